@@ -1,0 +1,1 @@
+"""The outside world: order histories in, scores out."""

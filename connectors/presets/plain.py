@@ -1,0 +1,75 @@
+"""Any table of orders, or of order lines, mapped by the settings: ``ours = "theirs"``."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+REQUIRED = ("order_id", "customer_id", "ordered_at")
+OPTIONAL = (
+    "net_amount",
+    "quantity",
+    "unit_price",
+    "gross_amount",
+    "discount_amount",
+    "refund_amount",
+    "currency",
+    "channel",
+    "discount_code",
+)
+
+
+def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dict[str, str]:
+    """Find the source's column for each of ours.
+
+    Parameters
+    ----------
+    mapping
+        ``{ours: theirs}``; a column of ours that is not named is looked for under our own name.
+    available
+        The source's columns.
+
+    Returns
+    -------
+    dict
+        ``{ours: theirs}`` of every column that the source has.
+
+    Raises
+    ------
+    ValueError
+        Every problem at once: columns that are mapped and missing, required and not mapped.
+    """
+    problems = [_unmapped(ours) for ours in mapping if ours not in REQUIRED + OPTIONAL]
+    found = {}
+    for ours in REQUIRED + OPTIONAL:
+        theirs = mapping.get(ours, ours)
+        if theirs in available:
+            found[ours] = theirs
+        elif ours in mapping:
+            problems.append(_missing(ours, theirs, available))
+        elif ours in REQUIRED:
+            problems.append(_missing(ours, ours, available))
+    has_value = (
+        "net_amount" in found
+        or "gross_amount" in found
+        or {"quantity", "unit_price"} <= set(found)
+    )
+    if not problems and not has_value:
+        problems.append(
+            "orders need a value: map orders.columns.net_amount, or quantity and unit_price for a file "
+            f"of order lines. The source has {', '.join(available)}"
+        )
+    if problems:
+        raise ValueError("; ".join(problems))
+    return found
+
+
+def _unmapped(ours: str) -> str:
+    return f"orders.columns.{ours} is not a column of ours; known are {', '.join(REQUIRED + OPTIONAL)}"
+
+
+def _missing(ours: str, theirs: str, available: Sequence[str]) -> str:
+    close = get_close_matches(theirs, available, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(available)}."
+    return (
+        f"orders need {ours}: the source has no column {theirs!r}; {hint} "
+        f'Set orders.columns.{ours} = "…"'
+    )

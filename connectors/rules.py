@@ -1,0 +1,233 @@
+"""The rules that a source row must keep to become part of an order, and what each asks for.
+
+A row is counted under the first rule that it breaks, in the order below. Rows dated after the
+as-of day come before every rule but readability: they are not yet known, whatever else they say,
+so that what is scored never depends on later orders.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from connectors.engine import Engine
+from features.tables import Orders
+
+MONEY = "decimal(18, 4)"
+PARTS = ("gross_amount", "discount_amount", "refund_amount")
+AMOUNTS = ("net_amount", "quantity", "unit_price", *PARTS)
+MAY_BE_EMPTY = ("discount_amount", "refund_amount")
+TEXTS = ("currency", "channel", "discount_code")
+
+ROW_RULES = {
+    "unreadable_row": "a line has as many columns as the header; mend the line",
+    "unreadable_date": "ordered_at is a date or a timestamp, ISO 8601 and from 1970 on; set "
+    'orders.date_format for another form, for instance "%d/%m/%Y %H:%M"',
+    "after_as_of": "dated after the as-of day, so not yet known; nothing to do",
+    "missing_order_id": "an order has an id; map orders.columns.order_id",
+    "missing_customer": "an order has a customer; map orders.columns.customer_id",
+    "unreadable_amount": "amounts are finite plain numbers below 10^14 with a decimal point",
+    "other_currency": "amounts are in the store's currency; convert them",
+}
+ORDER_RULES = {
+    "order_of_two_customers": "an order has one customer; check orders.columns.customer_id",
+    "duplicate_order_id": "one row per order; for a file of order lines map quantity and unit_price "
+    "instead of net_amount",
+    "negative_amount": "an order's value is not negative; bring refunds in orders.columns.refund_amount",
+    "zero_amount": "an order of no value is not a purchase; set orders.keep_zero_amount = true to count it",
+}
+RULES = ROW_RULES | ORDER_RULES
+
+
+@dataclass(frozen=True)
+class OrderSource:
+    """Where an order history is and how to read it.
+
+    Attributes
+    ----------
+    location
+        File, glob or folder of CSV or Parquet files.
+    columns
+        ``{ours: theirs}``.
+    currency
+        The store's currency, ISO 4217.
+    date_format
+        strptime pattern of text dates; ISO 8601 by default.
+    keep_zero_amount
+        Whether orders of no value are purchases.
+    keep_duplicates
+        Whether order lines that are equal in every column are all meant.
+    other_currencies
+        ``"refuse"`` a history with a second currency, or ``"reject"`` its rows.
+    """
+
+    location: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    currency: str = "USD"
+    date_format: str | None = None
+    keep_zero_amount: bool = False
+    keep_duplicates: bool = False
+    other_currencies: str = "refuse"
+
+
+def judge_rows(
+    engine: Engine, rows: ir.Table, columns: Mapping[str, str], source: OrderSource, as_of: date
+) -> ir.Table:
+    """Read each row's values and name the first rule that it breaks.
+
+    Parameters
+    ----------
+    engine
+        Opened in the store's time zone.
+    rows
+        The source's rows and ``filename``.
+    columns
+        ``{ours: theirs}`` of the columns that the source has.
+    source
+        How to read it.
+    as_of
+        Last day that is known.
+
+    Returns
+    -------
+    ir.Table
+        Our columns, ``moment``, ``source``, ``row_hash``, ``rule`` (null = none broken) and
+        ``raw``, a struct of the row as it was.
+    """
+    raw = [name for name in rows.columns if name != "filename"]
+    amounts = [name for name in AMOUNTS if name in columns]
+    read = rows.select(
+        order_id=_text(rows[columns["order_id"]]),
+        customer_id=_text(rows[columns["customer_id"]]),
+        moment=engine.moment(rows[columns["ordered_at"]], source.date_format),
+        **{name: _amount(rows[columns[name]]) for name in amounts},
+        **{
+            f"no_{name}": _text(rows[columns[name]]).isnull()
+            for name in amounts
+            if name in MAY_BE_EMPTY
+        },
+        **{name: _text(rows[columns[name]]) for name in TEXTS if name in columns},
+        source=rows.filename,
+        row_hash=engine.row_hash(rows, raw),
+        raw=ibis.struct({name: rows[name].cast("string") for name in raw}),
+    )
+    day = engine.store_day(read.moment)
+    in_range = day.between(ibis.date(1970, 1, 1), ibis.date(9999, 12, 31)).fill_null(False)
+    broken = [
+        (~in_range, "unreadable_date"),
+        (day > ibis.date(as_of), "after_as_of"),
+        (read.order_id.isnull(), "missing_order_id"),
+        (read.customer_id.isnull(), "missing_customer"),
+    ]
+    for name in amounts:
+        may_be_empty = read[f"no_{name}"] if name in MAY_BE_EMPTY else ibis.literal(False)
+        broken.append((read[name].isnull() & ~may_be_empty, "unreadable_amount"))
+    if "currency" in columns:
+        same = read.currency.upper() == source.currency.upper()
+        broken.append((~same.fill_null(False), "other_currency"))
+    return read.mutate(rule=ibis.cases(*broken, else_=ibis.null("string")))
+
+
+def _text(column: ir.Column) -> ir.Column:
+    """Read an id or a name; 17850.0, from a column that once had gaps, is 17850."""
+    if column.type().is_floating():
+        whole = column.try_cast("int64")
+        column = ibis.ifelse(column == whole, whole.cast("string"), column.cast("string"))
+    return column.cast("string").strip().nullif("")
+
+
+def _amount(column: ir.Column) -> ir.Column:
+    """Read an exact amount; null where it is empty, no number, not finite or too large."""
+    return (column.strip() if column.type().is_string() else column).try_cast(MONEY)
+
+
+def merge_to_orders(
+    engine: Engine, judged: ir.Table, columns: Mapping[str, str], source: OrderSource
+) -> ir.Table:
+    """Merge the rows of each order, and name the first rule that the order breaks.
+
+    Parameters
+    ----------
+    engine
+        Opened in the store's time zone.
+    judged
+        What :func:`judge_rows` returns.
+    columns
+        ``{ours: theirs}`` of the columns that the source has.
+    source
+        How to read it.
+
+    Returns
+    -------
+    ir.Table
+        The columns of :class:`features.tables.Orders`, ``rows`` and ``lines`` (distinct rows) that
+        the order came of, and ``rule`` (null = none broken).
+    """
+    good = judged.filter(judged.rule.isnull())
+    of_lines = is_of_lines(columns)
+    amounts = {name: good[name] if name in columns else ibis.null(MONEY) for name in PARTS}
+    texts = {name: good[name] if name in columns else ibis.null("string") for name in TEXTS}
+    lines = good.select(
+        "order_id",
+        "customer_id",
+        "moment",
+        "source",
+        "row_hash",
+        **texts,
+        **amounts,
+        net_amount=_net_amount(good, columns),
+        copies=ibis.literal(1, "int64"),
+    )
+    if not (of_lines and source.keep_duplicates):
+        values = [name for name in lines.columns if name not in ("order_id", "row_hash", "copies")]
+        lines = lines.group_by("order_id", "row_hash").aggregate(
+            copies=lines.count(), **{name: lines[name].min() for name in values}
+        )
+    orders = lines.group_by("order_id").aggregate(
+        rows=lines.copies.sum(),
+        lines=lines.count(),
+        last_customer=lines.customer_id.max(),
+        **{name: lines[name].min() for name in ("customer_id", "moment", "source", *TEXTS)},
+        **{name: lines[name].sum() for name in ("net_amount", *PARTS)},
+    )
+    rule = ibis.cases(
+        (orders.customer_id != orders.last_customer, "order_of_two_customers"),
+        ((orders.lines > 1) & (not of_lines), "duplicate_order_id"),
+        (orders.net_amount < 0, "negative_amount"),
+        ((orders.net_amount == 0) & (not source.keep_zero_amount), "zero_amount"),
+        else_=ibis.null("string"),
+    )
+    whole = orders.mutate(
+        ordered_at=engine.utc(orders.moment),
+        order_date=engine.store_day(orders.moment),
+        currency=ibis.literal(source.currency),
+    )
+    typed = {name: whole[name].cast(kind) for name, kind in Orders.schema().items()}
+    return whole.select(**typed, rows=whole.rows.cast("int64"), lines=whole.lines, rule=rule)
+
+
+def is_of_lines(columns: Mapping[str, str]) -> bool:
+    """Whether a source row is a line of an order rather than an order."""
+    return "net_amount" not in columns and {"quantity", "unit_price"} <= set(columns)
+
+
+def _net_amount(good: ir.Table, columns: Mapping[str, str]) -> ir.Column:
+    """Net value of a row: as given, else quantity x price or gross, less discounts and refunds."""
+    if "net_amount" in columns:
+        return good.net_amount
+    items = (good.quantity * good.unit_price) if is_of_lines(columns) else good.gross_amount
+    for name in MAY_BE_EMPTY:
+        if name in columns:
+            items = items - good[name].fill_null(0)
+    return items.try_cast(MONEY)
+
+
+def rejected_rows(judged: ir.Table, orders: ir.Table) -> ir.Table:
+    """Return the rows that broke a rule, or whose order did: ``rule``, ``source`` and ``raw``."""
+    by_row = judged.filter(judged.rule.notnull()).select("rule", "source", "raw")
+    refused = orders.filter(orders.rule.notnull()).select("order_id", order_rule="rule")
+    good = judged.filter(judged.rule.isnull())
+    by_order = good.join(refused, "order_id").select(rule="order_rule", source="source", raw="raw")
+    return by_row.union(by_order)

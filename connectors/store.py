@@ -1,0 +1,166 @@
+"""Publish a day atomically, and read what is published.
+
+A day is staged beside its place, checked, flushed to disk and renamed in one step; then
+``CURRENT.json`` is replaced. Readers trust only ``CURRENT.json``: whatever moment a process dies
+at, it points to a whole day.
+
+Layout under ``exports/``::
+
+    CURRENT.json
+    scores/as_of=2026-11-21/run=ID/{scores.parquet, segments.csv, rejects.csv, report.html, run.json}
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from features.tables import DataError
+
+REQUIRED_FILES = ("scores.parquet", "segments.csv", "rejects.csv", "report.html", "run.json")
+
+
+@dataclass(frozen=True)
+class PublishedDay:
+    """A whole published day.
+
+    Attributes
+    ----------
+    as_of
+        The day.
+    run_id
+        MLflow run that made it.
+    folder
+        Where its files are.
+    """
+
+    as_of: date
+    run_id: str
+    folder: Path
+
+    def file(self, name: str) -> Path:
+        """Return the path of one of the day's files."""
+        return self.folder / name
+
+    def record(self) -> dict[str, Any]:
+        """Return what ``run.json`` says: inputs, counts, timings."""
+        record: dict[str, Any] = json.loads(self.file("run.json").read_text())
+        return record
+
+
+class Store:
+    """The published days under a folder.
+
+    Parameters
+    ----------
+    exports
+        The folder; made when something is published.
+    """
+
+    def __init__(self, exports: Path) -> None:
+        self.exports = exports
+        self.pointer = exports / "CURRENT.json"
+
+    def current(self) -> PublishedDay | None:
+        """Return the day that readers see, if there is one."""
+        if not self.pointer.exists():
+            return None
+        said = json.loads(self.pointer.read_text())
+        return PublishedDay(
+            date.fromisoformat(said["as_of"]), said["run_id"], self.exports / said["path"]
+        )
+
+    def days(self, as_of: date) -> list[PublishedDay]:
+        """Return every whole publication of a day, oldest first."""
+        folder = self._day_folder(as_of)
+        runs = [path for path in folder.glob("run=*") if (path / "run.json").exists()]
+        runs.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
+        return [PublishedDay(as_of, path.name.removeprefix("run="), path) for path in runs]
+
+    def publish(self, as_of: date, run_id: str, write: Callable[[Path], None]) -> PublishedDay:
+        """Publish a day, all of it or nothing.
+
+        Parameters
+        ----------
+        as_of
+            The day.
+        run_id
+            Name of this publication; none of the day's may have it.
+        write
+            Writes the day's files into the folder it is given.
+
+        Raises
+        ------
+        DataError
+            A file of a day is missing, or the publication exists.
+        """
+        final = self._day_folder(as_of) / f"run={run_id}"
+        stage = final.with_name(f".stage-{run_id}")
+        self.exports.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.exports / ".publish.lock"):
+            if final.exists():
+                raise DataError(
+                    f"a publication is written once: {final} exists. Use another run id"
+                )
+            _clear_stages(final.parent)
+            stage.mkdir(parents=True)
+            write(stage)
+            missing = [name for name in REQUIRED_FILES if not (stage / name).is_file()]
+            if missing:
+                raise DataError(f"a published day is whole: {', '.join(missing)} was not written")
+            _flush_tree(stage)
+            stage.rename(final)
+            _flush(final.parent)
+            day = PublishedDay(as_of, run_id, final)
+            self._point_to(day)
+        return day
+
+    def make_current(self, day: PublishedDay) -> None:
+        """Let readers see a day that is published, unless they see a later one."""
+        with FileLock(self.exports / ".publish.lock"):
+            self._point_to(day)
+
+    def _point_to(self, day: PublishedDay) -> None:
+        current = self.current()
+        if current is not None and current.as_of > day.as_of:
+            return
+        said = {
+            "as_of": day.as_of.isoformat(),
+            "run_id": day.run_id,
+            "path": day.folder.relative_to(self.exports).as_posix(),
+        }
+        draft = self.pointer.with_name(".CURRENT.json.draft")
+        draft.write_text(json.dumps(said, indent=2) + "\n")
+        _flush(draft)
+        draft.replace(self.pointer)
+        _flush(self.exports)
+
+    def _day_folder(self, as_of: date) -> Path:
+        return self.exports / "scores" / f"as_of={as_of.isoformat()}"
+
+
+def _clear_stages(folder: Path) -> None:
+    """Remove what a killed process left; nobody else is writing while the lock is held."""
+    for left in folder.glob(".stage-*"):
+        shutil.rmtree(left)
+
+
+def _flush_tree(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        _flush(path)
+    _flush(folder)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

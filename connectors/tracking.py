@@ -1,0 +1,247 @@
+"""MLflow: runs, the registered model and its aliases.
+
+MLflow is imported when tracking is opened, not before. Its database is made once, under a lock:
+several processes that meet an empty database would each migrate it, and fail.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from filelock import FileLock
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from mlflow import MlflowClient
+
+MODEL = "perennial"
+EXPERIMENT = "perennial"
+CHAMPION = "champion"
+PREVIOUS = "previous"
+
+
+@dataclass(frozen=True)
+class Run:
+    """An MLflow run that is being written.
+
+    Attributes
+    ----------
+    id
+        MLflow's run id.
+    client
+        Writes to it.
+    """
+
+    id: str
+    client: "MlflowClient"
+
+    def log(
+        self,
+        *,
+        params: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float | None] | None = None,
+    ) -> None:
+        """Log parameters and metrics in one request; metrics that are None are left out."""
+        from mlflow.entities import Metric, Param
+
+        started = self.client.get_run(self.id).info.start_time
+        known = {name: value for name, value in (metrics or {}).items() if value is not None}
+        self.client.log_batch(
+            self.id,
+            metrics=[Metric(name, float(value), started, 0) for name, value in known.items()],
+            params=[Param(name, str(value)) for name, value in (params or {}).items()],
+        )
+
+    def log_data(self, name: str, source: str, digest: str, context: str) -> None:
+        """Refer to the data that the run read, by their own digest."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(name, digest, source_type="local", source=json.dumps({"uri": source}))
+        tag = InputTag("mlflow.data.context", context)
+        self.client.log_inputs(self.id, [DatasetInput(dataset, [tag])])
+
+    def log_json(self, value: Any, name: str) -> None:  # noqa: ANN401  # any JSON value
+        """Keep a JSON value as an artifact."""
+        self.client.log_text(self.id, json.dumps(value, indent=2), name)
+
+    def log_figure(self, figure: "Figure", name: str) -> None:
+        """Keep a picture as an artifact."""
+        self.client.log_figure(self.id, figure, name)
+
+    def log_file(self, path: Path) -> None:
+        """Keep a file as an artifact."""
+        self.client.log_artifact(self.id, str(path))
+
+
+class Tracking:
+    """The tracking store and the registry behind one address.
+
+    Parameters
+    ----------
+    uri
+        MLflow tracking address.
+    artifacts
+        Folder of a local store's artifacts; None where the server keeps its own.
+    """
+
+    def __init__(self, uri: str, artifacts: Path | None) -> None:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("DO_NOT_TRACK", "true")
+        if artifacts is not None:
+            artifacts.mkdir(parents=True, exist_ok=True)
+        import mlflow  # costs two seconds and 200 MB
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._mlflow = mlflow
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        self.client = mlflow.MlflowClient()
+        lock = FileLock(artifacts / ".init.lock") if artifacts is not None else None
+        if lock is None:
+            self.experiment_id = self._find_experiment(None)
+        else:
+            with lock:
+                self.experiment_id = self._find_experiment(artifacts)
+
+    def _find_experiment(self, artifacts: Path | None) -> str:
+        found = self.client.get_experiment_by_name(EXPERIMENT)
+        if found is not None:
+            return str(found.experiment_id)
+        location = None if artifacts is None else artifacts.joinpath("artifacts").as_uri()
+        return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
+
+    @contextmanager
+    def run(
+        self, name: str, tags: Mapping[str, str] | None = None, parent: Run | None = None
+    ) -> Iterator[Run]:
+        """Write a run; it ends as failed if an error passes through."""
+        with self._mlflow.start_run(
+            experiment_id=self.experiment_id,
+            run_name=name,
+            tags=dict(tags or {}),
+            nested=parent is not None,
+            parent_run_id=None if parent is None else parent.id,
+        ) as active:
+            yield Run(active.info.run_id, self.client)
+
+    def register(
+        self,
+        run: Run,
+        code: Path,
+        artifacts: Mapping[str, Path],
+        signature: Mapping[str, Any],
+        example: Mapping[str, float],
+        requirements: list[str],
+        tags: Mapping[str, str],
+    ) -> str:
+        """Register a model from code and the files it reads.
+
+        Parameters
+        ----------
+        run
+            The active run, which the model belongs to.
+        code
+            Python file that sets the model.
+        artifacts
+            Files by the name that the code knows them by.
+        signature
+            ``inputs``, ``outputs`` (``{column: is required}``, all double) and ``params`` (``{name: default}``).
+        example
+            One row of inputs, to show what they look like.
+        requirements
+            What serving it needs.
+        tags
+            Of the model version.
+
+        Returns
+        -------
+        str
+            The new version.
+        """
+        info = self._mlflow.pyfunc.log_model(
+            name=MODEL,
+            python_model=str(code),
+            artifacts={name: str(path) for name, path in artifacts.items()},
+            signature=_signature(**signature),
+            input_example=pd.DataFrame([example]),
+            pip_requirements=requirements,
+        )
+        if not self.client.search_registered_models(f"name = '{MODEL}'"):
+            self.client.create_registered_model(MODEL)
+        registered = self.client.create_model_version(
+            MODEL,
+            source=info.model_uri,
+            run_id=run.id,
+            tags={**tags, "run_id": run.id},
+            model_id=info.model_id,
+        )
+        return str(registered.version)
+
+    def champion(self) -> str | None:
+        """Return the version that scores, if there is one."""
+        return self._alias(CHAMPION)
+
+    def promote(self, version: str) -> None:
+        """Make a version the champion; the one before stays known as ``previous``."""
+        before = self.champion()
+        if before is not None and before != version:
+            self.client.set_registered_model_alias(MODEL, PREVIOUS, before)
+        self.client.set_registered_model_alias(MODEL, CHAMPION, version)
+
+    def tags(self, version: str) -> dict[str, str]:
+        """Return the tags of a version."""
+        return dict(self.client.get_model_version(MODEL, version).tags)
+
+    def valid_on(self, as_of: str) -> str | None:
+        """Return the champion, or where it knows later orders the newest version that does not."""
+        champion = self.champion()
+        if champion is not None and self.tags(champion)["as_of"] <= as_of:
+            return champion
+        versions = self.client.search_model_versions(f"name = '{MODEL}'")
+        usable = [v for v in versions if v.tags.get("as_of", "9999") <= as_of]
+        newest = max(usable, key=lambda v: (v.tags["as_of"], int(v.version)), default=None)
+        return None if newest is None else str(newest.version)
+
+    def fetch(self, version: str) -> Path:
+        """Return a local folder with the files of a version."""
+        return Path(self._mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}"))
+
+    def run_artifact(self, run_id: str, name: str) -> Path | None:
+        """Return a local copy of a run's artifact, if it has it."""
+        if name not in {item.path for item in self.client.list_artifacts(run_id)}:
+            return None
+        return Path(self._mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=name))
+
+    def _alias(self, alias: str) -> str | None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self.client.get_model_version_by_alias(MODEL, alias).version)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+
+
+def _signature(
+    inputs: Mapping[str, bool], outputs: Mapping[str, bool], params: Mapping[str, Any]
+) -> Any:  # noqa: ANN401  # mlflow.models.ModelSignature, imported late
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    def columns(names: Mapping[str, bool]) -> Schema:
+        return Schema([ColSpec(DataType.double, n, required=r) for n, r in names.items()])
+
+    kinds = {int: DataType.long, float: DataType.double}
+    return ModelSignature(
+        inputs=columns(inputs),
+        outputs=columns(outputs),
+        params=ParamSchema([ParamSpec(n, kinds[type(v)], v) for n, v in params.items()]),
+    )

@@ -1,0 +1,37 @@
+"""What happened later: outcomes of a window that starts after everything a feature may know."""
+
+import ibis.expr.types as ir
+
+from features.rfm import MONEY
+from features.window import Window
+
+
+def outcomes(orders: ir.Table, state: ir.Table, window: Window) -> ir.Table:
+    """Count what each known customer bought in a window.
+
+    Parameters
+    ----------
+    orders
+        Table :class:`features.tables.Orders`.
+    state
+        Table :class:`features.tables.CustomerState`: whom to look at. Customers first seen inside
+        the window are not among them.
+    window
+        Days to look at.
+
+    Returns
+    -------
+    ir.Table
+        Table :class:`features.tables.Outcomes`; customers without an order have zeros.
+    """
+    inside = orders.filter((orders.order_date >= window.start) & (orders.order_date < window.end))
+    bought = inside.group_by("customer_id").aggregate(
+        later_orders=inside.order_date.nunique(),
+        later_value=inside.net_amount.cast(MONEY).sum().cast("float64"),
+    )
+    known = state.select("customer_id").left_join(bought, "customer_id")
+    return known.select(
+        customer_id=known.customer_id,
+        later_orders=known.later_orders.fill_null(0),
+        later_value=known.later_value.fill_null(0.0),
+    )

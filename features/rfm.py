@@ -1,0 +1,121 @@
+"""Customer state: recency, frequency and money as known at the end of a day.
+
+Orders of one customer on one day are one purchase. Money is summed as decimals, since parallel
+sums of floats differ in their last digits from run to run.
+"""
+
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from features.first_order import FIRST_ORDER_FEATURES
+from features.tables import CustomerState
+
+MONEY = "decimal(18, 4)"
+STATE_KEY = ("frequency", "recency_days", "age_days")
+
+
+def purchases(orders: ir.Table, as_of: date) -> ir.Table:
+    """Merge the orders known at the end of `as_of` to one row per customer and day.
+
+    Parameters
+    ----------
+    orders
+        Table :class:`features.tables.Orders`.
+    as_of
+        Last day whose orders are known.
+
+    Returns
+    -------
+    ir.Table
+        ``customer_id, order_date, orders, net_amount, gross_amount, discount_amount``.
+    """
+    known = orders.filter(orders.order_date <= as_of)
+    return known.group_by("customer_id", "order_date").aggregate(
+        orders=known.count(),
+        net_amount=known.net_amount.cast(MONEY).sum(),
+        gross_amount=known.gross_amount.cast(MONEY).sum(),
+        discount_amount=known.discount_amount.cast(MONEY).sum(),
+    )
+
+
+def customer_state(orders: ir.Table, as_of: date) -> ir.Table:
+    """Say what is known of each customer at the end of `as_of`.
+
+    Parameters
+    ----------
+    orders
+        Table :class:`features.tables.Orders`; later orders are not looked at.
+    as_of
+        Last day whose orders are known.
+
+    Returns
+    -------
+    ir.Table
+        Table :class:`features.tables.CustomerState`, one row per customer with an order by then.
+
+    References
+    ----------
+    Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, section 2: (x, t_x, T).
+    """
+    days = purchases(orders, as_of)
+    seen = days.group_by("customer_id").aggregate(
+        purchase_days=days.count(),
+        orders=days.orders.sum(),
+        revenue=days.net_amount.sum(),
+        first_order_date=days.order_date.min(),
+        last_order_date=days.order_date.max(),
+        first_net_amount=days.net_amount.argmin(days.order_date),
+        first_gross_amount=days.gross_amount.argmin(days.order_date),
+        first_discount_amount=days.discount_amount.argmin(days.order_date),
+    )
+    today = ibis.date(as_of)
+    frequency = seen.purchase_days - 1
+    repeat_revenue = (seen.revenue - seen.first_net_amount).cast("float64")
+    state = seen.mutate(
+        as_of=today,
+        frequency=frequency,
+        recency_days=seen.last_order_date.delta(seen.first_order_date, unit="day"),
+        age_days=today.delta(seen.first_order_date, unit="day"),
+        monetary_value=ibis.ifelse(frequency > 0, repeat_revenue / frequency, 0.0),
+        **{feature.__name__: feature(seen) for feature in FIRST_ORDER_FEATURES},
+    )
+    return state.select(
+        **{name: state[name].cast(kind) for name, kind in CustomerState.schema().items()}
+    )
+
+
+def state_cells(state: ir.Table) -> ir.Table:
+    """Count the customers that share a state: the sufficient statistics of every purchase model.
+
+    Parameters
+    ----------
+    state
+        Table :class:`features.tables.CustomerState`.
+
+    Returns
+    -------
+    ir.Table
+        ``frequency, recency_days, age_days, customers``, ordered.
+    """
+    cells = state.group_by(*STATE_KEY).aggregate(customers=state.count())
+    return cells.order_by(*STATE_KEY)
+
+
+def spend_cells(state: ir.Table) -> ir.Table:
+    """Count repeat customers that share frequency and mean spend; non-positive means are left out.
+
+    Parameters
+    ----------
+    state
+        Table :class:`features.tables.CustomerState`.
+
+    Returns
+    -------
+    ir.Table
+        ``frequency, monetary_value, customers``, ordered.
+    """
+    repeat = state.filter((state.frequency > 0) & (state.monetary_value > 0))
+    cells = repeat.group_by("frequency", "monetary_value").aggregate(customers=repeat.count())
+    return cells.order_by("frequency", "monetary_value")

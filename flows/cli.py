@@ -1,0 +1,175 @@
+"""The command line. Nothing heavy is imported before a command needs it."""
+
+import os
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Which customers deserve heavier retention investment, what to do for each, and whether it paid.",
+)
+
+QUIET_BY_DEFAULT = {
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+}
+
+Config = Annotated[Path, typer.Option("--config", help="The store's settings.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of", formats=["%Y-%m-%d"], help="Last day whose orders are known; default yesterday."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Prefect = Annotated[
+    bool,
+    typer.Option("--prefect", help="Run through Prefect, on a temporary server if none is set."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Publish the day again, from other inputs.")]
+DEFAULT = Path("perennial.toml")
+
+
+def main() -> None:
+    """Run the command line."""
+    for name, value in QUIET_BY_DEFAULT.items():
+        os.environ.setdefault(name, value)
+    app()
+
+
+@app.command()
+def demo(
+    home: Annotated[Path, typer.Option(help="Folder to publish in.")] = Path(),
+    json: Json = False,
+) -> None:
+    """Go the whole way on a real order history: train, score, segments, page."""
+    from flows.commands import run_demo
+
+    _do(json, lambda: run_demo(home))
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = DEFAULT, json: Json = False
+) -> None:
+    """Write commented settings to start from."""
+    from flows.commands import write_settings
+
+    _do(json, lambda: write_settings(path))
+
+
+@app.command()
+def check(config: Config = DEFAULT, as_of: AsOf = None, json: Json = False) -> None:
+    """Say what is wrong with settings and orders, before any work."""
+    from flows.commands import check_store
+
+    _do(json, lambda: check_store(config, _day(as_of)))
+
+
+@app.command()
+def run(
+    config: Config = DEFAULT,
+    as_of: AsOf = None,
+    force: Force = False,
+    prefect: Prefect = False,
+    json: Json = False,
+) -> None:
+    """Do the daily work: train if no model fits the day, score, decide, publish."""
+    from flows.commands import run_day
+
+    _do(json, lambda: run_day("run", config, _day(as_of), force=force, prefect=prefect))
+
+
+@app.command()
+def score(
+    config: Config = DEFAULT,
+    as_of: AsOf = None,
+    force: Force = False,
+    prefect: Prefect = False,
+    json: Json = False,
+) -> None:
+    """Score with the champion, decide and publish."""
+    from flows.commands import run_day
+
+    _do(json, lambda: run_day("score", config, _day(as_of), force=force, prefect=prefect))
+
+
+@app.command()
+def train(
+    config: Config = DEFAULT, as_of: AsOf = None, prefect: Prefect = False, json: Json = False
+) -> None:
+    """Fit the models and make them champion."""
+    from flows.commands import train_models
+
+    _do(json, lambda: train_models(config, _day(as_of), prefect=prefect))
+
+
+@app.command()
+def backtest(
+    config: Config = DEFAULT,
+    as_of: AsOf = None,
+    horizon_days: Annotated[
+        int | None,
+        typer.Option(min=1, max=3650, help="Days to forecast; default model.horizon_days."),
+    ] = None,
+    cutoffs: Annotated[int, typer.Option(min=1, max=100, help="Days to forecast from.")] = 1,
+    prefect: Prefect = False,
+    json: Json = False,
+) -> None:
+    """Forecast from past days and compare with what happened and with simple rules."""
+    from flows.commands import backtest_models
+
+    _do(
+        json,
+        lambda: backtest_models(config, _day(as_of), horizon_days, cutoffs, prefect=prefect),
+    )
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("report.html"),
+    config: Config = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Write the page of the current day again."""
+    from flows.commands import write_report
+
+    _do(json, lambda: write_report(config, out))
+
+
+@app.command()
+def status(config: Config = DEFAULT, json: Json = False) -> None:
+    """Say which day is current, from which model and orders."""
+    from flows.commands import say_status
+
+    _do(json, lambda: say_status(config))
+
+
+def _day(as_of: datetime | None) -> date | None:
+    return None if as_of is None else as_of.date()
+
+
+def _do(as_json: bool, command: Callable[[], Any]) -> None:
+    """Run a command, show its outcome, and leave with its exit code."""
+    from flows.commands import EXPECTED_ERRORS, exit_code
+    from flows.terminal import show_error, show_outcome
+
+    try:
+        outcome = command()
+    except EXPECTED_ERRORS as error:
+        show_error(str(error), exit_code(error), as_json=as_json)
+        raise typer.Exit(exit_code(error)) from None
+    show_outcome(outcome, as_json=as_json)
+    raise typer.Exit(outcome.code)
+
+
+if __name__ == "__main__":
+    main()

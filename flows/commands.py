@@ -1,0 +1,172 @@
+"""What each command does, apart from how it is typed and shown."""
+
+from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from connectors.engine import open_engine
+from connectors.orders import SourceError, look_at_source
+from connectors.store import PublishedDay, Store
+from features.tables import DataError
+from flows.demo import AS_OF as DEMO_DAY
+from flows.demo import write_demo
+from flows.runner import Runner, choose_runner
+from flows.server import ServerError
+from flows.settings import Settings, SettingsError, read_settings
+from flows.terminal import Outcome, program
+from models.purchases import FitError
+
+DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED = 0, 2, 10, 20
+WRONG_USAGE_ERRORS = (SettingsError, SourceError, PermissionError, FileNotFoundError)
+EXPECTED_ERRORS = (*WRONG_USAGE_ERRORS, DataError, FitError, ServerError)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of an expected error."""
+    return WRONG_USAGE if isinstance(error, WRONG_USAGE_ERRORS) else REFUSED
+
+
+def run_demo(home: Path) -> Outcome:
+    """Go the whole way on CDNOW, through Prefect."""
+    home = home.resolve()
+    with choose_runner(home, prefect=True) as runner:
+        config = write_demo(home)
+        outcome = _publish_day("run", config, DEMO_DAY, runner, force=False)
+    return Outcome(outcome.kind, {**outcome.facts, "seconds": runner.seconds})
+
+
+def run_day(name: str, config: Path, as_of: date | None, *, force: bool, prefect: bool) -> Outcome:
+    """Run the flow ``run`` or ``score``."""
+    settings = read_settings(config)
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        return _publish_day(name, config, as_of or _yesterday(settings), runner, force=force)
+
+
+def _publish_day(name: str, config: Path, as_of: date, runner: Runner, *, force: bool) -> Outcome:
+    from flows.run import run  # pandas, Ibis and Arrow take seconds
+    from flows.score import score
+
+    flow = {"run": run, "score": score}[name]
+    scored = runner.run(flow, config=config.resolve(), as_of=as_of, force=force)
+    facts = day_facts(read_settings(config), scored.day)
+    facts["status"] = "published" if scored.is_new else "already_published"
+    facts["timings"] = runner.timings
+    facts["prefect"] = runner.where
+    return Outcome("day", facts, DONE if scored.is_new else NOTHING_TO_DO)
+
+
+def train_models(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
+    """Run the flow ``train``."""
+    settings = read_settings(config)
+    day = as_of or _yesterday(settings)
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.train import train  # scikit-learn and matplotlib take seconds
+
+        trained = runner.run(train, config=config.resolve(), as_of=day)
+    facts = {
+        "as_of": day.isoformat(),
+        "model_version": trained.model_version,
+        "run_id": trained.run_id,
+        "is_champion": trained.is_champion,
+        "notes": list(trained.notes),
+        "timings": runner.timings,
+        "mlflow": _mlflow(settings),
+        "prefect": runner.where,
+    }
+    return Outcome("trained", facts)
+
+
+def backtest_models(
+    config: Path, as_of: date | None, horizon_days: int | None, cutoffs: int, *, prefect: bool
+) -> Outcome:
+    """Run the flow ``backtest``; by default from the latest day whose horizon is over."""
+    settings = read_settings(config)
+    horizon = horizon_days or settings.model.horizon_days
+    day = as_of or _yesterday(settings) - timedelta(days=horizon)
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.backtest import backtest  # scikit-learn takes seconds
+
+        found = runner.run(
+            backtest, config=config.resolve(), as_of=day, horizon_days=horizon, cutoffs=cutoffs
+        )
+    return Outcome("backtest", found)
+
+
+def write_settings(path: Path) -> Outcome:
+    """Write commented settings, never over a file that is there."""
+    if path.exists():
+        raise SettingsError(f"settings are never written over: {path} exists. Name another file")
+    path.write_text(settings_template())
+    advice = f"set orders.source in {path}, then: perennial check --config {path}"
+    return Outcome("said", {"written": str(path), "next": advice})
+
+
+def settings_template() -> str:
+    """Return the commented settings that ``perennial init`` writes."""
+    return files("flows").joinpath("perennial.toml").read_text()
+
+
+def check_store(config: Path, as_of: date | None) -> Outcome:
+    """Look at settings, files, columns and rows; every problem at once."""
+    settings = read_settings(config)
+    day = as_of or _yesterday(settings)
+    with open_engine(settings.store.timezone) as engine:
+        found = look_at_source(engine, settings.order_source, day)
+    return Outcome("said", {"as_of": day.isoformat(), **found, "next": "perennial run"})
+
+
+def write_report(config: Path, out: Path) -> Outcome:
+    """Write the page of the current day again."""
+    from flows.publish import page_of  # pandas and Arrow take a second
+
+    settings = read_settings(config)
+    out.write_text(page_of(_current(settings)), encoding="utf-8")
+    return Outcome("said", {"written": str(out)})
+
+
+def say_status(config: Path) -> Outcome:
+    """Say which day is current, from which model and orders."""
+    settings = read_settings(config)
+    return Outcome("day", {"status": "current", **day_facts(settings, _current(settings))})
+
+
+def _current(settings: Settings) -> PublishedDay:
+    day = Store(settings.exports).current()
+    if day is None:
+        raise DataError(f"nothing is published under {settings.exports} yet. Run `perennial run`")
+    return day
+
+
+def day_facts(settings: Settings, day: PublishedDay) -> dict[str, Any]:
+    """Return what there is to say of a published day."""
+    record = day.record()
+    names = ("as_of", "run_id", "model_version", "customers", "accounting", "zero_amount")
+    return {
+        **{name: record[name] for name in names},
+        "currency": record["currency"],
+        "segments": record["segments"],
+        "tiers": record["tiers"],
+        "backtest": record["backtest"],
+        "notes": record["notes"],
+        "files": {
+            "page": str(day.file("report.html")),
+            "scores": str(day.file("scores.parquet")),
+            "segments": str(day.file("segments.csv")),
+            "rejects": str(day.file("rejects.csv")),
+            "record": str(day.file("run.json")),
+            "current": str(settings.exports / "CURRENT.json"),
+        },
+        "mlflow": _mlflow(settings),
+    }
+
+
+def _mlflow(settings: Settings) -> dict[str, str]:
+    return {
+        "tracking_uri": settings.tracking_uri,
+        "ui": f"{program('mlflow')} ui --backend-store-uri {settings.tracking_uri}",
+    }
+
+
+def _yesterday(settings: Settings) -> date:
+    return settings.yesterday(datetime.now(UTC))

@@ -1,0 +1,77 @@
+"""The whole way on a real order history: CDNOW, 23,570 customers of an online music store.
+
+The purchases of everyone who first bought in January to March 1997, up to June 1998. The file
+ships inside the `lifetimes` package and is found without importing it.
+
+References
+----------
+.. [1] Fader & Hardie (2001), Forecasting Repeat Sales at CDNOW: A Case Study, Interfaces 31(3).
+"""
+
+import csv
+import json
+from collections.abc import Iterator
+from datetime import date
+from importlib.metadata import files
+from pathlib import Path
+
+from connectors.store import Store
+from features.tables import DataError
+
+STORE = "CDNOW"
+AS_OF = date(1998, 6, 30)
+SETTINGS = """\
+# Written by `perennial demo`. Try: perennial backtest --config {path}
+[store]
+name = "CDNOW"
+currency = "USD"
+timezone = "America/New_York"
+
+[orders]
+source = "orders.csv"
+keep_zero_amount = false   # 80 orders of no value are left out
+
+[paths]
+home = "{home}"
+"""
+
+
+def write_demo(home: Path) -> Path:
+    """Write CDNOW's orders and the settings that read them; return the settings' file.
+
+    Parameters
+    ----------
+    home
+        Folder that the demo publishes in.
+
+    Raises
+    ------
+    DataError
+        The folder publishes another store, whose page the demo would replace.
+    """
+    current = Store(home / "exports").current()
+    if current is not None and json.loads(current.file("run.json").read_text())["store"] != STORE:
+        raise DataError(
+            f"the demo publishes in a folder of its own: {home / 'exports'} has another store's days. "
+            "Choose an empty one with --home"
+        )
+    folder = home / "demo" / "cdnow"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "orders.csv").open("w", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["order_id", "customer_id", "ordered_at", "net_amount"])
+        writer.writerows(_cdnow_orders())
+    config = folder / "perennial.toml"
+    config.write_text(SETTINGS.format(path=config, home="../.."))
+    return config
+
+
+def _cdnow_orders() -> Iterator[tuple[str, str, str, str]]:
+    """Yield order number, customer, day and dollar value of each line of the master file."""
+    shipped = files("lifetimes") or []
+    path = next(Path(str(f.locate())) for f in shipped if f.name == "CDNOW_master.txt")
+    with path.open() as lines:
+        next(lines)  # the header
+        for number, line in enumerate(lines, start=1):
+            customer, day, _, dollars = line.split()
+            yield f"{number:05}", customer, f"{day[:4]}-{day[4:6]}-{day[6:]}", dollars

@@ -1,0 +1,175 @@
+"""The registered model: its parts, how it is kept in files, and what it predicts."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.purchases import Purchases
+from models.second_purchase import Classifier, design
+from models.spend import Spend
+from models.value import forecast
+
+PARAMETERS = "parameters.json"
+CLASSIFIER = "second_purchase.skops"
+TRUSTED_TYPES: list[
+    str
+] = []  # skops trusts a scaler and a logistic regression by itself; nothing else is loaded
+
+INPUTS = {  # column of CustomerState: whether it must be given
+    "frequency": True,
+    "recency_days": True,
+    "age_days": True,
+    "monetary_value": True,
+    "first_amount": True,
+    "first_discount_share": False,
+}
+EXAMPLE = {  # what a row of inputs looks like
+    "frequency": 2.0,
+    "recency_days": 60.0,
+    "age_days": 100.0,
+    "monetary_value": 35.0,
+    "first_amount": 30.0,
+    "first_discount_share": 0.0,
+}
+OUTPUTS = (
+    "p_alive",
+    "p_order_90d",
+    "churn_probability",
+    "expected_orders",
+    "expected_order_value",
+    "expected_value",
+    "p_second_order",
+    "median_days",
+)
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """Everything that is needed to predict from customer states.
+
+    Attributes
+    ----------
+    purchases, spend
+        Fitted models.
+    classifier
+        Second-purchase classifier; None where the history was too short for one.
+    second_purchase_days
+        The window that the classifier speaks of.
+    trained_as_of
+        Last day whose orders it has seen.
+    """
+
+    purchases: Purchases
+    spend: Spend
+    classifier: Classifier | None
+    second_purchase_days: int
+    trained_as_of: date
+
+    def predict(
+        self, state: pd.DataFrame, *, horizon_days: int, annual_discount_rate: float
+    ) -> pd.DataFrame:
+        """Predict what each customer will do.
+
+        Parameters
+        ----------
+        state
+            Columns of :data:`INPUTS`, one row per customer.
+        horizon_days
+            Length of the horizon.
+        annual_discount_rate
+            0.10 means that money in a year is worth 1 / 1.10 today.
+
+        Returns
+        -------
+        DataFrame
+            Columns of :data:`OUTPUTS`, all double, with the index of `state`. ``median_days`` is
+            infinite and ``p_second_order`` NaN where there is none.
+
+        Notes
+        -----
+        For first-time buyers the classifier, which knows more, speaks where the windows meet: a
+        chance of an order within 90 days equals ``p_second_order`` at 90 days, and the longer
+        horizon's chance and expected orders are never below it.
+        """
+        f = forecast(
+            self.purchases,
+            self.spend,
+            *(state[name] for name in ("frequency", "recency_days", "age_days", "monetary_value")),
+            horizon_days=horizon_days,
+            annual_discount_rate=annual_discount_rate,
+        )
+        once = state["frequency"].to_numpy() == 0
+        second = np.full(len(state), np.nan)
+        second[once] = self._second_purchase(state[once])
+        p_90d = np.where(once & (self.second_purchase_days == 90), second, f.p_order_90d)
+        p_order = np.where(horizon_days >= 90, np.maximum(f.p_order, p_90d), f.p_order)
+        orders = np.maximum(f.expected_orders, p_order)
+        return pd.DataFrame(
+            {
+                "p_alive": f.p_alive,
+                "p_order_90d": p_90d,
+                "churn_probability": 1 - p_order,
+                "expected_orders": orders,
+                "expected_order_value": f.expected_order_value,
+                "expected_value": f.expected_value * orders / f.expected_orders,
+                "p_second_order": second,
+                "median_days": f.median_days,
+            },
+            index=state.index,
+        )
+
+    def _second_purchase(self, state: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+        if self.classifier is None or state.empty:
+            columns = (state[name] for name in ("frequency", "recency_days", "age_days"))
+            return self.purchases.p_order(self.second_purchase_days, *columns)
+        return self.classifier.predict_proba(first_order_design(state))[:, 1]
+
+    def save(self, folder: Path) -> None:
+        """Write the model as JSON and skops."""
+        import skops.io
+
+        folder.mkdir(parents=True, exist_ok=True)
+        parameters = {
+            "purchases": {"model": "bg_nbd", "unit": "days", **self.purchases.to_dict()},
+            "spend": {"model": "gamma_gamma", **self.spend.to_dict()},
+            "second_purchase_days": self.second_purchase_days,
+            "trained_as_of": self.trained_as_of.isoformat(),
+        }
+        (folder / PARAMETERS).write_text(json.dumps(parameters, indent=2) + "\n")
+        if self.classifier is not None:
+            skops.io.dump(self.classifier, folder / CLASSIFIER)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Forecaster":
+        """Read a model that :meth:`save` wrote."""
+        said = json.loads((folder / PARAMETERS).read_text())
+        classifier = None
+        if (folder / CLASSIFIER).exists():
+            import skops.io
+
+            classifier = skops.io.load(folder / CLASSIFIER, trusted=TRUSTED_TYPES)
+        return cls(
+            Purchases(**{name: said["purchases"][name] for name in ("r", "alpha", "a", "b")}),
+            Spend(**{name: said["spend"][name] for name in ("p", "q", "gamma")}),
+            classifier,
+            said["second_purchase_days"],
+            date.fromisoformat(said["trained_as_of"]),
+        )
+
+
+def model_files(folder: Path) -> dict[str, Path]:
+    """Return the files of a saved model, by the name that serving knows them by."""
+    named = {"parameters": folder / PARAMETERS, "classifier": folder / CLASSIFIER}
+    return {name: path for name, path in named.items() if path.exists()}
+
+
+def first_order_design(state: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Lay out the first-order features of customer states for the classifier."""
+    columns = {name: state[name] for name in ("age_days", "first_amount")}
+    missing = pd.Series(np.nan, index=state.index)
+    return design({**columns, "first_discount_share": state.get("first_discount_share", missing)})

@@ -1,0 +1,72 @@
+"""The steps that every flow starts with: from the order history to what is known of each customer."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+from connectors.engine import Engine, open_engine
+from connectors.orders import History
+from connectors.orders import read_orders as import_orders
+from features.rfm import customer_state
+from flows.settings import Settings
+from flows.steps import step
+
+
+@contextmanager
+def workspace(settings: Settings, shared: Path | None = None) -> Iterator[Path]:
+    """Give a run a folder of its own under the home folder, gone when the run is over.
+
+    With `shared`, the folder of the flow that calls this one: what is read there is read once.
+    """
+    if shared is not None:
+        yield shared
+        return
+    parent = settings.home / "work"
+    parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def engine_for(settings: Settings, work: Path) -> Iterator[Engine]:
+    """Open the engine that the settings name, spilling into the run's folder."""
+    with open_engine(
+        settings.store.timezone, memory_limit=settings.engine.memory_limit, scratch=work / "spill"
+    ) as engine:
+        yield engine
+
+
+@step
+def read_orders(settings: Settings, known_by: date, work: Path) -> History:
+    """Read the orders known at the end of a day, and set the rest aside as rejects."""
+    folder = work / f"orders_{known_by.isoformat()}"
+    said = folder / "history.json"
+    if said.exists():
+        return History.from_dict(json.loads(said.read_text()))
+    try:
+        with engine_for(settings, work) as engine:
+            history = import_orders(engine, settings.order_source, known_by, folder)
+    finally:
+        rejects = folder / "rejects.csv"
+        if rejects.exists():
+            shutil.copyfile(rejects, settings.home / "rejects.csv")
+    said.write_text(json.dumps(history.to_dict()))
+    return history
+
+
+@step
+def build_customer_state(settings: Settings, history: History, as_of: date, work: Path) -> Path:
+    """Say what is known of each customer at the end of a day; return the Parquet file."""
+    path = work / f"customer_state_{as_of.isoformat()}.parquet"
+    if not path.exists():
+        with engine_for(settings, work) as engine:
+            state = customer_state(engine.parquet(history.orders), as_of)
+            engine.write_parquet(state.order_by("customer_id"), path)
+    return path

@@ -1,0 +1,185 @@
+"""Publish a scored day: scores, the marketer's segments, the page, and how they were made."""
+
+import json
+import shutil
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors.csv import write_csv
+from connectors.orders import History
+from connectors.store import PublishedDay, Store
+from connectors.tracking import Tracking
+from features.tables import DataError, Scores
+from flows.settings import Settings
+from flows.steps import current_timings, step
+from reports.page import Page, render_page
+from reports.tables import segment_table, tier_table, totals
+
+ARROW_TYPES = {
+    "string": pa.string(),
+    "date": pa.date32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "boolean": pa.bool_(),
+}
+KLAVIYO_KEYS = {"external_id": "External ID", "email": "Email", "phone_number": "Phone Number"}
+
+
+@step
+def find_published(
+    settings: Settings, history: History, model_version: str, as_of: date, *, force: bool
+) -> PublishedDay | None:
+    """Find the day as published from the same orders, settings and model, and point readers to it.
+
+    Raises
+    ------
+    DataError
+        The day is published from others, and nobody asked to publish it again.
+    """
+    store = Store(settings.exports)
+    published = store.days(as_of)
+    wanted = {
+        "data_digest": history.digest,
+        "settings_digest": settings.digest,
+        "model_version": model_version,
+    }
+    for day in reversed(published):
+        record = day.record()
+        if all(record[name] == value for name, value in wanted.items()):
+            store.make_current(day)
+            return day
+    if published and not force:
+        record = published[-1].record()
+        names = {
+            "data_digest": "orders",
+            "settings_digest": "settings",
+            "model_version": "a model",
+        }
+        other = [names[name] for name, value in wanted.items() if record[name] != value]
+        raise DataError(
+            f"a published day is not rewritten: {as_of} was published from other {' and '.join(other)}. "
+            "What changed counts from the next day on; to publish this day again, add --force"
+        )
+    return None
+
+
+@step
+def publish(
+    settings: Settings, history: History, decided: Path, model_version: str, as_of: date
+) -> PublishedDay:
+    """Publish the day in one step, as an MLflow run of its own."""
+    tracking = Tracking(settings.tracking_uri, settings.mlruns)
+    scores = pd.read_parquet(decided).assign(model_version=model_version)
+    tags = {"as_of": as_of.isoformat(), "kind": "score", "model_version": model_version}
+    with tracking.run(f"score {as_of}", tags) as run:
+        scores["run_id"] = run.id
+        trained = tracking.tags(model_version)["run_id"]
+        record = _record(settings, history, scores, as_of) | {
+            "backtest": _artifact(tracking, trained, "backtest.json"),
+            "notes": (_artifact(tracking, trained, "fits.json") or {}).get("notes", []),
+        }
+
+        def write(folder: Path) -> None:
+            write_scores(scores, folder / "scores.parquet")
+            write_csv(marketing_segments(settings, scores), folder / "segments.csv")
+            shutil.copyfile(history.rejects, folder / "rejects.csv")
+            (folder / "report.html").write_text(render_page(Page.of(record)), encoding="utf-8")
+            (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n")
+
+        day = Store(settings.exports).publish(as_of, run.id, write)
+        run.log(
+            params={"model_version": model_version, "settings_digest": settings.digest},
+            metrics={"customers": len(scores), "expected_value": scores["expected_value"].sum()},
+        )
+        run.log_data("orders", settings.orders.source, history.digest, "scoring")
+        run.log_file(day.file("report.html"))
+        run.log_file(day.file("run.json"))
+    return day
+
+
+def write_scores(scores: pd.DataFrame, path: Path) -> None:
+    """Write scores as Parquet, in exactly the columns and types of the contract."""
+    schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in Scores.schema().items()])
+    table = pa.Table.from_pandas(scores[schema.names], schema=schema, preserve_index=False)
+    pq.write_table(table, path, compression="zstd")
+
+
+def marketing_segments(settings: Settings, scores: pd.DataFrame) -> pd.DataFrame:
+    """Return what marketing gets: one row per customer who is not held out.
+
+    Parameters
+    ----------
+    settings
+        The store's: what a customer id is to Klaviyo.
+    scores
+        Table :class:`features.tables.Scores`.
+
+    Returns
+    -------
+    DataFrame
+        Klaviyo's key column, then properties in Title Case; percentages are 0 to 100.
+    """
+    told = scores[~scores["is_holdout"]]
+    percent = {name: (100 * told[name]).round(1) for name in ("p_order_90d", "churn_probability")}
+    return pd.DataFrame(
+        {
+            KLAVIYO_KEYS[settings.klaviyo.identifier]: told["customer_id"],
+            "Perennial Segment": told["segment"].str.replace("_", " "),
+            "Perennial Investment Tier": told["investment_tier"],
+            "Perennial Expected Value": told["expected_value"].round(2),
+            "Perennial Chance of Order in 90 Days": percent["p_order_90d"],
+            "Perennial Churn Probability": percent["churn_probability"],
+            "Perennial Next Order Date": told["next_order_date"],
+            "Perennial RFM Score": told["rfm_score"],
+            "Perennial Scored At": told["as_of"],
+        }
+    )
+
+
+def page_of(day: PublishedDay) -> str:
+    """Render the page of a published day again."""
+    return render_page(Page.of(day.record()))
+
+
+def _record(
+    settings: Settings, history: History, scores: pd.DataFrame, as_of: date
+) -> dict[str, Any]:
+    """Say what went in, what came out and how long it took."""
+    counted = "count" if settings.orders.keep_zero_amount else "do not count"
+    costs = {action.tier: action.cost for action in settings.actions}
+    return {
+        "store": settings.store.name,
+        "currency": settings.store.currency,
+        "as_of": as_of.isoformat(),
+        "run_id": scores["run_id"].iloc[0],
+        "model_version": scores["model_version"].iloc[0],
+        "data_digest": history.digest,
+        "settings_digest": settings.digest,
+        "customers": len(scores),
+        "first_order_date": history.first_date.isoformat(),
+        "last_order_date": history.last_date.isoformat(),
+        "accounting": asdict(history.accounting),
+        "zero_amount": f"Orders of no value {counted} as purchases.",
+        "horizon_days": settings.model.horizon_days,
+        "budget": settings.investment.budget,
+        "holdout_share": settings.holdout.share,
+        "totals": totals(scores),
+        "segments": segment_table(scores).to_dict("records"),
+        "tiers": tier_table(scores, costs).to_dict("records"),
+        "timings": {name: round(seconds, 3) for name, seconds in current_timings().items()},
+        "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "perennial_version": installed("perennial"),
+    }
+
+
+def _artifact(tracking: Tracking, run_id: str, name: str) -> Any:  # noqa: ANN401  # any JSON value
+    """Return a JSON artifact of a run; None where it has none."""
+    path = tracking.run_artifact(run_id, name)
+    return None if path is None else json.loads(path.read_text())

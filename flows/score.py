@@ -1,0 +1,74 @@
+"""Score every customer as of a day, decide who gets which investment, and publish."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from connectors.store import PublishedDay
+from connectors.tracking import Tracking
+from features.tables import DataError
+from flows.decide import decide
+from flows.prepare import build_customer_state, read_orders, workspace
+from flows.publish import find_published, publish
+from flows.settings import Settings, read_settings
+from flows.steps import flow, step
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model that may score a day.
+
+    Attributes
+    ----------
+    version
+        Of the registered model.
+    folder
+        Its files.
+    """
+
+    version: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A published day, and whether this run published it.
+
+    Attributes
+    ----------
+    day
+        The day.
+    is_new
+        False where the same orders, settings and model had already published it.
+    """
+
+    day: PublishedDay
+    is_new: bool
+
+
+@flow
+def score(config: Path, as_of: date, shared: Path | None = None, *, force: bool = False) -> Scored:
+    """Read, score with the model valid that day, publish."""
+    settings = read_settings(config)
+    with workspace(settings, shared) as work:
+        history = read_orders(settings, as_of, work)
+        model = find_model(settings, as_of)
+        if model is None:
+            raise DataError(
+                f"scoring {as_of} needs a model that was trained on orders up to that day: there "
+                f"is none. Run `perennial train --as-of {as_of}`"
+            )
+        published = find_published(settings, history, model.version, as_of, force=force)
+        if published is not None:
+            return Scored(published, is_new=False)
+        state = build_customer_state(settings, history, as_of, work)
+        decided = decide(settings, state, model.folder, as_of, work)
+        return Scored(publish(settings, history, decided, model.version, as_of), is_new=True)
+
+
+@step
+def find_model(settings: Settings, as_of: date) -> Model | None:
+    """Resolve once which version scores a day: the champion, unless it knows later orders."""
+    tracking = Tracking(settings.tracking_uri, settings.mlruns)
+    version = tracking.valid_on(as_of.isoformat())
+    return None if version is None else Model(version, tracking.fetch(version) / "artifacts")

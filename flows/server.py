@@ -1,0 +1,147 @@
+"""A Prefect server for the length of one command, where none is configured.
+
+It starts beside the work that needs no server yet, keeps its database under the home folder so that
+its runs can be looked at later, and ends with the command however that ends: the child leaves when
+the pipe to its parent closes.
+"""
+
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from pathlib import Path
+
+import httpx
+
+STARTUP_SECONDS = 300  # a first start migrates an empty database: 29 s on two quiet cores
+ATTEMPTS = 2  # another program may take the port between choosing and binding it
+
+
+class ServerError(RuntimeError):
+    """Prefect's server did not start: says what it said last."""
+
+
+def configured_api_url() -> str | None:
+    """Return the Prefect server that the environment or the active profile names, if any."""
+    if os.environ.get("PREFECT_API_URL"):
+        return os.environ["PREFECT_API_URL"]
+    home = Path(os.environ.get("PREFECT_HOME", Path.home() / ".prefect"))
+    path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
+    if not path.is_file():
+        return None
+    profiles = tomllib.loads(path.read_text())
+    active = os.environ.get("PREFECT_PROFILE", profiles.get("active", ""))
+    url = profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+    return str(url) if url else None
+
+
+class TemporaryServer:
+    """A Prefect server in a child process.
+
+    Parameters
+    ----------
+    home
+        Folder of its database and its log.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.log = home / "temporary-server.log"
+        self.port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def api_url(self) -> str:
+        """Address of its API."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def start(self) -> None:
+        """Start the child and return at once."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.port = _free_port()
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603  # our own module
+                [sys.executable, "-m", "flows.server", str(self.port)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PREFECT_HOME": str(self.home)},
+            )
+
+    def wait(self) -> None:
+        """Wait until it answers.
+
+        Raises
+        ------
+        ServerError
+            It ended, or did not answer within five minutes.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            if self._answers():
+                return
+            if attempt < ATTEMPTS:
+                self.stop()
+                self.start()
+        self.stop()
+        said = self.log.read_text(errors="replace").strip().splitlines()[-1:]
+        raise ServerError(
+            f"Prefect's temporary server did not start: {' '.join(said) or 'it said nothing'}. See "
+            f"{self.log}, or set PREFECT_API_URL to a running server"
+        )
+
+    def stop(self) -> None:
+        """End the child."""
+        if self._process is None:
+            return
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _answers(self) -> bool:
+        """Wait for an answer; False once the child has ended or time is up."""
+        deadline = time.monotonic() + STARTUP_SECONDS
+        with httpx.Client(trust_env=False, timeout=5) as client:
+            while time.monotonic() < deadline:
+                if self._process is None or self._process.poll() is not None:
+                    return False
+                try:
+                    if client.get(f"{self.api_url}/health").is_success:
+                        return True
+                except httpx.TransportError:
+                    pass
+                time.sleep(0.1)
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _leave_with_parent() -> None:
+    """Block until the parent's end of the pipe closes, then leave."""
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _serve(port: str) -> None:
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    address = ["--host", "127.0.0.1", "--port", port]
+    sys.argv = ["prefect", "server", "start", *address, "--no-ui", "--log-level", "WARNING"]
+    runpy.run_module("prefect", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])

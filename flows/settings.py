@@ -1,0 +1,229 @@
+"""What a store sets in ``perennial.toml``: typed, frozen, read when a command runs."""
+
+import hashlib
+import os
+import tomllib
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+
+from connectors.rules import OrderSource
+from segments.investment import Action
+
+CONFIG_NAME = "perennial.toml"
+
+
+class SettingsError(ValueError):
+    """The settings are wrong: says the rule, the finding, the next step."""
+
+
+class Section(BaseModel):
+    """A part of the settings: unknown keys are refused, nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _known_timezone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is not an IANA time zone such as 'America/New_York'")
+    return name
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class StoreSettings(Section):
+    """The store."""
+
+    name: str = "My store"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = "UTC"
+    margin: Annotated[float, Field(gt=0, le=1)] = 0.55
+
+
+class OrdersSettings(Section):
+    """The order history."""
+
+    source: Annotated[str, Field(min_length=1)]
+    preset: Literal["plain"] = "plain"
+    columns: dict[str, str] = {}
+    date_format: str | None = None
+    keep_zero_amount: bool = False
+    keep_duplicates: bool = False
+    other_currencies: Literal["refuse", "reject"] = "refuse"
+
+
+class ModelSettings(Section):
+    """What is predicted."""
+
+    horizon_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    second_purchase_days: Annotated[int, Field(ge=1, le=3650)] = 90
+    annual_discount_rate: Annotated[float, Field(ge=0, le=1)] = 0.10
+
+
+class ActionSettings(Section):
+    """What an investment tier costs a customer and period, and is assumed to bring."""
+
+    cost: Positive
+    assumed_lift: Share
+
+
+class ActionsSettings(Section):
+    """The investment tiers."""
+
+    heavy: ActionSettings = ActionSettings(cost=6.0, assumed_lift=0.10)
+    standard: ActionSettings = ActionSettings(cost=2.0, assumed_lift=0.05)
+    light: ActionSettings = ActionSettings(cost=0.3, assumed_lift=0.01)
+
+
+class InvestmentSettings(Section):
+    """The retention budget per period, store's currency, and what it buys."""
+
+    budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5000.0
+    actions: ActionsSettings = ActionsSettings()
+
+
+class HoldoutSettings(Section):
+    """The customers who are kept out, to measure what marketing brings."""
+
+    share: Share = 0.10
+    salt: str = "retention"
+
+
+class KlaviyoSettings(Section):
+    """What a customer id is to Klaviyo: the first column of ``segments.csv``."""
+
+    identifier: Literal["external_id", "email", "phone_number"] = "external_id"
+
+
+class EngineSettings(Section):
+    """Where tables are computed."""
+
+    backend: Literal["duckdb"] = "duckdb"
+    memory_limit: str | None = None
+
+
+class PathsSettings(Section):
+    """Where things are kept, relative to the settings' file."""
+
+    home: str = "."
+
+
+class Settings(Section):
+    """All settings of a store."""
+
+    store: StoreSettings = StoreSettings()
+    orders: OrdersSettings
+    model: ModelSettings = ModelSettings()
+    investment: InvestmentSettings = InvestmentSettings()
+    holdout: HoldoutSettings = HoldoutSettings()
+    klaviyo: KlaviyoSettings = KlaviyoSettings()
+    engine: EngineSettings = EngineSettings()
+    paths: PathsSettings = PathsSettings()
+    _folder: Path = PrivateAttr(default=Path())
+
+    @property
+    def home(self) -> Path:
+        """Folder of everything that Perennial writes."""
+        return (self._folder / self.paths.home).resolve()
+
+    @property
+    def exports(self) -> Path:
+        """Folder of the published days."""
+        return self.home / "exports"
+
+    @property
+    def mlruns(self) -> Path:
+        """Folder of MLflow's database and artifacts."""
+        return self.home / "mlruns"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's address: ``MLFLOW_TRACKING_URI``, else a database under the home folder."""
+        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlruns / 'mlflow.db'}"
+
+    @property
+    def order_source(self) -> OrderSource:
+        """The order history, located from the settings' folder."""
+        return OrderSource(
+            location=str(self._folder / self.orders.source),
+            columns=self.orders.columns,
+            currency=self.store.currency,
+            date_format=self.orders.date_format,
+            keep_zero_amount=self.orders.keep_zero_amount,
+            keep_duplicates=self.orders.keep_duplicates,
+            other_currencies=self.orders.other_currencies,
+        )
+
+    @property
+    def actions(self) -> list[Action]:
+        """The investment tiers, heaviest first."""
+        chosen = self.investment.actions
+        return [
+            Action(tier, getattr(chosen, tier).cost, getattr(chosen, tier).assumed_lift)
+            for tier in ("heavy", "standard", "light")
+        ]
+
+    @property
+    def digest(self) -> str:
+        """Hash of the settings that shape scores."""
+        shaping = self.model_dump_json(
+            exclude={"paths": True, "engine": True, "orders": {"source"}}
+        )
+        return hashlib.sha256(shaping.encode()).hexdigest()[:16]
+
+    def yesterday(self, now: datetime) -> date:
+        """Return the last whole day in the store's time zone."""
+        return now.astimezone(ZoneInfo(self.store.timezone)).date() - timedelta(days=1)
+
+
+def read_settings(path: Path) -> Settings:
+    """Read ``perennial.toml``.
+
+    Raises
+    ------
+    SettingsError
+        The file is missing or not TOML, or any value is wrong: every problem at once.
+    """
+    if not path.is_file():
+        raise SettingsError(
+            f"settings are read from {path}: there is no such file. Write it with `perennial init`"
+        )
+    try:
+        values = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings must be TOML: {path}: {error}. Mend that line") from error
+    return build_settings(values, path.resolve().parent)
+
+
+def build_settings(values: dict[str, Any], folder: Path) -> Settings:
+    """Check settings given as nested dictionaries; paths in them start from `folder`.
+
+    Raises
+    ------
+    SettingsError
+        Every wrong value, by its key.
+    """
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems = [_in_words(problem) for problem in error.errors()]
+        raise SettingsError(
+            "; ".join(problems) + ". See `perennial init` for the settings"
+        ) from error
+    settings._folder = folder  # noqa: SLF001  # our own: where relative paths start
+    return settings
+
+
+def _in_words(problem: Any) -> str:  # noqa: ANN401  # pydantic's ErrorDetails
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{key} is not a setting"
+    if problem["type"] == "missing":
+        return f"{key} must be set"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[0].lower()}{message[1:]}; found {problem['input']!r}"

@@ -1,0 +1,223 @@
+"""What people read: progress and results on standard error, JSON on standard output."""
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from flows.steps import Reporter
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended.
+
+    Attributes
+    ----------
+    kind
+        What to show: ``day``, ``trained``, ``backtest`` or ``said``.
+    facts
+        What ``--json`` prints.
+    code
+        Exit code.
+    """
+
+    kind: str
+    facts: dict[str, Any]
+    code: int = 0
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Say one line on standard error."""
+    _console().print(text, style="dim", soft_wrap=True)
+
+
+def reporter() -> Reporter:
+    """Return what tells of a step's start and end: a moving line on a terminal, plain lines elsewhere."""
+    console = _console()
+    if not console.is_terminal:
+        return _say_end
+    status = console.status("")
+
+    def report(name: str, seconds: float | None) -> None:
+        title = name.replace("_", " ")
+        if seconds is None:
+            status.update(f"{title} …")
+            status.start()
+        else:
+            status.stop()
+            console.print(f"[green]✓[/] {title} [dim]{seconds:.1f} s[/]")
+
+    return report
+
+
+def _say_end(name: str, seconds: float | None) -> None:
+    if seconds is not None:
+        say(f"{name.replace('_', ' ')}: {seconds:.1f} s")
+
+
+def show_error(message: str, code: int, *, as_json: bool) -> None:
+    """Say what went wrong in one line."""
+    message = " ".join(message.split())
+    if as_json:
+        sys.stdout.write(json.dumps({"error": message, "exit_code": code}) + "\n")
+    _console().print(f"[red]perennial:[/] {_plain(message)}", soft_wrap=True)
+
+
+def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
+    """Show how a command ended."""
+    if as_json:
+        sys.stdout.write(json.dumps(outcome.facts, indent=2) + "\n")
+        return
+    console = Console(highlight=False)
+    {"day": _show_day, "trained": _show_trained, "backtest": _show_backtest, "said": _show_said}[
+        outcome.kind
+    ](console, outcome.facts)
+
+
+def _show_day(console: Console, facts: dict[str, Any]) -> None:
+    heading = {
+        "published": f"Published {facts['as_of']}",
+        "already_published": f"{facts['as_of']} is already published, from the same orders and model",
+        "current": f"Current: {facts['as_of']}",
+    }[facts["status"]]
+    console.print(
+        f"\n[bold]{heading}[/]: {facts['customers']:,} customers, model version "
+        f"{facts['model_version']}. {facts['zero_amount']}\n"
+    )
+    console.print(_segments(facts["segments"], facts["currency"]))
+    console.print(_tiers(facts["tiers"], facts["currency"]))
+    if facts["backtest"]:
+        console.print(_backtest(facts["backtest"]))
+    console.print(_accounted(facts["accounting"]))
+    for note in facts["notes"]:
+        console.print(f"Note: {_plain(note)}")
+    if facts.get("timings"):
+        steps = facts["timings"].items()
+        took = ", ".join(f"{name.replace('_', ' ')} {seconds:.1f}" for name, seconds in steps)
+        total = f"; {facts['seconds']} in all" if "seconds" in facts else ""
+        console.print(f"Seconds: {took}{total}")
+    console.print()
+    for name in ("page", "scores", "segments"):
+        _say_where(console, name.capitalize(), _short(facts["files"][name]))
+    _say_where(console, "MLflow", facts["mlflow"]["ui"])
+    if facts.get("prefect", {}).get("ui"):
+        _say_where(console, "Prefect", facts["prefect"]["ui"])
+
+
+def _say_where(console: Console, name: str, where: str) -> None:
+    console.print(f"[bold]{name:<9}[/] {_plain(where)}", soft_wrap=True)
+
+
+def _short(path: str) -> str:
+    """Write a path from the current folder where it is below it."""
+    return str(Path(path).relative_to(Path.cwd())) if Path.cwd() in Path(path).parents else path
+
+
+def _show_trained(console: Console, facts: dict[str, Any]) -> None:
+    role = "champion" if facts["is_champion"] else "kept, since the champion knows later orders"
+    console.print(
+        f"\n[bold]Trained as of {facts['as_of']}[/]: model version {facts['model_version']}, {role}"
+    )
+    for note in facts["notes"]:
+        console.print(f"Note: {_plain(note)}")
+    _say_where(console, "MLflow", facts["mlflow"]["ui"])
+
+
+def _show_backtest(console: Console, facts: dict[str, Any]) -> None:
+    console.print(_backtest(facts))
+
+
+def _show_said(console: Console, facts: dict[str, Any]) -> None:
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{key} {said}" for key, said in value.items() if said)
+        _say_where(console, name.replace("_", " ").capitalize(), str(value))
+
+
+def _plain(text: str) -> str:
+    """Keep brackets in text from being taken for markup."""
+    return escape(text)
+
+
+def program(name: str) -> str:
+    """Return how to call an installed program: by name if it is on the path, else by its place."""
+    beside = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    return name if found and Path(found) == beside else _short(str(beside))
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, title_style="bold")
+    table.pad_edge, table.padding = False, (0, 1, 0, 0)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", no_wrap=True)
+    return table
+
+
+def _segments(segments: list[dict[str, Any]], currency: str) -> Table:
+    table = _table(
+        f"Where customers stand (value: mean expected, {currency})",
+        "segment", "customers", "share", "in 90 d", "value", "heavy", "standard", "light",
+    )  # fmt: skip
+    for row in segments:
+        table.add_row(
+            row["segment"].replace("_", " "),
+            f"{row['customers']:,}",
+            f"{row['share']:.1%}",
+            f"{row['p_order_90d']:.1%}",
+            f"{row['expected_value']:,.2f}",
+            *(f"{row[tier]:,}" for tier in ("heavy", "standard", "light")),
+        )
+    return table
+
+
+def _tiers(tiers: list[dict[str, Any]], currency: str) -> Table:
+    table = _table(
+        f"Who gets the budget ({currency}; lift assumed until the holdout has measured it)",
+        "tier", "customers", "held out", "cost", "margin gained", "back per unit",
+    )  # fmt: skip
+    for row in tiers:
+        back = f"{row['expected_return']:.2f}" if row["cost"] else "-"
+        table.add_row(
+            row["tier"],
+            f"{row['customers']:,}",
+            f"{row['held_out']:,}",
+            f"{row['cost']:,.0f}",
+            f"{row['gain']:,.0f}",
+            back,
+        )
+    return table
+
+
+def _backtest(found: dict[str, Any]) -> Table:
+    cutoffs = ", ".join(f"{c['as_of']} ({c['customers']:,} customers)" for c in found["cutoffs"])
+    models = found["mean"]
+    table = _table(
+        f"Holdout: the {found['horizon_days']} days after {cutoffs}",
+        "metric",
+        *(name.replace("_", " ") for name in models),
+    )
+    for metric in next(iter(models.values())):
+        values = [metrics[metric] for metrics in models.values()]
+        if any(value is not None for value in values):
+            table.add_row(metric, *("-" if value is None else f"{value:.3f}" for value in values))
+    return table
+
+
+def _accounted(accounting: dict[str, Any]) -> str:
+    parts = [f"{accounting['orders']:,} orders"]
+    for group in (accounting["merged"], accounting["rejected"]):
+        parts += [f"{rows:,} {name.replace('_', ' ')}" for name, rows in group.items() if rows]
+    return f"Source rows: {accounting['rows_in']:,} = {' + '.join(parts)}"

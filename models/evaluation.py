@@ -1,0 +1,171 @@
+"""How good a forecast was: what was predicted beside what happened, the same for every model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+SEED = 20_260_101  # ties are broken by a shuffle; the same on every run
+TOP_SHARE = 0.20
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One model's predictions; every array has shape (n,), and None where it makes none.
+
+    Attributes
+    ----------
+    orders
+        Expected purchase days.
+    value
+        Expected net amount, undiscounted, store's currency.
+    p_active
+        Chance of at least one order.
+    """
+
+    orders: Array
+    value: Array
+    p_active: Array | None = None
+
+
+def evaluate(
+    prediction: Prediction, orders: ArrayLike, value: ArrayLike
+) -> dict[str, float | None]:
+    """Compare predictions with what happened to the same customers.
+
+    Parameters
+    ----------
+    prediction
+        What the model said.
+    orders, value
+        Arrays of shape (n,): purchase days and net amount (store's currency) in the window.
+
+    Returns
+    -------
+    dict
+        ``orders_ratio`` and ``value_ratio`` (actual over expected), ``mae_orders``,
+        ``rmse_orders``, ``mae_value``, ``gini_value``, ``capture_top20``, and for a chance of
+        activity ``auc_active``, ``logloss_active``, ``brier_active``, ``accuracy_active`` (at one
+        half); ``coverage_80`` of an interval of value. None where the model makes no such
+        prediction or the outcome has no spread.
+    """
+    orders, value = np.asarray(orders, dtype=np.float64), np.asarray(value, dtype=np.float64)
+    error = orders - prediction.orders
+    return {
+        "orders_ratio": _ratio(orders.sum(), prediction.orders.sum()),
+        "mae_orders": float(np.abs(error).mean()),
+        "rmse_orders": float(np.sqrt((error**2).mean())),
+        "value_ratio": _ratio(value.sum(), prediction.value.sum()),
+        "mae_value": float(np.abs(value - prediction.value).mean()),
+        "gini_value": normalized_gini(prediction.value, value),
+        "capture_top20": capture(prediction.value, value),
+        **_activity(prediction.p_active, orders > 0),
+        "coverage_80": None,
+    }
+
+
+def normalized_gini(prediction: ArrayLike, value: ArrayLike) -> float | None:
+    """Gini coefficient of the ranking by prediction over that of the perfect ranking.
+
+    Parameters
+    ----------
+    prediction, value
+        Arrays of shape (n,). Negative outcomes count as zero; ties are broken by a seeded shuffle.
+
+    Returns
+    -------
+    float or None
+        1 for the perfect ranking, about 0 for a random one; None if nobody brought anything.
+    """
+    gain = np.maximum(np.asarray(value, dtype=np.float64), 0)
+    best = _gini(gain, _ranking(gain))
+    return None if best is None or best == 0 else _ratio(_gini(gain, _ranking(prediction)), best)
+
+
+def capture(prediction: ArrayLike, value: ArrayLike) -> float | None:
+    """Share of all value that the top fifth by prediction brought.
+
+    Parameters
+    ----------
+    prediction, value
+        Arrays of shape (n,). Negative outcomes count as zero; ties are broken by a seeded shuffle.
+
+    Returns
+    -------
+    float or None
+        0 to 1; None if nobody brought anything.
+    """
+    gain = np.maximum(np.asarray(value, dtype=np.float64), 0)
+    top = _ranking(prediction)[: round(TOP_SHARE * len(gain))]
+    return _ratio(gain[top].sum(), gain.sum())
+
+
+def decile_table(prediction: ArrayLike, actual: ArrayLike) -> list[dict[str, float]]:
+    """Compare the mean prediction and the mean outcome of ten groups of equal size.
+
+    Parameters
+    ----------
+    prediction, actual
+        Arrays of shape (n,).
+
+    Returns
+    -------
+    list of dict
+        ``decile`` (10 = highest prediction), ``customers``, ``expected``, ``actual``.
+    """
+    prediction, actual = (np.asarray(v, dtype=np.float64) for v in (prediction, actual))
+    groups = np.array_split(_ranking(prediction), 10)
+    return [
+        {
+            "decile": 10 - i,
+            "customers": len(group),
+            "expected": float(prediction[group].mean()),
+            "actual": float(actual[group].mean()),
+        }
+        for i, group in enumerate(groups)
+        if len(group)
+    ]
+
+
+def mean_metrics(metrics: list[dict[str, float | None]]) -> dict[str, float | None]:
+    """Average each metric over cutoffs; None where any cutoff has none."""
+    return {
+        name: None
+        if any(m[name] is None for m in metrics)
+        else float(np.mean([m[name] for m in metrics]))
+        for name in metrics[0]
+    }
+
+
+def _activity(p: Array | None, is_active: NDArray[np.bool_]) -> dict[str, float | None]:
+    from sklearn.metrics import log_loss, roc_auc_score  # scikit-learn costs a second
+
+    if p is None or is_active.all() or not is_active.any():
+        return dict.fromkeys(("auc_active", "logloss_active", "brier_active", "accuracy_active"))
+    return {
+        "auc_active": float(roc_auc_score(is_active, p)),
+        "logloss_active": float(log_loss(is_active, p)),
+        "brier_active": float(((p - is_active) ** 2).mean()),
+        "accuracy_active": float(((p > 0.5) == is_active).mean()),
+    }
+
+
+def _ranking(prediction: ArrayLike) -> NDArray[np.intp]:
+    """Order from the highest to the lowest; ties in seeded random order."""
+    prediction = np.asarray(prediction, dtype=np.float64)
+    shuffled = np.random.default_rng(SEED).permutation(len(prediction))
+    return shuffled[np.argsort(-prediction[shuffled], kind="stable")]
+
+
+def _gini(gain: Array, ranking: NDArray[np.intp]) -> float | None:
+    total = gain.sum()
+    if total == 0:
+        return None
+    n = len(gain)
+    return float(2 * np.cumsum(gain[ranking]).sum() / (n * total) - (n + 1) / n)
+
+
+def _ratio(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None or b == 0 else float(a) / float(b)

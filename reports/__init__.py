@@ -1,0 +1,1 @@
+"""Tables -> the page that people read."""

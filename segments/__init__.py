@@ -1,0 +1,1 @@
+"""What will happen -> who gets which investment, and the holdout. Pure policy."""
