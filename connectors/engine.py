@@ -81,7 +81,10 @@ class Engine:
             "SELECT any_value(csv_line) AS csv_line, any_value(error_message) AS error_message,"
             " any_value(s.file_path) AS file_path"
             " FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id)"
-            " GROUP BY scan_id, file_id, line"
+            " GROUP BY scan_id, file_id, line",
+            schema=ibis.schema(
+                dict.fromkeys(("csv_line", "error_message", "file_path"), "string")
+            ),
         )
         return rows, self.keep(broken, "broken_lines")
 

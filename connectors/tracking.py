@@ -8,7 +8,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,15 +100,24 @@ class Tracking:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._mlflow = mlflow
-        mlflow.set_tracking_uri(uri)
-        mlflow.set_registry_uri(uri)
-        self.client = mlflow.MlflowClient()
-        lock = FileLock(artifacts / ".init.lock") if artifacts is not None else None
-        if lock is None:
-            self.experiment_id = self._find_experiment(None)
-        else:
-            with lock:
-                self.experiment_id = self._find_experiment(artifacts)
+        self._uri = uri
+        self._select()
+        # The first client of a local database makes its tables.
+        with nullcontext() if artifacts is None else FileLock(artifacts / ".init.lock"):
+            self.client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+            self.experiment_id = self._find_experiment(artifacts)
+
+    def _select(self) -> None:
+        """Make this the store that MLflow's own functions speak to, leaving the environment as it is.
+
+        MLflow would also set ``MLFLOW_TRACKING_URI``, which another store's settings then obey.
+        """
+        before = os.environ.get("MLFLOW_TRACKING_URI")
+        self._mlflow.set_tracking_uri(self._uri)
+        self._mlflow.set_registry_uri(self._uri)
+        os.environ.pop("MLFLOW_TRACKING_URI", None)
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
 
     def _find_experiment(self, artifacts: Path | None) -> str:
         found = self.client.get_experiment_by_name(EXPERIMENT)
@@ -122,6 +131,7 @@ class Tracking:
         self, name: str, tags: Mapping[str, str] | None = None, parent: Run | None = None
     ) -> Iterator[Run]:
         """Write a run; it ends as failed if an error passes through."""
+        self._select()
         with self._mlflow.start_run(
             experiment_id=self.experiment_id,
             run_name=name,
@@ -165,6 +175,7 @@ class Tracking:
         str
             The new version.
         """
+        self._select()
         info = self._mlflow.pyfunc.log_model(
             name=MODEL,
             python_model=str(code),
@@ -211,10 +222,12 @@ class Tracking:
 
     def fetch(self, version: str) -> Path:
         """Return a local folder with the files of a version."""
+        self._select()
         return Path(self._mlflow.artifacts.download_artifacts(f"models:/{MODEL}/{version}"))
 
     def run_artifact(self, run_id: str, name: str) -> Path | None:
         """Return a local copy of a run's artifact, if it has it."""
+        self._select()
         if name not in {item.path for item in self.client.list_artifacts(run_id)}:
             return None
         return Path(self._mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=name))

@@ -80,7 +80,7 @@ def evaluate_cutoffs(
         "mean": {name: mean_metrics([r["models"][name] for r in results]) for name in names},
     }
     path = work / "backtest.json"
-    path.write_text(json.dumps(found, indent=2))
+    path.write_text(json.dumps(found, indent=2, allow_nan=False))
     return path
 
 

@@ -19,7 +19,7 @@ QUIET_BY_DEFAULT = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # its log is for the UI; errors are said once
 }
 
 Config = Annotated[Path, typer.Option("--config", help="The store's settings.")]

@@ -11,6 +11,7 @@ from connectors.store import PublishedDay, Store
 from features.tables import DataError
 from flows.demo import AS_OF as DEMO_DAY
 from flows.demo import write_demo
+from flows.prepare import open_tracking
 from flows.runner import Runner, choose_runner
 from flows.server import ServerError
 from flows.settings import Settings, SettingsError, read_settings
@@ -48,6 +49,7 @@ def _publish_day(name: str, config: Path, as_of: date, runner: Runner, *, force:
     from flows.score import score
 
     flow = {"run": run, "score": score}[name]
+    open_tracking(read_settings(config))  # makes MLflow's store, while Prefect's server starts
     scored = runner.run(flow, config=config.resolve(), as_of=as_of, force=force)
     facts = day_facts(read_settings(config), scored.day)
     facts["status"] = "published" if scored.is_new else "already_published"
@@ -62,6 +64,8 @@ def train_models(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
     day = as_of or _yesterday(settings)
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.train import train  # scikit-learn and matplotlib take seconds
+
+        open_tracking(settings)
 
         trained = runner.run(train, config=config.resolve(), as_of=day)
     facts = {

@@ -11,6 +11,7 @@ from pathlib import Path
 from connectors.engine import Engine, open_engine
 from connectors.orders import History
 from connectors.orders import read_orders as import_orders
+from connectors.tracking import Tracking
 from features.rfm import customer_state
 from flows.settings import Settings
 from flows.steps import step
@@ -32,6 +33,12 @@ def workspace(settings: Settings, shared: Path | None = None) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_tracking(settings: Settings) -> Tracking:
+    """Open MLflow where the settings keep it; a local store is made if need be."""
+    is_local = settings.tracking_uri.startswith("sqlite:")
+    return Tracking(settings.tracking_uri, settings.mlruns if is_local else None)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from connectors.orders import History
 from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from features.tables import DataError, Scores
+from flows.prepare import open_tracking
 from flows.settings import Settings
 from flows.steps import current_timings, step
 from reports.page import Page, render_page
@@ -75,7 +76,7 @@ def publish(
     settings: Settings, history: History, decided: Path, model_version: str, as_of: date
 ) -> PublishedDay:
     """Publish the day in one step, as an MLflow run of its own."""
-    tracking = Tracking(settings.tracking_uri, settings.mlruns)
+    tracking = open_tracking(settings)
     scores = pd.read_parquet(decided).assign(model_version=model_version)
     tags = {"as_of": as_of.isoformat(), "kind": "score", "model_version": model_version}
     with tracking.run(f"score {as_of}", tags) as run:
@@ -91,7 +92,7 @@ def publish(
             write_csv(marketing_segments(settings, scores), folder / "segments.csv")
             shutil.copyfile(history.rejects, folder / "rejects.csv")
             (folder / "report.html").write_text(render_page(Page.of(record)), encoding="utf-8")
-            (folder / "run.json").write_text(json.dumps(record, indent=2) + "\n")
+            (folder / "run.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
 
         day = Store(settings.exports).publish(as_of, run.id, write)
         run.log(

@@ -1,5 +1,6 @@
 """Where a flow runs: through Prefect, or in this process without it."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -70,8 +71,13 @@ class Runner:
         )
 
         # A heartbeat tells a server that outlives the run of its death, and costs a second a flow.
-        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            return with_prefect(flow)(**parameters)
+        try:
+            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+                return with_prefect(flow)(**parameters)
+        finally:
+            for name in ("prefect.flow_runs", "prefect.task_runs"):
+                for handler in logging.getLogger(name).handlers:
+                    handler.flush()  # what is logged reaches the server before it stops
 
 
 @contextmanager

@@ -5,10 +5,9 @@ from datetime import date
 from pathlib import Path
 
 from connectors.store import PublishedDay
-from connectors.tracking import Tracking
 from features.tables import DataError
 from flows.decide import decide
-from flows.prepare import build_customer_state, read_orders, workspace
+from flows.prepare import build_customer_state, open_tracking, read_orders, workspace
 from flows.publish import find_published, publish
 from flows.settings import Settings, read_settings
 from flows.steps import flow, step
@@ -69,6 +68,6 @@ def score(config: Path, as_of: date, shared: Path | None = None, *, force: bool 
 @step
 def find_model(settings: Settings, as_of: date) -> Model | None:
     """Resolve once which version scores a day: the champion, unless it knows later orders."""
-    tracking = Tracking(settings.tracking_uri, settings.mlruns)
+    tracking = open_tracking(settings)
     version = tracking.valid_on(as_of.isoformat())
     return None if version is None else Model(version, tracking.fetch(version) / "artifacts")

@@ -78,7 +78,7 @@ def show_error(message: str, code: int, *, as_json: bool) -> None:
 def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
     """Show how a command ended."""
     if as_json:
-        sys.stdout.write(json.dumps(outcome.facts, indent=2) + "\n")
+        sys.stdout.write(json.dumps(outcome.facts, indent=2, allow_nan=False) + "\n")
         return
     console = Console(highlight=False)
     {"day": _show_day, "trained": _show_trained, "backtest": _show_backtest, "said": _show_said}[

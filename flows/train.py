@@ -18,7 +18,13 @@ from features.rfm import customer_state, spend_cells, state_cells
 from features.window import outcome_window
 from flows.backtest import evaluate_cutoffs
 from flows.forecaster import EXAMPLE, INPUTS, OUTPUTS, Forecaster, first_order_design, model_files
-from flows.prepare import build_customer_state, engine_for, read_orders, workspace
+from flows.prepare import (
+    build_customer_state,
+    engine_for,
+    open_tracking,
+    read_orders,
+    workspace,
+)
 from flows.settings import Settings, read_settings
 from flows.steps import flow, step
 from models.purchases import fit_purchases
@@ -151,7 +157,7 @@ def register_model(
 ) -> Trained:
     """Log everything to MLflow, register the model and make it champion unless a later day's is."""
     fits = json.loads((model / "fits.json").read_text())
-    tracking = Tracking(settings.tracking_uri, settings.mlruns)
+    tracking = open_tracking(settings)
     tags = {"as_of": as_of.isoformat(), "data_digest": history.digest, "kind": "train"}
     with tracking.run(f"train {as_of}", tags) as run:
         run.log(params=settings.model.model_dump(), metrics=_counts(history))

@@ -156,7 +156,8 @@ class Purchases:
             p, weight = _beta_nodes(self.a, self.b + count)
             rows = x == count
             base = np.log1p(np.multiply.outer(days / (self.alpha + T[rows]), p))
-            mean[rows] = -np.expm1(-(self.r + count) * base) @ (weight / p)
+            # A sum by row, not a matrix product, whose last digits would depend on the batch.
+            mean[rows] = (-np.expm1(-(self.r + count) * base) * (weight / p)).sum(axis=-1)
         return self.p_alive(x, t_x, T) * mean
 
     def median_days(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:

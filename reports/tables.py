@@ -96,4 +96,4 @@ def tier_table(scores: pd.DataFrame, costs: dict[str, float]) -> pd.DataFrame:
                 "expected_return": gain / cost if cost else None,
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, dtype=object)  # floats would turn None into NaN

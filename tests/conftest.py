@@ -1,0 +1,21 @@
+"""What several tests need."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flows.cli import QUIET_BY_DEFAULT
+
+os.environ.update(QUIET_BY_DEFAULT)
+for configured in ("PREFECT_API_URL", "PREFECT_PROFILE", "MLFLOW_TRACKING_URI"):
+    os.environ.pop(configured, None)  # tests use their own stores and servers, never a person's
+
+
+@pytest.fixture(scope="session")
+def lifetimes_data() -> Path:
+    """Folder of the data sets that the lifetimes package ships."""
+    from importlib.metadata import files
+
+    shipped = files("lifetimes") or []
+    return next(Path(str(f.locate())) for f in shipped if f.name == "CDNOW_sample.txt").parent

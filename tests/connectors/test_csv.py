@@ -1,0 +1,126 @@
+"""CSV files that a spreadsheet opens without running anything."""
+
+import csv
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.csv import write_csv
+
+
+def written(frame, path):
+    """Write a table and return its lines of cells."""
+    write_csv(frame, path)
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.reader(file))
+
+
+@pytest.fixture
+def cell(tmp_path):
+    """Return what a cell becomes in the file."""
+
+    def _cell(value):
+        return written(pd.DataFrame({"a": [value], "b": ["x"]}), tmp_path / "t.csv")[1][0]
+
+    return _cell
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        '=HYPERLINK("http://evil","x")',
+        "+1+1",
+        "-1+1",
+        "-inf",
+        "-3-",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "=",
+        "-",
+        "+",
+        "--3",
+        "- 3",
+        "-3\n",
+        "-2026-01-01",
+        "+49 30 1234",
+    ],
+)
+def test_a_text_that_a_spreadsheet_would_run_gets_an_apostrophe(cell, text):
+    assert cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["-3", "+3", "-3.5", "+3.25", "-0", "-0012.50"])
+def test_a_plain_number_stays_as_it_is(cell, text):
+    assert cell(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain", "a=b", "1-1", "a@b.example", "'=1", "", " ", "a,b", 'say "hi"', "a\nb", "日本 ☕"],
+)
+def test_a_harmless_text_stays_as_it_is(cell, text):
+    assert cell(text) == text
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_a_line_break_inside_a_cell_starts_no_new_row(cell, tmp_path, end):
+    assert cell(f"x{end}=1+1") == f"x{end}=1+1"
+    assert len((tmp_path / "t.csv").read_text(encoding="utf-8").split('"')) == 3
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), pd.NA, pd.NaT])
+def test_a_missing_value_is_an_empty_cell(cell, value):
+    assert cell(value) == ""
+
+
+def test_numbers_and_days_of_their_own_type_stay_as_they_are(tmp_path):
+    frame = pd.DataFrame(
+        {"number": [-3.5], "count": [-2], "is_good": [True], "day": pd.to_datetime(["2026-01-31"])}
+    )
+    assert written(frame, tmp_path / "t.csv")[1] == ["-3.5", "-2", "True", "2026-01-31"]
+
+
+def test_texts_among_numbers_are_made_safe(tmp_path):
+    frame = pd.DataFrame({"mixed": pd.Series([-3, "=1", None], dtype="object"), "b": "x"})
+    assert [line[0] for line in written(frame, tmp_path / "t.csv")] == ["mixed", "-3", "'=1", ""]
+
+
+def test_a_category_is_a_text(tmp_path):
+    frame = pd.DataFrame({"tier": pd.Categorical(["=1", "heavy"])})
+    assert written(frame, tmp_path / "t.csv")[1:] == [["'=1"], ["heavy"]]
+
+
+def test_a_column_s_name_is_a_text(tmp_path):
+    frame = pd.DataFrame({"=1+1": ["x"], "plain": ["y"]})
+    assert written(frame, tmp_path / "t.csv")[0] == ["'=1+1", "plain"]
+
+
+def test_a_table_without_rows_is_its_header(tmp_path):
+    frame = pd.DataFrame(columns=["rule", "source"])
+    assert written(frame, tmp_path / "t.csv") == [["rule", "source"]]
+
+
+def test_the_caller_s_table_is_not_changed(tmp_path):
+    frame = pd.DataFrame({"a": ["=1", None, "x"]})
+    before = frame.copy()
+    write_csv(frame, tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(frame, before)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    texts=st.lists(st.text() | st.from_regex(r"[=+\-@\t\r][\d.=]*", fullmatch=True), min_size=1)
+)
+def test_every_text_is_kept_or_behind_an_apostrophe_and_none_is_a_formula(tmp_path_factory, texts):
+    path = tmp_path_factory.getbasetemp() / "property.csv"
+    cells = [line[0] for line in written(pd.DataFrame({"a": texts, "b": "x"}), path)[1:]]
+    assert len(cells) == len(texts)
+    for text, cell in zip(texts, cells, strict=True):
+        assert cell in {text, f"'{text}"}
+        assert not cell.startswith(("=", "@", "\t", "\r"))
+        if cell.startswith(("+", "-")):
+            float(cell)

@@ -1,0 +1,118 @@
+"""Which column of a source is which of ours."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from connectors.presets.plain import OPTIONAL, REQUIRED, resolve_columns
+
+PLAIN = ["order_id", "customer_id", "ordered_at", "net_amount"]
+
+
+def refusal(mapping, available):
+    """Return why the columns are refused; a reason is one line."""
+    with pytest.raises(ValueError, match="orders") as error:
+        resolve_columns(mapping, available)
+    assert len(str(error.value).splitlines()) == 1
+    return str(error.value)
+
+
+def test_our_own_names_need_no_mapping():
+    assert resolve_columns({}, PLAIN) == {name: name for name in PLAIN}
+
+
+def test_a_mapped_column_is_found_under_its_own_name():
+    found = resolve_columns({"order_id": "InvoiceNo"}, ["InvoiceNo", *PLAIN[1:]])
+    assert found["order_id"] == "InvoiceNo"
+
+
+def test_a_mapping_goes_before_our_own_name():
+    found = resolve_columns({"order_id": "InvoiceNo"}, ["InvoiceNo", *PLAIN])
+    assert found["order_id"] == "InvoiceNo"
+
+
+def test_one_column_may_serve_twice():
+    found = resolve_columns({"customer_id": "order_id"}, PLAIN)
+    assert found["customer_id"] == found["order_id"] == "order_id"
+
+
+def test_columns_that_are_not_ours_are_left_out():
+    assert resolve_columns({}, [*PLAIN, "Notes"]) == {name: name for name in PLAIN}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [["net_amount"], ["gross_amount"], ["quantity", "unit_price"]],
+    ids=" and ".join,
+)
+def test_a_value_comes_from(value):
+    assert set(value) <= set(resolve_columns({}, [*PLAIN[:3], *value]))
+
+
+@pytest.mark.parametrize("value", [[], ["quantity"], ["unit_price"], ["discount_amount"]])
+def test_orders_without_a_value_are_refused(value):
+    message = refusal({}, [*PLAIN[:3], *value])
+    assert "orders need a value" in message
+    assert "map orders.columns.net_amount, or quantity and unit_price" in message
+    assert "order_id, customer_id, ordered_at" in message
+
+
+@pytest.mark.parametrize("ours", REQUIRED)
+def test_a_required_column_that_is_nowhere_is_refused(ours):
+    message = refusal({}, [name for name in PLAIN if name != ours])
+    assert f"orders need {ours}: the source has no column '{ours}'" in message
+    assert f'Set orders.columns.{ours} = "…"' in message
+
+
+@pytest.mark.parametrize("ours", [*REQUIRED, *OPTIONAL])
+def test_a_mapped_column_that_is_nowhere_is_refused_even_where_it_is_optional(ours):
+    assert f"orders need {ours}: the source has no column 'Typo'" in refusal(
+        {ours: "Typo"}, [*REQUIRED, *OPTIONAL]
+    )
+
+
+def test_the_close_name_is_suggested():
+    message = refusal({"customer_id": "CustomerId"}, ["CustomerID", *PLAIN])
+    assert "did you mean 'CustomerID'?" in message
+
+
+def test_where_no_name_is_close_the_source_s_columns_are_listed():
+    message = refusal({"customer_id": "Kunde"}, ["CustomerID", "InvoiceNo"])
+    assert "it has CustomerID, InvoiceNo." in message
+
+
+def test_a_name_that_is_not_ours_is_refused():
+    message = refusal({"customer": "CustomerID"}, ["CustomerID", *PLAIN])
+    assert "orders.columns.customer is not a column of ours" in message
+    assert "known are order_id, customer_id, ordered_at" in message
+
+
+def test_every_problem_is_named_at_once():
+    message = refusal({"net_amount": "Total", "customer": "CustomerID"}, ["Amount", "CustomerID"])
+    assert "orders.columns.customer is not a column of ours" in message
+    for ours in (*REQUIRED, "net_amount"):
+        assert f"orders need {ours}" in message
+
+
+@pytest.mark.parametrize(
+    "name", ['x"; drop table orders; --', "it's", "日本 ☕", "{0} %s", "order\nid", "order\r\nid"]
+)
+def test_a_refusal_is_one_line_whatever_the_source_s_columns_are_called(name):
+    refusal({"order_id": "InvoiceNo"}, [name, "Amount"])
+    refusal({"order_id": name}, PLAIN[1:])
+
+
+names = st.sampled_from([*REQUIRED, *OPTIONAL]) | st.text(max_size=5)
+
+
+@settings(deadline=None, max_examples=300)
+@given(mapping=st.dictionaries(names, names), available=st.lists(names, unique=True))
+def test_columns_are_found_or_refused_and_what_is_found_is_there(mapping, available):
+    try:
+        found = resolve_columns(mapping, available)
+    except ValueError as error:
+        assert str(error).startswith("orders")
+    else:
+        assert set(REQUIRED) <= set(found) <= {*REQUIRED, *OPTIONAL}
+        assert set(found.values()) <= set(available)
+        assert found.items() >= mapping.items()

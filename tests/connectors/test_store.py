@@ -1,0 +1,148 @@
+"""Publishing: whole days or nothing, whatever moment the process dies at."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.store import REQUIRED_FILES, Store
+from features.tables import DataError
+
+MONDAY, TUESDAY = date(2024, 1, 1), date(2024, 1, 2)
+
+
+def write_whole(folder: Path) -> None:
+    for name in REQUIRED_FILES:
+        (folder / name).write_text("{}")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "exports")
+
+
+def test_nothing_is_current_before_the_first_day(store):
+    assert store.current() is None
+    assert store.days(MONDAY) == []
+
+
+def test_a_published_day_is_current(store):
+    day = store.publish(MONDAY, "a", write_whole)
+    assert store.current() == day
+    assert day.folder == store.exports / "scores/as_of=2024-01-01/run=a"
+    assert json.loads(store.pointer.read_text()) == {
+        "as_of": "2024-01-01",
+        "run_id": "a",
+        "path": "scores/as_of=2024-01-01/run=a",
+    }
+
+
+def test_the_exports_folder_can_be_moved(store, tmp_path):
+    store.publish(MONDAY, "a", write_whole)
+    store.exports.rename(tmp_path / "elsewhere")
+    assert Store(tmp_path / "elsewhere").current().file("run.json").exists()
+
+
+def test_an_earlier_day_never_becomes_current(store):
+    tuesday = store.publish(TUESDAY, "b", write_whole)
+    monday = store.publish(MONDAY, "a", write_whole)
+    assert store.current() == tuesday
+    store.make_current(monday)
+    assert store.current() == tuesday
+    assert store.days(MONDAY) == [monday]
+
+
+def test_the_same_day_again_replaces_the_pointer_and_keeps_the_old_run(store):
+    store.publish(MONDAY, "a", write_whole)
+    again = store.publish(MONDAY, "b", write_whole)
+    assert store.current() == again
+    assert [day.run_id for day in store.days(MONDAY)] == ["a", "b"]
+
+
+def test_a_day_with_a_file_missing_is_not_published(store):
+    def forget_the_page(folder: Path) -> None:
+        write_whole(folder)
+        (folder / "report.html").unlink()
+
+    with pytest.raises(DataError, match=r"report\.html was not written"):
+        store.publish(MONDAY, "a", forget_the_page)
+    assert store.current() is None
+    assert store.days(MONDAY) == []
+
+
+def test_an_error_while_writing_publishes_nothing(store):
+    first = store.publish(MONDAY, "a", write_whole)
+
+    def fail(folder: Path) -> None:
+        write_whole(folder)
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        store.publish(TUESDAY, "b", fail)
+    assert store.current() == first
+    assert store.days(TUESDAY) == []
+
+
+def test_a_run_is_published_once(store):
+    store.publish(MONDAY, "a", write_whole)
+    with pytest.raises(DataError, match="written once"):
+        store.publish(MONDAY, "a", write_whole)
+
+
+PUBLISHER = """
+import json, sys
+from datetime import date, timedelta
+from pathlib import Path
+from connectors.store import REQUIRED_FILES, Store
+
+def write(run):
+    def files(folder):
+        for name in REQUIRED_FILES:
+            with (folder / name).open("w") as out:
+                for part in range(5):  # a kill may fall between any two writes
+                    out.write(json.dumps({"run": run, "part": part}) + "\\n")
+                    out.flush()
+    return files
+
+store = Store(Path(sys.argv[1]))
+print("ready", flush=True)
+for n in range(int(sys.argv[2]), 10_000):
+    store.publish(date(2024, 1, 1) + timedelta(days=n), f"r{n}", write(f"r{n}"))
+"""
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_day_current(store):
+    """A real process that publishes day after day is killed forty times, at seeded moments."""
+    moments = random.Random(20240101)
+    newest = -1
+    for _ in range(40):
+        start = newest + 1
+        if store.days(MONDAY + timedelta(days=start)):
+            start += 1  # killed between the rename and the pointer: that day is there, and whole
+        process = subprocess.Popen(
+            [sys.executable, "-c", PUBLISHER, str(store.exports), str(start)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(moments.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        current = store.current()
+        if current is None:
+            continue
+        for name in REQUIRED_FILES:
+            parts = [json.loads(line) for line in current.file(name).read_text().splitlines()]
+            assert [part["part"] for part in parts] == list(range(5))
+            assert {part["run"] for part in parts} == {current.run_id}
+        assert current.run_id == f"r{(current.as_of - MONDAY).days}"
+        assert (current.as_of - MONDAY).days >= newest
+        newest = (current.as_of - MONDAY).days
+    assert newest > 40

@@ -1,0 +1,123 @@
+"""Metrics against hand-made cases and naive re-implementations."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.evaluation import (
+    Prediction,
+    capture,
+    decile_table,
+    evaluate,
+    mean_metrics,
+    normalized_gini,
+)
+
+
+def test_the_perfect_ranking_has_gini_one():
+    value = np.array([0.0, 5.0, 1.0, 9.0])
+    assert normalized_gini(value, value) == pytest.approx(1)
+
+
+def test_the_worst_ranking_has_gini_minus_one():
+    value = np.array([0.0, 5.0, 1.0, 9.0])
+    assert normalized_gini(-value, value) == pytest.approx(-1)
+
+
+def test_gini_of_a_hand_made_ranking():
+    """Gains 4, 0, 2 in predicted order: area 2 (4 + 4 + 6) / (3 x 6) - 4 / 3; perfect 2 x 16 / 18 - 4 / 3."""
+    found = normalized_gini([3, 2, 1], [4.0, 0.0, 2.0])
+    assert found == pytest.approx((28 / 18 - 24 / 18) / (32 / 18 - 24 / 18))
+
+
+def test_a_constant_prediction_ranks_by_chance_whatever_the_rows_order():
+    """Ties in row order would see the value sorted and call it skill."""
+    value = np.sort(np.random.default_rng(0).gamma(0.5, 10, 20_000))[::-1]
+    assert abs(normalized_gini(np.ones(20_000), value)) < 0.03
+
+
+def test_negative_outcomes_count_as_zero():
+    assert normalized_gini([3, 2, 1], [4.0, -7.0, 2.0]) == normalized_gini(
+        [3, 2, 1], [4.0, 0, 2.0]
+    )
+
+
+def test_nobody_bringing_anything_has_no_gini():
+    assert normalized_gini([1, 2], [0.0, 0.0]) is None
+    assert capture([1, 2], [0.0, 0.0]) is None
+
+
+def test_the_top_fifth_captures_its_share():
+    assert capture(np.arange(10), np.array([1.0] * 8 + [4.0, 8.0])) == pytest.approx(12 / 20)
+
+
+def test_metrics_of_a_hand_made_case():
+    found = evaluate(
+        Prediction(
+            orders=np.array([1.0, 0.5, 0.5, 2.0, 0.0]),
+            value=np.array([10.0, 5.0, 5.0, 20.0, 0.0]),
+            p_active=np.array([0.6, 0.4, 0.4, 0.9, 0.1]),
+        ),
+        orders=[2, 0, 0, 1, 0],
+        value=[30.0, 0.0, 0.0, 8.0, 0.0],
+    )
+    assert found["orders_ratio"] == pytest.approx(3 / 4)
+    assert found["mae_orders"] == pytest.approx(3 / 5)
+    assert found["rmse_orders"] == pytest.approx(np.sqrt(2.5 / 5))
+    assert found["value_ratio"] == pytest.approx(38 / 40)
+    assert found["mae_value"] == pytest.approx((20 + 5 + 5 + 12) / 5)
+    assert found["auc_active"] == 1
+    assert found["brier_active"] == pytest.approx((0.16 + 0.16 + 0.16 + 0.01 + 0.01) / 5)
+    assert found["logloss_active"] == pytest.approx(-np.mean(np.log([0.6, 0.6, 0.6, 0.9, 0.9])))
+    assert found["accuracy_active"] == 1
+
+
+def test_a_rule_without_chances_has_no_activity_metrics():
+    found = evaluate(Prediction(np.ones(3), np.ones(3)), [1, 0, 2], [1.0, 0.0, 2.0])
+    assert found["auc_active"] is found["logloss_active"] is found["brier_active"] is None
+
+
+def test_an_expectation_of_nothing_has_no_ratio():
+    assert (
+        evaluate(Prediction(np.zeros(2), np.zeros(2)), [1, 0], [1.0, 0.0])["value_ratio"] is None
+    )
+
+
+def test_ten_groups_of_one_are_the_customers_themselves():
+    rows = decile_table(np.arange(10.0), np.arange(10.0) ** 2)
+    assert [row["decile"] for row in rows] == list(range(10, 0, -1))
+    assert [row["actual"] for row in rows] == [81, 64, 49, 36, 25, 16, 9, 4, 1, 0]
+
+
+def test_means_over_cutoffs_are_unknown_where_one_is():
+    found = mean_metrics([{"a": 1.0, "b": None}, {"a": 2.0, "b": 1.0}])
+    assert found == {"a": 1.5, "b": None}
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 100), st.floats(-10, 100)),
+        min_size=2,
+        max_size=50,
+        unique_by=lambda t: t[0],
+    )
+)
+def test_gini_equals_a_naive_sum_over_pairs(rows):
+    prediction, value = (np.array(column) for column in zip(*rows, strict=True))
+    gain = np.maximum(value, 0)
+
+    def concentration(score):
+        """How much more the better-ranked of each pair brought."""
+        return sum(
+            (gain[i] - gain[j]) * np.sign(score[i] - score[j])
+            for i in range(len(gain))
+            for j in range(i)
+        )
+
+    best = concentration(gain)
+    if best <= 1e-9:
+        return
+    assert normalized_gini(prediction, value) == pytest.approx(
+        concentration(prediction) / best, abs=1e-9
+    )

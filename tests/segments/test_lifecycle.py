@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segments.lifecycle import SEGMENTS, lifecycle_segments, store_cycle_days
+
+# One repeat customer with a gap of 40 days makes the store's cycle 40 days; a repeat customer with
+# x = 1 and t_x = 40 has an own cycle of 40, one with x = 3 and t_x = 120 too.
+ANCHORS = {"x": [1, 1, 1], "t_x": [40, 40, 40], "T": [41, 41, 41]}
+
+
+def segment_of(x, t_x, T, revenue=1.0, value=1.0):
+    found = lifecycle_segments(
+        [*ANCHORS["x"], x],
+        [*ANCHORS["t_x"], t_x],
+        [*ANCHORS["T"], T],
+        [1.0, 1.0, 2.0, revenue],
+        [1.0, 1.0, 2.0, value],
+    )
+    return found[-1]
+
+
+@pytest.mark.parametrize(
+    ("state", "segment"),
+    [
+        ((0, 0, 20), "new"),
+        ((0, 0, 21), "second_order_window"),
+        ((0, 0, 80), "second_order_window"),
+        ((0, 0, 81), "one_and_done"),
+        ((1, 40, 100), "promising"),
+        ((1, 40, 101), "needs_attention"),
+        ((3, 120, 180), "loyal"),
+        ((3, 120, 240), "needs_attention"),
+        ((3, 120, 241), "at_risk"),
+        ((3, 120, 361), "lapsed"),
+    ],
+)
+def test_silence_is_counted_in_own_cycles(state, segment):
+    assert segment_of(*state) == segment
+
+
+def test_a_loyal_customer_of_high_expected_value_is_a_champion():
+    assert segment_of(3, 120, 130, value=50.0) == "champion"
+
+
+def test_risk_with_a_high_revenue_is_named_apart():
+    assert segment_of(3, 120, 300, revenue=50.0) == "at_risk_high_value"
+
+
+def test_a_faster_rhythm_makes_the_same_silence_longer():
+    """Twelve gaps of ten days, then 120 days of silence: lapsed, where a slow buyer is not."""
+    assert segment_of(12, 120, 240) == "lapsed"
+    assert segment_of(2, 120, 240) == "needs_attention"
+
+
+def test_the_stores_cycle_is_the_median_mean_gap():
+    assert store_cycle_days([0, 1, 2, 4], [0, 30, 40, 400]) == 30
+
+
+def test_a_store_to_which_nobody_came_back_has_a_cycle_of_thirty_days():
+    assert store_cycle_days([0, 0], [0, 0]) == 30
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 400), st.integers(0, 400)), min_size=1)
+)
+def test_everybody_is_in_exactly_one_known_segment(rows):
+    x, t_x, more = (np.array(column) for column in zip(*rows, strict=True))
+    t_x = np.where(x > 0, np.maximum(t_x, x), 0)  # repeat purchases are on later days
+    found = lifecycle_segments(x, t_x, t_x + more, x * 10.0, x * 5.0)
+    assert set(found) <= set(SEGMENTS)
