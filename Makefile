@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench lock clean
+.PHONY: help install demo test lint format check bench docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -27,7 +27,7 @@ demo: install  ## the whole way on a real order history (CDNOW)
 	@$(BIN)/perennial demo
 
 test: install  ## all tests, with line and branch coverage
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 lint: install  ## format, style, types and the import rules
 	@$(BIN)/ruff format --check .
@@ -43,6 +43,9 @@ check: lint test  ## what CI holds: lint and test
 
 bench: install  ## speed and memory beside the peers
 	@$(BIN)/python -m benchmarks
+
+docs: install  ## write the data dictionary from the code
+	@$(BIN)/python -m reports.dictionary > docs/data-dictionary.md
 
 lock: install  ## resolve the newest allowed versions again
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \

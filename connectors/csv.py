@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
 FORMULA = r"[=+\-@\t\r]"
 PLAIN_NUMBER = r"[+-]?\d+(?:\.\d+)?"
@@ -11,12 +12,18 @@ PLAIN_NUMBER = r"[+-]?\d+(?:\.\d+)?"
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a table so that no text in it is taken for a formula.
 
-    A text cell that starts with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return gets a
-    leading apostrophe, which spreadsheets do not show. Plain numbers stay as they are.
+    A text, also a column's name, that starts with ``=``, ``+``, ``-``, ``@``, a tab or a carriage
+    return gets a leading apostrophe, which spreadsheets do not show. Plain numbers stay as they are.
+    Lines end as RFC 4180 has it, so that a line break of any kind inside a cell is quoted.
     """
-    safe = frame.copy()
-    for name in safe.select_dtypes(include=["object", "string"]):
-        text = safe[name].astype("string")
-        is_formula = text.str.match(FORMULA) & ~text.str.fullmatch(PLAIN_NUMBER)
-        safe[name] = text.mask(is_formula.fillna(False), "'" + text)
-    safe.to_csv(path, index=False)
+    safe = pd.DataFrame({name: _safe(frame[name]) for name in frame.columns}, index=frame.index)
+    safe.columns = pd.Index(_safe(pd.Series(list(frame.columns), dtype="string")))
+    safe.to_csv(path, index=False, lineterminator="\r\n")
+
+
+def _safe(column: pd.Series) -> pd.Series:
+    if is_numeric_dtype(column.dtype) or is_datetime64_any_dtype(column.dtype):
+        return column
+    text = column.astype("string")
+    is_formula = text.str.match(FORMULA) & ~text.str.fullmatch(PLAIN_NUMBER)
+    return text.mask(is_formula.fillna(False), "'" + text)

@@ -2,14 +2,23 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import escape
+from itertools import count
 from pathlib import Path
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow.parquet as pq
 
+FILE_COLUMN = "perennial_source_file"
 PARQUET_ENDINGS = {".parquet", ".pq"}
-OFFSET = r"(:\d{2}(?:\.\d+)?)\s*([+-]\d{2}):?(\d{2})\s*$"  # -0300 and " -03:00" alike
+_ZONE = r"\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)"
+ISO_8601 = (
+    rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:{_ZONE})?)?$"
+)
+NO_SECONDS = rf"([T ]\d{{1,2}}:\d{{2}})((?:{_ZONE})?)$"
+OFFSET = r"(:\d{2}(?:\.\d+)?)\s*([+-]\d{2}):?(\d{2})$"  # -0300 and " -03:00" alike
 
 
 @ibis.udf.scalar.builtin(
@@ -24,6 +33,10 @@ def _parse(text: ir.Column, pattern: str) -> ir.Column:
     """Wall-clock time by a strptime pattern; null where it does not fit."""
 
 
+class UnevenFilesError(ValueError):
+    """Files of one source have different columns."""
+
+
 class Engine:
     """Tables in, expressions over them, tables out.
 
@@ -35,6 +48,7 @@ class Engine:
 
     def __init__(self, connection: ibis.BaseBackend) -> None:
         self._connection = connection
+        self._readings = count()
 
     def parquet(self, path: Path) -> ir.Table:
         """Return a Parquet file, or a folder of them, as a table."""
@@ -51,42 +65,68 @@ class Engine:
         Returns
         -------
         tuple
-            The rows, with the column ``filename`` added, and for CSV a table ``csv_line,
+            The rows, with the column :data:`FILE_COLUMN` added, and for CSV a table ``csv_line,
             error_message, file_path`` of unreadable lines.
 
         Raises
         ------
-        ValueError
+        UnevenFilesError
             CSV files with different columns.
         """
-        names = [str(file) for file in files]
+        names = [escape(str(file)) for file in files]  # a file's name is no pattern
         if files[0].suffix.lower() in PARQUET_ENDINGS:
-            return self._connection.read_parquet(names, filename=True, union_by_name=True), None
+            return self._parquet_rows(files, names), None
+        number = next(self._readings)
+        rejects = {"rejects_table": f"errors_{number}", "rejects_scan": f"scans_{number}"}
         views = [
             self._connection.read_csv(
-                name, all_varchar=True, header=True, filename=True, store_rejects=True
+                name,
+                all_varchar=True,
+                header=True,
+                quote='"',
+                escape='"',
+                filename=FILE_COLUMN,
+                store_rejects=True,
+                **{option: f"{table}_{i}" for option, table in rejects.items()},
             )
-            for name in names
+            for i, name in enumerate(names)
         ]
         odd = [
             n for n, v in zip(names, views, strict=True) if set(v.columns) != set(views[0].columns)
         ]
         if odd:
-            raise ValueError(f"{odd[0]} has other columns than {names[0]}")
-        aligned = [view.select(*views[0].columns) for view in views]
-        rows = self.keep(
-            aligned[0].union(*aligned[1:]) if aligned[1:] else aligned[0], "source_rows"
-        )
-        broken = self._connection.sql(
-            "SELECT any_value(csv_line) AS csv_line, any_value(error_message) AS error_message,"
-            " any_value(s.file_path) AS file_path"
-            " FROM reject_errors e JOIN reject_scans s USING (scan_id, file_id)"
-            " GROUP BY scan_id, file_id, line",
-            schema=ibis.schema(
-                dict.fromkeys(("csv_line", "error_message", "file_path"), "string")
-            ),
-        )
-        return rows, self.keep(broken, "broken_lines")
+            raise UnevenFilesError(f"{odd[0]} has other columns than {names[0]}")
+        rows = self.keep(_union([view.select(*views[0].columns) for view in views]), "source_rows")
+        broken = [
+            self._connection.sql(
+                "SELECT any_value(csv_line) AS csv_line, any_value(error_message) AS error_message,"
+                " any_value(s.file_path) AS file_path"
+                f" FROM errors_{number}_{i} e JOIN scans_{number}_{i} s USING (scan_id, file_id)"  # our own names
+                " GROUP BY scan_id, file_id, line",
+                schema=ibis.schema(
+                    dict.fromkeys(("csv_line", "error_message", "file_path"), "string")
+                ),
+            )
+            for i in range(len(names))
+        ]
+        return rows, self.keep(_union(broken), "broken_lines")
+
+    def _parquet_rows(self, files: list[Path], names: list[str]) -> ir.Table:
+        """Read Parquet files; columns that differ in type between them become text."""
+        if len({str(pq.read_schema(file).remove_metadata()) for file in files}) == 1:
+            return self._connection.read_parquet(names, filename=FILE_COLUMN)
+        views = [self._connection.read_parquet(name, filename=FILE_COLUMN) for name in names]
+        columns = dict.fromkeys(column for view in views for column in view.columns)
+        kinds = {c: {v[c].type() for v in views if c in v.columns} for c in columns}
+
+        def aligned(view: ir.Table) -> ir.Table:
+            chosen = {c: view[c] if c in view.columns else ibis.null() for c in columns}
+            common = {
+                c: kinds[c].copy().pop() if len(kinds[c]) == 1 else "string" for c in columns
+            }
+            return view.select(**{c: value.cast(common[c]) for c, value in chosen.items()})
+
+        return _union([aligned(view) for view in views])
 
     def keep(self, table: ir.Table, name: str) -> ir.Table:
         """Compute a table once; later expressions read the result."""
@@ -103,9 +143,16 @@ class Engine:
 
     def moment(self, text: ir.Column, pattern: str | None = None) -> ir.Column:
         """Read a column as moments: a given offset counts, else the store's time zone; null = unreadable."""
-        if text.type().is_string():
-            text = _parse(text, pattern) if pattern else text.re_replace(OFFSET, r"\1\2:\3")
-        return text.try_cast("timestamp('UTC')")
+        if not text.type().is_string():
+            return text.try_cast("timestamp('UTC')")
+        text = text.strip()
+        if pattern:
+            return _parse(text, pattern).try_cast("timestamp('UTC')")
+        # Only what is spelled out here: the engine's own reading lets the zone that one row names
+        # stand for the rows after it, and takes words such as infinity.
+        whole = ibis.ifelse(text.re_search(ISO_8601), text, ibis.null("string"))
+        with_seconds = whole.re_replace(NO_SECONDS, r"\1:00\2")
+        return with_seconds.re_replace(OFFSET, r"\1\2:\3").try_cast("timestamp('UTC')")
 
     def utc(self, moment: ir.Column) -> ir.Column:
         """Return the UTC wall-clock time of moments."""
@@ -118,6 +165,10 @@ class Engine:
     def row_hash(self, table: ir.Table, names: list[str]) -> ir.Column:
         """Return a 64-bit hash of the columns' values."""
         return ibis.struct({name: table[name] for name in names}).hash()
+
+
+def _union(tables: list[ir.Table]) -> ir.Table:
+    return tables[0].union(*tables[1:]) if tables[1:] else tables[0]
 
 
 @contextmanager

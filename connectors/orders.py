@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date
+from glob import glob
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from connectors.csv import write_csv
-from connectors.engine import PARQUET_ENDINGS, Engine
+from connectors.engine import FILE_COLUMN, PARQUET_ENDINGS, Engine, UnevenFilesError
 from connectors.presets.plain import resolve_columns
 from connectors.rules import RULES, OrderSource, judge_rows, merge_to_orders, rejected_rows
 from features.tables import DataError, Orders
@@ -21,6 +22,9 @@ CSV_ENDINGS = {".csv", ".txt", ".tsv"}
 
 class SourceError(ValueError):
     """Settings and source do not fit: says the rule, the finding, the next step."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))  # one line, whatever a name in it has
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,8 @@ def find_files(location: str) -> list[Path]:
     elif path.is_file():
         files = [path]
     else:
-        files = [f for f in path.parent.glob(path.name) if f.is_file()] if path.name else []
+        found = glob(location, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+        files = [f for f in map(Path, found) if f.is_file()]
     if not files:
         raise SourceError(
             f"orders.source must name CSV or Parquet files: nothing is at {location}. Set orders.source"
@@ -128,7 +133,21 @@ def find_files(location: str) -> list[Path]:
     for file in files:
         if file.stat().st_size == 0:
             raise DataError(f"orders.source must have rows: {file} is empty. Export it again")
+        if kinds <= CSV_ENDINGS:
+            _check_header(file)
     return sorted(files)
+
+
+def _check_header(file: Path) -> None:
+    """Refuse a CSV file whose header is not UTF-8; a row that is not is one unreadable row."""
+    with file.open("rb") as lines:
+        header = lines.readline(1_000_000)
+    try:
+        header.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"orders.source must be UTF-8: the header of {file} is not. Export it again as UTF-8"
+        ) from error
 
 
 def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) -> History:
@@ -152,23 +171,16 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     DataError
         No order is left, or the history is in another currency than the store.
     """
-    rows, broken = _open_rows(engine, source.location)
-    columns = _find_columns(rows, source)
-    with_raw = judge_rows(engine, rows, columns, source, as_of)
-    judged = engine.keep(with_raw.drop("raw"), "judged")
-    _check_currency(engine, judged, source)
-    merged = engine.keep(merge_to_orders(engine, judged, columns, source), "merged")
-    accounting = _account(engine, judged, broken, merged)
+    reading = _read(engine, source, as_of)
     folder.mkdir(parents=True, exist_ok=True)
     rejects = folder / "rejects.csv"
-    write_csv(_rejects_frame(engine, with_raw, merged, broken, accounting), rejects)
-    if accounting.orders == 0:
-        raise DataError(_no_orders(accounting))
+    write_csv(_rejects_frame(engine, reading), rejects)
+    _check_some_left(reading.accounting)
     parquet = folder / "orders.parquet"
-    kept = merged.filter(merged.rule.isnull()).select(*Orders.schema())
+    kept = reading.orders.filter(reading.orders.rule.isnull()).select(*Orders.schema())
     engine.write_parquet(kept.order_by("order_date", "order_id"), parquet)
     digest, first_date, last_date = _digest(engine, engine.parquet(parquet))
-    return History(parquet, rejects, digest, first_date, last_date, accounting)
+    return History(parquet, rejects, digest, first_date, last_date, reading.accounting)
 
 
 def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str, Any]:
@@ -179,33 +191,48 @@ def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str
     dict
         ``columns`` (ours: theirs) and ``accounting``.
     """
-    rows, broken = _open_rows(engine, source.location)
-    columns = _find_columns(rows, source)
-    judged = engine.keep(judge_rows(engine, rows, columns, source, as_of).drop("raw"), "judged")
-    _check_currency(engine, judged, source)
-    merged = engine.keep(merge_to_orders(engine, judged, columns, source), "merged")
-    accounting = _account(engine, judged, broken, merged)
-    if accounting.orders == 0:
-        raise DataError(_no_orders(accounting))
-    return {"columns": columns, "accounting": asdict(accounting)}
+    reading = _read(engine, source, as_of)
+    _check_some_left(reading.accounting)
+    return {"columns": reading.columns, "accounting": asdict(reading.accounting)}
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A source with every row judged: lazily with its raw columns, orders computed."""
+
+    columns: dict[str, str]
+    rows: ir.Table
+    broken: ir.Table | None
+    orders: ir.Table
+    accounting: Accounting
+
+
+def _read(engine: Engine, source: OrderSource, as_of: date) -> _Reading:
+    files = find_files(source.location)
+    try:
+        rows, broken = engine.read_rows(files)
+        columns = _find_columns(rows, source)
+        with_raw = judge_rows(engine, rows, columns, source, as_of)
+        judged = engine.keep(with_raw.drop("raw"), "judged")
+        _check_currency(engine, judged, source)
+        orders = engine.keep(merge_to_orders(engine, judged, columns, source), "merged")
+    except (duckdb.Error, UnicodeDecodeError, UnevenFilesError) as error:
+        finding = str(error).strip().split("\n")[0]
+        raise SourceError(
+            f"orders.source must be readable: {source.location}: {finding}. Export it again as UTF-8, "
+            "or mend orders.date_format if one is set"
+        ) from error
+    accounting = _account(engine, judged, broken, orders)
+    if not accounting.is_balanced:
+        raise AssertionError(f"every source row is accounted for: {accounting} does not add up")
+    return _Reading(columns, with_raw, broken, orders, accounting)
 
 
 def _find_columns(rows: ir.Table, source: OrderSource) -> dict[str, str]:
     try:
-        return resolve_columns(source.columns, [n for n in rows.columns if n != "filename"])
+        return resolve_columns(source.columns, [n for n in rows.columns if n != FILE_COLUMN])
     except ValueError as error:
         raise SourceError(str(error)) from error
-
-
-def _open_rows(engine: Engine, location: str) -> tuple[ir.Table, ir.Table | None]:
-    files = find_files(location)
-    try:
-        return engine.read_rows(files)
-    except (duckdb.Error, UnicodeDecodeError, ValueError) as error:
-        finding = str(error).strip().split("\n")[0]
-        raise SourceError(
-            f"orders.source must be readable: {location}: {finding}. Export it again, as UTF-8"
-        ) from error
 
 
 def _check_currency(engine: Engine, judged: ir.Table, source: OrderSource) -> None:
@@ -257,30 +284,29 @@ def _account(
     )
 
 
-def _rejects_frame(
-    engine: Engine,
-    judged: ir.Table,
-    merged: ir.Table,
-    broken: ir.Table | None,
-    accounting: Accounting,
-) -> pd.DataFrame:
+def _rejects_frame(engine: Engine, reading: _Reading) -> pd.DataFrame:
     """Return every rejected row: the rule, its words, the source, and the raw columns."""
     parts = [pd.DataFrame(columns=["rule", "source"])]
-    if set(accounting.rejected) - {"unreadable_row"}:
-        parts.append(engine.frame(rejected_rows(judged, merged).unpack("raw")))
-    if broken is not None and "unreadable_row" in accounting.rejected:
-        lines = engine.frame(broken).rename(columns={"file_path": "source", "csv_line": "line"})
+    if set(reading.accounting.rejected) - {"unreadable_row", "after_as_of"}:
+        parts.append(engine.frame(rejected_rows(reading.rows, reading.orders).unpack("raw")))
+    if reading.broken is not None and "unreadable_row" in reading.accounting.rejected:
+        lines = engine.frame(reading.broken)
+        lines = lines.rename(columns={"file_path": "source", "csv_line": "line"})
         parts.append(lines.assign(rule="unreadable_row"))
     rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    rows.insert(1, "reason", rows["rule"].map(RULES))
+    rows["reason"] = rows["rule"].map(RULES)
+    first = ["rule", "reason", "source"]
+    rows = rows[first + [name for name in rows.columns if name not in first]]
     return rows.sort_values(["rule", "source"], kind="stable")
 
 
-def _no_orders(accounting: Accounting) -> str:
+def _check_some_left(accounting: Accounting) -> None:
+    if accounting.orders:
+        return
     if not accounting.rows_in:
-        return "orders need rows: the source has a header and none. Export it again"
+        raise DataError("orders need rows: the source has a header and none. Export it again")
     rule, rows = max(accounting.rejected.items(), key=lambda item: item[1])
-    return (
+    raise DataError(
         f"orders need at least one good row: of {accounting.rows_in:,} rows none is left, "
         f"{rows:,} broke the rule {rule} ({RULES[rule]}). See rejects.csv"
     )

@@ -12,13 +12,14 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from connectors.engine import Engine
+from connectors.engine import FILE_COLUMN, Engine
 from features.tables import Orders
 
 MONEY = "decimal(18, 4)"
 PARTS = ("gross_amount", "discount_amount", "refund_amount")
 AMOUNTS = ("net_amount", "quantity", "unit_price", *PARTS)
 MAY_BE_EMPTY = ("discount_amount", "refund_amount")
+REJECT_COLUMNS = ("rule", "reason", "source", "line", "error_message")
 TEXTS = ("currency", "channel", "discount_code")
 
 ROW_RULES = {
@@ -82,7 +83,7 @@ def judge_rows(
     engine
         Opened in the store's time zone.
     rows
-        The source's rows and ``filename``.
+        The source's rows and the file of each.
     columns
         ``{ours: theirs}`` of the columns that the source has.
     source
@@ -96,11 +97,11 @@ def judge_rows(
         Our columns, ``moment``, ``source``, ``row_hash``, ``rule`` (null = none broken) and
         ``raw``, a struct of the row as it was.
     """
-    raw = [name for name in rows.columns if name != "filename"]
+    raw = [name for name in rows.columns if name != FILE_COLUMN]
     amounts = [name for name in AMOUNTS if name in columns]
     read = rows.select(
-        order_id=_text(rows[columns["order_id"]]),
-        customer_id=_text(rows[columns["customer_id"]]),
+        order_id=_id(rows[columns["order_id"]]),
+        customer_id=_id(rows[columns["customer_id"]]),
         moment=engine.moment(rows[columns["ordered_at"]], source.date_format),
         **{name: _amount(rows[columns[name]]) for name in amounts},
         **{
@@ -109,10 +110,11 @@ def judge_rows(
             if name in MAY_BE_EMPTY
         },
         **{name: _text(rows[columns[name]]) for name in TEXTS if name in columns},
-        source=rows.filename,
+        source=rows[FILE_COLUMN],
         row_hash=engine.row_hash(rows, raw),
-        raw=ibis.struct({name: rows[name].cast("string") for name in raw}),
+        raw=ibis.struct({_raw_name(name): rows[name].cast("string") for name in raw}),
     )
+    read = read.mutate(value=_net_amount(read, columns))
     day = engine.store_day(read.moment)
     in_range = day.between(ibis.date(1970, 1, 1), ibis.date(9999, 12, 31)).fill_null(False)
     broken = [
@@ -124,18 +126,30 @@ def judge_rows(
     for name in amounts:
         may_be_empty = read[f"no_{name}"] if name in MAY_BE_EMPTY else ibis.literal(False)
         broken.append((read[name].isnull() & ~may_be_empty, "unreadable_amount"))
+    broken.append((read.value.isnull(), "unreadable_amount"))
     if "currency" in columns:
         same = read.currency.upper() == source.currency.upper()
         broken.append((~same.fill_null(False), "other_currency"))
     return read.mutate(rule=ibis.cases(*broken, else_=ibis.null("string")))
 
 
+def _raw_name(name: str) -> str:
+    """Name a raw column so that it does not hide what we say of the row."""
+    return f"raw.{name}" if name.lower() in REJECT_COLUMNS else name
+
+
 def _text(column: ir.Column) -> ir.Column:
-    """Read an id or a name; 17850.0, from a column that once had gaps, is 17850."""
-    if column.type().is_floating():
-        whole = column.try_cast("int64")
-        column = ibis.ifelse(column == whole, whole.cast("string"), column.cast("string"))
+    """Read a name; blank is none."""
     return column.cast("string").strip().nullif("")
+
+
+def _id(column: ir.Column) -> ir.Column:
+    """Read an id; 17850.0, from a column that once had gaps, is 17850."""
+    if column.type().is_floating():
+        finite = ibis.ifelse(column.isnan() | column.isinf(), ibis.null("float64"), column)
+        whole = finite.try_cast("int64")
+        column = ibis.ifelse(finite == whole, whole.cast("string"), finite.cast("string"))
+    return _text(column).re_replace(r"^(\d+)\.0+$", r"\1")
 
 
 def _amount(column: ir.Column) -> ir.Column:
@@ -177,7 +191,7 @@ def merge_to_orders(
         "row_hash",
         **texts,
         **amounts,
-        net_amount=_net_amount(good, columns),
+        net_amount=good.value,
         copies=ibis.literal(1, "int64"),
     )
     if not (of_lines and source.keep_duplicates):
@@ -213,20 +227,32 @@ def is_of_lines(columns: Mapping[str, str]) -> bool:
     return "net_amount" not in columns and {"quantity", "unit_price"} <= set(columns)
 
 
-def _net_amount(good: ir.Table, columns: Mapping[str, str]) -> ir.Column:
-    """Net value of a row: as given, else quantity x price or gross, less discounts and refunds."""
+def _net_amount(read: ir.Table, columns: Mapping[str, str]) -> ir.Column:
+    """Net value of a row: as given, else quantity x price or gross, less discounts and refunds.
+
+    Computed as floats, which round to the exact amount below 10^10, and null from 10^14 on, where
+    exact decimals would end the whole reading.
+    """
     if "net_amount" in columns:
-        return good.net_amount
-    items = (good.quantity * good.unit_price) if is_of_lines(columns) else good.gross_amount
+        return read.net_amount
+    if is_of_lines(columns):
+        items = read.quantity.cast("float64") * read.unit_price.cast("float64")
+    else:
+        items = read.gross_amount.cast("float64")
     for name in MAY_BE_EMPTY:
         if name in columns:
-            items = items - good[name].fill_null(0)
+            items = items - read[name].cast("float64").fill_null(0.0)
     return items.try_cast(MONEY)
 
 
 def rejected_rows(judged: ir.Table, orders: ir.Table) -> ir.Table:
-    """Return the rows that broke a rule, or whose order did: ``rule``, ``source`` and ``raw``."""
-    by_row = judged.filter(judged.rule.notnull()).select("rule", "source", "raw")
+    """Return the rows that broke a rule, or whose order did: ``rule``, ``source`` and ``raw``.
+
+    Rows dated after the as-of day are counted, but not among them: nothing is wrong with them.
+    """
+    by_row = judged.filter(judged.rule.notnull() & (judged.rule != "after_as_of")).select(
+        "rule", "source", "raw"
+    )
     refused = orders.filter(orders.rule.notnull()).select("order_id", order_rule="rule")
     good = judged.filter(judged.rule.isnull())
     by_order = good.join(refused, "order_id").select(rule="order_rule", source="source", raw="raw")

@@ -71,10 +71,22 @@ class Store:
         """Return the day that readers see, if there is one."""
         if not self.pointer.exists():
             return None
-        said = json.loads(self.pointer.read_text())
-        return PublishedDay(
-            date.fromisoformat(said["as_of"]), said["run_id"], self.exports / said["path"]
-        )
+        try:
+            said = json.loads(self.pointer.read_text())
+            day = PublishedDay(
+                date.fromisoformat(said["as_of"]), said["run_id"], self.exports / said["path"]
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"CURRENT.json names a published day: {self.pointer} cannot be read. Remove it and run "
+                "the newest day again: what is published is found and made current"
+            ) from error
+        if not day.file("run.json").is_file():
+            raise DataError(
+                f"CURRENT.json names a published day: {day.folder} is not whole. Bring it back, or remove "
+                f"{self.pointer} and run the newest day again"
+            )
+        return day
 
     def days(self, as_of: date) -> list[PublishedDay]:
         """Return every whole publication of a day, oldest first."""

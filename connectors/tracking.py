@@ -7,6 +7,7 @@ several processes that meet an empty database would each migrate it, and fail.
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from filelock import FileLock
+from sqlalchemy.exc import SQLAlchemyError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,6 +81,10 @@ class Run:
         self.client.log_artifact(self.id, str(path))
 
 
+class TrackingError(RuntimeError):
+    """MLflow does not answer: says where, and what to do."""
+
+
 class Tracking:
     """The tracking store and the registry behind one address.
 
@@ -88,6 +94,11 @@ class Tracking:
         MLflow tracking address.
     artifacts
         Folder of a local store's artifacts; None where the server keeps its own.
+
+    Raises
+    ------
+    TrackingError
+        Nothing answers there.
     """
 
     def __init__(self, uri: str, artifacts: Path | None) -> None:
@@ -104,8 +115,14 @@ class Tracking:
         self._select()
         # The first client of a local database makes its tables.
         with nullcontext() if artifacts is None else FileLock(artifacts / ".init.lock"):
-            self.client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-            self.experiment_id = self._find_experiment(artifacts)
+            try:
+                self.client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+                self.experiment_id = self._find_experiment(artifacts)
+            except (mlflow.exceptions.MlflowException, SQLAlchemyError, ImportError) as error:
+                raise TrackingError(
+                    f"MLflow must answer at {without_password(uri)}: {str(error).splitlines()[0]}. "
+                    "Start it, or mend or unset MLFLOW_TRACKING_URI"
+                ) from error
 
     def _select(self) -> None:
         """Make this the store that MLflow's own functions speak to, leaving the environment as it is.
@@ -210,13 +227,21 @@ class Tracking:
         """Return the tags of a version."""
         return dict(self.client.get_model_version(MODEL, version).tags)
 
-    def valid_on(self, as_of: str) -> str | None:
-        """Return the champion, or where it knows later orders the newest version that does not."""
+    def valid_on(self, as_of: str, training_digest: str) -> str | None:
+        """Return the champion, or where it does not fit the newest version that does.
+
+        Parameters
+        ----------
+        as_of
+            Day to score, ISO 8601: a fit model knows no later orders.
+        training_digest
+            What a fit model was trained for.
+        """
         champion = self.champion()
-        if champion is not None and self.tags(champion)["as_of"] <= as_of:
+        if champion is not None and _fits(self.tags(champion), as_of, training_digest):
             return champion
         versions = self.client.search_model_versions(f"name = '{MODEL}'")
-        usable = [v for v in versions if v.tags.get("as_of", "9999") <= as_of]
+        usable = [v for v in versions if _fits(v.tags, as_of, training_digest)]
         newest = max(usable, key=lambda v: (v.tags["as_of"], int(v.version)), default=None)
         return None if newest is None else str(newest.version)
 
@@ -241,6 +266,16 @@ class Tracking:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
+
+
+def without_password(uri: str) -> str:
+    """Return an address with the password in it, if any, made unreadable."""
+    return re.sub(r"(?<=//)([^/@:]*):[^/@]*@", r"\1:***@", uri)
+
+
+def _fits(tags: Mapping[str, str], as_of: str, training_digest: str) -> bool:
+    is_same = tags.get("training_digest") == training_digest
+    return is_same and tags.get("as_of", "9999") <= as_of
 
 
 def _signature(

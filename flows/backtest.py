@@ -1,30 +1,38 @@
 """Forecast from past days with what was known then, and compare with what happened."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import ibis.expr.types as ir
 import pandas as pd
 
 from connectors.engine import Engine
 from connectors.orders import History
 from features.labels import outcomes
-from features.rfm import customer_state, spend_cells, state_cells
+from features.rfm import customer_state
 from features.tables import DataError
 from features.window import outcome_window, previous_window
+from flows.fit import fit_recipe
+from flows.forecaster import Forecaster
 from flows.prepare import engine_for, read_orders, workspace
 from flows.settings import Settings, read_settings
 from flows.steps import flow, step
 from models.baselines import cell_means, rfm_cells
 from models.evaluation import Prediction, decile_table, evaluate, mean_metrics
-from models.purchases import Purchases, fit_purchases
-from models.spend import Spend, fit_spend
-from models.value import forecast
 
 CANDIDATE = "bg_nbd_gamma_gamma"
 LATE_DAYS = 7  # how far before a window's end the last order may be
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What was known on a day, and all that came to be known later."""
+
+    known: ir.Table
+    all: ir.Table
 
 
 @dataclass(frozen=True)
@@ -45,34 +53,26 @@ def backtest(
     settings = read_settings(config)
     horizon = horizon_days or settings.model.horizon_days
     with workspace(settings) as work:
-        history = read_orders(settings, as_of + timedelta(days=horizon), work)
-        results = evaluate_cutoffs(settings, history, as_of, horizon, cutoffs, work)
+        results = step(evaluate_cutoffs)(settings, as_of, horizon, cutoffs, work)
         found: dict[str, Any] = json.loads(results.read_text())
     return found
 
 
-@step
 def evaluate_cutoffs(
-    settings: Settings, history: History, as_of: date, horizon_days: int, cutoffs: int, work: Path
+    settings: Settings, as_of: date, horizon_days: int, cutoffs: int, work: Path
 ) -> Path:
     """Evaluate every model at each cutoff that has enough history; return the JSON file."""
-    end = as_of + timedelta(days=horizon_days)
-    if history.last_date < end - timedelta(days=LATE_DAYS):
-        raise DataError(
-            f"a backtest as of {as_of} over {horizon_days} days needs orders up to {end}: the last "
-            f"is of {history.last_date}. Choose an earlier --as-of or fewer --horizon-days"
-        )
-    if history.first_date >= as_of:
-        raise DataError(
-            f"a backtest as of {as_of} needs orders before that day: the first is of "
-            f"{history.first_date}. Choose a later --as-of"
-        )
+    history = read_orders(settings, as_of + timedelta(days=horizon_days), work)
+    _check_window(history, as_of, horizon_days)
     days = [as_of - timedelta(days=k * horizon_days) for k in reversed(range(cutoffs))]
-    usable = [day for day in days if day > history.first_date + timedelta(days=horizon_days // 2)]
-    with engine_for(settings, work) as engine:
-        results = [
-            _evaluate_cutoff(engine, history, day, horizon_days) for day in usable or days[-1:]
-        ]
+    enough = history.first_date + timedelta(days=horizon_days // 2)
+    usable = [day for day in days if day > enough] or days[-1:]
+    results = []
+    for day in usable:
+        known = read_orders(settings, day, work)
+        with engine_for(settings, work) as engine:
+            orders = Orders(engine.parquet(known.orders), engine.parquet(history.orders))
+            results.append(_evaluate_cutoff(engine, settings, orders, known, day, horizon_days))
     names = results[0]["models"]
     found = {
         "horizon_days": horizon_days,
@@ -84,83 +84,83 @@ def evaluate_cutoffs(
     return path
 
 
+def _check_window(history: History, as_of: date, horizon_days: int) -> None:
+    end = as_of + timedelta(days=horizon_days)
+    if history.last_date < end - timedelta(days=LATE_DAYS):
+        raise DataError(
+            f"a backtest as of {as_of} over {horizon_days} days needs orders up to {end}: the last "
+            f"is of {history.last_date}. Choose an earlier --as-of or fewer --horizon-days"
+        )
+    if history.first_date >= as_of:
+        raise DataError(
+            f"a backtest as of {as_of} needs orders before that day: the first is of "
+            f"{history.first_date}. Choose a later --as-of"
+        )
+
+
 def _evaluate_cutoff(
-    engine: Engine, history: History, as_of: date, horizon: int
+    engine: Engine, settings: Settings, orders: Orders, known: History, as_of: date, horizon: int
 ) -> dict[str, Any]:
-    now = _origin(engine, history, as_of, horizon)
-    purchases, spend = _refit(engine, history, as_of)
-    champion = _predict(purchases, spend, now.state, horizon)
+    now = _origin(engine, orders.known, orders.all, as_of, horizon)
+    fits = fit_recipe(engine, orders.known, as_of, settings.model.second_purchase_days)
+    champion = _predict(fits.forecaster, now.state, horizon)
     models: dict[str, Prediction | None] = {
         "champion": champion,
-        CANDIDATE: champion,
-        "last_period": _last_period(engine, history, now, horizon),
-        "rfm": _rfm_means(engine, history, now, horizon),
+        CANDIDATE: _predict(replace(fits.forecaster, classifier=None), now.state, horizon),
+        "last_period": _last_period(engine, orders.known, now, horizon),
+        "rfm": _rfm_means(engine, orders.known, known.first_date, now, horizon),
     }
-    metrics = {
-        name: dict.fromkeys(evaluate(champion, now.orders, now.value))
-        if prediction is None
-        else evaluate(prediction, now.orders, now.value)
+    metrics: dict[str, dict[str, float | None]] = {
+        name: evaluate(prediction, now.orders, now.value)
         for name, prediction in models.items()
+        if prediction is not None
     }
+    unknown = dict.fromkeys(metrics["champion"])
     return {
         "as_of": as_of.isoformat(),
         "customers": len(now.state),
-        "models": metrics,
+        "models": {name: metrics.get(name, unknown) for name in models},
         "deciles": decile_table(champion.value, now.value.to_numpy()),
     }
 
 
-def _origin(engine: Engine, history: History, as_of: date, horizon: int) -> Origin:
-    orders = engine.parquet(history.orders)
-    state = engine.keep(customer_state(orders, as_of), f"state_{as_of:%Y%m%d}")
-    later = engine.frame(
-        outcomes(orders, state, outcome_window(as_of, horizon)).order_by("customer_id")
-    )
+def _origin(engine: Engine, known: ir.Table, later: ir.Table, as_of: date, horizon: int) -> Origin:
+    state = engine.keep(customer_state(known, as_of), f"state_{as_of:%Y%m%d}")
+    window = outcome_window(as_of, horizon)
+    bought = engine.frame(outcomes(later, state, window).order_by("customer_id"))
     frame = engine.frame(state.order_by("customer_id"))
-    return Origin(as_of, frame, later["later_orders"], later["later_value"])
+    return Origin(as_of, frame, bought["later_orders"], bought["later_value"])
 
 
-def _refit(engine: Engine, history: History, as_of: date) -> tuple[Purchases, Spend]:
-    state = customer_state(engine.parquet(history.orders), as_of)
-    cells, spends = engine.frame(state_cells(state)), engine.frame(spend_cells(state))
-    purchases = fit_purchases(*(cells[c] for c in cells.columns)).model
-    return purchases, fit_spend(*(spends[c] for c in spends.columns)).model
+def _predict(forecaster: Forecaster, state: pd.DataFrame, horizon: int) -> Prediction:
+    """Predict undiscounted, as outcomes are counted."""
+    f = forecaster.predict(state, horizon_days=horizon, annual_discount_rate=0.0)
+    columns = (f["expected_orders"], f["expected_value"], 1 - f["churn_probability"])
+    return Prediction(*(column.to_numpy() for column in columns))
 
 
-def _predict(purchases: Purchases, spend: Spend, state: pd.DataFrame, horizon: int) -> Prediction:
-    columns = ("frequency", "recency_days", "age_days", "monetary_value")
-    f = forecast(
-        purchases,
-        spend,
-        *(state[name] for name in columns),
-        horizon_days=horizon,
-        annual_discount_rate=0.0,
-    )
-    return Prediction(f.expected_orders, f.expected_value, f.p_order)
-
-
-def _last_period(engine: Engine, history: History, now: Origin, horizon: int) -> Prediction:
+def _last_period(engine: Engine, known: ir.Table, now: Origin, horizon: int) -> Prediction:
     """Predict that each customer repeats what the equal window before brought."""
-    orders = engine.parquet(history.orders)
-    state = customer_state(orders, now.as_of)
+    state = customer_state(known, now.as_of)
     window = previous_window(now.as_of, horizon)
-    before = engine.frame(outcomes(orders, state, window).order_by("customer_id"))
-    return Prediction(
-        before["later_orders"].to_numpy(dtype=float), before["later_value"].to_numpy(dtype=float)
-    )
+    before = engine.frame(outcomes(known, state, window).order_by("customer_id"))
+    columns = (before["later_orders"], before["later_value"])
+    return Prediction(*(column.to_numpy().astype(float) for column in columns))
 
 
-def _rfm_means(engine: Engine, history: History, now: Origin, horizon: int) -> Prediction | None:
+def _rfm_means(
+    engine: Engine, known: ir.Table, first_date: date, now: Origin, horizon: int
+) -> Prediction | None:
     """Predict the mean of the same RFM quintiles one horizon earlier; None without a day before it."""
     day = now.as_of - timedelta(days=horizon)
-    if day <= history.first_date:
+    if day <= first_date:
         return None
-    before = _origin(engine, history, day, horizon)
+    before = _origin(engine, known, known, day, horizon)
 
     def cells(state: pd.DataFrame) -> Any:  # noqa: ANN401  # integer array
         silent = state["age_days"] - state["recency_days"]
         return rfm_cells(silent, state["frequency"], state["revenue"])
 
-    known, at = cells(before.state), cells(now.state)
+    earlier, at = cells(before.state), cells(now.state)
     outcome = (before.orders, before.value, before.orders > 0)
-    return Prediction(*(cell_means(known, column, at) for column in outcome))
+    return Prediction(*(cell_means(earlier, column, at) for column in outcome))

@@ -159,13 +159,13 @@ def _day(as_of: datetime | None) -> date | None:
 
 def _do(as_json: bool, command: Callable[[], Any]) -> None:
     """Run a command, show its outcome, and leave with its exit code."""
-    from flows.commands import EXPECTED_ERRORS, exit_code
+    from flows.commands import EXPECTED_ERRORS, exit_code, in_words
     from flows.terminal import show_error, show_outcome
 
     try:
         outcome = command()
     except EXPECTED_ERRORS as error:
-        show_error(str(error), exit_code(error), as_json=as_json)
+        show_error(in_words(error), exit_code(error), as_json=as_json)
         raise typer.Exit(exit_code(error)) from None
     show_outcome(outcome, as_json=as_json)
     raise typer.Exit(outcome.code)

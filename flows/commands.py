@@ -8,6 +8,7 @@ from typing import Any
 from connectors.engine import open_engine
 from connectors.orders import SourceError, look_at_source
 from connectors.store import PublishedDay, Store
+from connectors.tracking import TrackingError, without_password
 from features.tables import DataError
 from flows.demo import AS_OF as DEMO_DAY
 from flows.demo import write_demo
@@ -19,13 +20,23 @@ from flows.terminal import Outcome, program
 from models.purchases import FitError
 
 DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED = 0, 2, 10, 20
-WRONG_USAGE_ERRORS = (SettingsError, SourceError, PermissionError, FileNotFoundError)
-EXPECTED_ERRORS = (*WRONG_USAGE_ERRORS, DataError, FitError, ServerError)
+WRONG_USAGE_ERRORS = (SettingsError, SourceError, OSError)
+EXPECTED_ERRORS = (*WRONG_USAGE_ERRORS, DataError, FitError, ServerError, TrackingError)
 
 
 def exit_code(error: BaseException) -> int:
     """Return the exit code of an expected error."""
     return WRONG_USAGE if isinstance(error, WRONG_USAGE_ERRORS) else REFUSED
+
+
+def in_words(error: BaseException) -> str:
+    """Say an expected error in one line: rule, finding, next step."""
+    if isinstance(error, OSError):
+        return (
+            f"files must be there to read and free to write: {error.filename or 'a file'}: "
+            f"{error.strerror or error}. Check the path, its rights and the disk"
+        )
+    return str(error)
 
 
 def run_demo(home: Path) -> Outcome:
@@ -41,7 +52,8 @@ def run_day(name: str, config: Path, as_of: date | None, *, force: bool, prefect
     """Run the flow ``run`` or ``score``."""
     settings = read_settings(config)
     with choose_runner(settings.home, prefect=prefect) as runner:
-        return _publish_day(name, config, as_of or _yesterday(settings), runner, force=force)
+        day = _whole_day(settings, as_of)
+        return _publish_day(name, config, day, runner, force=force)
 
 
 def _publish_day(name: str, config: Path, as_of: date, runner: Runner, *, force: bool) -> Outcome:
@@ -61,7 +73,7 @@ def _publish_day(name: str, config: Path, as_of: date, runner: Runner, *, force:
 def train_models(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
     """Run the flow ``train``."""
     settings = read_settings(config)
-    day = as_of or _yesterday(settings)
+    day = _whole_day(settings, as_of)
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.train import train  # scikit-learn and matplotlib take seconds
 
@@ -87,7 +99,8 @@ def backtest_models(
     """Run the flow ``backtest``; by default from the latest day whose horizon is over."""
     settings = read_settings(config)
     horizon = horizon_days or settings.model.horizon_days
-    day = as_of or _yesterday(settings) - timedelta(days=horizon)
+    day = as_of or _whole_day(settings, None) - timedelta(days=horizon)
+    _whole_day(settings, day)
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.backtest import backtest  # scikit-learn takes seconds
 
@@ -114,7 +127,7 @@ def settings_template() -> str:
 def check_store(config: Path, as_of: date | None) -> Outcome:
     """Look at settings, files, columns and rows; every problem at once."""
     settings = read_settings(config)
-    day = as_of or _yesterday(settings)
+    day = _whole_day(settings, as_of)
     with open_engine(settings.store.timezone) as engine:
         found = look_at_source(engine, settings.order_source, day)
     return Outcome("said", {"as_of": day.isoformat(), **found, "next": "perennial run"})
@@ -166,11 +179,20 @@ def day_facts(settings: Settings, day: PublishedDay) -> dict[str, Any]:
 
 
 def _mlflow(settings: Settings) -> dict[str, str]:
+    uri = without_password(settings.tracking_uri)
+    is_server = uri.startswith("http")
     return {
-        "tracking_uri": settings.tracking_uri,
-        "ui": f"{program('mlflow')} ui --backend-store-uri {settings.tracking_uri}",
+        "tracking_uri": uri,
+        "ui": uri if is_server else f"{program('mlflow')} ui --backend-store-uri {uri}",
     }
 
 
-def _yesterday(settings: Settings) -> date:
-    return settings.yesterday(datetime.now(UTC))
+def _whole_day(settings: Settings, as_of: date | None) -> date:
+    """Return the day asked for, by default yesterday; a day that is not over is refused."""
+    yesterday = settings.yesterday(datetime.now(UTC))
+    if as_of is not None and as_of > yesterday:
+        raise SettingsError(
+            f"--as-of is a day that is over in {settings.store.timezone}: {as_of} is after yesterday, "
+            f"{yesterday}. Name that day or an earlier one"
+        )
+    return as_of or yesterday

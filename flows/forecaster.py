@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.tables import DataError
 from models.purchases import Purchases
 from models.second_purchase import Classifier, design
 from models.spend import Spend
-from models.value import forecast
+from models.value import SecondOrder, forecast
 
 PARAMETERS = "parameters.json"
 CLASSIFIER = "second_purchase.skops"
@@ -90,44 +91,46 @@ class Forecaster:
             Columns of :data:`OUTPUTS`, all double, with the index of `state`. ``median_days`` is
             infinite and ``p_second_order`` NaN where there is none.
 
-        Notes
-        -----
-        For first-time buyers the classifier, which knows more, speaks where the windows meet: a
-        chance of an order within 90 days equals ``p_second_order`` at 90 days, and the longer
-        horizon's chance and expected orders are never below it.
+        Raises
+        ------
+        DataError
+            States that no history can have.
         """
+        check_states(state)
+        once = (state["frequency"] == 0).to_numpy()
+        second_order, chance = None, np.full(len(state), np.nan)
+        if self.classifier is not None and once.any():
+            known = first_order_design(state[once], self.purchases, self.second_purchase_days)
+            chance[once] = self.classifier.predict_proba(known)[:, 1]
+            second_order = SecondOrder(chance, self.second_purchase_days)
+        columns = [state[name] for name in ("frequency", "recency_days", "age_days")]
         f = forecast(
             self.purchases,
             self.spend,
-            *(state[name] for name in ("frequency", "recency_days", "age_days", "monetary_value")),
+            columns[0],
+            columns[1],
+            columns[2],
+            state["monetary_value"],
             horizon_days=horizon_days,
             annual_discount_rate=annual_discount_rate,
+            second_order=second_order,
         )
-        once = state["frequency"].to_numpy() == 0
-        second = np.full(len(state), np.nan)
-        second[once] = self._second_purchase(state[once])
-        p_90d = np.where(once & (self.second_purchase_days == 90), second, f.p_order_90d)
-        p_order = np.where(horizon_days >= 90, np.maximum(f.p_order, p_90d), f.p_order)
-        orders = np.maximum(f.expected_orders, p_order)
+        if second_order is None:
+            own = self.purchases.p_order(self.second_purchase_days, *columns)
+            chance = np.where(once, own, np.nan)
         return pd.DataFrame(
             {
                 "p_alive": f.p_alive,
-                "p_order_90d": p_90d,
-                "churn_probability": 1 - p_order,
-                "expected_orders": orders,
+                "p_order_90d": f.p_order_90d,
+                "churn_probability": 1 - f.p_order,
+                "expected_orders": f.expected_orders,
                 "expected_order_value": f.expected_order_value,
-                "expected_value": f.expected_value * orders / f.expected_orders,
-                "p_second_order": second,
+                "expected_value": f.expected_value,
+                "p_second_order": chance,
                 "median_days": f.median_days,
             },
             index=state.index,
         )
-
-    def _second_purchase(self, state: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
-        if self.classifier is None or state.empty:
-            columns = (state[name] for name in ("frequency", "recency_days", "age_days"))
-            return self.purchases.p_order(self.second_purchase_days, *columns)
-        return self.classifier.predict_proba(first_order_design(state))[:, 1]
 
     def save(self, folder: Path) -> None:
         """Write the model as JSON and skops."""
@@ -162,14 +165,34 @@ class Forecaster:
         )
 
 
+def check_states(state: pd.DataFrame) -> None:
+    """Refuse states that no history can have, so that no prediction is made of nonsense."""
+    x, t_x, T = (state[name] for name in ("frequency", "recency_days", "age_days"))
+    possible = (x >= 0) & (t_x >= 0) & (t_x <= T) & ((x > 0) | (t_x == 0))
+    possible &= (state["monetary_value"] >= 0) & (state["first_amount"] >= 0)
+    if not possible.all():
+        raise DataError(
+            "customer states need frequency >= 0, 0 <= recency_days <= age_days and amounts >= 0: "
+            f"{int((~possible).sum()):,} of {len(state):,} rows do not. Mend these rows"
+        )
+
+
 def model_files(folder: Path) -> dict[str, Path]:
     """Return the files of a saved model, by the name that serving knows them by."""
     named = {"parameters": folder / PARAMETERS, "classifier": folder / CLASSIFIER}
     return {name: path for name, path in named.items() if path.exists()}
 
 
-def first_order_design(state: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Lay out the first-order features of customer states for the classifier."""
-    columns = {name: state[name] for name in ("age_days", "first_amount")}
+def first_order_design(
+    state: pd.DataFrame, purchases: Purchases, window_days: int
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Lay out what is known of first-time buyers for the classifier of a window."""
+    history = (state[name] for name in ("frequency", "recency_days", "age_days"))
     missing = pd.Series(np.nan, index=state.index)
-    return design({**columns, "first_discount_share": state.get("first_discount_share", missing)})
+    return design(
+        {
+            "p_by_rhythm": purchases.p_order(window_days, *history),
+            "first_amount": state["first_amount"],
+            "first_discount_share": state.get("first_discount_share", missing),
+        }
+    )

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+from filelock import FileLock
+
 from connectors.engine import Engine, open_engine
 from connectors.orders import History
 from connectors.orders import read_orders as import_orders
@@ -21,18 +23,20 @@ from flows.steps import step
 def workspace(settings: Settings, shared: Path | None = None) -> Iterator[Path]:
     """Give a run a folder of its own under the home folder, gone when the run is over.
 
-    With `shared`, the folder of the flow that calls this one: what is read there is read once.
+    One run at a time works in a home: another waits, and then finds what the first published. With
+    `shared`, the folder of the flow that calls this one: what is read there is read once.
     """
     if shared is not None:
         yield shared
         return
     parent = settings.home / "work"
     parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with FileLock(parent / ".lock"):
+        folder = Path(tempfile.mkdtemp(dir=parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_tracking(settings: Settings) -> Tracking:

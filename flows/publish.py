@@ -8,6 +8,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,7 +62,7 @@ def find_published(
         names = {
             "data_digest": "orders",
             "settings_digest": "settings",
-            "model_version": "a model",
+            "model_version": "models",
         }
         other = [names[name] for name, value in wanted.items() if record[name] != value]
         raise DataError(
@@ -78,6 +79,7 @@ def publish(
     """Publish the day in one step, as an MLflow run of its own."""
     tracking = open_tracking(settings)
     scores = pd.read_parquet(decided).assign(model_version=model_version)
+    check_scores(scores)
     tags = {"as_of": as_of.isoformat(), "kind": "score", "model_version": model_version}
     with tracking.run(f"score {as_of}", tags) as run:
         scores["run_id"] = run.id
@@ -142,6 +144,33 @@ def marketing_segments(settings: Settings, scores: pd.DataFrame) -> pd.DataFrame
             "Perennial Scored At": told["as_of"],
         }
     )
+
+
+def check_scores(scores: pd.DataFrame) -> None:
+    """Refuse to publish scores that cannot be right.
+
+    Raises
+    ------
+    DataError
+        Customers scored twice, chances outside 0 to 1, or values that are missing, infinite or negative.
+    """
+    chances = scores[["p_alive", "p_order_90d", "churn_probability"]]
+    amounts = scores[
+        ["expected_orders", "expected_order_value", "expected_value", "expected_margin"]
+    ]
+    checks = {
+        "every customer is scored once": not scores["customer_id"].duplicated().any(),
+        "chances lie between 0 and 1": bool(((chances >= 0) & (chances <= 1)).all(axis=None)),
+        "values are finite and not negative": bool(
+            (np.isfinite(amounts) & (amounts >= 0)).all(axis=None)
+        ),
+    }
+    broken = [rule for rule, is_kept in checks.items() if not is_kept]
+    if broken:
+        raise DataError(
+            f"scores are published when {' and '.join(broken)}: these {len(scores):,} are not. "
+            "Yesterday's stay current; look at the model's parameters in MLflow"
+        )
 
 
 def page_of(day: PublishedDay) -> str:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flows.server import TemporaryServer, configured_api_url
+from flows.server import TemporaryServer, check_answers, configured_api_url
 from flows.steps import watched, with_prefect
 from flows.terminal import program, reporter, say
 
@@ -61,6 +61,7 @@ class Runner:
 
     def _run_with_prefect(self, flow: Callable[..., R], **parameters: Any) -> R:  # noqa: ANN401
         if self._server is None:
+            check_answers(str(self._api_url))
             return with_prefect(flow)(**parameters)
         say("Waiting for Prefect's temporary server")
         self._server.wait()

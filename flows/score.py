@@ -54,8 +54,8 @@ def score(config: Path, as_of: date, shared: Path | None = None, *, force: bool 
         model = find_model(settings, as_of)
         if model is None:
             raise DataError(
-                f"scoring {as_of} needs a model that was trained on orders up to that day: there "
-                f"is none. Run `perennial train --as-of {as_of}`"
+                f"scoring {as_of} needs a model trained with these settings on orders up to that "
+                f"day: there is none. Run `perennial train --as-of {as_of}`"
             )
         published = find_published(settings, history, model.version, as_of, force=force)
         if published is not None:
@@ -69,5 +69,5 @@ def score(config: Path, as_of: date, shared: Path | None = None, *, force: bool 
 def find_model(settings: Settings, as_of: date) -> Model | None:
     """Resolve once which version scores a day: the champion, unless it knows later orders."""
     tracking = open_tracking(settings)
-    version = tracking.valid_on(as_of.isoformat())
+    version = tracking.valid_on(as_of.isoformat(), settings.training_digest)
     return None if version is None else Model(version, tracking.fetch(version) / "artifacts")

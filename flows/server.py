@@ -40,6 +40,22 @@ def configured_api_url() -> str | None:
     return str(url) if url else None
 
 
+def check_answers(api_url: str) -> None:
+    """Make sure that a configured server is there.
+
+    Raises
+    ------
+    ServerError
+        It is not.
+    """
+    try:
+        httpx.get(f"{api_url}/health", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        raise ServerError(
+            f"Prefect must answer at {api_url}: {error}. Start it, or unset PREFECT_API_URL to run without"
+        ) from error
+
+
 class TemporaryServer:
     """A Prefect server in a child process.
 

@@ -1,6 +1,7 @@
 """What a store sets in ``perennial.toml``: typed, frozen, read when a command runs."""
 
 import hashlib
+import json
 import os
 import tomllib
 from datetime import date, datetime, timedelta
@@ -12,8 +13,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, 
 
 from connectors.rules import OrderSource
 from segments.investment import Action
-
-CONFIG_NAME = "perennial.toml"
 
 
 class SettingsError(ValueError):
@@ -104,7 +103,7 @@ class EngineSettings(Section):
     """Where tables are computed."""
 
     backend: Literal["duckdb"] = "duckdb"
-    memory_limit: str | None = None
+    memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = None
 
 
 class PathsSettings(Section):
@@ -175,6 +174,16 @@ class Settings(Section):
             exclude={"paths": True, "engine": True, "orders": {"source"}}
         )
         return hashlib.sha256(shaping.encode()).hexdigest()[:16]
+
+    @property
+    def training_digest(self) -> str:
+        """Hash of what a model is trained for: it scores no other store, nor this one read otherwise."""
+        shaping = {
+            "store": self.store.model_dump(include={"name", "currency", "timezone"}),
+            "orders": self.orders.model_dump(exclude={"source"}),
+            "second_purchase_days": self.model.second_purchase_days,
+        }
+        return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
 
     def yesterday(self, now: datetime) -> date:
         """Return the last whole day in the store's time zone."""

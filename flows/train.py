@@ -7,32 +7,20 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from connectors.engine import Engine
 from connectors.orders import History
 from connectors.tracking import Run, Tracking
-from features.labels import outcomes
-from features.rfm import customer_state, spend_cells, state_cells
-from features.window import outcome_window
+from features.tables import DataError
 from flows.backtest import evaluate_cutoffs
-from flows.forecaster import EXAMPLE, INPUTS, OUTPUTS, Forecaster, first_order_design, model_files
-from flows.prepare import (
-    build_customer_state,
-    engine_for,
-    open_tracking,
-    read_orders,
-    workspace,
-)
+from flows.fit import fit_recipe
+from flows.forecaster import EXAMPLE, INPUTS, OUTPUTS, model_files
+from flows.prepare import engine_for, open_tracking, read_orders, workspace
 from flows.settings import Settings, read_settings
 from flows.steps import flow, step
-from models.purchases import fit_purchases
-from models.second_purchase import SecondPurchaseFit, fit_second_purchase
-from models.spend import fit_spend
+from models.purchases import FitError
 from reports.charts import decile_chart
 
-MAX_LANDMARKS = 4
 SERVED_WITH = ("perennial", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
@@ -64,101 +52,54 @@ def train(config: Path, as_of: date, shared: Path | None = None) -> Trained:
     settings = read_settings(config)
     with workspace(settings, shared) as work:
         history = read_orders(settings, as_of, work)
-        state = build_customer_state(settings, history, as_of, work)
-        model = fit_models(settings, history, state, as_of, work)
-        horizon = holdout_days(settings, history, as_of)
-        cutoff = as_of - timedelta(days=horizon)
-        held_out = horizon and evaluate_cutoffs(settings, history, cutoff, horizon, 1, work)
-        return register_model(settings, history, model, held_out or None, as_of)
-
-
-def holdout_days(settings: Settings, history: History, as_of: date) -> int:
-    """Choose how many days to hold out: a third of the history, at most the horizon; 0 = too short."""
-    days = (as_of - history.first_date).days
-    horizon = min(settings.model.horizon_days, days // 3)
-    return horizon if horizon >= 7 and history.last_date >= as_of - timedelta(days=7) else 0
+        model = fit_models(settings, history, as_of, work)
+        held_out = backtest_recipe(settings, history, as_of, work)
+        return register_model(settings, history, model, held_out, as_of)
 
 
 @step
-def fit_models(settings: Settings, history: History, state: Path, as_of: date, work: Path) -> Path:
+def fit_models(settings: Settings, history: History, as_of: date, work: Path) -> Path:
     """Fit every part of the model; return its folder."""
     folder = work / "model"
     with engine_for(settings, work) as engine:
-        known = engine.parquet(state)
-        cells, spends = engine.frame(state_cells(known)), engine.frame(spend_cells(known))
-        purchases = fit_purchases(*(cells[c] for c in cells.columns))
-        spend = fit_spend(*(spends[c] for c in spends.columns))
-        second, note = _fit_second_purchase(engine, settings, history, as_of)
-    forecaster = Forecaster(
-        purchases.model,
-        spend.model,
-        second.classifier if second else None,
-        settings.model.second_purchase_days,
-        as_of,
-    )
-    forecaster.save(folder)
-    parts: dict[str, dict[str, Any]] = {
-        "purchases": {
-            "params": purchases.model.to_dict(),
-            "metrics": {
-                "log_likelihood": purchases.log_likelihood,
-                "customers": purchases.customers,
-                "distinct_states": len(cells),
-            },
-        },
-        "spend": {
-            "params": spend.model.to_dict(),
-            "metrics": {
-                "log_likelihood": spend.log_likelihood,
-                "repeat_customers": spend.customers,
-                "mean_order_value": spend.model.mean,
-            },
-        },
-    }
-    if second:
-        counts = {"customers": second.customers, "second_orders": second.second_orders}
-        window = {"second_purchase_days": settings.model.second_purchase_days}
-        parts["second_purchase"] = {"params": window, "metrics": {**counts, **second.metrics}}
-    notes = [*purchases.notes, *(second.notes if second else ()), *note]
-    (folder / "fits.json").write_text(json.dumps({"parts": parts, "notes": notes}, indent=2))
+        orders = engine.parquet(history.orders)
+        fits = fit_recipe(engine, orders, as_of, settings.model.second_purchase_days)
+    fits.forecaster.save(folder)
+    said = {"parts": fits.parts(), "notes": fits.notes}
+    (folder / "fits.json").write_text(json.dumps(said, indent=2, allow_nan=False))
     return folder
 
 
-def _fit_second_purchase(
-    engine: Engine, settings: Settings, history: History, as_of: date
-) -> tuple[SecondPurchaseFit | None, tuple[str, ...]]:
-    """Fit the classifier on first-time buyers as known on several past days."""
-    window = settings.model.second_purchase_days
-    orders = engine.parquet(history.orders)
-    landmarks = []
-    for k in range(MAX_LANDMARKS, 0, -1):
-        day = as_of - timedelta(days=k * window)
-        if day < history.first_date:
-            continue
-        state = engine.keep(customer_state(orders, day), "landmark")
-        once = state.filter(state.frequency == 0)
-        later = engine.frame(
-            outcomes(orders, once, outcome_window(day, window)).order_by("customer_id")
-        )
-        features = first_order_design(engine.frame(once.order_by("customer_id")))
-        landmarks.append((features, (later["later_orders"] > 0).to_numpy().astype(np.float64)))
-    if not sum(len(labels) for _, labels in landmarks):
-        note = (
-            f"no second-purchase classifier: nobody bought for the first time {window} days or more "
-            "before the as-of day, so the purchase model's own chance is used"
-        )
-        return None, (note,)
-    return fit_second_purchase(landmarks), ()
+@step
+def backtest_recipe(settings: Settings, history: History, as_of: date, work: Path) -> Path:
+    """Hold out a third of the history, at most the horizon; the file says why where that cannot be."""
+    days = min(settings.model.horizon_days, (as_of - history.first_date).days // 3)
+    path = work / "held_out.json"
+    try:
+        cutoff = as_of - timedelta(days=days)
+        found = evaluate_cutoffs(settings, cutoff, max(days, 1), 1, work)
+        path.write_text(found.read_text())
+    except (DataError, FitError) as error:
+        path.write_text(json.dumps({"not_backtested": str(error)}))
+    return path
 
 
 @step
 def register_model(
-    settings: Settings, history: History, model: Path, held_out: Path | None, as_of: date
+    settings: Settings, history: History, model: Path, held_out: Path, as_of: date
 ) -> Trained:
     """Log everything to MLflow, register the model and make it champion unless a later day's is."""
     fits = json.loads((model / "fits.json").read_text())
+    backtest = json.loads(held_out.read_text())
+    if "not_backtested" in backtest:
+        fits["notes"].append(f"not backtested: {backtest['not_backtested']}")
     tracking = open_tracking(settings)
-    tags = {"as_of": as_of.isoformat(), "data_digest": history.digest, "kind": "train"}
+    tags = {
+        "kind": "train",
+        "as_of": as_of.isoformat(),
+        "data_digest": history.digest,
+        "training_digest": settings.training_digest,
+    }
     with tracking.run(f"train {as_of}", tags) as run:
         run.log(params=settings.model.model_dump(), metrics=_counts(history))
         run.log_data("orders", settings.orders.source, history.digest, "training")
@@ -166,8 +107,8 @@ def register_model(
         for name, part in fits["parts"].items():
             with tracking.run(name, {**tags, "part": name}, parent=run) as child:
                 child.log(params=part["params"], metrics=part["metrics"])
-        if held_out is not None:
-            _log_backtest(tracking, run, json.loads(held_out.read_text()), tags)
+        if "cutoffs" in backtest:
+            _log_backtest(tracking, run, backtest, tags)
         version = tracking.register(
             run,
             code=Path(__file__).with_name("pyfunc.py"),
@@ -185,7 +126,9 @@ def register_model(
             tags=tags,
         )
     champion = tracking.champion()
-    is_latest = champion is None or tracking.tags(champion)["as_of"] <= as_of.isoformat()
+    rival = {} if champion is None else tracking.tags(champion)
+    is_rival = rival.get("training_digest") == settings.training_digest
+    is_latest = not is_rival or rival["as_of"] <= as_of.isoformat()
     if is_latest:
         tracking.promote(version)
     return Trained(version, run.id, is_latest, tuple(fits["notes"]))

@@ -10,6 +10,22 @@ Array = NDArray[np.float64]
 SEED = 20_260_101  # ties are broken by a shuffle; the same on every run
 TOP_SHARE = 0.20
 
+METRICS = {
+    "orders_ratio": "purchase days that happened over those expected; 1 = the level is right",
+    "mae_orders": "mean absolute error of a customer's purchase days",
+    "rmse_orders": "root of the mean squared error of a customer's purchase days",
+    "value_ratio": "net amount that came over that expected, undiscounted; 1 = the level is right",
+    "mae_value": "mean absolute error of a customer's net amount, store's currency, undiscounted",
+    "gini_value": "Gini of later value ranked by prediction over that of the perfect ranking; negative "
+    "outcomes count as zero, ties are broken by a seeded shuffle; 1 = perfect, 0 = by chance",
+    "capture_top20": "share of all later value that the top fifth by prediction brought",
+    "auc_active": "chance that a customer who ordered was given a higher chance than one who did not",
+    "logloss_active": "mean negative log-likelihood of ordering or not",
+    "brier_active": "mean squared error of the chance of ordering",
+    "accuracy_active": "share of customers for whom a chance over one half meant an order",
+    "coverage_80": "share of outcomes inside the 80 % interval; null while no interval is predicted",
+}
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -45,11 +61,8 @@ def evaluate(
     Returns
     -------
     dict
-        ``orders_ratio`` and ``value_ratio`` (actual over expected), ``mae_orders``,
-        ``rmse_orders``, ``mae_value``, ``gini_value``, ``capture_top20``, and for a chance of
-        activity ``auc_active``, ``logloss_active``, ``brier_active``, ``accuracy_active`` (at one
-        half); ``coverage_80`` of an interval of value. None where the model makes no such
-        prediction or the outcome has no spread.
+        :data:`METRICS` by name. None where the model makes no such prediction or the outcome has
+        no spread.
     """
     orders, value = np.asarray(orders, dtype=np.float64), np.asarray(value, dtype=np.float64)
     error = orders - prediction.orders
@@ -77,11 +90,14 @@ def normalized_gini(prediction: ArrayLike, value: ArrayLike) -> float | None:
     Returns
     -------
     float or None
-        1 for the perfect ranking, about 0 for a random one; None if nobody brought anything.
+        1 for the perfect ranking, about 0 for a random one; None if nobody brought anything, or
+        everybody the same.
     """
     gain = np.maximum(np.asarray(value, dtype=np.float64), 0)
     best = _gini(gain, _ranking(gain))
-    return None if best is None or best == 0 else _ratio(_gini(gain, _ranking(prediction)), best)
+    if best is None or best < 1e-9:  # nobody brought anything, or everybody the same
+        return None
+    return _ratio(_gini(gain, _ranking(prediction)), best)
 
 
 def capture(prediction: ArrayLike, value: ArrayLike) -> float | None:
@@ -98,7 +114,7 @@ def capture(prediction: ArrayLike, value: ArrayLike) -> float | None:
         0 to 1; None if nobody brought anything.
     """
     gain = np.maximum(np.asarray(value, dtype=np.float64), 0)
-    top = _ranking(prediction)[: round(TOP_SHARE * len(gain))]
+    top = _ranking(prediction)[: max(1, round(TOP_SHARE * len(gain)))]
     return _ratio(gain[top].sum(), gain.sum())
 
 

@@ -10,10 +10,11 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logit
 
 Array = NDArray[np.float64]
 
-FEATURES = ("age_days", "first_amount", "first_discount_share")
+FEATURES = ("p_by_rhythm", "first_amount", "first_discount_share")
 MIN_EVENTS = 50  # second orders below which a base rate is all that the data carry
 
 
@@ -55,18 +56,24 @@ def design(columns: Mapping[str, ArrayLike]) -> Array:
     Parameters
     ----------
     columns
-        :data:`FEATURES` by name, each of shape (n,): days since the first order, its net amount
-        (store's currency), its discount share (0 to 1, NaN = not given).
+        :data:`FEATURES` by name, each of shape (n,): the purchase model's chance of an order within
+        the window (it knows how long ago the first order was), the first order's net amount (store's
+        currency), its discount share (0 to 1, NaN = not given).
 
     Returns
     -------
     Array
-        Shape (n, 4): log days, log amount, discount share or 0, whether the share is given.
+        Shape (n, 4): log odds, log amount, discount share or 0, whether the share is given.
     """
-    age, amount, share = (np.asarray(columns[name], dtype=np.float64) for name in FEATURES)
+    p, amount, share = (np.asarray(columns[name], dtype=np.float64) for name in FEATURES)
     given = np.isfinite(share)
     return np.column_stack(
-        [np.log1p(age), np.log1p(np.maximum(amount, 0)), np.where(given, share, 0.0), given]
+        [
+            logit(np.clip(p, 1e-9, 1 - 1e-9)),
+            np.log1p(np.maximum(amount, 0)),
+            np.where(given, share, 0.0),
+            given,
+        ]
     )
 
 
@@ -99,12 +106,17 @@ def fit_second_purchase(landmarks: Sequence[tuple[Array, Array]]) -> SecondPurch
     if min(events, len(labels) - events) < MIN_EVENTS:
         note = f"base rate only: {events} second orders among {len(labels):,} first-time buyers"
         return SecondPurchaseFit(_base_rate(features, labels), len(labels), events, {}, (note,))
-    metrics = {}
-    if len(landmarks) > 1 and _stack(landmarks[:-1])[1].sum() > 0:
-        earlier = _logistic(*_stack(landmarks[:-1]))
-        test_features, test_labels = landmarks[-1]
-        metrics = evaluate(test_labels, earlier.predict_proba(test_features)[:, 1])
+    metrics = _on_latest(landmarks) if len(landmarks) > 1 else {}
     return SecondPurchaseFit(_logistic(features, labels), len(labels), events, metrics)
+
+
+def _on_latest(landmarks: Sequence[tuple[Array, Array]]) -> dict[str, float]:
+    """Train on all landmarks but the latest and evaluate there; nothing where too few came back."""
+    features, labels = _stack(landmarks[:-1])
+    if min(labels.sum(), (1 - labels).sum()) < MIN_EVENTS:
+        return {}
+    test_features, test_labels = landmarks[-1]
+    return evaluate(test_labels, _logistic(features, labels).predict_proba(test_features)[:, 1])
 
 
 def evaluate(labels: Array, p: Array) -> dict[str, float]:

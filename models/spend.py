@@ -15,11 +15,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
 from scipy.special import gammaln
 
 from models.purchases import FitError
 
 Array = NDArray[np.float64]
+
+MAX_P, MIN_Q, MAX_Q = 1000.0, 1.05, 1000.0  # beyond these the shapes tell nothing more
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,14 @@ class SpendFit:
         Sum over repeat customers.
     customers
         Number of repeat customers.
+    notes
+        What a reader must know, for instance that nobody's orders differ in value.
     """
 
     model: Spend
     log_likelihood: float
     customers: int
+    notes: tuple[str, ...] = ()
 
 
 def fit_spend(x: ArrayLike, m: ArrayLike, customers: ArrayLike | None = None) -> SpendFit:
@@ -130,36 +136,65 @@ def fit_spend(x: ArrayLike, m: ArrayLike, customers: ArrayLike | None = None) ->
     Returns
     -------
     SpendFit
-        The most likely of the optima found from several starts.
+        The most likely of the optima found from several starts; where there is none inside, the
+        best at the bounds of :data:`MAX_P`, :data:`MIN_Q` and :data:`MAX_Q`, which `notes` says.
 
     Raises
     ------
     FitError
-        No repeat customers, values that are not positive, or no optimum with a finite mean.
+        Fewer than two repeat customers, or values that are not positive.
     """
     x, m = np.asarray(x, dtype=np.float64), np.asarray(m, dtype=np.float64)
     n = np.ones(len(x)) if customers is None else np.asarray(customers, dtype=np.float64)
-    if len(x) < 2:
+    if n.sum() < 2:
         raise FitError(
-            f"Gamma-Gamma needs repeat customers: {len(x)} have a repeat purchase. Add older orders"
+            f"Gamma-Gamma needs repeat customers: {int(n.sum())} have a repeat purchase of positive "
+            "value. Add older orders"
         )
     if not (np.isfinite(m).all() and (m > 0).all() and (x > 0).all()):
         raise FitError(
             "Gamma-Gamma needs positive x and m: some are not. Leave these customers out"
         )
     scale = float(np.average(m, weights=n))
-    fits = [
-        SpendFit(model, float((n * model.log_likelihood(x, m)).sum()), int(n.sum()))
-        for model in _fit_with_lifetimes(x, m / scale, n, scale)
-        if model.q > 1
-    ]
-    finite = [fit for fit in fits if np.isfinite(fit.log_likelihood)]
-    if not finite:
+    models = _fit_with_lifetimes(x, m / scale, n, scale)
+    inner = [model for model in models if model.q > MIN_Q and model.p < MAX_P]
+    best = max(
+        inner or [_fit_in_bounds(x, m / scale, n, scale)],
+        key=lambda model: float((n * model.log_likelihood(x, m)).sum()),
+    )
+    log_likelihood = float((n * best.log_likelihood(x, m)).sum())
+    if not np.isfinite(log_likelihood):
         raise FitError(
-            f"Gamma-Gamma did not fit {int(n.sum()):,} repeat customers: no optimum has a finite mean. "
-            "Look for a few giant orders, or add older orders"
+            f"Gamma-Gamma did not fit {int(n.sum()):,} repeat customers: the likelihood is not "
+            "finite. Look for a few giant orders"
         )
-    return max(finite, key=lambda fit: fit.log_likelihood)
+    return SpendFit(best, log_likelihood, int(n.sum()), _notes(best))
+
+
+def _notes(model: Spend) -> tuple[str, ...]:
+    """Say where the optimum lies at a bound."""
+    said = []
+    if model.p >= 0.99 * MAX_P:
+        said.append("a customer's orders hardly differ in value")
+    if model.q >= 0.99 * MAX_Q:
+        said.append("customers hardly differ in what they spend")
+    if model.q <= 1.01 * MIN_Q:
+        said.append("a few giant customers: the mean order value is barely finite")
+    return tuple(said)
+
+
+def _fit_in_bounds(x: Array, m: Array, n: Array, scale: float) -> Spend:
+    """Maximize the likelihood where it has no inner optimum, as with a single price."""
+
+    def loss(log_params: Array) -> float:
+        value = -(n * Spend(*np.exp(log_params)).log_likelihood(x, m)).sum() / n.sum()
+        return float(value) if np.isfinite(value) else 1e10
+
+    bounds = np.log([(0.01, MAX_P), (MIN_Q, MAX_Q), (1e-4, 10 * MAX_Q)])
+    starts = ([1.0, 1.3, 0.7], [3.0, 3.0, 3.0])
+    fits = [minimize(loss, start, method="L-BFGS-B", bounds=bounds) for start in starts]
+    p, q, gamma = np.exp(min(fits, key=lambda fit: float(fit.fun)).x)
+    return Spend(float(p), float(q), float(gamma) * scale)
 
 
 def _fit_with_lifetimes(x: Array, m: Array, n: Array, scale: float) -> list[Spend]:

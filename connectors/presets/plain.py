@@ -58,7 +58,7 @@ def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dic
             f"of order lines. The source has {', '.join(available)}"
         )
     if problems:
-        raise ValueError("; ".join(problems))
+        raise ValueError(" ".join("; ".join(problems).split()))
     return found
 
 

@@ -40,13 +40,13 @@ def register(tracking: Tracking, folder: Path, as_of: str) -> str:
             signature={"inputs": {"x": True}, "outputs": {"x": True}, "params": {"days": 1}},
             example={"x": 1.0},
             requirements=["perennial"],
-            tags={"as_of": as_of},
+            tags={"as_of": as_of, "training_digest": "shop"},
         )
 
 
 def test_the_champion_is_the_one_promoted_that_does_not_know_later_orders(tracking, tmp_path):
     assert tracking.champion() is None
-    assert tracking.valid_on("2030-01-01") is None
+    assert tracking.valid_on("2030-01-01", "shop") is None
     january, march = (register(tracking, tmp_path, day) for day in ("2024-01-31", "2024-03-31"))
     tracking.promote(january)
     tracking.promote(march)
@@ -54,9 +54,10 @@ def test_the_champion_is_the_one_promoted_that_does_not_know_later_orders(tracki
     before = tracking.client.get_model_version_by_alias("perennial", "previous")
     assert str(before.version) == january
     assert (tracking.fetch(march) / "artifacts" / "numbers.json").exists()
-    assert tracking.valid_on("2024-03-31") == march
-    assert tracking.valid_on("2024-03-30") == january
-    assert tracking.valid_on("2024-01-30") is None
+    assert tracking.valid_on("2024-03-31", "shop") == march
+    assert tracking.valid_on("2024-03-30", "shop") == january
+    assert tracking.valid_on("2024-01-30", "shop") is None
+    assert tracking.valid_on("2024-03-31", "another shop") is None
 
 
 def test_a_child_run_belongs_to_its_parent_and_keeps_what_it_logs(tracking):

@@ -63,10 +63,11 @@ def test_the_holdout_is_the_real_one_beside_both_baselines(first):
     (cutoff,) = backtest["cutoffs"]
     assert (cutoff["as_of"], cutoff["customers"]) == ("1997-12-31", 23_502)
     assert set(cutoff["models"]) >= {"champion", "last_period", "rfm"}
-    champion = cutoff["models"]["champion"]
-    assert champion["mae_orders"] == pytest.approx(0.542, abs=0.002)
-    assert champion["auc_active"] == pytest.approx(0.7882, abs=0.001)
+    plain, champion = (cutoff["models"][name] for name in ("bg_nbd_gamma_gamma", "champion"))
+    assert plain["mae_orders"] == pytest.approx(0.542, abs=0.002)
+    assert plain["auc_active"] == pytest.approx(0.7882, abs=0.001)
     assert champion["value_ratio"] == pytest.approx(1.0, abs=0.1)
+    assert champion["gini_value"] > plain["gini_value"]
 
 
 def test_success_leaves_no_traceback_and_no_process(first):

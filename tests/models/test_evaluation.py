@@ -121,3 +121,12 @@ def test_gini_equals_a_naive_sum_over_pairs(rows):
     assert normalized_gini(prediction, value) == pytest.approx(
         concentration(prediction) / best, abs=1e-9
     )
+
+
+def test_everybody_bringing_the_same_has_no_gini():
+    """.1 seven times: rounding alone must not make a ranking of it."""
+    assert normalized_gini(np.arange(7), np.full(7, 0.1)) is None
+
+
+def test_a_fifth_of_two_customers_is_one():
+    assert capture([2, 1], [3.0, 1.0]) == pytest.approx(0.75)

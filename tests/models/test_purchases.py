@@ -140,7 +140,7 @@ def test_a_boundary_optimum_is_no_worse_than_the_best_inner_one():
     x = rng.poisson(rng.gamma(0.5, 1 / 50, 2000) * T).astype(float)
     t_x = np.where(x > 0, T * rng.random(2000) ** (1 / np.maximum(x, 1)), 0)
     n = np.ones(2000)
-    bounded = Purchases(*_fit_in_bounds(x, t_x, T, n))
+    bounded = _fit_in_bounds(x, t_x, T, n)
     assert bounded.log_likelihood(x, t_x, T).sum() >= fit_purchases(x, t_x, T).log_likelihood - 0.1
 
 

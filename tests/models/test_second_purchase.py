@@ -51,10 +51,22 @@ def test_no_first_time_buyers_is_an_error_in_words():
 
 def test_a_discount_share_that_is_not_given_is_told_from_none():
     rows = design(
-        {"age_days": [0, 9], "first_amount": [0.0, 99.0], "first_discount_share": [np.nan, 0.0]}
+        {
+            "p_by_rhythm": [0.5, 0.5],
+            "first_amount": [0.0, 99.0],
+            "first_discount_share": [np.nan, 0.0],
+        }
     )
-    assert rows == pytest.approx(np.array([[0, 0, 0, 0], [np.log(10), np.log(100), 0, 1]]))
+    assert rows == pytest.approx(np.array([[0, 0, 0, 0], [0, np.log(100), 0, 1]]))
 
 
 def test_one_class_has_no_metrics():
     assert evaluate(np.zeros(5), np.full(5, 0.1)) == {}
+
+
+def test_earlier_days_on_which_everybody_came_back_are_no_test():
+    pilot = (np.ones((3, 2)), np.ones(3))
+    later = _landmarks(np.random.default_rng(3), days=1)
+    fit = fit_second_purchase([pilot, *later])
+    assert fit.metrics == {}
+    assert fit.notes == ()

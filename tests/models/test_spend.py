@@ -85,7 +85,7 @@ def test_a_degenerate_optimum_is_not_kept():
 @pytest.mark.parametrize(
     ("x", "m", "said"),
     [
-        ([], [], "needs repeat customers: 0"),
+        ([], [], "needs repeat customers: 0 have"),
         ([1], [10.0], "needs repeat customers: 1"),
         ([1, 2], [10.0, 0.0], "positive"),
         ([1, 0], [10.0, 5.0], "positive"),
@@ -108,3 +108,32 @@ def test_an_expectation_lies_between_the_own_and_everyones_mean(x, m):
 def test_a_repeat_customer_whose_orders_were_free_gets_everyones_mean():
     model = Spend(6.25, 3.74, 15.44)
     assert model.expected_order_value([3], [0.0]) == pytest.approx(model.mean)
+
+
+@pytest.mark.parametrize(
+    ("x", "m", "said"),
+    [
+        ([1, 2, 3, 1], [25.0] * 4, "hardly differ"),
+        (
+            np.r_[1:30, 1:30].astype(float),
+            np.r_[[24.99] * 29, [29.99] * 29],
+            "orders hardly differ",
+        ),
+    ],
+    ids=["one price", "two prices"],
+)
+def test_a_store_of_fixed_prices_is_fitted_and_says_so(x, m, said):
+    fit = fit_spend(x, m)
+    assert any(said in note for note in fit.notes)
+    assert fit.model.mean == pytest.approx(np.mean(m), rel=0.05)
+    assert fit.model.expected_order_value(x, m) == pytest.approx(m, rel=0.05)
+
+
+def test_small_histories_are_fitted():
+    """From a dozen repeat customers lifetimes often finds no optimum; the bounds still hold one."""
+    rng = np.random.default_rng(8)
+    for _ in range(20):
+        x = rng.integers(1, 5, 12).astype(float)
+        m = rng.gamma(6 * x, 1 / (rng.gamma(4, 1 / 15, 12) * x))
+        found = fit_spend(x, m).model.expected_order_value(x, m)
+        assert ((found > m.min() / 2) & (found < m.max() * 2)).all()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.purchases import Purchases
 from models.spend import Spend
-from models.value import YEAR_DAYS, discounted_orders, distinct, forecast
+from models.value import YEAR_DAYS, SecondOrder, discounted_orders, distinct, forecast
 
 PURCHASES = Purchases(r=0.27, alpha=38.0, a=0.6, b=2.2)
 SPEND = Spend(6.25, 3.74, 15.44)
@@ -55,3 +55,65 @@ def test_distinct_rows_and_places_give_the_rows_back(rows):
     assert len(set(rows)) == len(unique[0])
     for column, values in zip(columns, unique, strict=True):
         assert (values[where] == column).all()
+
+
+def test_rows_that_are_not_whole_numbers_stay_apart():
+    columns = [np.array([1.0, 1.0]), np.array([30.2, 30.9]), np.array([38.1, 38.9])]
+    unique, where = distinct(*columns)
+    assert len(unique[0]) == 2
+    assert unique[1][where].tolist() == [30.2, 30.9]
+
+
+T = np.array([5.0, 90.0, 400.0])
+ONCE = (np.zeros(3), np.zeros(3), T, np.zeros(3))
+
+
+def informed(chance, window=90, horizon=365):
+    return forecast(
+        PURCHASES, SPEND, *ONCE, horizon_days=horizon, annual_discount_rate=0.1,
+        second_order=SecondOrder(np.asarray(chance, dtype=float), window),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("window", "horizon"), [(90, 365), (90, 60), (200, 200), (30, 3650)])
+def test_a_first_time_buyers_chances_agree_with_the_classifiers(window, horizon):
+    f = informed([0.02, 0.3, 0.6], window, horizon)
+    chances = {90: f.p_order_90d, horizon: f.p_order}
+    if window in chances:
+        assert chances[window] == pytest.approx([0.02, 0.3, 0.6])
+    shorter, longer = (f.p_order, f.p_order_90d) if horizon < 90 else (f.p_order_90d, f.p_order)
+    assert (shorter <= longer + 1e-12).all()
+    assert (f.expected_orders >= f.p_order - 1e-12).all()
+    median_in_90 = f.median_days <= 90
+    assert (median_in_90 == (f.p_order_90d >= 0.5)).all()
+
+
+def test_a_classifier_that_says_what_the_model_says_changes_nothing():
+    plain = forecast(PURCHASES, SPEND, *ONCE, horizon_days=365, annual_discount_rate=0.1)
+    same = informed(PURCHASES.p_order(90, *ONCE[:3]))
+    assert same.expected_value == pytest.approx(plain.expected_value)
+    assert same.p_order == pytest.approx(plain.p_order)
+    assert same.median_days == pytest.approx(plain.median_days)
+
+
+def test_a_classifier_moves_value_down_as_well_as_up():
+    low, high = informed([0.001] * 3), informed([0.9] * 3)
+    plain = forecast(PURCHASES, SPEND, *ONCE, horizon_days=365, annual_discount_rate=0.1)
+    assert (low.expected_value < plain.expected_value).all()
+    assert (high.expected_value > plain.expected_value).all()
+
+
+def test_a_classifier_leaves_repeat_customers_as_they_are():
+    args = (PURCHASES, SPEND, [2], [60], [90], [20.0])
+    options = {"horizon_days": 365, "annual_discount_rate": 0.1}
+    plain = forecast(*args, **options)
+    told = forecast(*args, **options, second_order=SecondOrder(np.array([np.nan]), 90))
+    assert (told.expected_value == plain.expected_value).all()
+    assert (told.median_days == plain.median_days).all()
+
+
+@pytest.mark.parametrize("chance", [0.0, 1.0])
+def test_a_sure_classifier_stays_finite(chance):
+    f = informed([chance] * 3)
+    assert np.isfinite(f.expected_value).all()
+    assert ((f.p_order >= 0) & (f.p_order <= 1)).all()

@@ -128,7 +128,7 @@ def test_every_tag_is_closed(page):
 
 
 def test_a_history_too_short_to_hold_out_says_so():
-    assert "Not available: the history is too short" in render_page(Page.of(record(backtest=None)))
+    assert "Not available: no part of this history" in render_page(Page.of(record(backtest=None)))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""The data dictionary, out of the tables' own words. ``make docs`` writes it."""
+
+import inspect
+from collections.abc import Iterable
+
+from features.tables import PAPER_SYMBOLS, TABLES, Table
+from models.evaluation import METRICS
+from segments.lifecycle import SEGMENTS
+
+HEAD = """# Data dictionary
+
+Written by `make docs` from the code; a test holds the two equal. Amounts are in the store's currency, rates are
+fractions, dates are days in the store's time zone, timestamps are UTC.
+"""
+
+
+def data_dictionary() -> str:
+    """Return the dictionary of tables, segments and metrics as Markdown."""
+    symbols = ", ".join(f"`{symbol}` is `{name}`" for symbol, name in PAPER_SYMBOLS.items())
+    parts = [
+        HEAD,
+        *(_table(table) for table in TABLES),
+        f"The papers' symbols: {symbols}.\n",
+        "## Segments\n\n" + _rows(("segment", "definition"), SEGMENTS.items()),
+        "## Metrics of a backtest\n\n" + _rows(("metric", "definition"), METRICS.items()),
+    ]
+    return "\n".join(parts)
+
+
+def _table(table: type[Table]) -> str:
+    rows = [(name, column.dtype, column.meaning) for name, column in table.columns().items()]
+    head = f"## {table.__name__}\n\n{inspect.getdoc(table)}\n\n"
+    return head + _rows(("column", "type", "meaning"), rows)
+
+
+def _rows(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head)]
+    lines += [(f"`{first}`", *rest) for first, *rest in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    print(data_dictionary(), end="")  # noqa: T201  # what it is for
