@@ -1,5 +1,7 @@
 """The one door to compute: DuckDB through Ibis."""
 
+import csv
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
@@ -12,6 +14,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 FILE_COLUMN = "perennial_source_file"
+CSV_ERRORS = ("scan_id", "file_id", "line", "csv_line", "error_message")
+CSV_SCANS = ("scan_id", "file_id", "file_path")
+DELIMITERS = (",", ";", "\t", "|")
 PARQUET_ENDINGS = {".parquet", ".pq"}
 _ZONE = r"\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)"
 ISO_8601 = (
@@ -76,40 +81,47 @@ class Engine:
         names = [escape(str(file)) for file in files]  # a file's name is no pattern
         if files[0].suffix.lower() in PARQUET_ENDINGS:
             return self._parquet_rows(files, names), None
-        number = next(self._readings)
-        rejects = {"rejects_table": f"errors_{number}", "rejects_scan": f"scans_{number}"}
-        views = [
-            self._connection.read_csv(
-                name,
-                all_varchar=True,
-                header=True,
-                quote='"',
-                escape='"',
-                filename=FILE_COLUMN,
-                store_rejects=True,
-                **{option: f"{table}_{i}" for option, table in rejects.items()},
-            )
-            for i, name in enumerate(names)
-        ]
+        pairs = [self._csv_rows(file, name) for file, name in zip(files, names, strict=True)]
+        views, broken = ([pair[i] for pair in pairs] for i in (0, 1))
         odd = [
             n for n, v in zip(names, views, strict=True) if set(v.columns) != set(views[0].columns)
         ]
         if odd:
             raise UnevenFilesError(f"{odd[0]} has other columns than {names[0]}")
         rows = self.keep(_union([view.select(*views[0].columns) for view in views]), "source_rows")
-        broken = [
-            self._connection.sql(
-                "SELECT any_value(csv_line) AS csv_line, any_value(error_message) AS error_message,"
-                " any_value(s.file_path) AS file_path"
-                f" FROM errors_{number}_{i} e JOIN scans_{number}_{i} s USING (scan_id, file_id)"  # our own names
-                " GROUP BY scan_id, file_id, line",
-                schema=ibis.schema(
-                    dict.fromkeys(("csv_line", "error_message", "file_path"), "string")
-                ),
-            )
-            for i in range(len(names))
-        ]
         return rows, self.keep(_union(broken), "broken_lines")
+
+    def _csv_rows(self, file: Path, name: str) -> tuple[ir.Table, ir.Table]:
+        """Read a CSV file as text; the header alone says how it is written, no later row does."""
+        number = next(self._readings)
+        delimiter, names = _header(file)
+        rows = self._connection.read_csv(
+            name,
+            auto_detect=False,
+            columns=dict.fromkeys(names, "VARCHAR"),
+            header=True,
+            delim=delimiter,
+            quote='"',
+            escape='"',
+            filename=FILE_COLUMN,
+            store_rejects=True,
+            rejects_table=f"csv_errors_{number}",
+            rejects_scan=f"csv_scans_{number}",
+        )
+        errors = self._lazily(f"csv_errors_{number}", CSV_ERRORS)
+        scans = self._lazily(f"csv_scans_{number}", CSV_SCANS)
+        lines = errors.join(scans, ["scan_id", "file_id"])
+        by_line = lines.group_by("scan_id", "file_id", "line").aggregate(
+            csv_line=lines.csv_line.max(),
+            error_message=lines.error_message.max(),
+            file_path=lines.file_path.max(),
+        )
+        return rows, by_line.select("csv_line", "error_message", "file_path")
+
+    def _lazily(self, table: str, columns: tuple[str, ...]) -> ir.Table:
+        """Name a table that the engine fills while it reads."""
+        schema = ibis.schema(dict.fromkeys(columns, "string"))
+        return self._connection.sql(f"SELECT {', '.join(columns)} FROM {table}", schema=schema)  # noqa: S608  # our own names
 
     def _parquet_rows(self, files: list[Path], names: list[str]) -> ir.Table:
         """Read Parquet files; columns that differ in type between them become text."""
@@ -151,7 +163,8 @@ class Engine:
         # Only what is spelled out here: the engine's own reading lets the zone that one row names
         # stand for the rows after it, and takes words such as infinity.
         whole = ibis.ifelse(text.re_search(ISO_8601), text, ibis.null("string"))
-        with_seconds = whole.re_replace(NO_SECONDS, r"\1:00\2")
+        in_utc = whole.re_replace(r"\s*(?:Z|UTC)$", "+00:00")
+        with_seconds = in_utc.re_replace(NO_SECONDS, r"\1:00\2")
         return with_seconds.re_replace(OFFSET, r"\1\2:\3").try_cast("timestamp('UTC')")
 
     def utc(self, moment: ir.Column) -> ir.Column:
@@ -165,6 +178,21 @@ class Engine:
     def row_hash(self, table: ir.Table, names: list[str]) -> ir.Column:
         """Return a 64-bit hash of the columns' values."""
         return ibis.struct({name: table[name] for name in names}).hash()
+
+
+def _header(file: Path) -> tuple[str, list[str]]:
+    """Return what separates the names in a CSV file's header, and the names, each once."""
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        first = re.sub(r'"[^"]*"', "", lines.readline(1_000_000))
+        delimiter = max(DELIMITERS, key=first.count)
+        lines.seek(0)
+        header = next(csv.reader(lines, delimiter=delimiter), [])
+    names: list[str] = []
+    for i, name in enumerate(header):
+        known = {other.lower() for other in names}
+        plain = name.strip() or f"column{i}"
+        names.append(plain if plain.lower() not in known else f"{plain}_{i}")
+    return delimiter, names
 
 
 def _union(tables: list[ir.Table]) -> ir.Table:

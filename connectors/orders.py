@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
 
 from connectors.csv import write_csv
 from connectors.engine import FILE_COLUMN, PARQUET_ENDINGS, Engine, UnevenFilesError
@@ -216,7 +217,7 @@ def _read(engine: Engine, source: OrderSource, as_of: date) -> _Reading:
         judged = engine.keep(with_raw.drop("raw"), "judged")
         _check_currency(engine, judged, source)
         orders = engine.keep(merge_to_orders(engine, judged, columns, source), "merged")
-    except (duckdb.Error, UnicodeDecodeError, UnevenFilesError) as error:
+    except (duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
         finding = str(error).strip().split("\n")[0]
         raise SourceError(
             f"orders.source must be readable: {source.location}: {finding}. Export it again as UTF-8, "

@@ -220,6 +220,13 @@ def test_lines_may_end_in(read, end):
     assert read(text).amounts == {"1": 5.0, "2": 6.0}
 
 
+@pytest.mark.parametrize("names", ["x,x", "x,X", "x_6,x,x", ",", "net_amount,x", "x_1,x,x"])
+def test_names_that_a_header_repeats_or_leaves_out_are_told_apart(read, names):
+    cells = ",y" * (names.count(",") + 1)
+    text = HEADER.replace("\n", f",{names}\n") + f"1,a,2026-01-01,5{cells}\n"
+    assert read(text).amounts == {"1": 5.0}
+
+
 def test_a_byte_order_mark_belongs_to_no_column(read):
     assert read(b"\xef\xbb\xbf" + HEADER.encode() + b"1,a,2026-01-01,5\n").amounts == {"1": 5.0}
 
@@ -838,6 +845,11 @@ def test_every_missing_column_is_named_at_once(refusal):
 def test_a_header_that_is_not_utf_8_is_said_to_be_the_problem(refusal):
     text = HEADER.replace("\n", ",café\n") + "1,a,2026-01-01,5,x\n"
     assert "UTF-8" in refusal(SourceError, text.encode("latin-1"))
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '"' + "x\n" * 200_000, "\n\n", "\0"])
+def test_a_file_without_a_header_is_refused(refusal, content):
+    refusal(SourceError, content)
 
 
 def test_a_line_above_the_header_is_no_row(refusal):
