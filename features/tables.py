@@ -103,18 +103,16 @@ class Outcomes(Table):
 class Scores(Table):
     """One row per customer and as-of day: what will happen, and what to do about it."""
 
-    customer_id = Column("string", "one customer")
-    as_of = Column("date", "last day whose orders are known")
-    frequency = Column("int64", "repeat purchase days (x)")
-    recency_days = Column("int64", "days from the first to the last purchase (t_x)")
-    age_days = Column("int64", "days from the first purchase to the as-of day (T)")
-    monetary_value = Column(
-        "float64", "mean net amount of the repeat purchase days, store's currency; 0 = no repeat"
-    )
-    first_order_date = Column("date", "day of the first purchase")
-    last_order_date = Column("date", "day of the last purchase")
-    orders = Column("int64", "orders so far")
-    revenue = Column("float64", "net amount so far, store's currency")
+    customer_id = CustomerState.customer_id
+    as_of = CustomerState.as_of
+    frequency = CustomerState.frequency
+    recency_days = CustomerState.recency_days
+    age_days = CustomerState.age_days
+    monetary_value = CustomerState.monetary_value
+    first_order_date = CustomerState.first_order_date
+    last_order_date = CustomerState.last_order_date
+    orders = CustomerState.orders
+    revenue = CustomerState.revenue
     p_alive = Column(
         "float64",
         "chance that the customer has not left for good; 1 for one-time buyers by the model's "

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from features.tables import CustomerState, Scores
 from flows.forecaster import Forecaster
 from flows.settings import Settings
 from flows.steps import step
@@ -16,18 +17,7 @@ from segments.investment import invest
 from segments.lifecycle import SEGMENTS, lifecycle_segments
 
 FARTHEST_ORDER_DAYS = 3650  # a median further away than ten years is no date
-CARRIED_OVER = (  # from the customer's state into the scores, as they are
-    "customer_id",
-    "as_of",
-    "frequency",
-    "recency_days",
-    "age_days",
-    "monetary_value",
-    "first_order_date",
-    "last_order_date",
-    "orders",
-    "revenue",
-)
+CARRIED_OVER = [name for name in Scores.columns() if name in CustomerState.columns()]
 
 
 @step
@@ -80,7 +70,7 @@ def score_customers(
     silent_days = state["age_days"] - state["recency_days"]
     return pd.DataFrame(
         {
-            **state[list(CARRIED_OVER)],
+            **state[CARRIED_OVER],
             **predicted.drop(columns="median_days"),
             "expected_margin": margin,
             "next_order_date": _dates(as_of, predicted["median_days"]),
