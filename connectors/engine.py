@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import ibis
@@ -39,7 +39,7 @@ def _parse(text: ir.Column, pattern: str) -> ir.Column:
 
 
 class UnevenFilesError(ValueError):
-    """Files of one source have different columns."""
+    """Files of one source have different columns, or a file has none."""
 
 
 class Engine:
@@ -186,12 +186,16 @@ def _header(file: Path) -> tuple[str, list[str]]:
         first = re.sub(r'"[^"]*"', "", lines.readline(1_000_000))
         delimiter = max(DELIMITERS, key=first.count)
         lines.seek(0)
-        header = next(csv.reader(lines, delimiter=delimiter), [])
+        try:
+            header = next(csv.reader(lines, delimiter=delimiter), [])
+        except csv.Error as error:
+            raise UnevenFilesError(f"{file} has no header that can be read: {error}") from error
     names: list[str] = []
     for i, name in enumerate(header):
         known = {other.lower() for other in names}
         plain = name.strip() or f"column{i}"
-        names.append(plain if plain.lower() not in known else f"{plain}_{i}")
+        candidates = chain([plain], (f"{plain}_{n}" for n in count(1)))
+        names.append(next(c for c in candidates if c.lower() not in known))
     return delimiter, names
 
 

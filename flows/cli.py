@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from datetime import date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +39,12 @@ Force = Annotated[bool, typer.Option("--force", help="Publish the day again, fro
 DEFAULT = Path("perennial.toml")
 
 
+class Data(StrEnum):
+    """Order histories that the demo can show."""
+
+    cdnow = "cdnow"
+
+
 def main() -> None:
     """Run the command line."""
     for name, value in QUIET_BY_DEFAULT.items():
@@ -47,23 +54,26 @@ def main() -> None:
 
 @app.command()
 def demo(
+    data: Annotated[Data, typer.Option(help="Order history to show.")] = Data.cdnow,
     home: Annotated[Path, typer.Option(help="Folder to publish in.")] = Path(),
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings whose home folder to publish in.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Go the whole way on a real order history: train, score, segments, page."""
     from flows.commands import run_demo
 
-    _do(json, lambda: run_demo(home))
+    del data  # there is one
+    _do(json, lambda: run_demo(home, config))
 
 
 @app.command()
-def init(
-    path: Annotated[Path, typer.Argument(help="File to write.")] = DEFAULT, json: Json = False
-) -> None:
+def init(config: Config = DEFAULT, json: Json = False) -> None:
     """Write commented settings to start from."""
     from flows.commands import write_settings
 
-    _do(json, lambda: write_settings(path))
+    _do(json, lambda: write_settings(config))
 
 
 @app.command()

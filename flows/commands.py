@@ -39,9 +39,9 @@ def in_words(error: BaseException) -> str:
     return str(error)
 
 
-def run_demo(home: Path) -> Outcome:
-    """Go the whole way on CDNOW, through Prefect."""
-    home = home.resolve()
+def run_demo(home: Path, config: Path | None = None) -> Outcome:
+    """Go the whole way on CDNOW, through Prefect; `config` names the home folder instead of `home`."""
+    home = home.resolve() if config is None else read_settings(config).home
     with choose_runner(home, prefect=True) as runner:
         config = write_demo(home)
         outcome = _publish_day("run", config, DEMO_DAY, runner, force=False)

@@ -113,7 +113,7 @@ def test_missing_settings_name_the_command_that_writes_them(tmp_path, perennial)
 
 def test_the_settings_that_init_writes_are_the_defaults(tmp_path, perennial):
     path = tmp_path / "perennial.toml"
-    assert perennial("init", path).code == 0
+    assert perennial("init", "--config", path).code == 0
     written = build_settings(tomllib.loads(path.read_text()), tmp_path)
     default = build_settings({"orders": {"source": "orders.csv"}}, tmp_path)
     columns = {"orders": {"columns"}}
@@ -124,7 +124,7 @@ def test_the_settings_that_init_writes_are_the_defaults(tmp_path, perennial):
 def test_init_never_writes_over_a_file(tmp_path, perennial):
     path = tmp_path / "perennial.toml"
     path.write_text("mine")
-    assert perennial("init", path, "--json").code == 2
+    assert perennial("init", "--config", path, "--json").code == 2
     assert path.read_text() == "mine"
 
 
@@ -202,7 +202,13 @@ def test_a_backtest_before_the_first_order_is_refused(published, perennial):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("run", "--as-of", "yesterday"), ("fly",), ("backtest", "--cutoffs", "0"), ("run", "--fast")],
+    [
+        ("run", "--as-of", "yesterday"),
+        ("fly",),
+        ("backtest", "--cutoffs", "0"),
+        ("run", "--fast"),
+        ("demo", "--data", "store"),
+    ],
 )
 def test_wrong_usage_exits_2(perennial, arguments):
     assert perennial(*arguments).code == 2
