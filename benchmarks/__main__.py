@@ -23,19 +23,23 @@ HORIZON_DAYS = 365
 
 
 def write_orders(path: Path, customers: int) -> int:
-    """Write about five orders a customer over two years; return how many."""
+    """Write orders of customers who buy and leave at random over two years; return how many."""
     rng = np.random.default_rng(0)
-    orders = rng.geometric(0.2, customers)
-    customer = np.repeat(np.arange(customers), orders)
-    start = np.repeat(rng.integers(0, 500, customers), orders)
-    day = np.minimum(start + rng.exponential(90, len(customer)).astype(int), 730)
-    amount = np.round(rng.gamma(4, np.repeat(rng.gamma(5, 2, customers), orders) / 4) + 1, 2)
+    rate, leave = rng.gamma(0.8, 1 / 30, customers), rng.beta(0.8, 2.5, customers)
+    mean = rng.gamma(5, 6, customers)
+    now, who, parts = rng.integers(0, 500, customers).astype(float), np.arange(customers), []
+    while len(who):
+        parts.append((who, now[who]))
+        who = who[rng.random(len(who)) >= leave[who]]
+        now[who] += 1 + rng.exponential(1 / rate[who])
+        who = who[now[who] < 730]
+    customer, day = (np.concatenate(column) for column in zip(*parts, strict=True))
     pd.DataFrame(
         {
             "order_id": np.arange(len(customer)).astype(str),
             "customer_id": customer.astype(str),
-            "ordered_at": pd.Timestamp("2023-01-01") + pd.to_timedelta(day, unit="D"),
-            "net_amount": amount,
+            "ordered_at": pd.Timestamp("2023-01-01") + pd.to_timedelta(day.astype(int), unit="D"),
+            "net_amount": np.round(rng.gamma(4, mean[customer] / 4) + 0.01, 2),
         }
     ).to_parquet(path, index=False)
     return len(customer)

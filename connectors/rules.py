@@ -149,7 +149,8 @@ def _id(column: ir.Column) -> ir.Column:
         finite = ibis.ifelse(column.isnan() | column.isinf(), ibis.null("float64"), column)
         whole = finite.try_cast("int64")
         column = ibis.ifelse(finite == whole, whole.cast("string"), finite.cast("string"))
-    return _text(column).re_replace(r"^(\d+)\.0+$", r"\1")
+    text = _text(column)
+    return ibis.ifelse(text.endswith(".0"), text.re_replace(r"^(\d+)\.0$", r"\1"), text)
 
 
 def _amount(column: ir.Column) -> ir.Column:
