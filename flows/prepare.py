@@ -29,7 +29,7 @@ def workspace(settings: Settings, shared: Path | None = None) -> Iterator[Path]:
     if shared is not None:
         yield shared
         return
-    parent = settings.home / "work"
+    parent = settings.home / "scratch"
     parent.mkdir(parents=True, exist_ok=True)
     with FileLock(parent / ".lock"):
         folder = Path(tempfile.mkdtemp(dir=parent))
