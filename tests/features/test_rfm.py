@@ -67,7 +67,7 @@ def test_columns_are_those_of_the_contract(engine, orders_of):
     assert {name: str(kind) for name, kind in state.schema().items()} == CustomerState.schema()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=60)
 @given(histories)
 def test_state_equals_lifetimes_summary(engine, orders_of, rows):
     known = [row for row in rows if row[1] <= AS_OF]

@@ -230,7 +230,7 @@ orders_of_days = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=25)
 @given(orders_of_days, orders_of_days)
 def test_scores_of_a_day_do_not_change_with_later_orders_in_the_source(
     tmp_path_factory, rows, others
