@@ -63,6 +63,147 @@ class Orders(Table):
     source = Column("string", "file or table that the order was read from")
 
 
+class OrderLines(Table):
+    """One row per product of an order."""
+
+    order_id = Column("string", "the order")
+    product_id = Column("string", "one product")
+    product_name = Column("string", "what the product is called")
+    category = Column("string", "kind of product")
+    bundle_id = Column("string", "bundle that the product was bought in; null = on its own")
+    quantity = Column("int64", "units")
+    net_amount = Column("float64", "line after discounts and refunds, store's currency")
+    cost_amount = Column("float64", "what the goods cost the store, store's currency")
+
+
+class LineAmounts(Table):
+    """One row per row of the order lines, in their order: what a line's net amount is made of."""
+
+    order_id = OrderLines.order_id
+    unit_price = Column("float64", "price of a unit, store's currency")
+    gross_amount = Column("float64", "all units at that price, store's currency")
+    discount_amount = Column("float64", "discount on them, store's currency")
+    refund_amount = Column("float64", "refund of them, store's currency")
+
+
+class Customers(Table):
+    """One row per customer."""
+
+    customer_id = Column("string", "one customer")
+    email = Column("string", "e-mail address; null = not given")
+    phone = Column("string", "phone number, E.164; null = not given")
+    external_id = Column("string", "the shop system's number; null = not given")
+    acquired_via = Column("string", "channel that brought the customer")
+    referred_by = Column("string", "customer who referred this one; null = nobody")
+    accepts_marketing = Column("boolean", "whether the customer agreed to marketing")
+
+
+class MarketingSpend(Table):
+    """One row per day and channel that money was spent on to win customers."""
+
+    date = Column("date", "day in the store's time zone")
+    channel = Column("string", "as in customers.acquired_via")
+    amount = Column("float64", "store's currency")
+
+
+class Referrals(Table):
+    """One row per event of the referral program: an invitation, or the first order that it brought."""
+
+    referrer_id = Column("string", "customer who invited")
+    occurred_at = Column("timestamp", "moment, UTC")
+    event = Column("string", "invited or converted")
+    referred_id = Column("string", "customer whom the invitation brought; null = invited only")
+    reward_amount = Column("float64", "paid to the referrer, store's currency; 0 = none")
+
+
+class Nps(Table):
+    """One row per answer to "how likely are you to recommend us?"."""
+
+    customer_id = Column("string", "one customer")
+    answered_at = Column("timestamp", "moment of the answer, UTC")
+    score = Column("int64", "0 to 10; 9 and 10 promote, 0 to 6 detract")
+
+
+class Reviews(Table):
+    """One row per product review."""
+
+    customer_id = Column("string", "one customer")
+    order_id = Column("string", "the order that brought the product")
+    product_id = Column("string", "the product")
+    reviewed_at = Column("timestamp", "moment of the review, UTC")
+    rating = Column("int64", "1 to 5 stars")
+
+
+class LoyaltyEvents(Table):
+    """One row per event of the loyalty program."""
+
+    customer_id = Column("string", "one customer")
+    occurred_at = Column("timestamp", "moment, UTC")
+    event = Column("string", "enrolled, earned, redeemed or tier_reached")
+    points = Column("int64", "points earned, or minus the points redeemed; else 0")
+    tier = Column("string", "tier reached; else null")
+
+
+class Touches(Table):
+    """One row per message or gift that a customer was sent."""
+
+    customer_id = Column("string", "one customer")
+    sent_at = Column("timestamp", "moment, UTC")
+    channel = Column("string", "email or sms")
+    campaign = Column("string", "what it was for")
+    action = Column("string", "investment action that it was part of; null = none")
+    cost_amount = Column("float64", "what it cost, store's currency")
+
+
+class Truth(Table):
+    """One row per simulated customer: what a real store never knows. Independent of how long the world runs."""
+
+    customer_id = Column("string", "one customer")
+    purchase_rate = Column("float64", "orders per day while active, in a neutral season")
+    regularity = Column(
+        "int64", "k of the Erlang time between orders: 1 = at random, more = steadier"
+    )
+    dropout_chance = Column(
+        "float64", "chance of leaving for good after an order; null = leaves by the clock"
+    )
+    dropout_rate = Column("float64", "chance of leaving per day; null = leaves after orders only")
+    may_leave_first = Column("boolean", "whether the first order can be the last one by leaving")
+    spend_level = Column(
+        "float64", "mean order value at list prices of the first day, store's currency"
+    )
+    spend_variance = Column("float64", "variance of the order value, store's currency squared")
+    season_response = Column(
+        "float64", "how strongly the season moves the purchase rate: 0 = not, 1 = as usual"
+    )
+    discount_response = Column("float64", "how strongly promotions move the customer, 0 to 1")
+    product_cycle_days = Column(
+        "float64", "days that the first product lasts as a rule; null = durable"
+    )
+    satisfaction = Column("float64", "how content, in standard deviations from the usual customer")
+    referral_propensity = Column("float64", "invitations to friends per order")
+    is_wholesale = Column("boolean", "whether a business that buys in bulk")
+    heavy_order_lift = Column(
+        "float64", "rise of the purchase rate while the heavy action works; 0.1 = 10 %"
+    )
+    heavy_keep_chance = Column(
+        "float64", "chance that the heavy action keeps the customer who is about to leave"
+    )
+    heavy_extra_orders = Column(
+        "float64", "orders that the heavy action adds in 365 days, taken right after an order"
+    )
+    heavy_extra_margin = Column(
+        "float64", "margin that it adds, discounts counted, its cost not, store's currency"
+    )
+    standard_order_lift = Column("float64", "as heavy_order_lift")
+    standard_keep_chance = Column("float64", "as heavy_keep_chance")
+    standard_extra_orders = Column("float64", "as heavy_extra_orders")
+    standard_extra_margin = Column("float64", "as heavy_extra_margin")
+    light_order_lift = Column("float64", "as heavy_order_lift")
+    light_keep_chance = Column("float64", "as heavy_keep_chance")
+    light_extra_orders = Column("float64", "as heavy_extra_orders")
+    light_extra_margin = Column("float64", "as heavy_extra_margin")
+
+
 class Rejects(Table):
     """One row per source row that could not become part of an order, with the raw columns beside it."""
 
@@ -158,4 +299,20 @@ class Scores(Table):
     run_id = Column("string", "MLflow run that made the scores")
 
 
-TABLES: tuple[type[Table], ...] = (Orders, Rejects, CustomerState, Outcomes, Scores)
+TABLES: tuple[type[Table], ...] = (
+    Orders,
+    OrderLines,
+    LineAmounts,
+    Customers,
+    MarketingSpend,
+    Referrals,
+    Nps,
+    Reviews,
+    LoyaltyEvents,
+    Touches,
+    Rejects,
+    CustomerState,
+    Outcomes,
+    Scores,
+    Truth,
+)

@@ -1,0 +1,157 @@
+"""How the simulated store compares with the stores that it stands for: ``python -m benchmarks.simulation``.
+
+Prints each figure beside its target, and how often the textbook's parameters are recovered. Exits
+with 1 if any is missed.
+"""
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from features.synthetic import PROFILES, World, facts, simulate
+from models.purchases import Purchases, fit_purchases
+from models.spend import Spend, fit_spend
+from models.uncertainty import standard_errors
+from models.value import distinct
+
+START, END = date(2023, 7, 1), date(2026, 7, 1)
+REPEAT_RATES = {  # within 12 months: the guides' category ranges; beauty between its neighbors'
+    "coffee": (0.45, 0.65),
+    "beauty": (0.40, 0.45),
+    "apparel": (0.25, 0.40),
+    "electronics": (0.15, 0.25),
+}
+TEXTBOOK_CUSTOMERS, STANDARD_ERRORS, SEEDS, RECOVERED = 10_000, 3.0, 100, 0.95
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something measured, and the range that it is meant to lie in."""
+
+    what: str
+    found: float
+    low: float
+    high: float
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it lies there."""
+        return self.low <= self.found <= self.high
+
+    def __str__(self) -> str:
+        high = "" if np.isinf(self.high) else f" to {self.high:.2f}"
+        low = f"{self.low:.2f}" if high else f"over {self.low:.2f}"
+        return f"{self.what:<68} {self.found:>7.3f}   {low + high:<14} {'ok' if self.is_met else 'MISSED'}"
+
+
+def figures(world: World, customers: int) -> Iterator[Figure]:
+    """Yield what a profile's world is held to."""
+    name = world.profile.name
+    steps, returns = facts.second_purchase_steps(world), facts.return_rates(world)
+    yield Figure(
+        f"{name}: second order within 12 months", facts.repeat_rate(world), *REPEAT_RATES[name]
+    )
+    yield Figure(
+        f"{name}: second orders in the first 90 days over those in the next",
+        steps[0] / steps[1],
+        1.0,
+        np.inf,
+    )
+    yield Figure(
+        f"{name}: least fall from one 90 days to the next", -np.diff(steps).max(), 0.0, np.inf
+    )
+    yield Figure(
+        f"{name}: least rise of the return rate, 1st to 2nd, 2nd to 3rd, 3rd to 4th",
+        np.diff(returns[:3]).min(),
+        0.0,
+        np.inf,
+    )
+    yield Figure(
+        f"{name}: first-year value of the referred over the paid",
+        facts.referred_over_paid(world),
+        1.0,
+        np.inf,
+    )
+    yield Figure(
+        f"{name}: share of value by the fifth worth most", facts.top_fifth_share(world), 0.45, 0.8
+    )
+    yield Figure(
+        f"{name}: new customers of the first year over those asked for",
+        facts.arrivals_ratio(world, customers),
+        0.97,
+        1.03,
+    )
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How far fitted parameters lie from the truth, in standard errors."""
+
+    seed: int
+    away: dict[str, float]
+
+    @property
+    def is_recovered(self) -> bool:
+        """Whether all lie near."""
+        return all(abs(away) <= STANDARD_ERRORS for away in self.away.values())
+
+
+def recover(seed: int, customers: int = TEXTBOOK_CUSTOMERS) -> Recovery:
+    """Simulate the textbook's store for three years, fit its models, compare with the truth."""
+    profile = PROFILES["textbook"]
+    days = facts.purchase_days(simulate(customers, START, END, seed, "textbook"))
+    by_customer = days.groupby("customer_id", sort=False)
+    first, last = by_customer["day"].min(), by_customer["day"].max()
+    x = by_customer.size().to_numpy() - 1.0
+    t_x = (last - first).dt.days.to_numpy(np.float64)
+    T = (np.datetime64(END) - first.to_numpy()).astype("timedelta64[D]").astype(np.float64) - 1
+    repeats = days[days["nth"] > 0].groupby("customer_id", sort=False)["value"]
+    m, n = repeats.mean().to_numpy(), repeats.size().to_numpy(np.float64)
+
+    states, where = distinct(x, t_x, T)
+    weight = np.bincount(where).astype(np.float64)
+    purchases = fit_purchases(*states, weight).model
+    spend = fit_spend(n, m).model
+    found = np.array([*purchases.to_dict().values(), *spend.to_dict().values()])
+    errors = np.r_[
+        standard_errors(
+            lambda v: float((weight * Purchases(*v).log_likelihood(*states)).sum()), found[:4]
+        ),
+        standard_errors(lambda v: float(Spend(*v).log_likelihood(n, m).sum()), found[4:]),
+    ]
+    gamma = profile.mean_spend * (profile.q - 1) / profile.p
+    truth = np.array(
+        [profile.r, profile.r * profile.mean_gap_days, profile.a, profile.b]
+        + [profile.p, profile.q, gamma]
+    )
+    names = [*purchases.to_dict(), *spend.to_dict()]
+    return Recovery(seed, dict(zip(names, ((found - truth) / errors).tolist(), strict=True)))
+
+
+def main() -> int:
+    """Print every figure; return 1 if one is missed."""
+    customers, missed = 20_000, 0
+    for name in REPEAT_RATES:
+        for figure in figures(simulate(customers, START, END, 1, name), customers):
+            print(figure, flush=True)
+            missed += not figure.is_met
+    with ProcessPoolExecutor(2) as pool:
+        recoveries = list(pool.map(recover, range(SEEDS)))
+    for name in recoveries[0].away:
+        away = np.array([recovery.away[name] for recovery in recoveries])
+        print(
+            f"textbook: {name}: standard errors from the truth: mean {away.mean():+.2f}, "
+            f"spread {away.std():.2f}, largest {np.abs(away).max():.2f}"
+        )
+    share = sum(recovery.is_recovered for recovery in recoveries) / SEEDS
+    last = Figure(f"textbook: seeds with all parameters near, of {SEEDS}", share, RECOVERED, 1.0)
+    print(last)
+    return int(missed > 0 or not last.is_met)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
