@@ -125,8 +125,15 @@ def recover(seed: int, customers: int = TEXTBOOK_CUSTOMERS) -> Recovery:
     ]
     gamma = profile.mean_spend * (profile.q - 1) / profile.p
     truth = np.array(
-        [profile.r, profile.r * profile.mean_gap_days, profile.a, profile.b]
-        + [profile.p, profile.q, gamma]
+        [
+            profile.r,
+            profile.r * profile.mean_gap_days,
+            profile.a,
+            profile.b,
+            profile.p,
+            profile.q,
+            gamma,
+        ]
     )
     names = [*purchases.to_dict(), *spend.to_dict()]
     return Recovery(seed, dict(zip(names, ((found - truth) / errors).tolist(), strict=True)))

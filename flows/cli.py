@@ -37,12 +37,37 @@ Prefect = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Publish the day again, from other inputs.")]
 DEFAULT = Path("perennial.toml")
+FIRST_DAY, DAY_AFTER = datetime(2023, 7, 1), datetime(2026, 7, 1)  # noqa: DTZ001  # days
 
 
 class Data(StrEnum):
     """Order histories that the demo can show."""
 
     cdnow = "cdnow"
+    store = "store"
+
+
+class Form(StrEnum):
+    """Other systems' forms of an order history."""
+
+    shopify = "shopify"
+    woocommerce = "woocommerce"
+    stripe = "stripe"
+    fivetran = "fivetran"
+
+
+Profile = Annotated[
+    str,
+    typer.Option(
+        "--profile", help="Store to simulate: coffee, beauty, apparel, electronics, textbook."
+    ),
+]
+CustomersAYear = Annotated[
+    int, typer.Option("--customers", help="Simulated new customers in the first 365 days.")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", help="Of the simulation; the same again is the same store.")
+]
 
 
 def main() -> None:
@@ -54,18 +79,55 @@ def main() -> None:
 
 @app.command()
 def demo(
-    data: Annotated[Data, typer.Option(help="Order history to show.")] = Data.cdnow,
-    home: Annotated[Path, typer.Option(help="Folder to publish in.")] = Path(),
+    data: Annotated[
+        Data, typer.Option(help="Order history to show: a real one, or a simulated store.")
+    ] = Data.cdnow,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to publish in; default here, for a store demo/PROFILE-CUSTOMERS-SEED."
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", help="Settings whose home folder to publish in.")
     ] = None,
+    profile: Profile = "coffee",
+    customers: CustomersAYear = 5_000,
+    seed: Seed = 1,
     json: Json = False,
 ) -> None:
-    """Go the whole way on a real order history: train, score, segments, page."""
+    """Go the whole way on an order history: train, score, segments, page."""
     from flows.commands import run_demo
+    from flows.simulate import Simulation
 
-    del data  # there is one
-    _do(json, lambda: run_demo(home, config))
+    asked = Simulation(profile, customers, seed=seed) if data is Data.store else None
+    _do(json, lambda: run_demo(home, config, asked))
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write; must not be there, or be empty.")],
+    profile: Profile = "coffee",
+    customers: CustomersAYear = 5_000,
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day.")] = FIRST_DAY,
+    end: Annotated[
+        datetime, typer.Option(formats=["%Y-%m-%d"], help="Day after the last.")
+    ] = DAY_AFTER,
+    seed: Seed = 1,
+    form: Annotated[
+        Form | None,
+        typer.Option(help="Also write the orders as another system does, with its traps."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write a simulated store: its tables, its truth, and settings that read it."""
+    from flows.commands import simulate_store
+    from flows.simulate import Simulation
+
+    asked = Simulation(
+        profile, customers, start.date(), end.date(), seed, None if form is None else form.value
+    )
+    _do(json, lambda: simulate_store(out, asked))
 
 
 @app.command()

@@ -3,21 +3,23 @@
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.engine import open_engine
 from connectors.orders import SourceError, look_at_source
 from connectors.store import PublishedDay, Store
 from connectors.tracking import TrackingError, without_password
 from features.tables import DataError
-from flows.demo import AS_OF as DEMO_DAY
-from flows.demo import write_demo
+from flows.demo import write_cdnow, write_store
 from flows.prepare import open_tracking
 from flows.runner import Runner, choose_runner
 from flows.server import ServerError
 from flows.settings import Settings, SettingsError, read_settings
-from flows.terminal import Outcome, program
+from flows.terminal import Outcome, program, progress_bar
 from models.purchases import FitError
+
+if TYPE_CHECKING:
+    from flows.simulate import Simulation
 
 DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED = 0, 2, 10, 20
 WRONG_USAGE_ERRORS = (SettingsError, SourceError, OSError)
@@ -39,13 +41,41 @@ def in_words(error: BaseException) -> str:
     return str(error)
 
 
-def run_demo(home: Path, config: Path | None = None) -> Outcome:
-    """Go the whole way on CDNOW, through Prefect; `config` names the home folder instead of `home`."""
-    home = home.resolve() if config is None else read_settings(config).home
+def run_demo(
+    home: Path | None = None, config: Path | None = None, simulation: "Simulation | None" = None
+) -> Outcome:
+    """Go the whole way, through Prefect, on CDNOW or on a simulation.
+
+    Parameters
+    ----------
+    home
+        Folder to publish in; by default the current one for CDNOW, one of its own for a simulation.
+    config
+        Settings that name the home folder instead.
+    simulation
+        What to simulate; None = CDNOW.
+    """
+    if config is not None:
+        home = read_settings(config).home
+    if home is None:
+        home = Path() if simulation is None else Path("demo") / simulation.folder
+    home = home.resolve()
+    demo = write_cdnow(home) if simulation is None else write_store(home, simulation)
     with choose_runner(home, prefect=True) as runner:
-        config = write_demo(home)
-        outcome = _publish_day("run", config, DEMO_DAY, runner, force=False)
+        outcome = _publish_day("run", demo.config, demo.as_of, runner, force=False)
     return Outcome(outcome.kind, {**outcome.facts, "seconds": runner.seconds})
+
+
+def simulate_store(out: Path, asked: "Simulation") -> Outcome:
+    """Write a simulated store: its tables, its truth, and settings that read it."""
+    from flows.simulate import CONFIG, write_simulation  # the simulation takes a second to import
+
+    with progress_bar("simulate") as progress:
+        said = write_simulation(asked, out, progress)
+    traps = {trap["trap"]: trap["count"] for trap in said["planted"]}
+    advice = f"perennial run --config {out / CONFIG} --as-of {asked.last_day}"
+    facts = {"written": str(out), "asked": said["asked"], "rows": said["rows"], "planted": traps}
+    return Outcome("said", {**facts, "next": advice})
 
 
 def run_day(name: str, config: Path, as_of: date | None, *, force: bool, prefect: bool) -> Outcome:

@@ -1,7 +1,8 @@
-"""The whole way on a real order history: CDNOW, 23,570 customers of an online music store.
+"""The whole way on an order history that everybody has: a real one, or a simulated store.
 
-The purchases of everyone who first bought in January to March 1997, up to June 1998. The file
-ships inside the `lifetimes` package and is found without importing it.
+CDNOW was an online music store: the purchases of the 23,570 customers who first bought in January
+to March 1997, up to June 1998. The file ships inside the `lifetimes` package and is found without
+importing it.
 
 References
 ----------
@@ -11,12 +12,18 @@ References
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from importlib.metadata import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from connectors.store import Store
 from features.tables import DataError
+from flows.terminal import progress_bar
+
+if TYPE_CHECKING:
+    from flows.simulate import Simulation
 
 STORE = "CDNOW"
 AS_OF = date(1998, 6, 30)
@@ -36,8 +43,16 @@ home = "{home}"
 """
 
 
-def write_demo(home: Path) -> Path:
-    """Write CDNOW's orders and the settings that read them; return the settings' file.
+@dataclass(frozen=True)
+class Demo:
+    """An order history to show: the settings that read it, and the day to score."""
+
+    config: Path
+    as_of: date
+
+
+def write_cdnow(home: Path) -> Demo:
+    """Write CDNOW's orders and the settings that read them.
 
     Parameters
     ----------
@@ -63,7 +78,22 @@ def write_demo(home: Path) -> Path:
         writer.writerows(_cdnow_orders())
     config = folder / "perennial.toml"
     config.write_text(SETTINGS.format(path=config, home="../.."))
-    return config
+    return Demo(config, AS_OF)
+
+
+def write_store(home: Path, asked: "Simulation") -> Demo:
+    """Simulate a store into the folder that the demo publishes in.
+
+    Raises
+    ------
+    SettingsError
+        Impossible arguments, or a folder that has something else.
+    """
+    from flows.simulate import CONFIG, write_simulation  # the simulation takes a second to import
+
+    with progress_bar("simulate") as progress:
+        write_simulation(asked, home, progress)
+    return Demo(home / CONFIG, asked.last_day)
 
 
 def _cdnow_orders() -> Iterator[tuple[str, str, str, str]]:

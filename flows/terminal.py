@@ -3,6 +3,8 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 from flows.steps import Reporter
@@ -60,6 +63,26 @@ def reporter() -> Reporter:
             console.print(f"[green]✓[/] {title} [dim]{seconds:.1f} s[/]")
 
     return report
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Give what shows how much is done: a bar on a terminal, a line at each tenth elsewhere."""
+    console = _console()
+    said = 0
+
+    def say_tenth(done: int, whole: int) -> None:
+        nonlocal said
+        if done * 10 // whole > said:
+            said = done * 10 // whole
+            say(f"{title}: {said * 10} %")
+
+    if not console.is_terminal:
+        yield say_tenth
+        return
+    with Progress(console=console, transient=True) as bars:
+        bar = bars.add_task(title, total=None)
+        yield lambda done, whole: bars.update(bar, completed=done, total=whole)
 
 
 def _say_end(name: str, seconds: float | None) -> None:

@@ -137,6 +137,14 @@ def simulate_pieces(
     return _pieces(calendar, draws, customers, done, piece)
 
 
+def expected_customers(
+    customers: int, start: date, end: date, profile: str | Profile = "coffee"
+) -> float:
+    """Return how many new customers to expect between two days, those aside who are referred."""
+    calendar = Calendar(find_profile(profile), start, end)
+    return float(calendar.arrivals(customers * (1 - calendar.profile.referred_share)).sum())
+
+
 def _check(customers: int, start: date, end: date, seed: int, piece: int | None) -> None:
     if not customers > 0:
         raise SimulationError(

@@ -141,7 +141,8 @@ def _refunds(ledger: Ledger) -> pd.DataFrame:
             "processed_at": at,
         }
     )
-    return made.loc[is_known.to_numpy()].reset_index(drop=True)
+    known: pd.DataFrame = made.loc[is_known.to_numpy()].reset_index(drop=True)
+    return known
 
 
 def _line_refunds(ledger: Ledger, refunds: pd.DataFrame) -> pd.DataFrame:
