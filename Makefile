@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench docs lock clean
+.PHONY: help install demo test lint format check bench simulation docs lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 install: $(READY)  ## set up .venv from the lock; nothing to do when nothing changed
 
@@ -43,6 +43,9 @@ check: lint test  ## what CI holds: lint and test
 
 bench: install  ## speed and memory beside the peers
 	@$(BIN)/python -m benchmarks
+
+simulation: install  ## the simulated stores beside the stores that they stand for
+	@$(BIN)/python -m benchmarks.simulation
 
 docs: install  ## write the data dictionary from the code
 	@$(BIN)/python -m reports.dictionary > docs/data-dictionary.md

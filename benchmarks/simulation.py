@@ -1,7 +1,7 @@
 """How the simulated store compares with the stores that it stands for: ``python -m benchmarks.simulation``.
 
-Prints each figure beside its target, and how often the textbook's parameters are recovered. Exits
-with 1 if any is missed.
+Prints each figure beside its target, and how often the textbook's parameters are recovered; draws
+``docs/second-purchase.svg``. Exits with 1 if any figure is missed.
 """
 
 import sys
@@ -9,14 +9,20 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 
-from features.synthetic import PROFILES, World, facts, simulate
+from features.synthetic import PROFILES, Profile, World, facts, simulate
+from features.synthetic.draws import Array
 from models.purchases import Purchases, fit_purchases
 from models.spend import Spend, fit_spend
 from models.uncertainty import standard_errors
 from models.value import distinct
+
+matplotlib.use("svg")
 
 START, END = date(2023, 7, 1), date(2026, 7, 1)
 REPEAT_RATES = {  # within 12 months: the guides' category ranges; beauty between its neighbors'
@@ -100,10 +106,12 @@ class Recovery:
         return all(abs(away) <= STANDARD_ERRORS for away in self.away.values())
 
 
-def recover(seed: int, customers: int = TEXTBOOK_CUSTOMERS) -> Recovery:
-    """Simulate the textbook's store for three years, fit its models, compare with the truth."""
+def recover(
+    seed: int, customers: int = TEXTBOOK_CUSTOMERS, profile: Profile = PROFILES["textbook"]
+) -> Recovery:
+    """Simulate a store for three years, fit its models, compare with the textbook's parameters."""
+    days = facts.purchase_days(simulate(customers, START, END, seed, profile))
     profile = PROFILES["textbook"]
-    days = facts.purchase_days(simulate(customers, START, END, seed, "textbook"))
     by_customer = days.groupby("customer_id", sort=False)
     first, last = by_customer["day"].min(), by_customer["day"].max()
     x = by_customer.size().to_numpy() - 1.0
@@ -139,13 +147,29 @@ def recover(seed: int, customers: int = TEXTBOOK_CUSTOMERS) -> Recovery:
     return Recovery(seed, dict(zip(names, ((found - truth) / errors).tolist(), strict=True)))
 
 
+def draw(curves: dict[str, Array], path: Path) -> None:
+    """Draw the share of customers who came back, by days since the first order."""
+    plt.rcParams["svg.hashsalt"] = "perennial"
+    figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+    for (name, shares), style in zip(curves.items(), ("-", "--", "-.", ":"), strict=True):
+        axes.plot(np.arange(len(shares)), 100 * shares, style, label=name)
+        axes.annotate(f" {name}", (len(shares) - 1, 100 * shares[-1]), va="center")
+    axes.set(xlabel="days since the first order", ylabel="came back, %", xlim=(0, 365), ylim=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
 def main() -> int:
     """Print every figure; return 1 if one is missed."""
-    customers, missed = 20_000, 0
+    customers, missed, curves = 20_000, 0, {}
     for name in REPEAT_RATES:
-        for figure in figures(simulate(customers, START, END, 1, name), customers):
+        world = simulate(customers, START, END, 1, name)
+        curves[name] = np.cumsum(np.r_[0, facts.second_purchase_steps(world, step=1)])
+        for figure in figures(world, customers):
             print(figure, flush=True)
             missed += not figure.is_met
+    draw(curves, Path("docs/second-purchase.svg"))
     with ProcessPoolExecutor(2) as pool:
         recoveries = list(pool.map(recover, range(SEEDS)))
     for name in recoveries[0].away:

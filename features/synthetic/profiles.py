@@ -198,15 +198,15 @@ class Profile:
     gap_days: int = 3
 
     def __post_init__(self) -> None:
-        wrong = [
-            name
-            for name in ("r", "mean_gap_days", "a", "b", "s", "mean_life_days", "p", "mean_spend")
-            if not getattr(self, name) > 0
-        ]
-        if wrong or self.q <= 1 or self.regularity < 1:
+        positive = ("r", "mean_gap_days", "a", "b", "s", "mean_life_days", "p", "mean_spend")
+        wrong = [f"{n} is above 0" for n in positive if not getattr(self, n) > 0]
+        if not self.q > 1:
+            wrong.append("q is above 1")
+        if self.regularity < 1 or (self.dropout == "pareto" and self.regularity > 1):
+            wrong.append("regularity is 1 or more, and 1 where customers leave by the clock")
+        if wrong:
             raise SimulationError(
-                f"a profile's {', '.join(wrong)} must be above 0, q above 1 and regularity a whole "
-                f"number from 1 on: {self} is not so. Mend the profile"
+                f"in a profile {', '.join(wrong)}: {self.name!r} has it otherwise. Mend the profile"
             )
 
 

@@ -1,0 +1,157 @@
+"""A simulated store on disk, and the whole way on it."""
+
+import hashlib
+import json
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from features.synthetic import simulate
+from features.synthetic.forms import FORMS
+from flows import simulate as simulate_module
+from flows.settings import build_settings
+from flows.simulate import Simulation, write_simulation
+from tests.flows.test_demo import demo
+
+SMALL = ("--customers", "300", "--start", "2024-01-01", "--end", "2025-03-01", "--seed", "7")
+PUBLIC = Simulation("coffee", 300, date(2024, 1, 1), date(2025, 3, 1), 7)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "perennial.toml"  # which names its own path
+    }
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory, perennial):
+    folder = tmp_path_factory.mktemp("simulated") / "store"
+    said = perennial("simulate", folder, *SMALL, "--form", "shopify", "--json")
+    assert said.code == 0, said.err
+    return folder, said.json
+
+
+def test_the_tables_on_disk_are_the_worlds(store):
+    folder, said = store
+    world = simulate(300, date(2024, 1, 1), date(2025, 3, 1), 7, "coffee")
+    for name, table in world.tables.items():
+        assert pq.read_table(folder / f"{name}.parquet").equals(table), name
+        assert said["rows"][name] == table.num_rows
+
+
+def test_the_form_is_beside_them_with_what_must_come_of_it(store):
+    folder, said = store
+    form = FORMS["shopify"](simulate(300, date(2024, 1, 1), date(2025, 3, 1), 7, "coffee"))
+    for name, frame in form.files.items():
+        written = pd.read_csv(folder / "shopify" / name, dtype=str, keep_default_na=False)
+        pd.testing.assert_frame_equal(written, frame, check_dtype=False)
+    expected = pd.read_parquet(folder / "shopify_expected.parquet")
+    assert expected["net_amount"].tolist() == form.expected["net_amount"].tolist()
+    assert said["planted"] == {trap.trap: trap.count for trap in form.planted}
+
+
+def test_the_same_again_writes_the_same_bytes(store, tmp_path, perennial):
+    folder, _ = store
+    assert perennial("simulate", tmp_path / "b", *SMALL, "--form", "shopify").code == 0
+    assert hashes(tmp_path / "b") == hashes(folder)
+
+
+def test_the_same_into_the_same_folder_writes_nothing(store, perennial):
+    folder, first = store
+    before = (folder / "orders.parquet").stat().st_mtime_ns
+    said = perennial("simulate", folder, *SMALL, "--form", "shopify", "--json")
+    assert (said.code, said.json) == (0, first)
+    assert (folder / "orders.parquet").stat().st_mtime_ns == before
+
+
+def test_another_store_is_never_written_over_it(store, perennial):
+    folder, _ = store
+    before = hashes(folder)
+    said = perennial("simulate", folder, "--customers", "10", "--json")
+    assert said.code == 2
+    assert "a simulation needs a folder of its own" in said.json["error"]
+    assert hashes(folder) == before
+
+
+def test_the_settings_beside_the_tables_read_them(store, perennial):
+    folder, _ = store
+    settings = build_settings(tomllib.loads((folder / "perennial.toml").read_text()), folder)
+    assert (settings.store.currency, settings.store.timezone) == ("USD", "America/New_York")
+    said = perennial(
+        "check", "--config", folder / "perennial.toml", "--as-of", "2025-02-28", "--json"
+    )
+    assert said.code == 0, said.err
+    orders = pq.read_table(folder / "orders.parquet")
+    assert said.json["accounting"] == {
+        "rows_in": orders.num_rows,
+        "orders": orders.num_rows,
+        "merged": {"exact_duplicates": 0, "lines_summed": 0},
+        "rejected": {},
+    }
+
+
+def test_cut_into_pieces_the_files_have_the_same_rows(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(simulate_module, "PIECE", 50)
+    told = []
+    write_simulation(PUBLIC, tmp_path / "cut", lambda done, whole: told.append((done, whole)))
+    assert [done for done, _ in told] == list(range(1, len(told) + 1))
+    assert len(told) > 5
+    assert told[-1][0] <= told[-1][1] + 2
+    whole = pd.read_parquet(store[0] / "orders.parquet").sort_values("order_id", ignore_index=True)
+    cut = pd.read_parquet(tmp_path / "cut" / "orders.parquet")
+    pd.testing.assert_frame_equal(cut.sort_values("order_id", ignore_index=True), whole)
+
+
+def test_a_simulation_that_was_stopped_leaves_nothing(tmp_path):
+    def stop(done: int, whole: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_simulation(PUBLIC, tmp_path / "stopped", stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--customers", "0"), "needs customers: 0"),
+        (("--profile", "tea"), "one of coffee"),
+        (("--seed", "-1"), "a seed is a whole number"),
+        (("--start", "2025-01-01", "--end", "2025-01-01"), "is not after the start"),
+    ],
+)
+def test_bad_arguments_end_in_words(tmp_path, perennial, arguments, words):
+    said = perennial("simulate", tmp_path / "out", *arguments, "--json")
+    assert said.code == 2
+    assert words in said.json["error"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_is_an_option(form, tmp_path, perennial):
+    few = ("--customers", "100", "--start", "2024-01-01", "--end", "2024-12-01")
+    said = perennial("simulate", tmp_path / form, *few, "--form", form, "--json")
+    assert said.code == 0, said.err
+    assert any((tmp_path / form / form).iterdir())
+
+
+def test_the_demo_goes_the_whole_way_on_a_simulated_store(tmp_path):
+    asked = ("--data", "store", "--profile", "beauty", "--customers", "400", "--seed", "3")
+    done = demo(tmp_path, *asked, "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["status"], said["as_of"]) == ("published", "2026-06-30")
+    truth = pq.read_table(tmp_path / "truth.parquet")
+    scored = pq.read_table(said["files"]["scores"])
+    assert set(scored["customer_id"].to_pylist()) <= set(truth["customer_id"].to_pylist())
+    metrics = said["backtest"]["mean"]
+    assert metrics["champion"]["gini_value"] > metrics["last_period"]["gini_value"]
+    again = demo(tmp_path, "--data", "store", "--profile", "coffee", "--json")
+    assert again.returncode == 2
+    assert "has something else" in json.loads(again.stdout)["error"]
