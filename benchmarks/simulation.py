@@ -51,7 +51,7 @@ class Figure:
     def __str__(self) -> str:
         high = "" if np.isinf(self.high) else f" to {self.high:.2f}"
         low = f"{self.low:.2f}" if high else f"over {self.low:.2f}"
-        return f"{self.what:<68} {self.found:>7.3f}   {low + high:<14} {'ok' if self.is_met else 'MISSED'}"
+        return f"{self.what:<76} {self.found:>7.3f}   {low + high:<14} {'ok' if self.is_met else 'MISSED'}"
 
 
 def figures(world: World, customers: int) -> Iterator[Figure]:
