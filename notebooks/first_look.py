@@ -16,13 +16,13 @@ from pathlib import Path
 from connectors.engine import open_engine
 from connectors.orders import read_orders
 from features.rfm import customer_state, state_cells
-from flows.demo import write_demo
+from flows.demo import write_cdnow
 from flows.settings import read_settings
 from models.purchases import fit_purchases
 
 AS_OF = date(1997, 12, 31)
 folder = Path(tempfile.mkdtemp())
-settings = read_settings(write_demo(folder))
+settings = read_settings(write_cdnow(folder).config)
 
 # %% [markdown]
 # Every source row is accounted for; later orders are set aside.

@@ -207,7 +207,7 @@ def test_a_backtest_before_the_first_order_is_refused(published, perennial):
         ("fly",),
         ("backtest", "--cutoffs", "0"),
         ("run", "--fast"),
-        ("demo", "--data", "store"),
+        ("demo", "--data", "nothing"),
     ],
 )
 def test_wrong_usage_exits_2(perennial, arguments):
