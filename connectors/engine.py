@@ -140,6 +140,10 @@ class Engine:
 
         return _union([aligned(view) for view in views])
 
+    def table(self, frame: pd.DataFrame, name: str) -> ir.Table:
+        """Return a frame in memory as a table."""
+        return self._connection.create_table(name, frame, temp=True, overwrite=True)
+
     def keep(self, table: ir.Table, name: str) -> ir.Table:
         """Compute a table once; later expressions read the result."""
         return self._connection.create_table(name, table, temp=True, overwrite=True)

@@ -2,30 +2,28 @@
 
 from dataclasses import asdict, dataclass
 from datetime import date
-from glob import glob
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
 from connectors.csv import write_csv
-from connectors.engine import FILE_COLUMN, PARQUET_ENDINGS, Engine, UnevenFilesError
-from connectors.presets.plain import resolve_columns
+from connectors.engine import Engine, UnevenFilesError
+from connectors.identity import KEYS, link
+from connectors.presets.plain import PLAIN
+from connectors.presets.preset import Preset, PresetError, SourceRows
 from connectors.rules import RULES, OrderSource, judge_rows, merge_to_orders, rejected_rows
+from connectors.sources import SourceError, open_tables
 from features.tables import DataError, Orders
 
-CSV_ENDINGS = {".csv", ".txt", ".tsv"}
-
-
-class SourceError(ValueError):
-    """Settings and source do not fit: says the rule, the finding, the next step."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))  # one line, whatever a name in it has
+PRESETS: dict[str, Preset] = {preset.name: preset for preset in (PLAIN,)}
+SAMPLE_ROWS = 100_000  # of a database that is only looked at
 
 
 @dataclass(frozen=True)
@@ -103,54 +101,6 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # any field of a record
     return str(value) if isinstance(value, Path | date) else value
 
 
-def find_files(location: str) -> list[Path]:
-    """Return the files behind a path, a glob or a folder, sorted.
-
-    Raises
-    ------
-    SourceError
-        Nothing is there, or files of several or unknown kinds.
-    DataError
-        A file is empty.
-    """
-    path = Path(location)
-    if path.is_dir():
-        files = [f for f in path.iterdir() if f.suffix.lower() in CSV_ENDINGS | PARQUET_ENDINGS]
-    elif path.is_file():
-        files = [path]
-    else:
-        found = glob(location, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
-        files = [f for f in map(Path, found) if f.is_file()]
-    if not files:
-        raise SourceError(
-            f"orders.source must name CSV or Parquet files: nothing is at {location}. Set orders.source"
-        )
-    kinds = {file.suffix.lower() for file in files}
-    if not (kinds <= CSV_ENDINGS or kinds <= PARQUET_ENDINGS):
-        raise SourceError(
-            f"orders.source must be of one kind, CSV or Parquet: {location} has "
-            f"{', '.join(sorted(kinds))}. Name the files with a glob, for instance orders/*.csv"
-        )
-    for file in files:
-        if file.stat().st_size == 0:
-            raise DataError(f"orders.source must have rows: {file} is empty. Export it again")
-        if kinds <= CSV_ENDINGS:
-            _check_header(file)
-    return sorted(files)
-
-
-def _check_header(file: Path) -> None:
-    """Refuse a CSV file whose header is not UTF-8; a row that is not is one unreadable row."""
-    with file.open("rb") as lines:
-        header = lines.readline(1_000_000)
-    try:
-        header.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SourceError(
-            f"orders.source must be UTF-8: the header of {file} is not. Export it again as UTF-8"
-        ) from error
-
-
 def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) -> History:
     """Read an order history as known at the end of a day.
 
@@ -172,8 +122,8 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     DataError
         No order is left, or the history is in another currency than the store.
     """
-    reading = _read(engine, source, as_of)
     folder.mkdir(parents=True, exist_ok=True)
+    reading = _read(engine, source, as_of, folder / "extract")
     rejects = folder / "rejects.csv"
     write_csv(_rejects_frame(engine, reading), rejects)
     _check_some_left(reading.accounting)
@@ -192,48 +142,73 @@ def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str
     dict
         ``columns`` (ours: theirs) and ``accounting``.
     """
-    reading = _read(engine, source, as_of)
+    with TemporaryDirectory() as scratch:
+        reading = _read(engine, source, as_of, Path(scratch), limit=SAMPLE_ROWS)
     _check_some_left(reading.accounting)
-    return {"columns": reading.columns, "accounting": asdict(reading.accounting)}
+    return {
+        "columns": dict(reading.found.found),
+        "accounting": asdict(reading.accounting),
+        "customers_merged": reading.merged_customers,
+    }
 
 
 @dataclass(frozen=True)
 class _Reading:
     """A source with every row judged: lazily with its raw columns, orders computed."""
 
-    columns: dict[str, str]
+    found: SourceRows
     rows: ir.Table
     broken: ir.Table | None
+    judged: ir.Table
     orders: ir.Table
     accounting: Accounting
+    merged_customers: int
 
 
-def _read(engine: Engine, source: OrderSource, as_of: date) -> _Reading:
-    files = find_files(source.location)
+def _read(
+    engine: Engine, source: OrderSource, as_of: date, scratch: Path, limit: int | None = None
+) -> _Reading:
+    preset = PRESETS[source.preset]
     try:
-        rows, broken = engine.read_rows(files)
-        columns = _find_columns(rows, source)
-        with_raw = judge_rows(engine, rows, columns, source, as_of)
+        opened = open_tables(engine, source.location, preset.tables, source.table, scratch, limit)
+        found = preset.read(opened.tables, source.columns, as_of)
+        with_raw = judge_rows(engine, found, source, as_of)
         judged = engine.keep(with_raw.drop("raw"), "judged")
         _check_currency(engine, judged, source)
-        orders = engine.keep(merge_to_orders(engine, judged, columns, source), "merged")
+        judged, merged_customers = _link_customers(engine, judged)
+        orders = engine.keep(merge_to_orders(engine, judged, found, source), "merged")
+    except PresetError as error:
+        raise SourceError(str(error)) from error
     except (duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
         finding = str(error).strip().split("\n")[0]
         raise SourceError(
             f"orders.source must be readable: {source.location}: {finding}. Export it again as UTF-8, "
             "or mend orders.date_format if one is set"
         ) from error
+    broken = opened.broken
     accounting = _account(engine, judged, broken, orders)
     if not accounting.is_balanced:
         raise AssertionError(f"every source row is accounted for: {accounting} does not add up")
-    return _Reading(columns, with_raw, broken, orders, accounting)
+    return _Reading(found, with_raw, broken, judged, orders, accounting, merged_customers)
 
 
-def _find_columns(rows: ir.Table, source: OrderSource) -> dict[str, str]:
-    try:
-        return resolve_columns(source.columns, [n for n in rows.columns if n != FILE_COLUMN])
-    except ValueError as error:
-        raise SourceError(str(error)) from error
+def _link_customers(engine: Engine, judged: ir.Table) -> tuple[ir.Table, int]:
+    """Name the customer of each good row, linked over ids, e-mails and phones; say how many were merged."""
+    if not {"email", "phone"} & set(judged.columns):
+        return judged, 0
+    missing = {key: ibis.null("string") for key in KEYS if key not in judged.columns}
+    judged = judged.mutate(**missing)
+    good = judged.filter(judged.rule.isnull())
+    seen = good.group_by(*KEYS).aggregate(
+        first_at=good.moment.min(), first_order=good.order_id.argmin(good.moment)
+    )
+    linked = link(engine.frame(seen))
+    names = engine.table(linked.names, "customer_names")
+    pairs = [judged[key].identical_to(names[key]) for key in KEYS]
+    named = judged.left_join(names.select(*KEYS, "known_as"), pairs)
+    columns = [name for name in judged.columns if name != "customer_id"]
+    whole = named.select(*columns, customer_id=named.known_as)
+    return engine.keep(whole, "linked"), linked.merged
 
 
 def _check_currency(engine: Engine, judged: ir.Table, source: OrderSource) -> None:
@@ -262,7 +237,7 @@ def _account(
     """Count where every source row went."""
     by_row = engine.frame(judged.group_by("rule").aggregate(rows=judged.count()))
     by_order = engine.frame(
-        merged.group_by("rule").aggregate(
+        merged.group_by("rule", "is_refund").aggregate(
             orders=merged.count(), rows=merged.rows.sum(), lines=merged.lines.sum()
         )
     )
@@ -273,14 +248,19 @@ def _account(
         for rule, rows in zip(counts["rule"], counts["rows"], strict=True):
             if not pd.isna(rule):
                 rejected[rule] += int(rows)
-    kept = by_order[by_order["rule"].isna()][["orders", "rows", "lines"]].sum()
+    kept = by_order[by_order["rule"].isna()]
+    numbers = ["orders", "rows", "lines"]
+    refunds, bought = (
+        kept[kept["is_refund"] == is_one][numbers].sum() for is_one in (True, False)
+    )
     return Accounting(
         rows_in=int(by_row["rows"].sum()) + rejected["unreadable_row"],
-        orders=int(kept["orders"]),
+        orders=int(bought["orders"]),
         merged={
-            "exact_duplicates": int(kept["rows"] - kept["lines"]),
-            "lines_summed": int(kept["lines"] - kept["orders"]),
-        },
+            "exact_duplicates": int((kept["rows"] - kept["lines"]).sum()),
+            "lines_summed": int(bought["lines"] - bought["orders"]),
+        }
+        | ({"refunds_netted": int(refunds["lines"])} if refunds["lines"] else {}),
         rejected={rule: rows for rule, rows in rejected.items() if rows},
     )
 

@@ -13,12 +13,16 @@ import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
+from connectors.identity import KEYS, clean_email, clean_phone
+from connectors.presets.preset import SourceRows
 from features.tables import Orders
 
 MONEY = "decimal(18, 4)"
 PARTS = ("gross_amount", "discount_amount", "refund_amount")
-AMOUNTS = ("net_amount", "quantity", "unit_price", *PARTS)
-MAY_BE_EMPTY = ("discount_amount", "refund_amount")
+AMOUNTS = ("net_amount", "quantity", "unit_price", *PARTS, "cost_amount", "line_net_amount")
+LINE_TEXTS = ("product_id", "product_name", "category", "bundle_id")
+MAY_BE_EMPTY = ("discount_amount", "refund_amount", "cost_amount", "line_net_amount")
+REDUCING = ("discount_amount", "refund_amount")
 REJECT_COLUMNS = ("rule", "reason", "source", "line", "error_message")
 TEXTS = ("currency", "channel", "discount_code")
 
@@ -27,8 +31,14 @@ ROW_RULES = {
     "unreadable_date": "ordered_at is a date or a timestamp, ISO 8601 and from 1970 on; set "
     'orders.date_format for another form, for instance "%d/%m/%Y %H:%M"',
     "after_as_of": "dated after the as-of day, so not yet known; nothing to do",
+    "test_order": "a test order is no purchase; nothing to do",
+    "deleted": "a row that was deleted in the shop is gone; nothing to do",
+    "unpaid": "an order that was never paid is no purchase; nothing to do",
+    "canceled": "a canceled or voided order is no purchase; nothing to do",
+    "refunded_in_full": "an order that was refunded in full is no purchase; nothing to do",
+    "gift_card_only": "a gift card that is sold is no revenue; nothing to do",
     "missing_order_id": "an order has an id; map orders.columns.order_id",
-    "missing_customer": "an order has a customer; map orders.columns.customer_id",
+    "missing_customer": "an order has a customer; map orders.columns.customer_id, email or phone",
     "unreadable_amount": "amounts are finite plain numbers below 10^14 with a decimal point",
     "other_currency": "amounts are in the store's currency; convert them",
 }
@@ -36,7 +46,9 @@ ORDER_RULES = {
     "order_of_two_customers": "an order has one customer; check orders.columns.customer_id",
     "duplicate_order_id": "one row per order; for a file of order lines map quantity and unit_price "
     "instead of net_amount",
-    "negative_amount": "an order's value is not negative; bring refunds in orders.columns.refund_amount",
+    "negative_amount": 'an order\'s value is not negative; set orders.negative_amounts to "net" to count '
+    "it against the customer's other orders",
+    "refund_without_order": "a refund is of a customer with an order by then; add older orders",
     "zero_amount": "an order of no value is not a purchase; set orders.keep_zero_amount = true to count it",
 }
 RULES = ROW_RULES | ORDER_RULES
@@ -60,6 +72,13 @@ class OrderSource:
         Whether orders of no value are purchases.
     keep_duplicates
         Whether order lines that are equal in every column are all meant.
+    negative_amounts
+        ``"net"`` an order of negative value against what its customer bought, on its own day, or
+        ``"reject"`` it.
+    preset
+        Name of the platform whose export it is.
+    table
+        Table in a database, or its schema where a preset reads several tables.
     other_currencies
         ``"refuse"`` a history with a second currency, or ``"reject"`` its rows.
     """
@@ -70,22 +89,21 @@ class OrderSource:
     date_format: str | None = None
     keep_zero_amount: bool = False
     keep_duplicates: bool = False
+    negative_amounts: str = "net"
+    preset: str = "plain"
+    table: str | None = None
     other_currencies: str = "refuse"
 
 
-def judge_rows(
-    engine: Engine, rows: ir.Table, columns: Mapping[str, str], source: OrderSource, as_of: date
-) -> ir.Table:
+def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: date) -> ir.Table:
     """Read each row's values and name the first rule that it breaks.
 
     Parameters
     ----------
     engine
         Opened in the store's time zone.
-    rows
-        The source's rows and the file of each.
-    columns
-        ``{ours: theirs}`` of the columns that the source has.
+    found
+        The source's rows, and what our columns are in them.
     source
         How to read it.
     as_of
@@ -97,31 +115,32 @@ def judge_rows(
         Our columns, ``moment``, ``source``, ``row_hash``, ``rule`` (null = none broken) and
         ``raw``, a struct of the row as it was.
     """
+    rows, columns = found.rows, found.columns
     raw = [name for name in rows.columns if name != FILE_COLUMN]
     amounts = [name for name in AMOUNTS if name in columns]
     read = rows.select(
-        order_id=_id(rows[columns["order_id"]]),
-        customer_id=_id(rows[columns["customer_id"]]),
-        moment=engine.moment(rows[columns["ordered_at"]], source.date_format),
-        **{name: _amount(rows[columns[name]]) for name in amounts},
+        order_id=_id(columns["order_id"]),
+        moment=engine.moment(columns["ordered_at"], source.date_format),
+        **{name: clean(columns[name]) for name, clean in WHO.items() if name in columns},
+        **{name: _amount(columns[name]) for name in amounts},
         **{
-            f"no_{name}": _text(rows[columns[name]]).isnull()
-            for name in amounts
-            if name in MAY_BE_EMPTY
+            f"no_{name}": _text(columns[name]).isnull() for name in amounts if name in MAY_BE_EMPTY
         },
-        **{name: _text(rows[columns[name]]) for name in TEXTS if name in columns},
+        **{name: _text(columns[name]) for name in (*TEXTS, *LINE_TEXTS) if name in columns},
+        void=columns.get("void", ibis.null("string")),
         source=rows[FILE_COLUMN],
         row_hash=engine.row_hash(rows, raw),
         raw=ibis.struct({_raw_name(name): rows[name].cast("string") for name in raw}),
     )
-    read = read.mutate(value=_net_amount(read, columns))
+    read = read.mutate(value=_net_amount(read, found))
     day = engine.store_day(read.moment)
     in_range = day.between(ibis.date(1970, 1, 1), ibis.date(9999, 12, 31)).fill_null(False)
     broken = [
         (~in_range, "unreadable_date"),
         (day > ibis.date(as_of), "after_as_of"),
+        *((read.void == rule, rule) for rule in VOID if "void" in columns),
         (read.order_id.isnull(), "missing_order_id"),
-        (read.customer_id.isnull(), "missing_customer"),
+        (ibis.coalesce(*(read[k] for k in KEYS if k in columns)).isnull(), "missing_customer"),
     ]
     for name in amounts:
         may_be_empty = read[f"no_{name}"] if name in MAY_BE_EMPTY else ibis.literal(False)
@@ -131,6 +150,9 @@ def judge_rows(
         same = read.currency.upper() == source.currency.upper()
         broken.append((~same.fill_null(False), "other_currency"))
     return read.mutate(rule=ibis.cases(*broken, else_=ibis.null("string")))
+
+
+VOID = ("test_order", "deleted", "unpaid", "canceled", "refunded_in_full", "gift_card_only")
 
 
 def _raw_name(name: str) -> str:
@@ -158,8 +180,11 @@ def _amount(column: ir.Column) -> ir.Column:
     return (column.strip() if column.type().is_string() else column).try_cast(MONEY)
 
 
+WHO = {"customer_id": _id, "email": clean_email, "phone": clean_phone}
+
+
 def merge_to_orders(
-    engine: Engine, judged: ir.Table, columns: Mapping[str, str], source: OrderSource
+    engine: Engine, judged: ir.Table, found: SourceRows, source: OrderSource
 ) -> ir.Table:
     """Merge the rows of each order, and name the first rule that the order breaks.
 
@@ -168,9 +193,9 @@ def merge_to_orders(
     engine
         Opened in the store's time zone.
     judged
-        What :func:`judge_rows` returns.
-    columns
-        ``{ours: theirs}`` of the columns that the source has.
+        What :func:`judge_rows` returns, customers linked.
+    found
+        The source's rows, and what our columns are in them.
     source
         How to read it.
 
@@ -178,12 +203,52 @@ def merge_to_orders(
     -------
     ir.Table
         The columns of :class:`features.tables.Orders`, ``rows`` and ``lines`` (distinct rows) that
-        the order came of, and ``rule`` (null = none broken).
+        the order came of, ``is_refund`` (it lowers the value of others), and ``rule`` (null = none
+        broken).
     """
+    lines = _distinct_rows(judged, found, source)
+    orders = lines.group_by("order_id").aggregate(
+        rows=lines.copies.sum(),
+        lines=lines.count(),
+        last_customer=lines.customer_id.max(),
+        **{name: lines[name].min() for name in ("customer_id", "moment", "source", *TEXTS)},
+        **{name: lines[name].sum() for name in ("net_amount", *PARTS)},
+    )
+    orders = orders.mutate(
+        order_date=engine.store_day(orders.moment),
+        is_refund=(orders.net_amount < 0) & (source.negative_amounts == "net"),
+    )
+    bought = orders.filter(orders.net_amount > 0).group_by(buyer="customer_id")
+    first = bought.aggregate(first_bought=lambda t: t.order_date.min())
+    orders = orders.left_join(first, orders.customer_id == first.buyer)
+    rule = ibis.cases(
+        (orders.customer_id != orders.last_customer, "order_of_two_customers"),
+        ((orders.lines > 1) & (not found.of_lines), "duplicate_order_id"),
+        ((orders.net_amount < 0) & ~orders.is_refund, "negative_amount"),
+        (
+            orders.is_refund & (orders.first_bought > orders.order_date).fill_null(True),
+            "refund_without_order",
+        ),
+        ((orders.net_amount == 0) & (not source.keep_zero_amount), "zero_amount"),
+        else_=ibis.null("string"),
+    )
+    whole = orders.mutate(
+        ordered_at=engine.utc(orders.moment),
+        refund_amount=ibis.ifelse(orders.is_refund, -orders.net_amount, orders.refund_amount),
+        gross_amount=ibis.ifelse(orders.is_refund, 0, orders.gross_amount),
+        currency=ibis.literal(source.currency),
+    )
+    typed = {name: whole[name].cast(kind) for name, kind in Orders.schema().items()}
+    counts = {"rows": whole.rows.cast("int64"), "lines": whole.lines}
+    return whole.select(**typed, **counts, is_refund=whole.is_refund, rule=rule)
+
+
+def _distinct_rows(judged: ir.Table, found: SourceRows, source: OrderSource) -> ir.Table:
+    """Return the good rows, equal ones once, with how often each was there."""
     good = judged.filter(judged.rule.isnull())
-    of_lines = is_of_lines(columns)
-    amounts = {name: good[name] if name in columns else ibis.null(MONEY) for name in PARTS}
-    texts = {name: good[name] if name in columns else ibis.null("string") for name in TEXTS}
+    has = found.columns
+    amounts = {name: good[name] if name in has else ibis.null(MONEY) for name in PARTS}
+    texts = {name: good[name] if name in has else ibis.null("string") for name in TEXTS}
     lines = good.select(
         "order_id",
         "customer_id",
@@ -195,52 +260,28 @@ def merge_to_orders(
         net_amount=good.value,
         copies=ibis.literal(1, "int64"),
     )
-    if not (of_lines and source.keep_duplicates):
-        values = [name for name in lines.columns if name not in ("order_id", "row_hash", "copies")]
-        lines = lines.group_by("order_id", "row_hash").aggregate(
-            copies=lines.count(), **{name: lines[name].min() for name in values}
-        )
-    orders = lines.group_by("order_id").aggregate(
-        rows=lines.copies.sum(),
-        lines=lines.count(),
-        last_customer=lines.customer_id.max(),
-        **{name: lines[name].min() for name in ("customer_id", "moment", "source", *TEXTS)},
-        **{name: lines[name].sum() for name in ("net_amount", *PARTS)},
+    if found.of_lines and source.keep_duplicates:
+        return lines
+    values = [name for name in lines.columns if name not in ("order_id", "row_hash", "copies")]
+    return lines.group_by("order_id", "row_hash").aggregate(
+        copies=lines.count(), **{name: lines[name].min() for name in values}
     )
-    rule = ibis.cases(
-        (orders.customer_id != orders.last_customer, "order_of_two_customers"),
-        ((orders.lines > 1) & (not of_lines), "duplicate_order_id"),
-        (orders.net_amount < 0, "negative_amount"),
-        ((orders.net_amount == 0) & (not source.keep_zero_amount), "zero_amount"),
-        else_=ibis.null("string"),
-    )
-    whole = orders.mutate(
-        ordered_at=engine.utc(orders.moment),
-        order_date=engine.store_day(orders.moment),
-        currency=ibis.literal(source.currency),
-    )
-    typed = {name: whole[name].cast(kind) for name, kind in Orders.schema().items()}
-    return whole.select(**typed, rows=whole.rows.cast("int64"), lines=whole.lines, rule=rule)
 
 
-def is_of_lines(columns: Mapping[str, str]) -> bool:
-    """Whether a source row is a line of an order rather than an order."""
-    return "net_amount" not in columns and {"quantity", "unit_price"} <= set(columns)
-
-
-def _net_amount(read: ir.Table, columns: Mapping[str, str]) -> ir.Column:
+def _net_amount(read: ir.Table, found: SourceRows) -> ir.Column:
     """Net value of a row: as given, else quantity x price or gross, less discounts and refunds.
 
     Computed as floats, which round to the exact amount below 10^10, and null from 10^14 on, where
     exact decimals would end the whole reading.
     """
+    columns = found.columns
     if "net_amount" in columns:
         return read.net_amount
-    if is_of_lines(columns):
+    if {"quantity", "unit_price"} <= set(columns):
         items = read.quantity.cast("float64") * read.unit_price.cast("float64")
     else:
         items = read.gross_amount.cast("float64")
-    for name in MAY_BE_EMPTY:
+    for name in REDUCING:
         if name in columns:
             items = items - read[name].cast("float64").fill_null(0.0)
     return items.try_cast(MONEY)

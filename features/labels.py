@@ -2,7 +2,7 @@
 
 import ibis.expr.types as ir
 
-from features.rfm import MONEY
+from features.rfm import by_day, is_purchase
 from features.window import Window
 
 
@@ -25,9 +25,10 @@ def outcomes(orders: ir.Table, state: ir.Table, window: Window) -> ir.Table:
         Table :class:`features.tables.Outcomes`; customers without an order have zeros.
     """
     inside = orders.filter((orders.order_date >= window.start) & (orders.order_date < window.end))
-    bought = inside.group_by("customer_id").aggregate(
-        later_orders=inside.order_date.nunique(),
-        later_value=inside.net_amount.cast(MONEY).sum().cast("float64"),
+    days = by_day(inside)
+    bought = days.group_by("customer_id").aggregate(
+        later_orders=is_purchase(days).sum(),
+        later_value=days.net_amount.sum().cast("float64"),
     )
     known = state.select("customer_id").left_join(bought, "customer_id")
     return known.select(

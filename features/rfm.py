@@ -17,7 +17,10 @@ STATE_KEY = ("frequency", "recency_days", "age_days")
 
 
 def purchases(orders: ir.Table, as_of: date) -> ir.Table:
-    """Merge the orders known at the end of `as_of` to one row per customer and day.
+    """Merge the orders known at the end of `as_of` to one row per customer and day of purchase.
+
+    Refunds of the same day are taken off it, and a day that is wholly refunded is none. A later
+    refund lowers revenue on its own day, and is no purchase.
 
     Parameters
     ----------
@@ -31,13 +34,25 @@ def purchases(orders: ir.Table, as_of: date) -> ir.Table:
     ir.Table
         ``customer_id, order_date, orders, net_amount, gross_amount, discount_amount``.
     """
-    known = orders.filter(orders.order_date <= as_of)
+    days = by_day(orders.filter(orders.order_date <= as_of))
+    return days.filter(is_purchase(days)).drop("refunds")
+
+
+def by_day(known: ir.Table) -> ir.Table:
+    """Sum orders and refunds by customer and day."""
+    is_refund = known.net_amount < 0
     return known.group_by("customer_id", "order_date").aggregate(
-        orders=known.count(),
+        orders=(~is_refund).sum(),
+        refunds=is_refund.sum(),
         net_amount=known.net_amount.cast(MONEY).sum(),
         gross_amount=known.gross_amount.cast(MONEY).sum(),
         discount_amount=known.discount_amount.cast(MONEY).sum(),
     )
+
+
+def is_purchase(days: ir.Table) -> ir.BooleanColumn:
+    """Tell days of purchase: worth something, or with orders of no value that were never refunded."""
+    return (days.net_amount > 0) | ((days.net_amount == 0) & (days.refunds == 0))
 
 
 def customer_state(orders: ir.Table, as_of: date) -> ir.Table:
@@ -59,20 +74,23 @@ def customer_state(orders: ir.Table, as_of: date) -> ir.Table:
     ----------
     Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, section 2: (x, t_x, T).
     """
+    whole = by_day(orders.filter(orders.order_date <= as_of))
+    revenue = whole.group_by("customer_id").aggregate(revenue=whole.net_amount.sum())
     days = purchases(orders, as_of)
     seen = days.group_by("customer_id").aggregate(
         purchase_days=days.count(),
         orders=days.orders.sum(),
-        revenue=days.net_amount.sum(),
+        bought=days.net_amount.sum(),
         first_order_date=days.order_date.min(),
         last_order_date=days.order_date.max(),
         first_net_amount=days.net_amount.argmin(days.order_date),
         first_gross_amount=days.gross_amount.argmin(days.order_date),
         first_discount_amount=days.discount_amount.argmin(days.order_date),
     )
+    seen = seen.join(revenue, "customer_id")  # later refunds lower revenue, not the purchases
     today = ibis.date(as_of)
     frequency = seen.purchase_days - 1
-    repeat_revenue = (seen.revenue - seen.first_net_amount).cast("float64")
+    repeat_revenue = (seen.bought - seen.first_net_amount).cast("float64")
     state = seen.mutate(
         as_of=today,
         frequency=frequency,

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine import open_engine
-from connectors.orders import SourceError, look_at_source
+from connectors.orders import look_at_source
+from connectors.sources import SourceError
 from connectors.store import PublishedDay, Store
 from connectors.tracking import TrackingError, without_password
 from features.tables import DataError

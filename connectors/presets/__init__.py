@@ -1,1 +1,1 @@
-"""One module per platform: how its rows become orders."""
+"""Platforms' exports: one module each says how our columns are read out of theirs."""

@@ -1,9 +1,14 @@
 """Any table of orders, or of order lines, mapped by the settings: ``ours = "theirs"``."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from difflib import get_close_matches
 
+from connectors.engine import FILE_COLUMN
+from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
+
 REQUIRED = ("order_id", "customer_id", "ordered_at")
+WHO = ("customer_id", "email", "phone")
 OPTIONAL = (
     "net_amount",
     "quantity",
@@ -14,7 +19,28 @@ OPTIONAL = (
     "currency",
     "channel",
     "discount_code",
+    "email",
+    "phone",
+    "product_id",
+    "product_name",
+    "category",
+    "bundle_id",
+    "cost_amount",
 )
+
+
+def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+    """Read any table of orders, or of order lines, by the settings' names."""
+    del known_by  # its rows say when they happened
+    (rows,) = tables.values()
+    try:
+        found = resolve_columns(mapping, [n for n in rows.columns if n != FILE_COLUMN])
+    except ValueError as error:
+        raise PresetError(str(error)) from error
+    of_lines = "net_amount" not in found and {"quantity", "unit_price"} <= set(found)
+    return SourceRows(
+        rows, {ours: rows[theirs] for ours, theirs in found.items()}, of_lines, found
+    )
 
 
 def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dict[str, str]:
@@ -45,7 +71,7 @@ def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dic
             found[ours] = theirs
         elif ours in mapping:
             problems.append(_missing(ours, theirs, available))
-        elif ours in REQUIRED:
+        elif ours in REQUIRED and not (ours in WHO and _has_any(WHO, mapping, available)):
             problems.append(_missing(ours, ours, available))
     has_value = (
         "net_amount" in found
@@ -60,6 +86,13 @@ def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dic
     if problems:
         raise ValueError(" ".join("; ".join(problems).split()))
     return found
+
+
+def _has_any(ours: Sequence[str], mapping: Mapping[str, str], available: Sequence[str]) -> bool:
+    return any(mapping.get(name, name) in available for name in ours)
+
+
+PLAIN = Preset("plain", read, recognize=lambda columns: set(REQUIRED) <= set(*columns.values()))
 
 
 def _unmapped(ours: str) -> str:

@@ -21,12 +21,11 @@ from connectors.engine import open_engine
 from connectors.orders import (
     Accounting,
     History,
-    SourceError,
-    find_files,
     look_at_source,
     read_orders,
 )
 from connectors.rules import RULES, OrderSource
+from connectors.sources import SourceError, find_files
 from features.tables import DataError, Orders
 
 AS_OF = date(2026, 11, 21)
@@ -327,9 +326,35 @@ def test_net_is_gross_less_discounts_and_refunds_and_an_empty_one_is_none(read):
 
 
 def test_a_negative_amount_is_rejected(read):
-    reading = read(HEADER + "1,a,2026-01-01,-0.01\n2,b,2026-01-01,5\n")
+    text = HEADER + "1,a,2026-01-01,-0.01\n2,b,2026-01-01,5\n"
+    reading = read(text, negative_amounts="reject")
     assert reading.amounts == {"2": 5.0}
     assert reading.rejected == {"negative_amount": 1}
+
+
+def test_an_order_of_negative_value_is_a_refund_on_its_own_day(read):
+    reading = read(HEADER + "1,a,2026-01-01,9\nC2,a,2026-03-01,-4\n3,b,2026-02-01,5\n")
+    assert reading.amounts == {"1": 9.0, "C2": -4.0, "3": 5.0}
+    refund = reading.orders.loc["C2"]
+    assert (refund["gross_amount"], refund["refund_amount"]) == (0.0, 4.0)
+    accounting = reading.history.accounting
+    assert (accounting.orders, accounting.rows_in) == (2, 3)
+    assert reading.merged == {"exact_duplicates": 0, "lines_summed": 0, "refunds_netted": 1}
+
+
+@pytest.mark.parametrize("later", ["2,b,2026-01-01,5", "2,a,2026-06-01,5", "2,a,2026-01-01,0"])
+def test_a_refund_of_nobody_who_had_bought_by_then_is_rejected(read, later):
+    reading = read(HEADER + f"1,a,2026-03-01,-4\n{later}\n3,c,2026-01-01,1\n")
+    assert reading.rejected["refund_without_order"] == 1
+
+
+def test_the_lines_of_a_canceled_invoice_are_counted_as_netted(read):
+    lines = (
+        "1,a,2026-01-01,2,5\nC1,a,2026-01-02,-1,5\nC1,a,2026-01-02,-1,2\nC1,a,2026-01-02,-1,2\n"
+    )
+    reading = read(LINES + lines)
+    assert reading.amounts == {"1": 10.0, "C1": -7.0}
+    assert reading.merged == {"exact_duplicates": 1, "lines_summed": 0, "refunds_netted": 2}
 
 
 @pytest.mark.parametrize("zero", ["0", "0.00", "-0", "0.00001"])
@@ -341,7 +366,7 @@ def test_a_zero_amount_is_rejected(read, zero):
 
 def test_a_zero_amount_is_kept_by_setting(read):
     text = HEADER + "1,a,2026-01-01,0\n2,b,2026-01-01,-5\n"
-    reading = read(text, keep_zero_amount=True)
+    reading = read(text, keep_zero_amount=True, negative_amounts="reject")
     assert reading.amounts == {"1": 0.0}
     assert reading.rejected == {"negative_amount": 1}
 
@@ -763,12 +788,12 @@ def test_an_empty_file_among_others_is_refused(refusal):
 
 def test_files_of_two_kinds_are_refused(refusal):
     message = refusal(SourceError, {"1.csv": HEADER + GOOD, "2.parquet": typed()})
-    assert "must be of one kind, CSV or Parquet" in message
+    assert "must be of one kind, CSV, Parquet or JSON" in message
     assert ".csv, .parquet" in message
 
 
 def test_a_file_of_an_unknown_kind_is_refused(tmp_path):
-    with pytest.raises(SourceError, match=r"CSV or Parquet: .* has \.xlsx"):
+    with pytest.raises(SourceError, match=r"CSV, Parquet or JSON: .* has \.xlsx"):
         find_files(write(tmp_path, b"PK", "orders.xlsx"))
 
 
@@ -933,7 +958,7 @@ OTHER_NAMES = (
 def test_what_another_column_is_called_does_not_matter(read, name):
     rows = [["order_id", "customer_id", "ordered_at", "net_amount", name]]
     rows += [["1", "a", "2026-01-01", "5", "x"], ["2", "b", "2026-01-01", "-5", "as it was"]]
-    reading = read(as_csv("", rows))
+    reading = read(as_csv("", rows), negative_amounts="reject")
     assert reading.amounts == {"1": 5.0}
     assert reading.rejected == {"negative_amount": 1}
     assert reading.rejects["rule"].to_list() == ["negative_amount"]
@@ -1214,6 +1239,7 @@ def expected(rows, *, of_lines, keep_duplicates):
         else:
             by_order.setdefault(order, []).append(row)
     amounts, merged = {}, Counter(exact_duplicates=0, lines_summed=0)
+    bought = first_bought(by_order, of_lines=of_lines, keep_duplicates=keep_duplicates)
     for order, of_order in by_order.items():
         lines = of_order if of_lines and keep_duplicates else sorted(set(of_order))
         values = [NUMBERS[line[3]] * (NUMBERS[line[4]] if of_lines else 1) for line in lines]
@@ -1222,7 +1248,12 @@ def expected(rows, *, of_lines, keep_duplicates):
         elif len(lines) > 1 and not of_lines:
             rejected["duplicate_order_id"] += len(of_order)
         elif sum(values) < 0:
-            rejected["negative_amount"] += len(of_order)
+            if bought.get(CUSTOMERS[lines[0][1]], date.max) > min(DAYS[line[2]] for line in lines):
+                rejected["refund_without_order"] += len(of_order)
+            else:
+                amounts[order] = float(sum(values))
+                merged["exact_duplicates"] += len(of_order) - len(lines)
+                merged["refunds_netted"] += len(lines)
         elif sum(values) == 0:
             rejected["zero_amount"] += len(of_order)
         else:
@@ -1230,6 +1261,19 @@ def expected(rows, *, of_lines, keep_duplicates):
             merged["exact_duplicates"] += len(of_order) - len(lines)
             merged["lines_summed"] += len(lines) - 1
     return amounts, dict(merged), dict(rejected)
+
+
+def first_bought(by_order, *, of_lines, keep_duplicates):
+    """Say on which day each customer first bought something of positive value."""
+    first = {}
+    for of_order in by_order.values():
+        lines = of_order if of_lines and keep_duplicates else sorted(set(of_order))
+        values = [NUMBERS[line[3]] * (NUMBERS[line[4]] if of_lines else 1) for line in lines]
+        one = len({CUSTOMERS[line[1]] for line in lines}) == 1 and (of_lines or len(lines) == 1)
+        if one and sum(values) > 0:
+            customer, day = CUSTOMERS[lines[0][1]], min(DAYS[line[2]] for line in lines)
+            first[customer] = min(first.get(customer, date.max), day)
+    return first
 
 
 @pytest.mark.parametrize(
@@ -1250,7 +1294,8 @@ def test_every_row_is_kept_merged_or_rejected_and_every_rejected_row_is_written(
         if amounts:
             reading = read_at(where, out, keep_duplicates=keep_duplicates)
             assert reading.amounts == amounts
-            kept = Accounting(len(rows), len(amounts), merged, rejected)
+            orders = sum(amount > 0 for amount in amounts.values())
+            kept = Accounting(len(rows), orders, merged, rejected)
             assert reading.history.accounting == kept
             assert kept.is_balanced
         else:

@@ -1,0 +1,262 @@
+"""Where an order history lies: files, folders and globs, or tables in a database."""
+
+import gzip
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors.engine import FILE_COLUMN, PARQUET_ENDINGS, Engine
+from features.tables import DataError
+
+CSV_ENDINGS = {".csv", ".txt", ".tsv", ".gz"}
+JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
+KINDS = (CSV_ENDINGS, PARQUET_ENDINGS, JSON_ENDINGS)
+ENDINGS = CSV_ENDINGS | PARQUET_ENDINGS | JSON_ENDINGS
+BATCH_ROWS = 200_000  # of a database at once
+MANY_TABLES = "orders"  # the name of a source's rows where it is one table
+
+
+class SourceError(ValueError):
+    """Settings and source do not fit: says the rule, the finding, the next step."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))  # one line, whatever a name in it has
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A source's tables, and the lines of files that no row came of."""
+
+    tables: Mapping[str, ir.Table]
+    broken: ir.Table | None
+
+
+def is_database(location: str) -> bool:
+    """Tell a database's URL from a path."""
+    return "://" in location
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL as it may be shown: no user, password or query."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return urlunsplit(
+        (parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", "")
+    )
+
+
+def open_tables(
+    engine: Engine,
+    location: str,
+    names: tuple[str, ...],
+    table: str | None,
+    scratch: Path,
+    limit: int | None = None,
+) -> Opened:
+    """Open a source's tables in the engine.
+
+    Parameters
+    ----------
+    engine
+        Where they are read.
+    location
+        File, glob or folder, or a database's URL.
+    names
+        Tables that the history is made of; none = it is one.
+    table
+        In a database: the one table, or the schema of several.
+    scratch
+        Folder that a database's rows are copied to.
+    limit
+        Rows to read of each table of a database; None = all.
+
+    Raises
+    ------
+    SourceError
+        Nothing is there, or it cannot be opened.
+    DataError
+        A file is empty.
+    """
+    if is_database(location):
+        return Opened(_copy_tables(engine, location, names, table, scratch, limit), None)
+    if not names:
+        rows, broken = engine.read_rows(find_files(location))
+        return Opened({MANY_TABLES: rows}, broken)
+    folder = Path(location)
+    tables, lines = {}, []
+    for name in names:
+        files = sorted(f for f in folder.glob(f"{name}.*") if kind_of(f) in ENDINGS)
+        if files:
+            tables[name], broken = engine.read_rows(find_files(str(files[0])))
+            lines += [] if broken is None else [broken]
+    if names[0] not in tables:
+        raise SourceError(
+            f"orders.source must be a folder with a file of each table: {location} has no {names[0]}.csv "
+            f"or {names[0]}.parquet. Name the folder that has {', '.join(names)}"
+        )
+    return Opened(tables, lines[0].union(*lines[1:]) if lines[1:] else (lines or [None])[0])
+
+
+def kind_of(file: Path) -> str:
+    """Return a file's ending in lower case."""
+    return file.suffix.lower()
+
+
+def find_files(location: str) -> list[Path]:
+    """Return the files behind a path, a glob or a folder, sorted.
+
+    Raises
+    ------
+    SourceError
+        Nothing is there, or files of several or unknown kinds.
+    DataError
+        A file is empty.
+    """
+    path = Path(location)
+    if path.is_dir():
+        files = [f for f in path.iterdir() if kind_of(f) in ENDINGS]
+    elif path.is_file():
+        files = [path]
+    else:
+        found = glob(location, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+        files = [f for f in map(Path, found) if f.is_file()]
+    if not files:
+        raise SourceError(
+            f"orders.source must name CSV or Parquet files: nothing is at {location}. Set orders.source"
+        )
+    kinds = {kind_of(file) for file in files}
+    if not any(kinds <= one for one in KINDS):
+        raise SourceError(
+            f"orders.source must be of one kind, CSV, Parquet or JSON: {location} has "
+            f"{', '.join(sorted(kinds))}. Name the files with a glob, for instance orders/*.csv"
+        )
+    for file in files:
+        if file.stat().st_size == 0:
+            raise DataError(f"orders.source must have rows: {file} is empty. Export it again")
+        if kinds <= CSV_ENDINGS:
+            _check_header(file)
+    return sorted(files)
+
+
+def _check_header(file: Path) -> None:
+    """Refuse a CSV file whose header is not UTF-8; a row that is not is one unreadable row."""
+    try:
+        with gzip.open(file) if kind_of(file) == ".gz" else file.open("rb") as lines:
+            lines.readline(1_000_000).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"orders.source must be UTF-8: the header of {file} is not. Export it again as UTF-8"
+        ) from error
+    except (gzip.BadGzipFile, EOFError) as error:
+        raise SourceError(
+            f"orders.source must be readable: {file} ends in .gz and is no gzip file. Compress it again"
+        ) from error
+
+
+def _copy_tables(
+    engine: Engine,
+    url: str,
+    names: tuple[str, ...],
+    table: str | None,
+    scratch: Path,
+    limit: int | None,
+) -> dict[str, ir.Table]:
+    """Copy tables out of a database in batches, and open the copies."""
+    shown = without_secrets(url)
+    if not names and not table:
+        raise SourceError(
+            f"a database needs the table's name: orders.table is not set for {shown}. Set orders.table"
+        )
+    connection = _connect(url)
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        copies = {}
+        for name in names or (MANY_TABLES,):
+            theirs, schema = (name, table) if names else _split(str(table))
+            source = _table(
+                connection, theirs, schema, shown, required=name == (names or (name,))[0]
+            )
+            if source is not None:
+                path = scratch / f"{name}.parquet"
+                _copy(source if limit is None else source.limit(limit), path)
+                rows = engine.parquet(path)
+                copies[name] = rows.mutate(**{FILE_COLUMN: ibis.literal(f"{shown}#{theirs}")})
+        return copies
+    finally:
+        connection.disconnect()
+
+
+def _split(table: str) -> tuple[str, str | None]:
+    """Split ``schema.table``."""
+    schema, _, name = table.rpartition(".")
+    return name, schema or None
+
+
+def _connect(url: str) -> Any:  # noqa: ANN401  # any of Ibis' backends
+    shown = without_secrets(url)
+    is_file = url.startswith("duckdb://")
+    path = url.removeprefix("duckdb://").replace("//", "/", 1) if is_file else ""
+    if is_file and not Path(path).is_file():
+        raise SourceError(
+            f"orders.source must be there: no DuckDB file is at {path}. Set orders.source"
+        )
+    try:
+        return ibis.duckdb.connect(path, read_only=True) if is_file else ibis.connect(url)
+    except ImportError as error:
+        raise SourceError(
+            f"a database needs its driver: {error}. Install ibis-framework with the extra for {shown}"
+        ) from error
+    except Exception as error:  # every backend has errors of its own
+        finding = str(error).strip().split("\n")[0].replace(url, shown)
+        raise SourceError(
+            f"the database must answer: {shown}: {type(error).__name__}: {finding}. Check the address, "
+            "the rights, and the password in the environment"
+        ) from error
+
+
+def _table(
+    connection: Any,
+    name: str,
+    schema: str | None,
+    shown: str,
+    *,
+    required: bool,  # noqa: ANN401
+) -> ir.Table | None:
+    known = connection.list_tables(database=schema) if schema else connection.list_tables()
+    if name in known:
+        return connection.table(name, database=schema) if schema else connection.table(name)
+    if not required:
+        return None
+    raise SourceError(
+        f"orders.table must be there: {shown} has no table {name!r}; it has "
+        f"{', '.join(sorted(known)[:20]) or 'none'}. Set orders.table"
+    )
+
+
+def _copy(table: ir.Table, path: Path) -> None:
+    """Write a table as Parquet, a batch at a time; types that Parquet lacks become text."""
+    schema = table.schema()
+    odd = [
+        n for n, kind in schema.items() if kind.is_uuid() or kind.is_json() or kind.is_unknown()
+    ]
+    table = table.mutate(**{name: table[name].cast("string") for name in odd})
+    with pq.ParquetWriter(path, table.schema().to_pyarrow(), compression="zstd") as writer:
+        for batch in _batches(table):
+            writer.write_batch(batch)
+
+
+def _batches(table: ir.Table) -> Iterator[pa.RecordBatch]:
+    wanted = table.schema().to_pyarrow()
+    for batch in table.to_pyarrow_batches(chunk_size=BATCH_ROWS):
+        yield pa.RecordBatch.from_arrays(
+            [column.cast(kind.type) for column, kind in zip(batch.columns, wanted, strict=True)],
+            schema=wanted,
+        )
