@@ -171,7 +171,11 @@ class Truth(Table):
     spend_level = Column(
         "float64", "mean order value at list prices of the first day, store's currency"
     )
-    spend_variance = Column("float64", "variance of the order value, store's currency squared")
+    spend_variance = Column(
+        "float64",
+        "variance of what is meant to be spent on an order, to which whole units add; store's "
+        "currency squared",
+    )
     season_response = Column(
         "float64", "how strongly the season moves the purchase rate: 0 = not, 1 = as usual"
     )
@@ -180,7 +184,7 @@ class Truth(Table):
         "float64", "days that the first product lasts as a rule; null = durable"
     )
     satisfaction = Column("float64", "how content, in standard deviations from the usual customer")
-    referral_propensity = Column("float64", "invitations to friends per order")
+    referral_propensity = Column("float64", "friends whom an order brings, in expectation")
     is_wholesale = Column("boolean", "whether a business that buys in bulk")
     heavy_order_lift = Column(
         "float64", "rise of the purchase rate while the heavy action works; 0.1 = 10 %"
@@ -189,10 +193,14 @@ class Truth(Table):
         "float64", "chance that the heavy action keeps the customer who is about to leave"
     )
     heavy_extra_orders = Column(
-        "float64", "orders that the heavy action adds in 365 days, taken right after an order"
+        "float64",
+        "orders that the heavy action adds in 365 days, taken right after an order after which the "
+        "customer may leave; in a neutral season, without promotions",
     )
     heavy_extra_margin = Column(
-        "float64", "margin that it adds, discounts counted, its cost not, store's currency"
+        "float64",
+        "margin that those orders add at list prices of the first day, its own discounts counted; "
+        "before its cost, without promotions and refunds; store's currency",
     )
     standard_order_lift = Column("float64", "as heavy_order_lift")
     standard_keep_chance = Column("float64", "as heavy_keep_chance")

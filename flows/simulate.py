@@ -99,23 +99,16 @@ def write_simulation(
     Returns
     -------
     dict
-        What was asked, the rows of each table, and the traps that were planted.
+        What was asked, the rows of each table, the traps that were planted, and the files.
 
     Raises
     ------
     SettingsError
-        Impossible arguments, or a folder that has something else.
+        Impossible arguments, or a folder that has something else or only a part of it.
     """
-    record = out / RECORD
-    if record.exists():
-        said: dict[str, Any] = json.loads(record.read_text())
-        if said["asked"] == asked.to_dict():
-            return said
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SettingsError(
-            f"a simulation needs a folder of its own: {out} has something else. Name another folder, "
-            "or empty it"
-        )
+    said = _written(asked, out)
+    if said:
+        return said
     try:
         pieces = simulate_pieces(
             asked.customers,
@@ -127,39 +120,113 @@ def write_simulation(
         )
     except SimulationError as error:
         raise SettingsError(str(error)) from error
-    with _folder(out) as folder:
+    with _folder(out.resolve()) as folder:
         count = math.ceil(
             expected_customers(asked.customers, asked.start, asked.end, asked.profile) / PIECE
         )
         rows, planted = _write_tables(
             asked, pieces, folder, lambda done: progress(done, max(count, done))
         )
-        profile = find_profile(asked.profile)
-        settings = SETTINGS.format(
-            name=asked.store,
-            currency=profile.currency,
-            timezone=profile.timezone,
-            margin=1 - profile.cost_share,
-            config=out / CONFIG,
-            as_of=asked.last_day,
-        )
-        (folder / CONFIG).write_text(settings)
-        said = {"asked": asked.to_dict(), "rows": rows, "planted": planted}
+        (folder / CONFIG).write_text(_settings(asked, out / CONFIG))
+        said = {
+            "asked": asked.to_dict(),
+            "rows": rows,
+            "planted": planted,
+            "files": _files(folder),
+        }
         (folder / RECORD).write_text(json.dumps(said, indent=2) + "\n")
     return said
+
+
+def _written(asked: Simulation, out: Path) -> dict[str, Any] | None:
+    """Return the record of a simulation that is in a folder whole; None, if the folder is free."""
+    record = out / RECORD
+    if record.is_file():
+        said = _read_record(record)
+        if said["asked"] == asked.to_dict():
+            missing = [name for name in said["files"] if not (out / str(name)).is_file()]
+            if missing:
+                raise SettingsError(
+                    f"a simulated store is whole: {len(missing):,} of {len(said['files']):,} files of "
+                    f"{out} are gone, such as {missing[0]}. Empty the folder and simulate again"
+                )
+            return said
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise SettingsError(
+            f"a simulation needs a folder of its own: {out} has something else. Name another folder, "
+            "or empty it"
+        )
+    return None
+
+
+def _settings(asked: Simulation, config: Path) -> str:
+    """Return the settings that read the store, as they are written to `config`."""
+    profile = find_profile(asked.profile)
+    return SETTINGS.format(
+        name=asked.store,
+        currency=profile.currency,
+        timezone=profile.timezone,
+        margin=1 - profile.cost_share,
+        config=config,
+        as_of=asked.last_day,
+    )
+
+
+def _read_record(record: Path) -> dict[str, Any]:
+    broken = SettingsError(
+        f"{RECORD} is what a simulation wrote: {record} is something else. Empty the folder and "
+        "simulate again"
+    )
+    try:
+        said = json.loads(record.read_text())
+    except ValueError as error:
+        raise broken from error
+    parts = {"asked": dict, "rows": dict, "planted": list, "files": list}
+    if not (isinstance(said, dict) and all(isinstance(said.get(n), k) for n, k in parts.items())):
+        raise broken
+    return said
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the files under a folder, as they are named in its record."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 @contextmanager
 def _folder(out: Path) -> Iterator[Path]:
     """Give a folder that becomes `out` when all went well, and is gone otherwise."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
+    is_locked = out.is_dir() and not os.access(out.parent, os.W_OK)
+    folder = Path(tempfile.mkdtemp(dir=out if is_locked else out.parent, prefix=f".{out.name}-"))
     try:
         yield folder
-        folder.chmod(0o777 & ~_umask())
-        folder.replace(out)
+        # A mount cannot be replaced, and whoever works in a replaced folder is nowhere.
+        if is_locked or out.is_mount() or (out.exists() and out.samefile(Path.cwd())):
+            _move(folder, out)
+        else:
+            folder.chmod(0o777 & ~_umask())
+            folder.replace(out)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move(folder: Path, out: Path) -> None:
+    """Move what is in a folder into an empty one: the record last, and nothing if anything fails."""
+    names = sorted((path.name for path in folder.iterdir()), key=lambda name: name == RECORD)
+    try:
+        for name in names:
+            shutil.move(folder / name, out / name)
+    except BaseException:
+        for name in names:
+            _remove(out / name)
+        raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -9,12 +9,11 @@ import numpy as np
 from features.synthetic.baskets import Lines, Orders
 from features.synthetic.calendar import Calendar
 from features.synthetic.draws import Array, Draws
-from features.synthetic.people import Arrivals, People, join
+from features.synthetic.people import CONVERTED, Arrivals, People, join
 from features.synthetic.prices import Flags, Ints
 from features.synthetic.profiles import ACTIONS, EFFECTS
 from features.synthetic.purchases import Actions
 
-CONVERTED = 0.22  # of the invitations
 REWARD = 10.0  # store's currency, to who invited
 ACCEPTING = 0.72  # of the customers agree to marketing
 REDEEM = 250  # points at once; a unit of currency spent earns one
@@ -69,8 +68,8 @@ def invitations(orders: Orders, people: People, draws: Draws) -> tuple[Events, A
 
     Satisfied customers invite more; a friend shares some of the satisfaction.
     """
-    wished = people.referral[orders.who] / CONVERTED
-    asked = np.flatnonzero(draws.uniform("invites", orders.key) < np.minimum(wished, 0.95))
+    chance = people.referral[orders.who] / CONVERTED
+    asked = np.flatnonzero(draws.uniform("invites", orders.key) < chance)
     who, key = orders.who[asked], orders.key[asked]
     invited = orders.time[asked] + 3 + 9 * draws.exponential("invited after", key)
     comes = draws.uniform("friend comes", key) < CONVERTED

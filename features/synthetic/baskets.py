@@ -85,15 +85,16 @@ class Lines:
 def discounts(
     orders: Orders, people: People, incentive: Array, calendar: Calendar, draws: Draws
 ) -> Discounts:
-    """Return the discounts of orders; an action's comes before a friend's, a promotion's and the welcome."""
+    """Return the discounts of orders: a friend's, a promotion's or the welcome; an action's unless a sale gives more."""
     _, sale = calendar.promotion_of(orders.day)
     key, liking = people.key[orders.who], people.discount[orders.who]
     is_first, channel = orders.number == 0, people.channel[orders.who]
     likely = (0.15 + 0.35 * liking) * (channel > 0) * calendar.profile.effects
+    on_sale = uses_promotion(calendar, key, orders.number, orders.day, liking, draws)
     choices: list[tuple[Flags, int, Array | float]] = [
-        (incentive > 0, THANKS, incentive),
+        (incentive > np.where(on_sale, sale, 0), THANKS, incentive),
         (is_first & (channel < 0), FRIEND, FRIEND_SHARE),
-        (uses_promotion(calendar, key, orders.number, orders.day, liking, draws), PROMOTION, sale),
+        (on_sale, PROMOTION, sale),
         (is_first & (draws.uniform("welcome", key) < likely), WELCOME, WELCOME_SHARE),
     ]
     n = len(orders.who)

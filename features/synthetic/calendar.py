@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from features.synthetic.draws import Array
-from features.synthetic.profiles import GAP_DAY, PRICE_DAY, Profile, Promotion
+from features.synthetic.profiles import GAP_DAY, PRICE_DAY, Profile, Promotion, season_on
 
 WEEKDAYS = np.array([1.02, 0.97, 0.96, 0.98, 1.01, 1.0, 1.06])  # Monday first
 HOURS = np.array(
@@ -53,22 +53,35 @@ class Calendar:
         """How much more is bought than usual on each day, as a share."""
         dates = self._dates
         day = (dates - dates.astype("datetime64[Y]")).astype(int) + 1.0
-        peaks = np.zeros(len(day))
-        for peak in self.profile.peaks:
-            away = np.abs(day - peak.middle)
-            peaks += peak.height * np.exp(-0.5 * (np.minimum(away, 365 - away) / peak.width) ** 2)
-        return peaks
+        return season_on(day, self.profile.peaks)
 
     @cached_property
-    def promotion(self) -> NDArray[np.int64]:
-        """Number of the promotion on each day; -1 = none."""
+    def _sales(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Number of the promotion on each day, -1 = none, and the year in which it began."""
         running = np.full(len(self._dates), -1)
+        began = np.zeros_like(running)
         first = self.start
-        for year in range(first.year, self.end.year + 2):
+        for year in self.sale_years:
             for number, sale in enumerate(self.profile.promotions):
                 begins = (date(year, sale.month, sale.day) - first).days
-                running[max(begins, 0) : max(begins + sale.days, 0)] = number
-        return running
+                days = slice(max(begins, 0), max(begins + sale.days, 0))
+                running[days], began[days] = number, year
+        return running, began
+
+    @property
+    def sale_years(self) -> range:
+        """Years whose promotions may run on a day of the store; one may run over New Year."""
+        return range(self.start.year - 1, self.end.year + 2)
+
+    @property
+    def promotion(self) -> NDArray[np.int64]:
+        """Number of the promotion on each day; -1 = none."""
+        return self._sales[0]
+
+    @property
+    def promotion_year(self) -> NDArray[np.int64]:
+        """Year in which the promotion on each day began; 0 = none."""
+        return self._sales[1]
 
     @cached_property
     def promotion_lift(self) -> Array:

@@ -21,6 +21,7 @@ DISCOUNT_LEAVE, GIFT_LEAVE = 0.35, 0.9  # who came for the price or for a presen
 SATISFACTION_LEAVE, SATISFACTION_RATE = -0.45, 0.06
 GIFT_DAYS = (330, 358)  # days of the year
 WHOLESALE_SPEND = 30.0
+INVITING, CONVERTED = 0.95, 0.22  # of the orders at most, and of the invitations
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,7 @@ def make_people(arrivals: Arrivals, calendar: Calendar, draws: Draws) -> People:
     if profile.dropout == "pareto":
         life_rate = draws.gamma(profile.s, "life rate", key) / profile.s / profile.mean_life_days
         life_rate *= np.exp(shift)
+    brought = profile.referral_rate * np.exp(0.6 * satisfaction - 0.18)
     return People(
         key=key,
         time=arrivals.time,
@@ -183,7 +185,7 @@ def make_people(arrivals: Arrivals, calendar: Calendar, draws: Draws) -> People:
         spend=spend,
         season=np.clip(1 + 0.35 * draws.normal("season response", key), 0, 2) * scale,
         discount=discount,
-        referral=profile.referral_rate * np.exp(0.6 * satisfaction - 0.18),
+        referral=np.minimum(brought, INVITING * CONVERTED),
         product=product,
         bundle=bundle,
         on_discount=on_discount,

@@ -8,6 +8,7 @@ left after the last order. All else stays as it is without the action.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import exprel
 
 from features.synthetic.calendar import Calendar
 from features.synthetic.draws import Array, Draws
@@ -197,7 +198,7 @@ def _gap(people: People, who: Ints, turn: int, regularity: int, draws: Draws) ->
 
 
 def _keep(clock: Clock, leaving: Ints, value: Array, turn: int, draws: Draws) -> Ints:
-    """Return who stays because of an action soon after the order; their clocks go on from its day."""
+    """Return who stays because of any action soon after the order; their clocks go on from the first that wins."""
     actions, people = clock.actions, clock.people
     leaving = leaving[actions.count[leaving] > 0]
     if not len(leaving):
@@ -205,12 +206,10 @@ def _keep(clock: Clock, leaving: Ints, value: Array, turn: int, draws: Draws) ->
     left_at = clock.when(leaving, value[leaving])
     chance = draws.uniform("keeps", people.key[leaving], turn)
     is_kept: Flags = np.zeros(len(leaving), dtype=bool)
-    is_asked = is_kept.copy()
     for rows, action in actions.rounds(leaving):
         day = actions.day[action]
         open_until = left_at[rows] + KEEP_GAPS / people.rate[leaving[rows]]
-        asked = (day > left_at[rows]) & (day <= open_until) & ~is_asked[rows]
-        is_asked[rows[asked]] = True
+        asked = (day > left_at[rows]) & (day <= open_until) & ~is_kept[rows]
         won = asked & (chance[rows] < actions.keep[action])
         is_kept[rows[won]] = True
         back = leaving[rows[won]]
@@ -240,27 +239,30 @@ def expected_orders(people: People, regularity: int, days: float, lift: Array) -
     Notes
     -----
     Leaving after an order with chance p, the j-th next order happens with chance (1 - p)^(j - 1) if
-    there is time for it, and there is where a Poisson count of stages reaches j k. Leaving by the
+    there is time for it, and there is where a Poisson count of stages reaches j k. The chances are
+    summed one by one: the geometric series in closed form cancels where p is near 0. Leaving by the
     clock at rate mu, the mean is the integral of the purchase rate times exp(-mu t).
     """
     window = min(float(EFFECT_DAYS), days)
     if np.isnan(people.leave).all():
-        lived = (-np.expm1(-people.life_rate * t) / people.life_rate for t in (window, days))
+        lived = (t * exprel(-people.life_rate * t) for t in (window, days))
         early, whole = lived
-        return people.rate * (whole + lift * early)
+        return np.asarray(people.rate * (whole + lift * early))
     stages = np.minimum(regularity * people.rate * (days + lift * window), MOST_STAGES)
     order = np.argsort(stages)
     stages, stays = stages[order], 1 - people.leave[order]
     last = stages + 10 * np.sqrt(stages + 1) + 20  # beyond it a Poisson count does not come
-    chance, total, reached = np.exp(-stages), np.zeros(len(people)), np.ones(len(people))
+    chance, total = np.exp(-stages), np.zeros(len(people))
+    reached, orders = np.ones(len(people)), np.zeros(len(people))
     for stage in range(1, int(last.max(initial=0.0))):
         on = slice(int(np.searchsorted(last, stage)), None)
         chance[on] *= stages[on] / stage
         if stage % regularity == 0:
+            orders[on] += reached[on]
             reached[on] *= stays[on]
-        total[on] += chance[on] * (1 - reached[on])
+        total[on] += chance[on] * orders[on]
     found = np.empty(len(people))
-    found[order] = total / np.maximum(1 - stays, 1e-12)
+    found[order] = total
     return found
 
 

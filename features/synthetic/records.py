@@ -1,5 +1,6 @@
 """The tables that a store keeps of what happened."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -41,46 +42,15 @@ TABLES: dict[str, type[tables.Table]] = {
     "touches": tables.Touches,
     "truth": tables.Truth,
 }
-FIRST_NAMES = [
-    "ada",
-    "ben",
-    "cleo",
-    "dan",
-    "eva",
-    "finn",
-    "gia",
-    "hugo",
-    "ines",
-    "jon",
-    "kai",
-    "lea",
-    "mia",
-    "noa",
-    "oli",
-    "pia",
-    "quinn",
-    "rui",
-    "sam",
-    "tess",
-]
-LAST_NAMES = [
-    "adams",
-    "brown",
-    "costa",
-    "diaz",
-    "evans",
-    "fischer",
-    "garcia",
-    "hansen",
-    "ito",
-    "jones",
-    "khan",
-    "lopez",
-    "meyer",
-    "novak",
-    "olsen",
-    "park",
-]
+FIRST_NAMES = (
+    "ada", "ben", "cleo", "dan", "eva", "finn", "gia", "hugo", "ines", "jon",
+    "kai", "lea", "mia", "noa", "oli", "pia", "quinn", "rui", "sam", "tess",
+)  # fmt: skip
+LAST_NAMES = (
+    "adams", "brown", "costa", "diaz", "evans", "fischer", "garcia", "hansen",
+    "ito", "jones", "khan", "lopez", "meyer", "novak", "olsen", "park",
+)  # fmt: skip
+CUSTOMER_ID = re.compile("c[0-9a-f]{16}")
 HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 PLACES, PLACE_WEIGHTS = ("web", "app", "store"), (0.72, 0.2, 0.08)
 
@@ -111,7 +81,7 @@ def customer_keys(ids: pa.Array) -> Keys:
         An id that no simulated customer can have.
     """
     texts = [str(text) for text in ids.to_pylist()]
-    wrong = [text for text in texts if len(text) != 17 or text[0] != "c"]
+    wrong = [text for text in texts if not CUSTOMER_ID.fullmatch(text)]
     if wrong:
         raise ValueError(f"{wrong[0]!r} is no simulated customer's id")
     return np.array([int(text[1:], 16) for text in texts], dtype=np.uint64)
@@ -247,15 +217,13 @@ def _orders(life: Life, by_time: Ints, calendar: Calendar, draws: Draws) -> dict
 
 
 def _codes(day: Ints, code: Ints, calendar: Calendar) -> pa.Array:
-    """Name the discount code of each order; a promotion's carries its year."""
+    """Name the discount code of each order; a promotion's carries the year in which it began."""
     fixed = {WELCOME: "WELCOME10", FRIEND: "FRIEND20", THANKS: "THANKYOU"}
     sales = calendar.profile.promotions
-    first = calendar.start.year
-    years = range(first, calendar.end.year + 1)
+    years = calendar.sale_years
     names = [fixed[code] for code in sorted(fixed)]
     names += [calendar.code_of(sale, year) for year in years for sale in sales]
-    year = (np.datetime64(calendar.start) + day).astype("datetime64[Y]").astype(np.int64)
-    sale = (year + 1970 - first) * len(sales) + calendar.promotion[day]
+    sale = (calendar.promotion_year[day] - years[0]) * len(sales) + calendar.promotion[day]
     return _named(names, np.where(code == PROMOTION, len(fixed) + sale, code))
 
 
@@ -295,23 +263,30 @@ def _line_amounts(life: Life, by_time: Ints) -> dict[str, Any]:
     }
 
 
+def contacts(key: Keys, draws: Draws) -> dict[str, pa.Array]:
+    """Return the e-mail, the phone and the shop system's number of the people behind keys."""
+    digits = pc.utf8_slice_codeunits(customer_ids(key), 1, 13)
+    first = _named(FIRST_NAMES, draws.choice(np.ones(len(FIRST_NAMES)), "first name", key))
+    last = _named(LAST_NAMES, draws.choice(np.ones(len(LAST_NAMES)), "last name", key))
+    name = pc.binary_join_element_wise(first, last, digits, ".")
+    number = pa.array(key % np.uint64(9 * 10**12) + np.uint64(10**12)).cast(pa.string())
+    has_phone = pa.array(draws.uniform("has phone", key) < 0.55)
+    phone = pc.binary_join_element_wise("+1", number, "")
+    return {
+        "email": pc.binary_join_element_wise(name, "@example.com", ""),
+        "phone": pc.if_else(has_phone, phone, pa.scalar(None, pa.string())),
+        "external_id": number,
+    }
+
+
 def _customers(people: People, calendar: Calendar, draws: Draws) -> dict[str, Any]:
     people = people[np.argsort(people.time, kind="stable")]
-    names = customer_ids(people.key)
-    digits = pc.utf8_slice_codeunits(names, 1, 13)
-    first = _named(FIRST_NAMES, draws.choice(np.ones(len(FIRST_NAMES)), "first name", people.key))
-    last = _named(LAST_NAMES, draws.choice(np.ones(len(LAST_NAMES)), "last name", people.key))
-    name = pc.binary_join_element_wise(first, last, digits, ".")
-    number = pa.array(people.key % np.uint64(9 * 10**12) + np.uint64(10**12)).cast(pa.string())
-    has_phone = pa.array(draws.uniform("has phone", people.key) < 0.55)
     channels = [*(c.name for c in calendar.profile.channels), REFERRAL.name]
     is_referred = pa.array(people.referrer > 0)
     none = pa.scalar(None, pa.string())
     return {
-        "customer_id": names,
-        "email": pc.binary_join_element_wise(name, "@example.com", ""),
-        "phone": pc.if_else(has_phone, pc.binary_join_element_wise("+1", number, ""), none),
-        "external_id": number,
+        "customer_id": customer_ids(people.key),
+        **contacts(people.key, draws),
         "acquired_via": _named(
             channels, np.where(people.channel < 0, len(channels) - 1, people.channel)
         ),

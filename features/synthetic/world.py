@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from features.synthetic.draws import Array, Draws
 from features.synthetic.people import Arrivals, People, join, make_people, order_keys
 from features.synthetic.prices import Ints
 from features.synthetic.profiles import Profile, SimulationError, find_profile
+from features.synthetic.profiles.checks import is_whole, lies
 from features.synthetic.purchases import Clock, order_times
 from features.synthetic.records import TABLES, Life, to_tables, write_table
 
@@ -78,7 +79,7 @@ def simulate(
     customers
         Expected new customers in the first 365 days.
     start, end
-        The days [start, end) in the store's time zone.
+        The days [start, end) in the store's time zone; of a moment, its day.
     seed
         Any whole number from 0 on.
     profile
@@ -96,8 +97,8 @@ def simulate(
     Raises
     ------
     SimulationError
-        No customers, no days, a negative seed, an unknown profile, or an assignment that does not
-        fit the world.
+        No customers, no days, no whole seed from 0 on, an unknown profile, or an assignment that
+        does not fit the world.
     """
     return next(simulate_pieces(customers, start, end, seed, profile, assignment, piece=None))
 
@@ -131,8 +132,9 @@ def simulate_pieces(
     SimulationError
         As :func:`simulate`.
     """
-    _check(customers, start, end, seed, piece)
-    calendar, draws = Calendar(find_profile(profile), start, end), Draws(seed)
+    calendar, draws = _calendar(customers, start, end, profile), Draws(_whole_seed(seed))
+    if piece is not None and not is_whole(piece, 1):
+        raise SimulationError(f"a piece has customers: {piece} were asked for. Ask for 1 or more")
     done = read_assignment(assignment, calendar)
     return _pieces(calendar, draws, customers, done, piece)
 
@@ -141,23 +143,37 @@ def expected_customers(
     customers: int, start: date, end: date, profile: str | Profile = "coffee"
 ) -> float:
     """Return how many new customers to expect between two days, those aside who are referred."""
-    calendar = Calendar(find_profile(profile), start, end)
+    calendar = _calendar(customers, start, end, profile)
     return float(calendar.arrivals(customers * (1 - calendar.profile.referred_share)).sum())
 
 
-def _check(customers: int, start: date, end: date, seed: int, piece: int | None) -> None:
-    if not customers > 0:
+def _calendar(customers: float, start: date, end: date, profile: str | Profile) -> Calendar:
+    """Return the store's days, if it has customers and days at all."""
+    if not lies(customers, 0):
         raise SimulationError(
-            f"a store needs customers: {customers:,} were asked for. Ask for 1 or more"
+            f"a store needs customers: {customers} were asked for. Ask for 1 or more"
         )
-    if end <= start:
+    first, after = _day("start", start), _day("end", end)
+    if after <= first:
         raise SimulationError(
-            f"a store needs days: the end, {end}, is not after the start, {start}. Name a later end"
+            f"a store needs days: the end, {after}, is not after the start, {first}. Name a later end"
         )
-    if seed < 0:
+    return Calendar(find_profile(profile), first, after)
+
+
+def _day(what: str, day: object) -> date:
+    """Return a day, of a moment its day."""
+    if not isinstance(day, date) or pd.isna(day):
+        raise SimulationError(
+            f"the {what} of a store is a day: {day!r} is none. Give a datetime.date"
+        )
+    return day.date() if isinstance(day, datetime) else day
+
+
+def _whole_seed(seed: int) -> int:
+    if not is_whole(seed, 0):
         raise SimulationError(f"a seed is a whole number from 0 on: {seed} is not. Choose another")
-    if piece is not None and piece < 1:
-        raise SimulationError(f"a piece has customers: {piece} were asked for. Ask for 1 or more")
+    return int(seed)
 
 
 def _pieces(

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shutil
 import tomllib
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from features.synthetic import simulate
 from features.synthetic.forms import FORMS
 from flows import simulate as simulate_module
 from flows.settings import build_settings
-from flows.simulate import Simulation, write_simulation
+from flows.simulate import RECORD, Simulation, write_simulation
 from tests.flows.test_demo import demo
 
 SMALL = ("--customers", "300", "--start", "2024-01-01", "--end", "2025-03-01", "--seed", "7")
@@ -115,6 +117,89 @@ def test_a_simulation_that_was_stopped_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_simulation(PUBLIC, tmp_path / "stopped", stop)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    """An empty folder, and to be in it."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def test_a_store_can_be_written_where_one_is(inside, store, perennial):
+    before = inside.stat().st_ino
+    said = perennial("simulate", ".", *SMALL, "--form", "shopify", "--json")
+    assert said.code == 0, said.err
+    assert inside.stat().st_ino == before  # else whoever is in it would be nowhere
+    assert hashes(Path()) == hashes(store[0])
+    assert list(inside.parent.iterdir()) == [inside]
+    assert "--config perennial.toml --as-of" in Path("perennial.toml").read_text()
+    again = perennial("simulate", inside, *SMALL, "--form", "shopify", "--json")
+    assert (again.code, again.json["rows"]) == (0, said.json["rows"])
+
+
+@pytest.mark.parametrize("reason", ["is_mount", "access"])
+def test_a_folder_that_cannot_be_replaced_is_filled(reason, tmp_path, monkeypatch, store):
+    out = tmp_path / "mounted"
+    out.mkdir()
+    before = out.stat().st_ino
+    if reason == "is_mount":
+        monkeypatch.setattr(Path, "is_mount", lambda path: path == out)
+    else:  # root may write anywhere
+        monkeypatch.setattr(simulate_module.os, "access", lambda path, _mode: path != tmp_path)
+    write_simulation(replace(PUBLIC, form="shopify"), out)
+    assert out.stat().st_ino == before
+    assert hashes(out) == hashes(store[0])
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_store_that_could_not_be_moved_whole_leaves_nothing(inside, monkeypatch):
+    moved = []
+
+    def move(file: Path, to: Path) -> None:
+        if file.name == RECORD:
+            raise OSError("no space left")
+        moved.append(file.rename(to))
+
+    monkeypatch.setattr(simulate_module.shutil, "move", move)
+    with pytest.raises(OSError, match="no space left"):
+        write_simulation(replace(PUBLIC, form="shopify"), Path())
+    assert len(moved) > 10  # the record is the last
+    assert list(inside.parent.rglob("*")) == [inside]
+
+
+@pytest.mark.parametrize(
+    "gone", ["truth.parquet", "perennial.toml", "shopify/orders_export_2.csv"]
+)
+def test_a_store_of_which_a_part_is_gone_is_not_taken_for_written(
+    gone, store, tmp_path, perennial
+):
+    folder = shutil.copytree(store[0], tmp_path / "part")
+    (folder / gone).unlink()
+    said = perennial("simulate", folder, *SMALL, "--form", "shopify", "--json")
+    assert said.code == 2
+    assert f"1 of 15 files of {folder} are gone, such as {gone}" in said.json["error"]
+
+
+@pytest.mark.parametrize(
+    "record", ["", "{", "[]", "null", "{}", '{"asked": {}, "rows": {}, "planted": []}', "\udcff"]
+)
+def test_a_broken_record_is_no_store(record, tmp_path, perennial):
+    (tmp_path / RECORD).write_bytes(record.encode(errors="surrogateescape"))
+    said = perennial("simulate", tmp_path, *SMALL, "--json")
+    assert said.code == 2
+    assert f"{tmp_path / RECORD} is something else" in said.json["error"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_smallest_store_has_every_form(form, tmp_path, perennial):
+    least = ("--customers", "1", "--start", "2024-01-01", "--end", "2024-01-02")
+    said = perennial("simulate", tmp_path / form, *least, "--form", form, "--json")
+    assert said.code == 0, said.err
+    assert said.json["rows"]["orders"] == 0
+    assert set(said.json["planted"].values()) == {0}
+    assert not len(pd.read_parquet(tmp_path / form / f"{form}_expected.parquet"))
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,11 @@
 """Shopify as Fivetran loads it into a warehouse: typed tables, refunds with their dates."""
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
 import numpy as np
 import pandas as pd
 
-from features.synthetic.forms.ledger import Form, Ledger, Planted, keep_ledger
+from features.synthetic.forms.ledger import Form, Ledger, keep_ledger
+from features.synthetic.forms.planted import COMMON, WHOLLY_REFUNDED
 from features.synthetic.world import World
-
-REFUND_DAYS = 9.0  # mean, after the order
 
 
 def fivetran(world: World) -> Form:
@@ -18,27 +14,16 @@ def fivetran(world: World) -> Form:
     A refund made after the world's end is not known yet: it is in no table, and the expected
     amounts are without it.
     """
-    ledger = keep_ledger(world)
-    orders = ledger.orders
+    ledger = keep_ledger(world, (*COMMON, "deleted"), has_dates=True)
     refunds = _refunds(ledger)
-    known = set(refunds["order_id"])
-    deleted = _deleted(ledger, known)
-    expected = ledger.expected(_ids(orders["number"]).astype(str))
-    number = _ids(orders.loc[orders["kind"] == "purchase", "number"]).reset_index(drop=True)
-    late = orders.loc[orders["kind"] == "purchase", "refund"].reset_index(drop=True)
-    late = late.where(~number.isin(known), 0)
-    expected["net_amount"] = (expected["net_amount"] + late / 100).round(2)
     files = {
-        "order.parquet": pd.concat([_orders(ledger, known), deleted], ignore_index=True),
+        "order.parquet": _orders(ledger),
         "order_line.parquet": _lines(ledger),
         "refund.parquet": refunds[["id", "order_id", "created_at", "processed_at"]],
         "order_line_refund.parquet": _line_refunds(ledger, refunds),
     }
-    planted = ledger.counted(
-        Planted("deleted", len(deleted), "a row with _fivetran_deleted is gone from the shop"),
-        Planted("refund_not_known", int((late > 0).sum()), "a refund after the end is not known"),
-    )
-    return Form("fivetran", files, planted, expected)
+    expected = ledger.expected(_ids(ledger.orders["number"]).astype(str))
+    return Form("fivetran", files, ledger.counted(ledger.late()), expected)
 
 
 def _ids(number: pd.Series) -> pd.Series:
@@ -49,16 +34,17 @@ def _amount(cents: pd.Series) -> pd.Series:
     return cents / 100
 
 
-def _orders(ledger: Ledger, known: set[int]) -> pd.DataFrame:
+def _orders(ledger: Ledger) -> pd.DataFrame:
     orders, kind = ledger.orders, ledger.orders["kind"]
     goods = orders["items"] - orders["discount"] + orders["gift_card"]
-    is_void = (kind == "canceled") & (orders["number"] % 2 == 0)
-    is_whole = kind.isin(["canceled", "refunded"]) & ~is_void
-    part = _ids(orders["number"]).isin(known) & (kind == "purchase")
+    part = (orders["refund"] > 0) & (kind == "purchase")
     status = np.select(
-        [is_void, is_whole, part], ["voided", "refunded", "partially_refunded"], "paid"
+        [ledger.is_void, ledger.is_whole, part],
+        ["voided", "refunded", "partially_refunded"],
+        "paid",
     )
-    hour = pd.Timedelta(hours=2)
+    processed = orders["ordered_at"] + pd.Timedelta(seconds=2)
+    events = pd.concat([processed, orders["canceled_at"], orders["refunded_at"]], axis=1)
     user = pd.to_numeric(orders["external_id"]).where(~orders["is_guest"]).astype("Int64")
     return pd.DataFrame(
         {
@@ -69,9 +55,9 @@ def _orders(ledger: Ledger, known: set[int]) -> pd.DataFrame:
             "email": orders["email"],
             "phone": orders["phone"],
             "created_at": orders["ordered_at"],
-            "processed_at": orders["ordered_at"] + pd.Timedelta(seconds=2),
-            "updated_at": orders["ordered_at"] + hour,
-            "cancelled_at": (orders["ordered_at"] + hour).where(kind == "canceled"),
+            "processed_at": processed,
+            "updated_at": events.max(axis=1),
+            "cancelled_at": orders["canceled_at"],
             "cancel_reason": pd.Series("customer", index=orders.index).where(kind == "canceled"),
             "test": kind == "test",
             "currency": orders["currency"],
@@ -83,16 +69,9 @@ def _orders(ledger: Ledger, known: set[int]) -> pd.DataFrame:
             "subtotal_price": _amount(goods),
             "total_tax": _amount(orders["tax"]),
             "total_price": _amount(goods + orders["shipping"] + orders["tax"]),
-            "_fivetran_deleted": False,
+            "_fivetran_deleted": kind == "deleted",
         }
     )
-
-
-def _deleted(ledger: Ledger, known: set[int]) -> pd.DataFrame:
-    """Return orders that a person deleted in the shop."""
-    gone = _orders(ledger, known)[ledger.pick("deleted", 0.004)].copy()
-    gone["id"] += 7
-    return gone.assign(_fivetran_deleted=True)
 
 
 def _lines(ledger: Ledger) -> pd.DataFrame:
@@ -107,7 +86,7 @@ def _lines(ledger: Ledger) -> pd.DataFrame:
         {
             "id": 9_000_000_000_000 + np.arange(len(rows)),
             "order_id": _ids(rows["number"]),
-            "sku": rows["sku"],
+            "sku": rows["sku"].astype(str),
             "title": rows["name"],
             "quantity": rows["quantity"],
             "price": _amount(rows["price"]),
@@ -118,31 +97,17 @@ def _lines(ledger: Ledger) -> pd.DataFrame:
 
 
 def _refunds(ledger: Ledger) -> pd.DataFrame:
-    """Return the refunds that were made before the end."""
-    orders = ledger.orders
-    orders = orders[
-        (orders["refund"] > 0) & ~((orders["kind"] == "canceled") & (orders["number"] % 2 == 0))
-    ]
-    wait = REFUND_DAYS * ledger.draws.exponential("refund wait", orders["key"].to_numpy())
-    wait = np.where(
-        orders["kind"] == "purchase", 1 + wait, 0.0
-    )  # what is no purchase is known as such
-    at = (orders["ordered_at"] + pd.to_timedelta(wait, unit="D")).dt.floor("s")
-    end = datetime.combine(
-        ledger.world.end, datetime.min.time(), ZoneInfo(ledger.world.profile.timezone)
-    )
-    is_known = at < pd.Timestamp(end)
-    made = pd.DataFrame(
+    """Return the refunds that were made before the end; what was never paid is not refunded."""
+    orders = ledger.orders[(ledger.orders["refund"] > 0) & ~ledger.is_void]
+    return pd.DataFrame(
         {
             "id": 8_000_000_000_000 + orders["number"],
             "order_id": _ids(orders["number"]),
             "number": orders["number"],
-            "created_at": at,
-            "processed_at": at,
+            "created_at": orders["refunded_at"],
+            "processed_at": orders["refunded_at"],
         }
-    )
-    known: pd.DataFrame = made.loc[is_known.to_numpy()].reset_index(drop=True)
-    return known
+    ).reset_index(drop=True)
 
 
 def _line_refunds(ledger: Ledger, refunds: pd.DataFrame) -> pd.DataFrame:
@@ -151,12 +116,13 @@ def _line_refunds(ledger: Ledger, refunds: pd.DataFrame) -> pd.DataFrame:
     orders = ledger.orders.set_index("number").loc[lines["number"]]
     goods = (orders["items"] - orders["discount"]).clip(lower=1)
     tax = (orders["tax"] * lines["refund"].to_numpy() / goods).round().to_numpy()
+    is_whole = orders["kind"].isin(WHOLLY_REFUNDED).to_numpy()
     return pd.DataFrame(
         {
             "id": 7_000_000_000_000 + np.arange(len(lines)),
             "refund_id": lines["id"],
             "order_line_id": lines["line_id"],
-            "quantity": 1,
+            "quantity": lines["quantity"].where(is_whole, 1),
             "subtotal": _amount(lines["refund"]),
             "total_tax": tax / 100,
             "restock_type": "return",

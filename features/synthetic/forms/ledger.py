@@ -1,10 +1,12 @@
 """A world's orders as a shop system has them, and the traps that all its exports share.
 
 The orders of the clean tables are in it, each with what a customer typed that day, and others that
-are no purchases: canceled, refunded in full, free, for a test, or without a customer.
+are no purchases, at other moments and in part by people who never bought anything.
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -12,33 +14,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.synthetic.draws import Array, Draws
+from features.synthetic.forms.planted import (
+    COMMON,
+    RULES,
+    WHOLLY_REFUNDED,
+    Span,
+    address_book,
+    plant,
+    seconds,
+)
 from features.synthetic.world import World
 
 TAX, SHIPPING, FREE_SHIPPING_FROM = 0.08, 4.90, 50.0
 GIFT_CARD, GIFT_CARD_SHARE = 50.0, 0.005
 GUESTS, SPELLING, OTHER_EMAIL = 0.18, 0.03, 0.02  # shares of the orders
 FIRST_NUMBER = 1001
-NO_PURCHASE = {  # kind: share of the orders that are copied and planted as such
-    "canceled": 0.012,
-    "refunded": 0.008,
-    "free": 0.004,
-    "test": 0.003,
-    "no_customer": 0.006,
-}
-WHOLLY_REFUNDED = ("canceled", "refunded")
-RULES = {
-    "canceled": "a canceled order is no purchase",
-    "refunded": "an order refunded in full is no purchase",
-    "free": "an order of no value is no purchase, unless orders.keep_zero_amount says so",
-    "test": "a test order is no purchase",
-    "no_customer": "an order without customer, e-mail and phone is a reject",
-    "guest_other_email": "guest checkout under another e-mail: the phone tells who it is",
-    "guest_unknown": "guest checkout under another e-mail and without phone: nobody can tell who it is",
-    "email_spelling": "the same e-mail in capitals or with a space is the same customer",
-    "gift_card": "a gift card sold is no revenue: its line counts for nothing",
-    "partly_refunded": "refunds of goods lower the order's value",
-    "duplicate": "an order that is in two files counts once",
-}
+REFUND_DAYS, CANCELED_AFTER = 9.0, 2 / 24  # after the order: a mean, and at most
 
 
 @dataclass(frozen=True)
@@ -82,12 +73,16 @@ class Ledger:
     ----------
     orders
         One row per order: ``number`` from 1001 on, ``key``, ``kind`` (``"purchase"`` or one of
-        :data:`NO_PURCHASE`), who ordered (``customer_id``, ``known_as``, ``is_guest``, ``email``,
-        ``phone``, ``external_id``), ``ordered_at`` and amounts in cents: ``items``, ``discount``,
-        ``refund`` (of goods), ``tax``, ``shipping``, ``gift_card``.
+        :data:`features.synthetic.forms.planted.NO_PURCHASE`), who ordered (``customer_id``,
+        ``known_as``, ``is_guest``, ``email``, ``phone``, ``external_id``), ``ordered_at``,
+        ``canceled_at``, ``refunded_at``, amounts in cents: ``items``, ``discount``, ``refund`` (of
+        goods), ``tax``, ``shipping``, ``gift_card``; and whether its refund ``is_late``, after the
+        world's end.
     lines
         One row per line: ``number``, ``sku``, ``name``, ``quantity``, ``price`` of a unit,
         ``discount``, ``refund``, in cents.
+    kinds
+        What of :data:`features.synthetic.forms.planted.NO_PURCHASE` is in it.
     draws
         Random numbers for the form.
     world
@@ -96,8 +91,26 @@ class Ledger:
 
     orders: pd.DataFrame
     lines: pd.DataFrame
+    kinds: tuple[str, ...]
     draws: Draws
     world: World
+
+    @property
+    def is_void(self) -> pd.Series:
+        """Which canceled orders were never paid."""
+        return (self.orders["kind"] == "canceled") & (self.orders["number"] % 2 == 0)
+
+    @property
+    def is_whole(self) -> pd.Series:
+        """Which orders were paid and given back in full."""
+        return self.orders["kind"].isin(WHOLLY_REFUNDED) & ~self.is_void
+
+    def given_back(self, total: pd.Series) -> pd.Series:
+        """Return what was given back of orders, in cents: goods and their tax, or the whole `total`."""
+        orders = self.orders
+        goods = orders["items"] - orders["discount"]
+        taxed = (orders["refund"] * (1 + orders["tax"] / goods.where(goods > 0, 1))).round()
+        return taxed.astype(np.int64).where(~orders["kind"].isin(WHOLLY_REFUNDED), total)
 
     def pick(self, purpose: str, share: float) -> Array:
         """Draw a share of the orders."""
@@ -106,7 +119,7 @@ class Ledger:
     def counted(self, *more: Planted) -> tuple[Planted, ...]:
         """Return the traps of every form, and further ones."""
         orders = self.orders
-        counts = {kind: int((orders["kind"] == kind).sum()) for kind in NO_PURCHASE}
+        counts = {kind: int((orders["kind"] == kind).sum()) for kind in self.kinds}
         purchases = orders[orders["kind"] == "purchase"]
         counts |= {
             "guest_other_email": int((purchases["alias"] == "phone").sum()),
@@ -116,6 +129,11 @@ class Ledger:
             "partly_refunded": int((purchases["refund"] > 0).sum()),
         }
         return (*(Planted(trap, n, RULES[trap]) for trap, n in counts.items()), *more)
+
+    def late(self) -> Planted:
+        """Return the trap of refunds that were made after the end."""
+        trap = "refund_not_known"
+        return Planted(trap, int(self.orders["is_late"].sum()), RULES[trap])
 
     def expected(self, order_id: pd.Series) -> pd.DataFrame:
         """Return what must come of the form, given the names of all orders in it."""
@@ -133,20 +151,36 @@ class Ledger:
         return pd.Series(
             pc.strftime(at.cast(pa.timestamp("s", zone)), format=pattern).to_pandas(),
             index=moments.index,
+            dtype=str,
         )
 
 
-def keep_ledger(world: World) -> Ledger:
-    """Return a world's orders as a shop system has them."""
+def keep_ledger(
+    world: World, kinds: tuple[str, ...] = COMMON, *, has_dates: bool = False
+) -> Ledger:
+    """Return a world's orders as a shop system has them.
+
+    Parameters
+    ----------
+    world
+        The world.
+    kinds
+        What of :data:`features.synthetic.forms.planted.NO_PURCHASE` to plant.
+    has_dates
+        Whether refunds have their dates: those from after the world's end are then not known.
+    """
     draws = Draws(world.seed)
     orders = world.orders.to_pandas()
     orders["key"] = np.array([int(text[1:], 16) for text in orders["order_id"]], dtype=np.uint64)
     orders["kind"] = "purchase"
     for name, column in (("items", "gross"), ("discount", "discount"), ("refund", "refund")):
         orders[name] = _cents(orders[f"{column}_amount"])
-    orders, lines = _with_others(orders, _lines(world), draws)
+    orders, lines = plant(orders, _lines(world), kinds, span(world), draws)
     orders = orders.sort_values(["ordered_at", "order_id"], kind="stable", ignore_index=True)
     orders["number"] = np.arange(FIRST_NUMBER, FIRST_NUMBER + len(orders))
+    orders = _with_dates(orders, span(world)[1], draws)
+    if has_dates:
+        orders, lines = _as_known(orders, lines)
     lines = lines.merge(orders[["order_id", "number"]], on="order_id")
     lines = lines.sort_values("number", kind="stable", ignore_index=True)
     orders = _with_who(orders, world, draws)
@@ -156,7 +190,17 @@ def keep_ledger(world: World) -> Ledger:
     gives = draws.uniform("gift card", orders["key"].to_numpy()) < GIFT_CARD_SHARE
     is_gift = gives & (orders["kind"] == "purchase")
     orders["gift_card"] = np.where(is_gift, round(100 * GIFT_CARD), 0)
-    return Ledger(orders, lines, draws, world)
+    return Ledger(orders, lines, kinds, draws, world)
+
+
+def span(world: World) -> Span:
+    """Return the moments at which a world starts and ends."""
+    zone = ZoneInfo(world.profile.timezone)
+    start, end = (
+        pd.Timestamp(datetime.combine(day, time.min, zone).astimezone(UTC))
+        for day in (world.start, world.end)
+    )
+    return start, end
 
 
 def _cents(amounts: pd.Series) -> pd.Series:
@@ -178,35 +222,38 @@ def _lines(world: World) -> pd.DataFrame:
     )
 
 
-def _with_others(
-    orders: pd.DataFrame, lines: pd.DataFrame, draws: Draws
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Add copies of some orders, made to be no purchases, with their lines."""
-    all_orders, all_lines = [orders], [lines]
-    for kind, share in NO_PURCHASE.items():
-        chosen = draws.uniform(f"planted {kind}", orders["key"].to_numpy()) < share
-        copies = orders[chosen].copy()
-        key = draws.keys(f"copy {kind}", copies["key"].to_numpy())
-        new = pd.Series([f"x{bits:016x}" for bits in key], index=copies["order_id"])
-        copied = lines[lines["order_id"].isin(copies["order_id"])].copy()
-        copied["order_id"] = copied["order_id"].map(new)
-        worth = copied["price"] * copied["quantity"]
-        if kind == "free":
-            copied["discount"], copied["refund"] = worth, 0
-        copied["refund"] = worth - copied["discount"] if kind in WHOLLY_REFUNDED else 0
-        copies["order_id"], copies["key"], copies["kind"] = new.to_numpy(), key, kind
-        sums = copied.groupby("order_id")[["discount", "refund"]].sum()
-        for part in ("discount", "refund"):
-            copies[part] = copies["order_id"].map(sums[part]).astype(np.int64)
-        all_orders.append(copies)
-        all_lines.append(copied)
-    return pd.concat(all_orders, ignore_index=True), pd.concat(all_lines, ignore_index=True)
+def _with_dates(orders: pd.DataFrame, end: pd.Timestamp, draws: Draws) -> pd.DataFrame:
+    """Add when orders were canceled and refunded: what is no purchase is known as such before the end."""
+    at, kind = orders["ordered_at"], orders["kind"]
+    left = (end - at).dt.total_seconds().to_numpy() / 86_400
+    canceled = _after(at, np.minimum(CANCELED_AFTER, left / 2)).where(kind == "canceled")
+    u = draws.uniform("refund wait", orders["key"].to_numpy())
+    wait = -REFUND_DAYS * np.log(u)
+    wait = np.where((kind == "refunded") & (wait >= left), left * u, wait)
+    refunded = _after(at, wait).where(kind != "canceled", canceled).where(orders["refund"] > 0)
+    is_late = (kind == "purchase") & (refunded >= end)
+    return orders.assign(canceled_at=canceled, refunded_at=refunded, is_late=is_late)
+
+
+def _after(at: pd.Series, days: Array) -> pd.Series:
+    return at + seconds(86_400 * days)
+
+
+def _as_known(orders: pd.DataFrame, lines: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return orders and lines without the refunds that are made after the end."""
+    late = orders["is_late"]
+    orders = orders.assign(
+        refund=orders["refund"].where(~late, 0), refunded_at=orders["refunded_at"].where(~late)
+    )
+    is_late = lines["order_id"].isin(orders.loc[late, "order_id"])
+    return orders, lines.assign(refund=lines["refund"].where(~is_late, 0))
 
 
 def _with_who(orders: pd.DataFrame, world: World, draws: Draws) -> pd.DataFrame:
     """Add what the customer typed: e-mail and phone, not always the same."""
-    customers = world.customers.to_pandas().set_index("customer_id")
-    orders = orders.join(customers[["email", "phone", "external_id"]], on="customer_id")
+    book = address_book(world.customers.to_pandas(), orders, draws)
+    for name in book:
+        orders[name] = orders["customer_id"].map(book[name]).astype(str)
     key = orders["key"].to_numpy()
     u = draws.uniform("e-mail", key)
     other = np.where(orders["phone"].notna(), "phone", "unknown")
@@ -216,9 +263,10 @@ def _with_who(orders: pd.DataFrame, world: World, draws: Draws) -> pd.DataFrame:
     orders["is_guest"] = is_other | (draws.uniform("guest", key) < GUESTS)
     second = "private." + orders["email"].str.replace("example.com", "example.net")
     spelled = orders["email"].str.upper() + " "
-    orders["email"] = np.select(
+    typed = np.select(
         [is_other, orders["alias"] == "spelling"], [second, spelled], orders["email"]
     )
+    orders["email"] = pd.Series(typed, index=orders.index, dtype=str)
     is_nobody = orders["kind"] == "no_customer"
     orders.loc[is_nobody, ["email", "phone", "external_id"]] = None
     orders.loc[is_nobody, "is_guest"] = True

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from features.synthetic.forms.ledger import RULES, Form, Ledger, Planted, keep_ledger, money
+from features.synthetic.forms.ledger import Form, Ledger, Planted, keep_ledger, money
+from features.synthetic.forms.planted import RULES
 from features.synthetic.world import World
 
 COLUMNS = [
@@ -104,6 +105,7 @@ def shopify(world: World) -> Form:
     for column in by_name.columns:
         kept = first if column not in ("Email", "Created at") else np.ones(len(rows), dtype=bool)
         frame[column] = np.where(kept, by_name[column].to_numpy(), "")
+    frame = frame.astype(str)
     until, since = (orders["number"].quantile(q) for q in (CUT, CUT - OVERLAP))
     number = frame["Name"].str.slice(1).astype(np.int64)
     both = int(((orders["number"] <= until) & (orders["number"] >= since)).sum())
@@ -153,15 +155,13 @@ def _order_columns(ledger: Ledger) -> pd.DataFrame:
     goods = orders["items"] - orders["discount"]
     subtotal = goods + orders["gift_card"]
     total = subtotal + orders["shipping"] + orders["tax"]
-    is_void = (kind == "canceled") & (orders["number"] % 2 == 0)
-    is_whole = kind.isin(["canceled", "refunded"]) & ~is_void
-    with_tax = (orders["refund"] * (1 + orders["tax"] / goods.where(goods > 0, 1))).round()
-    refunded = with_tax.astype(np.int64).where(~is_whole, total).where(~is_void, 0)
+    refunded = ledger.given_back(total).where(~ledger.is_void, 0)
     status = np.select(
-        [is_void, is_whole, refunded > 0], ["voided", "refunded", "partially_refunded"], "paid"
+        [ledger.is_void, ledger.is_whole, refunded > 0],
+        ["voided", "refunded", "partially_refunded"],
+        "paid",
     )
     created = ledger.local(orders["ordered_at"], MOMENT)
-    canceled = ledger.local(orders["ordered_at"] + pd.Timedelta(hours=2), MOMENT)
     source = orders["channel"].map({"web": "web", "app": "580111", "store": "pos"})
     phone = orders["phone"].fillna("")
     number = orders["number"]
@@ -170,7 +170,7 @@ def _order_columns(ledger: Ledger) -> pd.DataFrame:
             "Name": "#" + number.astype(str),
             "Email": orders["email"].fillna(""),
             "Financial Status": status,
-            "Paid at": created.where(~is_void, ""),
+            "Paid at": created.where(~ledger.is_void, ""),
             "Fulfillment Status": np.where(kind == "canceled", "unfulfilled", "fulfilled"),
             "Accepts Marketing": "no",
             "Currency": orders["currency"],
@@ -184,7 +184,7 @@ def _order_columns(ledger: Ledger) -> pd.DataFrame:
             "Billing Zip": "'0" + (number % 9000 + 1000).astype(str),
             "Billing Country": "US",
             "Billing Phone": phone,
-            "Cancelled at": canceled.where(kind == "canceled", ""),
+            "Cancelled at": ledger.local(orders["canceled_at"], MOMENT).fillna(""),
             "Payment Method": np.where(kind == "test", "bogus", "Shopify Payments"),
             "Refunded Amount": money(refunded),
             "Outstanding Balance": "0.00",

@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 
 from features.synthetic.forms.ledger import Form, Ledger, Planted, keep_ledger, money
+from features.synthetic.forms.planted import COMMON, seconds
 from features.synthetic.world import World
 
 UTC = "%Y-%m-%d %H:%M:%S"
-OTHER_CURRENCY = {"USD": ("eur", 0.92), "EUR": ("usd", 1.08), "GBP": ("eur", 1.15)}
+RATES = {"USD": 0.92, "EUR": 1.08, "GBP": 1.15}  # foreign currency for a unit of the store's
+USUAL_RATE, RETRY_MINUTES = 0.9, 20
 COLUMNS = [
     "id",
     "Description",
@@ -66,6 +68,9 @@ COLUMNS = [
 def stripe(world: World, subscription_share: float = 0.0) -> Form:
     """Return a world's orders as Stripe's payments.
 
+    The store that charges through Stripe ships free and sells no gift cards: an amount is goods
+    and their tax. Nothing is charged for a free order, so there are none.
+
     Parameters
     ----------
     world
@@ -73,15 +78,11 @@ def stripe(world: World, subscription_share: float = 0.0) -> Form:
     subscription_share
         Share of the charges that renew a subscription: what no purchase model may be fitted to.
     """
-    ledger = keep_ledger(world)
+    ledger = keep_ledger(world, tuple(kind for kind in COMMON if kind != "free"))
     charges = _charges(ledger, subscription_share)
-    retries = charges[ledger.pick("retry", 0.04)].copy()
-    retries["id"] = retries["id"] + "r"
-    retries["Status"], retries["Captured"] = "Failed", "false"
-    retries["Amount Refunded"] = retries["Converted Amount Refunded"] = "0.00"
-    retries["Seller Message"] = "The bank did not return any further details with this decline."
+    retries = _retries(ledger, charges)
     frame = pd.concat([retries, charges]).sort_values("Created (UTC)", kind="stable")
-    frame = frame.reindex(columns=COLUMNS, fill_value="").reset_index(drop=True)
+    frame = frame.reindex(columns=COLUMNS, fill_value="").reset_index(drop=True).astype(str)
     expected = ledger.expected(charges["PaymentIntent ID"])
     orders = ledger.orders
     is_other = (orders["alias"] == "phone")[orders["kind"] == "purchase"].to_numpy()
@@ -102,16 +103,29 @@ def stripe(world: World, subscription_share: float = 0.0) -> Form:
     return Form("stripe", {"payments.csv": frame}, tuple(planted), expected)
 
 
+def _retries(ledger: Ledger, charges: pd.DataFrame) -> pd.DataFrame:
+    """Return charges that the bank declined, minutes before those that it took."""
+    declined = ledger.pick("retry", 0.04)
+    orders, retries = ledger.orders[declined], charges[declined].copy()
+    minutes = 1 + RETRY_MINUTES * ledger.draws.uniform("retry before", orders["key"].to_numpy())
+    before = orders["ordered_at"] - seconds(60 * minutes)
+    retries["id"] = retries["id"] + "r"
+    retries["Created (UTC)"] = before.dt.strftime(UTC)
+    retries["Status"], retries["Captured"] = "Failed", "false"
+    for column in ("Amount Refunded", "Converted Amount Refunded", "Fee"):
+        retries[column] = "0.00"
+    retries["Seller Message"] = "The bank did not return any further details with this decline."
+    return retries
+
+
 def _charges(ledger: Ledger, subscription_share: float) -> pd.DataFrame:
     orders, kind = ledger.orders, ledger.orders["kind"]
-    goods = orders["items"] - orders["discount"]
-    amount = goods + orders["tax"]
-    refunded = (orders["refund"] * (1 + orders["tax"] / goods.where(goods > 0, 1))).round()
-    refunded = refunded.astype(np.int64).where(~kind.isin(["canceled", "refunded"]), amount)
+    amount = orders["items"] - orders["discount"] + orders["tax"]
+    refunded = ledger.given_back(amount)
     home = ledger.world.profile.currency
-    other, rate = OTHER_CURRENCY[home]
+    other = "usd" if home == "EUR" else "eur"
     foreign = ledger.pick("currency", 0.05)
-    factor = np.where(foreign, rate, 1.0)
+    factor = np.where(foreign, RATES.get(home, USUAL_RATE), 1.0)
     renews = ledger.pick("subscription", subscription_share)
     number = orders["number"].astype(str)
     user = ("cus_" + orders["external_id"]).where(~orders["is_guest"], "").fillna("")
@@ -130,7 +144,7 @@ def _charges(ledger: Ledger, subscription_share: float) -> pd.DataFrame:
             "Tax": money(orders["tax"]),
             "Converted Currency": home.lower(),
             "Mode": np.where(kind == "test", "Test", "Live"),
-            "Status": np.where((refunded >= amount) & (amount > 0), "Refunded", "Paid"),
+            "Status": np.where(refunded >= amount, "Refunded", "Paid"),
             "Customer ID": user,
             "Customer Email": orders["email"].fillna(""),
             "Captured": "true",

@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 
 from features.synthetic import PROFILES, SimulationError, simulate
-from features.synthetic.profiles import ACTIONS, EFFECTS
+from features.synthetic.baskets import PROMOTION, THANKS, Orders, discounts
+from features.synthetic.calendar import Calendar
+from features.synthetic.draws import Draws
+from features.synthetic.profiles import EFFECTS, Effect
 
 START, END = date(2023, 7, 1), date(2025, 7, 10)
 DAY = date(2024, 9, 1)
@@ -88,30 +91,36 @@ def test_every_action_is_a_touch_with_its_cost(worlds):
     assert set(sent["cost_amount"]) == {EFFECTS["heavy"].cost}
 
 
-@pytest.mark.parametrize("profile", ["coffee", "apparel", "electronics", "textbook"])
+# Everybody earns alike, and the electronics store's customers come often enough to be counted on.
+WATCHED = {
+    "coffee": (6_000, {}),
+    "apparel": (6_000, {}),
+    "electronics": (6_000, {"mean_gap_days": 150.0}),
+    "textbook": (12_000, {}),
+}
+
+
+@pytest.mark.parametrize("profile", WATCHED)
 def test_the_truth_is_the_effect_that_worlds_with_and_without_the_action_show(profile):
-    store = replace(PROFILES[profile], **PLAIN)
-    world = simulate(6_000, START, END, 5, store)
+    customers, more = WATCHED[profile]
+    store = replace(PROFILES[profile], **PLAIN, **more, cost_share=0.45)
+    world = simulate(customers, START, END, 5, store)
     days = world.orders.to_pandas().sort_values("ordered_at")
     turn = 1 if store.dropout == "bg" else 0  # after the first order nobody leaves in BG/NBD
     asked = days[days.groupby("customer_id").cumcount() == turn]
     asked = asked[asked["order_date"] < date(2024, 7, 1)].set_index("customer_id")["order_date"]
     asked = pd.to_datetime(asked)
     truth = world.truth.to_pandas().set_index("customer_id").loc[asked.index]
+    treated = pd.DataFrame({"customer_id": asked.index, "day": asked + pd.Timedelta(days=1)})
+    treated = treated.assign(action="heavy")
     before = in_the_year_after(asked, world)
-    for action in ACTIONS:
-        assignment = pd.DataFrame(
-            {"customer_id": asked.index, "day": asked + pd.Timedelta(days=1)}
-        )
-        after = in_the_year_after(
-            asked, simulate(6_000, START, END, 5, store, assignment.assign(action=action))
-        )
-        for what in ("orders", "margin"):
-            gain = after[what] - before[what]
-            error = gain.std() / np.sqrt(len(gain))
-            assert gain.mean() == pytest.approx(
-                truth[f"{action}_extra_{what}"].mean(), abs=4 * error
-            ), (action, what)
+    after = in_the_year_after(asked, simulate(customers, START, END, 5, store, treated))
+    for what, unit in (("orders", 1.0), ("margin", truth["spend_level"])):
+        gain = (after[what] - before[what]) / unit
+        said = (truth[f"heavy_extra_{what}"] / unit).mean()
+        tolerance = 4 * gain.std() / np.sqrt(len(gain))
+        assert tolerance < 0.3 * said, what
+        assert gain.mean() == pytest.approx(said, abs=tolerance), what
 
 
 def in_the_year_after(asked: pd.Series, world) -> pd.DataFrame:
@@ -131,6 +140,42 @@ def test_a_later_action_ends_the_effect_of_the_one_before(world_of):
     orders = simulate(2_000, START, END, 1, "coffee", again).orders.to_pandas()
     thanked = orders[orders["discount_code"] == "THANKYOU"]
     assert set(thanked["order_date"]) <= {DAY}
+
+
+def test_an_action_takes_no_chance_to_be_kept_from_a_later_one(world_of, monkeypatch):
+    monkeypatch.setitem(EFFECTS, "light", Effect(lift=0.0, keep=0.0, incentive=0.0, cost=0.3))
+    base = world_of("coffee", 2_000, START, END)
+    heavy = half(base).assign(day=date(2024, 9, 2))
+    both = pd.concat([heavy, heavy.assign(day=DAY, action="light")])
+    one, two = (simulate(2_000, START, END, 1, "coffee", given) for given in (heavy, both))
+    assert one.orders.num_rows > base.orders.num_rows
+    same(one.orders.to_pandas(), two.orders.to_pandas())
+
+
+def test_whoever_is_kept_comes_back_on_the_first_day_that_wins(world_of, monkeypatch):
+    monkeypatch.setitem(EFFECTS, "standard", EFFECTS["heavy"])
+    base = world_of("coffee", 2_000, START, END)
+    heavy = half(base)
+    later = date(2024, 9, 20)
+    both = pd.concat([heavy, heavy.assign(day=later, action="standard")])
+    one, two = (simulate(2_000, START, END, 1, "coffee", given) for given in (heavy, both))
+    one, two = (w.orders.to_pandas() for w in (one, two))
+    same(*(orders[orders["order_date"] < later] for orders in (one, two)))
+
+
+def test_an_action_never_replaces_a_larger_sale(somebody):
+    calendar, draws = Calendar(PROFILES["coffee"], START, END), Draws(1)
+    people = somebody(calendar, 5_000)
+    time = (date(2023, 11, 24) - START).days + 0.5
+    orders = Orders(np.arange(5_000), np.full(5_000, 2), np.full(5_000, time), people.key)
+    plain = discounts(orders, people, np.zeros(5_000), calendar, draws)
+    on_sale = plain.code == PROMOTION
+    assert 0.2 < on_sale.mean() < 0.9
+    for incentive in (0.05, 0.4):
+        given = discounts(orders, people, np.full(5_000, incentive), calendar, draws)
+        assert (given.share == np.maximum(plain.share, incentive)).all()
+        assert ((given.code == PROMOTION) == (on_sale & (incentive < 0.25))).all()
+        assert (given.code[given.code != PROMOTION] == THANKS).all()
 
 
 def test_actions_for_those_who_are_no_customers_yet_do_nothing(world_of):
@@ -156,6 +201,13 @@ GOOD = {"customer_id": ["c" + "0" * 16], "day": [DAY], "action": ["heavy"]}
         ({"day": ["soon"]}, "customers and days"),
         ({"customer_id": ["17850"]}, "'17850' is no simulated customer's id"),
         ({"customer_id": ["c" + "z" * 16]}, "customers and days"),
+        ({"customer_id": ["c+23456789abcdef0"]}, "is no simulated customer's id"),
+        ({"customer_id": ["C" + "0" * 16]}, "is no simulated customer's id"),
+        ({"customer_id": ["c" + "F" * 16]}, "is no simulated customer's id"),
+        ({"customer_id": ["c-0000000000000001"]}, "is no simulated customer's id"),
+        ({"customer_id": [None]}, "is no simulated customer's id"),
+        ({"day": [pd.Timestamp(DAY, tz="UTC")]}, "store's own: .* in the time zone UTC"),
+        ({"day": [pd.Timestamp(DAY, tz="Asia/Tokyo")]}, r"tz_convert\('America/New_York'\)"),
         ({}, "none of 1 actions is"),
     ],
 )
@@ -167,3 +219,12 @@ def test_a_bad_assignment_says_what_is_wrong(wrong, words):
 def test_an_assignment_without_its_columns_says_which():
     with pytest.raises(SimulationError, match="day, action is missing"):
         simulate(50, START, END, 1, "coffee", pd.DataFrame({"customer_id": ["c1"]}))
+
+
+@pytest.mark.parametrize("action", ["heavy", "light"])
+def test_two_actions_for_a_customer_on_a_day_are_refused(action):
+    one, other = pd.DataFrame(GOOD), pd.DataFrame(GOOD | {"action": [action]})
+    more = pd.concat([one, other.assign(day="2024-09-01"), one.assign(day=date(2024, 9, 2))])
+    words = "one action a day at most: 1 of 3 rows .* c0000000000000000 on 2024-09-01. Keep one"
+    with pytest.raises(SimulationError, match=words):
+        simulate(50, START, END, 1, "coffee", more)

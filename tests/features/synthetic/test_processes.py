@@ -6,11 +6,13 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from benchmarks.simulation import REPEAT_RATES, figures, recover
 from features.synthetic import PROFILES, simulate
 from features.synthetic.facts import purchase_days
-from features.synthetic.profiles import GAP_DAY, PRICE_DAY, SALES
+from features.synthetic.people import CONVERTED, INVITING
+from features.synthetic.profiles import GAP_DAY, PRICE_DAY, SALES, Promotion
 
 START = date(2023, 7, 1)
 
@@ -69,6 +71,18 @@ def test_promotions_are_used_in_their_days_only_and_more_by_those_who_wait_for_t
     assert (on_sale[running & (codes.str[-2:] == "24")].index.map(days).year == 2024).all()
 
 
+@pytest.mark.parametrize("start", [date(2023, 12, 1), date(2024, 1, 2)])
+def test_a_sale_over_new_year_keeps_the_code_of_the_year_in_which_it_began(start):
+    sales = (Promotion("WINTER", 12, 27, 10, 0.2, 1.0), *SALES)
+    store = replace(PROFILES["coffee"], promotions=sales, gap_days=0)
+    orders = simulate(3_000, start, date(2025, 2, 1), 1, store).orders.to_pandas()
+    codes = orders["discount_code"].fillna("")
+    used = orders[codes.str.startswith("WINTER")].groupby("discount_code")["order_date"]
+    assert set(used.groups) == {"WINTER23", "WINTER24"}
+    assert (used.max()["WINTER23"], used.max()["WINTER24"]) == (date(2024, 1, 5), date(2025, 1, 5))
+    assert used.min()["WINTER23"] == max(start, date(2023, 12, 27))
+
+
 def test_prices_rise_once(world_of):
     world = world_of()
     lines = world.order_lines.to_pandas()
@@ -109,7 +123,23 @@ def test_spend_has_a_heavy_tail_and_wholesale_outliers(orders, people):
     assert by_customer[bulk].median() > 10 * by_customer.median()
 
 
-def test_the_truth_tells_the_mean_and_the_variance_of_spend(world_of):
+def test_the_textbooks_order_values_are_those_of_the_truth(world_of):
+    world = world_of("textbook", 8_000)
+    orders, truth = world.orders.to_pandas(), world.truth.to_pandas().set_index("customer_id")
+    spend, variance = (
+        orders["customer_id"].map(truth[f"spend_{name}"]) for name in ("level", "variance")
+    )
+    assert np.ptp(variance / spend**2) < 1e-12
+    shape = spend.iloc[0] ** 2 / variance.iloc[0]
+    ratio = (orders["gross_amount"] / spend)[spend > 5]  # else cents are seen
+    assert len(ratio) > 10_000
+    assert stats.kstest(ratio, stats.gamma(shape, scale=1 / shape).cdf).pvalue > 1e-3
+    error = (variance / spend**2).iloc[0] * np.sqrt((2 + 6 / shape) / len(ratio))
+    assert error < 0.02 / shape
+    assert ratio.var() == pytest.approx(1 / shape, abs=4 * error)
+
+
+def test_whole_units_keep_the_mean_of_spend_and_add_to_its_variance(world_of):
     world = world_of("apparel", 8_000)
     orders, truth = world.orders.to_pandas(), world.truth.to_pandas().set_index("customer_id")
     early = orders[orders["order_date"] < date.fromordinal(START.toordinal() + PRICE_DAY)]
@@ -117,8 +147,8 @@ def test_the_truth_tells_the_mean_and_the_variance_of_spend(world_of):
     affordable = (spend > 60) & (spend < 500)  # far from the cheapest product
     ratio = early.loc[affordable, "gross_amount"] / spend[affordable]
     assert ratio.mean() == pytest.approx(1, abs=0.02)
-    variance = early["customer_id"].map(truth["spend_variance"]) / spend**2
-    assert ratio.var() == pytest.approx(variance.mean(), rel=0.15)
+    variance = (early["customer_id"].map(truth["spend_variance"]) / spend**2).mean()
+    assert 1 < ratio.var() / variance < 1.15
 
 
 def test_refunds_are_as_frequent_as_the_kind_of_store_has_them(world_of):
@@ -159,6 +189,26 @@ def test_friends_come_of_invitations_and_share_the_satisfaction(world_of, people
     assert (came["reward_amount"] > 0).all()
     both = referred["satisfaction"].to_numpy(), people.loc[referred["referred_by"], "satisfaction"]
     assert np.corrcoef(*both)[0, 1] > 0.25
+
+
+def test_an_order_brings_as_many_friends_as_the_truth_says_were_it_the_most():
+    most = INVITING * CONVERTED
+    store = replace(PROFILES["coffee"], referral_rate=0.15, gap_days=0)
+    world = simulate(6_000, START, date(2025, 3, 1), 1, store)
+    truth = world.truth.to_pandas().set_index("customer_id")["referral_propensity"]
+    orders, events = world.orders.to_pandas(), world.referrals.to_pandas()
+    came = events[events["event"] == "converted"].groupby("referrer_id").size()
+    # The friend comes 3.5 days and two exponential waits of 9 and 8 days after the order.
+    left = (pd.Timestamp("2025-03-01", tz=store.timezone) - orders["ordered_at"]).dt.days + 0.5
+    wait = np.maximum(left - 3.5, 0)
+    in_time = 1 - 9 * np.exp(-wait / 9) + 8 * np.exp(-wait / 8)
+    expected = (orders["customer_id"].map(truth) * in_time).groupby(orders["customer_id"]).sum()
+    is_capped = truth.reindex(expected.index) == most
+    assert truth.max() == most
+    for group in (is_capped, ~is_capped):
+        friends, said = came.reindex(expected.index[group]).sum(), expected[group].sum()
+        assert friends == pytest.approx(said, abs=4 * np.sqrt(said))
+        assert 4 * np.sqrt(said) < 0.1 * said
 
 
 def test_bundle_buyers_come_back_more_often(world_of):

@@ -167,7 +167,17 @@ def test_the_smallest_stores_are_whole(customers, days, seed):
         ({"customers": -5}, "needs customers: -5"),
         ({"end": START}, "the end, 2023-07-01, is not after the start, 2023-07-01"),
         ({"end": date(2020, 1, 1)}, "is not after the start"),
+        ({"customers": float("nan")}, "needs customers: nan"),
+        ({"customers": float("inf")}, "needs customers: inf"),
+        ({"customers": "many"}, "needs customers: many"),
+        ({"customers": True}, "needs customers: True"),
+        ({"start": "2023-07-01"}, "the start of a store is a day: '2023-07-01' is none"),
+        ({"start": None}, "the start of a store is a day: None is none"),
+        ({"end": pd.NaT}, "the end of a store is a day: NaT is none"),
         ({"seed": -1}, "a seed is a whole number from 0 on: -1"),
+        ({"seed": 1.0}, "a seed is a whole number from 0 on: 1.0"),
+        ({"seed": True}, "a seed is a whole number from 0 on: True"),
+        ({"seed": "1"}, "a seed is a whole number from 0 on: 1 "),
         ({"profile": "tea"}, "one of coffee, beauty, apparel, electronics, textbook: 'tea'"),
     ],
 )
@@ -180,16 +190,35 @@ def test_bad_arguments_say_what_is_wrong(arguments, words):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"r": 0.0}, {"q": 1.0}, {"regularity": 0}, {"mean_spend": float("nan")}]
+    ("start", "end"),
+    [
+        (datetime(2023, 7, 1, 23, 59, tzinfo=UTC), datetime(2024, 3, 1, 12, tzinfo=UTC)),
+        (pd.Timestamp("2023-07-01 08:00", tz="Asia/Tokyo"), pd.Timestamp("2024-03-01")),
+    ],
 )
-def test_an_impossible_profile_says_what_is_wrong(wrong):
-    with pytest.raises(SimulationError, match="profile"):
-        Profile("own", **wrong)
+def test_of_a_moment_its_day_is_taken(start, end):
+    one, two = (
+        simulate(50, *days, 1, "coffee") for days in ((start, end), (START, date(2024, 3, 1)))
+    )
+    assert (one.start, one.end) == (two.start, two.end)
+    assert one.orders.equals(two.orders)
 
 
-def test_no_piece_is_no_size():
-    with pytest.raises(SimulationError, match="a piece has customers: 0"):
-        simulate_pieces(10, START, EARLY, 1, piece=0)
+def test_a_whole_number_of_numpys_is_a_seed():
+    one, two = (simulate(np.float64(50), START, EARLY, seed) for seed in (np.int64(3), 3))
+    assert one.orders.equals(two.orders)
+
+
+@pytest.mark.parametrize("piece", [0, -1, 1.5])
+def test_a_piece_is_a_number_of_customers(piece):
+    with pytest.raises(SimulationError, match=f"a piece has customers: {piece}"):
+        simulate_pieces(10, START, EARLY, 1, piece=piece)
+
+
+def test_a_profile_of_its_own_has_as_many_customers_as_were_asked_for():
+    world = simulate(3_000, START, date(2024, 6, 30), 1, Profile("own"))
+    assert world.customers.num_rows == pytest.approx(3_000, abs=4 * np.sqrt(3_000))
+    assert world.referrals.num_rows == 0
 
 
 def test_as_many_customers_come_as_were_asked_for(world_of):

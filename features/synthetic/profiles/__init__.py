@@ -1,0 +1,38 @@
+"""What kind of store is simulated: its products, its seasons and how its customers behave."""
+
+from features.synthetic.profiles.parts import (
+    ACTIONS,
+    EFFECT_DAYS,
+    EFFECTS,
+    GAP_DAY,
+    PRICE_DAY,
+    REFERRAL,
+    SALES,
+    Channel,
+    Effect,
+    Peak,
+    Promotion,
+    SimulationError,
+    season_on,
+)
+from features.synthetic.profiles.profile import Profile
+from features.synthetic.profiles.stores import PROFILES, find_profile
+
+__all__ = [
+    "ACTIONS",
+    "EFFECTS",
+    "EFFECT_DAYS",
+    "GAP_DAY",
+    "PRICE_DAY",
+    "PROFILES",
+    "REFERRAL",
+    "SALES",
+    "Channel",
+    "Effect",
+    "Peak",
+    "Profile",
+    "Promotion",
+    "SimulationError",
+    "find_profile",
+    "season_on",
+]
