@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench simulation docs lock clean
+.PHONY: help install demo test lint format check bench simulation online-retail docs lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 install: $(READY)  ## set up .venv from the lock; nothing to do when nothing changed
 
@@ -46,6 +46,9 @@ bench: install  ## speed and memory beside the peers
 
 simulation: install  ## the simulated stores beside the stores that they stand for
 	@$(BIN)/python -m benchmarks.simulation
+
+online-retail: install  ## count UCI Online Retail's lines (data under $PERENNIAL_DATA) for the docs
+	@$(BIN)/python -m benchmarks.online_retail
 
 docs: install  ## write the data dictionary from the code
 	@$(BIN)/python -m reports.dictionary > docs/data-dictionary.md

@@ -1,6 +1,7 @@
 """The one door to compute: DuckDB through Ibis."""
 
 import csv
+import gzip
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ CSV_ERRORS = ("scan_id", "file_id", "line", "csv_line", "error_message")
 CSV_SCANS = ("scan_id", "file_id", "file_path")
 DELIMITERS = (",", ";", "\t", "|")
 PARQUET_ENDINGS = {".parquet", ".pq"}
+JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
 _ZONE = r"\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)"
 ISO_8601 = (
     rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:{_ZONE})?)?$"
 )
+NEVER = "%Y!%m!%d"  # a date of this form is in no file: texts stay texts
 NO_SECONDS = rf"([T ]\d{{1,2}}:\d{{2}})((?:{_ZONE})?)$"
 OFFSET = r"(:\d{2}(?:\.\d+)?)\s*([+-]\d{2}):?(\d{2})$"  # -0300 and " -03:00" alike
 
@@ -81,6 +84,8 @@ class Engine:
         names = [escape(str(file)) for file in files]  # a file's name is no pattern
         if files[0].suffix.lower() in PARQUET_ENDINGS:
             return self._parquet_rows(files, names), None
+        if files[0].suffix.lower() in JSON_ENDINGS:
+            return self._json_rows(files, names), None
         pairs = [self._csv_rows(file, name) for file, name in zip(files, names, strict=True)]
         views, broken = ([pair[i] for pair in pairs] for i in (0, 1))
         odd = [
@@ -88,8 +93,10 @@ class Engine:
         ]
         if odd:
             raise UnevenFilesError(f"{odd[0]} has other columns than {names[0]}")
-        rows = self.keep(_union([view.select(*views[0].columns) for view in views]), "source_rows")
-        return rows, self.keep(_union(broken), "broken_lines")
+        number = next(self._readings)  # the tables of another reading stay
+        rows = _union([view.select(*views[0].columns) for view in views])
+        kept = self.keep(rows, f"source_rows_{number}")
+        return kept, self.keep(_union(broken), f"broken_lines_{number}")
 
     def _csv_rows(self, file: Path, name: str) -> tuple[ir.Table, ir.Table]:
         """Read a CSV file as text; the header alone says how it is written, no later row does."""
@@ -144,6 +151,21 @@ class Engine:
         """Return a frame in memory as a table."""
         return self._connection.create_table(name, frame, temp=True, overwrite=True)
 
+    def _json_rows(self, files: list[Path], names: list[str]) -> ir.Table:
+        """Read JSON arrays or lines; times stay text, whole numbers and structures are typed."""
+        views = [
+            self._connection.read_json(name, dateformat=NEVER, timestampformat=NEVER).mutate(
+                **{FILE_COLUMN: ibis.literal(str(file))}
+            )
+            for file, name in zip(files, names, strict=True)
+        ]
+        odd = [
+            f for f, v in zip(files, views, strict=True) if set(v.columns) != set(views[0].columns)
+        ]
+        if odd:
+            raise UnevenFilesError(f"{odd[0]} has other columns than {files[0]}")
+        return _union([view.select(*views[0].columns) for view in views])
+
     def keep(self, table: ir.Table, name: str) -> ir.Table:
         """Compute a table once; later expressions read the result."""
         return self._connection.create_table(name, table, temp=True, overwrite=True)
@@ -186,7 +208,8 @@ class Engine:
 
 def _header(file: Path) -> tuple[str, list[str]]:
     """Return what separates the names in a CSV file's header, and the names, each once."""
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+    opened = gzip.open if file.suffix.lower() == ".gz" else open
+    with opened(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
         first = re.sub(r'"[^"]*"', "", lines.readline(1_000_000))
         delimiter = max(DELIMITERS, key=first.count)
         lines.seek(0)

@@ -16,13 +16,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 KEYS = ("customer_id", "email", "phone")
+NO_PHONE = "^(?:" + "|".join(f"{digit}+" for digit in range(10)) + ")$|^1?23456789?0?$"
 SHARED_BY = 10  # an e-mail or phone of more customer ids than this is a till's or a shop's
 NOBODY = (
     r"^(no-?reply|none|null|n/?a|na|unknown|guest|anonymous|test|customer|placeholder)@"
-    r"|@(example|test|none|noemail|no-?mail|invalid|localhost)\.[a-z]+$"
+    r"|@(test|none|noemail|no-?mail|invalid|localhost)\.[a-z]+$"
     r"|@(none|localhost|invalid)$"
 )
-RELAY = r"@(marketplace\.amazon\.|members\.ebay\.|.*\.walmart\.com$|relay\.etsy\.)"
+RELAY = r"@(?:marketplace\.amazon\.|members\.ebay\.|.*\.walmart\.com$|relay\.etsy\.)"
 
 
 def clean_email(text: ir.Column) -> ir.Column:
@@ -36,7 +37,7 @@ def clean_phone(text: ir.Column) -> ir.Column:
     """Read a phone number as E.164 where its country is given, else as its digits; null where it is none."""
     given = text.cast("string").strip()
     digits = given.re_replace(r"^\s*00", "+").re_replace(r"[^0-9]", "")
-    is_one = digits.length().between(7, 15) & ~digits.re_search(r"^(\d)\1+$|^1?23456789?0?$")
+    is_one = digits.length().between(7, 15) & ~digits.re_search(NO_PHONE)
     mark = ibis.ifelse(given.startswith("+") | given.startswith("00"), "+", "")
     return ibis.ifelse(is_one, mark + digits, ibis.null("string"))
 
@@ -76,7 +77,7 @@ def link(seen: pd.DataFrame) -> Linked:
         if key != "customer_id":
             may_link = _may_link(seen["customer_id"], codes, names)
             set_aside += int((~may_link).sum())
-            codes = np.where((codes >= 0) & may_link[codes], codes, -1)
+            codes = np.where(np.r_[may_link, False][codes], codes, -1)  # -1, none, is the last
         nodes.append(codes)
     group = _components(nodes, len(seen))
     own = seen["customer_id"].fillna(seen["email"]).fillna(seen["phone"])
@@ -87,8 +88,8 @@ def link(seen: pd.DataFrame) -> Linked:
         [seen["customer_id"].notna(), seen["email"].notna()], ["id", "email"], "phone"
     )
     apart = len(pd.DataFrame({"own": own, "kind": kind}).drop_duplicates())
-    names = seen[list(KEYS)].assign(known_as=_told_apart(known_as, group))
-    return Linked(names, apart - int(known_as.groupby(group).ngroups), set_aside)
+    named = seen[list(KEYS)].assign(known_as=_told_apart(known_as, group))
+    return Linked(named, apart - int(known_as.groupby(group).ngroups), set_aside)
 
 
 def _may_link(ids: pd.Series, codes: NDArray[np.intp], names: pd.Index) -> NDArray[np.bool_]:

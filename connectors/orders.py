@@ -16,13 +16,27 @@ import pyarrow as pa
 from connectors.csv import write_csv
 from connectors.engine import Engine, UnevenFilesError
 from connectors.identity import KEYS, link
+from connectors.presets.fivetran import DBT_SHOPIFY, FIVETRAN
 from connectors.presets.plain import PLAIN
 from connectors.presets.preset import Preset, PresetError, SourceRows
-from connectors.rules import RULES, OrderSource, judge_rows, merge_to_orders, rejected_rows
+from connectors.presets.shopify import SHOPIFY
+from connectors.presets.stripe import STRIPE
+from connectors.presets.woocommerce import WOOCOMMERCE
+from connectors.quality import Quality, look_at_orders
+from connectors.rules import (
+    RULES,
+    OrderSource,
+    judge_rows,
+    merge_to_orders,
+    order_lines,
+    rejected_rows,
+)
 from connectors.sources import SourceError, open_tables
 from features.tables import DataError, Orders
 
-PRESETS: dict[str, Preset] = {preset.name: preset for preset in (PLAIN,)}
+PRESETS: dict[str, Preset] = {
+    preset.name: preset for preset in (PLAIN, STRIPE, FIVETRAN, DBT_SHOPIFY, SHOPIFY, WOOCOMMERCE)
+}
 SAMPLE_ROWS = 100_000  # of a database that is only looked at
 
 
@@ -71,6 +85,10 @@ class History:
         First and last order.
     accounting
         Where every source row went.
+    quality
+        What a person should know of it.
+    order_lines
+        Parquet file of :class:`features.tables.OrderLines`; None = the source has none.
     """
 
     orders: Path
@@ -79,6 +97,8 @@ class History:
     first_date: date
     last_date: date
     accounting: Accounting
+    quality: Quality
+    order_lines: Path | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON values."""
@@ -94,6 +114,8 @@ class History:
             date.fromisoformat(said["first_date"]),
             date.fromisoformat(said["last_date"]),
             Accounting(**said["accounting"]),
+            Quality(**said["quality"]),
+            None if said["order_lines"] is None else Path(said["order_lines"]),
         )
 
 
@@ -130,8 +152,42 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     parquet = folder / "orders.parquet"
     kept = reading.orders.filter(reading.orders.rule.isnull()).select(*Orders.schema())
     engine.write_parquet(kept.order_by("order_date", "order_id"), parquet)
-    digest, first_date, last_date = _digest(engine, engine.parquet(parquet))
-    return History(parquet, rejects, digest, first_date, last_date, reading.accounting)
+    orders = engine.parquet(parquet)
+    quality = _quality(engine, reading, orders)
+    digest, first_date, last_date = _digest(engine, orders)
+    return History(
+        parquet,
+        rejects,
+        digest,
+        first_date,
+        last_date,
+        reading.accounting,
+        quality,
+        _write_lines(engine, reading, source, orders, folder / "order_lines.parquet"),
+    )
+
+
+def _quality(engine: Engine, reading: "_Reading", orders: ir.Table) -> Quality:
+    return look_at_orders(
+        engine,
+        orders,
+        reading.judged,
+        reading.orders,
+        reading.merged_customers,
+        reading.found.notes,
+    )
+
+
+def _write_lines(
+    engine: Engine, reading: "_Reading", source: OrderSource, orders: ir.Table, path: Path
+) -> Path | None:
+    """Write the lines of the kept orders, if the source has any."""
+    lines = order_lines(reading.judged, reading.found, source)
+    if lines is None:
+        return None
+    kept = lines.semi_join(orders, "order_id")
+    engine.write_parquet(kept.order_by(*kept.columns), path)
+    return path
 
 
 def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str, Any]:
@@ -144,11 +200,13 @@ def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str
     """
     with TemporaryDirectory() as scratch:
         reading = _read(engine, source, as_of, Path(scratch), limit=SAMPLE_ROWS)
-    _check_some_left(reading.accounting)
+        _check_some_left(reading.accounting)
+        kept = reading.orders.filter(reading.orders.rule.isnull()).select(*Orders.schema())
+        quality = _quality(engine, reading, kept)
     return {
         "columns": dict(reading.found.found),
         "accounting": asdict(reading.accounting),
-        "customers_merged": reading.merged_customers,
+        **asdict(quality),
     }
 
 

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.identity import KEYS, clean_email, clean_phone
 from connectors.presets.preset import SourceRows
-from features.tables import Orders
+from features.tables import OrderLines, Orders
 
 MONEY = "decimal(18, 4)"
 PARTS = ("gross_amount", "discount_amount", "refund_amount")
@@ -116,7 +116,7 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
         ``raw``, a struct of the row as it was.
     """
     rows, columns = found.rows, found.columns
-    raw = [name for name in rows.columns if name != FILE_COLUMN]
+    raw = [name for name in rows.columns if not name.startswith("perennial_")]
     amounts = [name for name in AMOUNTS if name in columns]
     read = rows.select(
         order_id=_id(columns["order_id"]),
@@ -265,6 +265,26 @@ def _distinct_rows(judged: ir.Table, found: SourceRows, source: OrderSource) -> 
     values = [name for name in lines.columns if name not in ("order_id", "row_hash", "copies")]
     return lines.group_by("order_id", "row_hash").aggregate(
         copies=lines.count(), **{name: lines[name].min() for name in values}
+    )
+
+
+def order_lines(judged: ir.Table, found: SourceRows, source: OrderSource) -> ir.Table | None:
+    """Return the good rows' order lines, :class:`features.tables.OrderLines`; None = the source has none."""
+    if found.lines is not None:
+        lines, has = found.lines, set(found.lines.columns)
+    elif found.of_lines and set(found.columns) & set(LINE_TEXTS):
+        good = judged.filter(judged.rule.isnull())
+        if not source.keep_duplicates:
+            good = good.distinct(on=["order_id", "row_hash"], keep="first")
+        own = good.line_net_amount if "line_net_amount" in good.columns else good.value
+        lines, has = good.mutate(net_amount=own), {*found.columns, "net_amount"}
+    else:
+        return None
+    return lines.select(
+        **{
+            name: lines[name].try_cast(kind) if name in has else ibis.null(kind)
+            for name, kind in OrderLines.schema().items()
+        }
     )
 
 

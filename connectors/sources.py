@@ -13,11 +13,10 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.engine import FILE_COLUMN, PARQUET_ENDINGS, Engine
+from connectors.engine import FILE_COLUMN, JSON_ENDINGS, PARQUET_ENDINGS, Engine
 from features.tables import DataError
 
 CSV_ENDINGS = {".csv", ".txt", ".tsv", ".gz"}
-JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
 KINDS = (CSV_ENDINGS, PARQUET_ENDINGS, JSON_ENDINGS)
 ENDINGS = CSV_ENDINGS | PARQUET_ENDINGS | JSON_ENDINGS
 BATCH_ROWS = 200_000  # of a database at once
@@ -203,7 +202,7 @@ def _split(table: str) -> tuple[str, str | None]:
 def _connect(url: str) -> Any:  # noqa: ANN401  # any of Ibis' backends
     shown = without_secrets(url)
     is_file = url.startswith("duckdb://")
-    path = url.removeprefix("duckdb://").replace("//", "/", 1) if is_file else ""
+    path = url.removeprefix("duckdb:///")
     if is_file and not Path(path).is_file():
         raise SourceError(
             f"orders.source must be there: no DuckDB file is at {path}. Set orders.source"
@@ -223,12 +222,12 @@ def _connect(url: str) -> Any:  # noqa: ANN401  # any of Ibis' backends
 
 
 def _table(
-    connection: Any,
+    connection: Any,  # noqa: ANN401  # any of Ibis' backends
     name: str,
     schema: str | None,
     shown: str,
     *,
-    required: bool,  # noqa: ANN401
+    required: bool,
 ) -> ir.Table | None:
     known = connection.list_tables(database=schema) if schema else connection.list_tables()
     if name in known:

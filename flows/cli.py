@@ -131,11 +131,17 @@ def simulate(
 
 
 @app.command()
-def init(config: Config = DEFAULT, json: Json = False) -> None:
-    """Write commented settings to start from."""
+def init(
+    config: Config = DEFAULT,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="An export to look at: file or folder.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write commented settings to start from, for an export if one is given."""
     from flows.commands import write_settings
 
-    _do(json, lambda: write_settings(config))
+    _do(json, lambda: write_settings(config, source))
 
 
 @app.command()

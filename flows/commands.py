@@ -1,12 +1,19 @@
 """What each command does, apart from how it is typed and shown."""
 
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
+from os.path import relpath
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine import open_engine
+from connectors.optional import read_table
 from connectors.orders import look_at_source
+from connectors.recognize import recognize
 from connectors.sources import SourceError
 from connectors.store import PublishedDay, Store
 from connectors.tracking import TrackingError, without_password
@@ -141,13 +148,32 @@ def backtest_models(
     return Outcome("backtest", found)
 
 
-def write_settings(path: Path) -> Outcome:
-    """Write commented settings, never over a file that is there."""
+def write_settings(path: Path, source: Path | None = None) -> Outcome:
+    """Write commented settings, never over a file that is there; `source` is an export to look at."""
     if path.exists():
         raise SettingsError(f"settings are never written over: {path} exists. Name another file")
-    path.write_text(settings_template())
-    advice = f"set orders.source in {path}, then: perennial check --config {path}"
-    return Outcome("said", {"written": str(path), "next": advice})
+    if source is None:
+        path.write_text(settings_template())
+        advice = f"set orders.source in {path}, then: perennial check --config {path}"
+        return Outcome("said", {"written": str(path), "next": advice})
+    with open_engine() as engine:
+        found = recognize(engine, str(source))
+    where = relpath(source.resolve(), path.resolve().parent)
+    path.write_text(fill_template(where, found.preset, found.columns))
+    advice = f"look at {path}, set the currency and the time zone, then: perennial check --config {path}"
+    facts = {"written": str(path), "preset": found.preset, "columns": dict(found.columns)}
+    return Outcome("said", {**facts, "next": advice})
+
+
+def fill_template(source: str, preset: str, columns: Mapping[str, str]) -> str:
+    """Return the settings' template for a source that was looked at."""
+    head, _, tail = settings_template().partition("[orders.columns]")
+    _, _, tail = tail.partition("\n\n")
+    head = head.replace('source = "orders.csv"', f"source = {json.dumps(source)}")
+    head = head.replace('preset = "plain"', f'preset = "{preset}"')
+    mapped = "".join(f"{ours} = {json.dumps(theirs)}\n" for ours, theirs in columns.items())
+    section = f"[orders.columns]                 # ours = theirs\n{mapped}\n" if columns else ""
+    return f"{head}{section}{tail}"
 
 
 def settings_template() -> str:
@@ -159,9 +185,17 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
     """Look at settings, files, columns and rows; every problem at once."""
     settings = read_settings(config)
     day = _whole_day(settings, as_of)
-    with open_engine(settings.store.timezone) as engine:
+    with open_engine(settings.store.timezone) as engine, TemporaryDirectory() as folder:
         found = look_at_source(engine, settings.order_source, day)
-    return Outcome("said", {"as_of": day.isoformat(), **found, "next": "perennial run"})
+        tables = {
+            name: asdict(read_table(engine, name, location, day, Path(folder)))
+            for name, location in settings.optional_tables.items()
+        }
+    counts = {
+        name: {k: v for k, v in read.items() if k != "path"} for name, read in tables.items()
+    }
+    facts = {"as_of": day.isoformat(), **found, "tables": counts}
+    return Outcome("said", {**facts, "next": "perennial run"})
 
 
 def write_report(config: Path, out: Path) -> Outcome:

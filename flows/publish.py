@@ -86,7 +86,10 @@ def publish(
         trained = tracking.tags(model_version)["run_id"]
         record = _record(settings, history, scores, as_of) | {
             "backtest": _artifact(tracking, trained, "backtest.json"),
-            "notes": (_artifact(tracking, trained, "fits.json") or {}).get("notes", []),
+            "notes": [
+                *history.quality.warnings,
+                *(_artifact(tracking, trained, "fits.json") or {}).get("notes", []),
+            ],
         }
 
         def write(folder: Path) -> None:

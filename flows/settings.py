@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import re
 import tomllib
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
@@ -31,6 +33,12 @@ def _known_timezone(name: str) -> str:
     return name
 
 
+def _no_password(source: str) -> str:
+    if "://" in source and urlsplit(source).password:
+        raise ValueError("a password stands in the environment, never in the settings")
+    return source
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -47,13 +55,33 @@ class StoreSettings(Section):
 class OrdersSettings(Section):
     """The order history."""
 
-    source: Annotated[str, Field(min_length=1)]
-    preset: Literal["plain"] = "plain"
+    source: Annotated[str, Field(min_length=1), AfterValidator(_no_password)]
+    table: str | None = None
+    preset: Literal["plain", "shopify", "woocommerce", "stripe", "fivetran", "dbt_shopify"] = (
+        "plain"
+    )
     columns: dict[str, str] = {}
     date_format: str | None = None
     keep_zero_amount: bool = False
     keep_duplicates: bool = False
+    negative_amounts: Literal["net", "reject"] = "net"
     other_currencies: Literal["refuse", "reject"] = "refuse"
+
+
+Location = Annotated[str, Field(min_length=1), AfterValidator(_no_password)] | None
+
+
+class TablesSettings(Section):
+    """Optional tables: files, folders, globs or databases, whose columns have our names."""
+
+    order_lines: Location = None
+    customers: Location = None
+    marketing_spend: Location = None
+    referrals: Location = None
+    nps: Location = None
+    reviews: Location = None
+    loyalty_events: Location = None
+    touches: Location = None
 
 
 class ModelSettings(Section):
@@ -117,6 +145,7 @@ class Settings(Section):
 
     store: StoreSettings = StoreSettings()
     orders: OrdersSettings
+    tables: TablesSettings = TablesSettings()
     model: ModelSettings = ModelSettings()
     investment: InvestmentSettings = InvestmentSettings()
     holdout: HoldoutSettings = HoldoutSettings()
@@ -149,7 +178,10 @@ class Settings(Section):
     def order_source(self) -> OrderSource:
         """The order history, located from the settings' folder."""
         return OrderSource(
-            location=str(self._folder / self.orders.source),
+            location=_located(self.orders.source, self._folder),
+            preset=self.orders.preset,
+            table=self.orders.table,
+            negative_amounts=self.orders.negative_amounts,
             columns=self.orders.columns,
             currency=self.store.currency,
             date_format=self.orders.date_format,
@@ -157,6 +189,12 @@ class Settings(Section):
             keep_duplicates=self.orders.keep_duplicates,
             other_currencies=self.orders.other_currencies,
         )
+
+    @property
+    def optional_tables(self) -> dict[str, str]:
+        """Where each optional table is that the store gives, located from the settings' folder."""
+        given = self.tables.model_dump(exclude_none=True)
+        return {name: _located(location, self._folder) for name, location in given.items()}
 
     @property
     def actions(self) -> list[Action]:
@@ -171,7 +209,7 @@ class Settings(Section):
     def digest(self) -> str:
         """Hash of the settings that shape scores."""
         shaping = self.model_dump_json(
-            exclude={"paths": True, "engine": True, "orders": {"source"}}
+            exclude={"paths": True, "engine": True, "tables": True, "orders": {"source", "table"}}
         )
         return hashlib.sha256(shaping.encode()).hexdigest()[:16]
 
@@ -180,7 +218,7 @@ class Settings(Section):
         """Hash of what a model is trained for: it scores no other store, nor this one read otherwise."""
         shaping = {
             "store": self.store.model_dump(include={"name", "currency", "timezone"}),
-            "orders": self.orders.model_dump(exclude={"source"}),
+            "orders": self.orders.model_dump(exclude={"source", "table"}),
             "second_purchase_days": self.model.second_purchase_days,
         }
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
@@ -188,6 +226,13 @@ class Settings(Section):
     def yesterday(self, now: datetime) -> date:
         """Return the last whole day in the store's time zone."""
         return now.astimezone(ZoneInfo(self.store.timezone)).date() - timedelta(days=1)
+
+
+def _located(source: str, folder: Path) -> str:
+    """Return where a source is: paths start from the settings' folder, other URLs are as they are."""
+    if source.startswith("duckdb:///"):
+        return f"duckdb:///{(folder / source.removeprefix('duckdb:///')).resolve()}"
+    return source if "://" in source else str(folder / source)
 
 
 def read_settings(path: Path) -> Settings:
@@ -235,4 +280,5 @@ def _in_words(problem: Any) -> str:  # noqa: ANN401  # pydantic's ErrorDetails
     if problem["type"] == "missing":
         return f"{key} must be set"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[0].lower()}{message[1:]}; found {problem['input']!r}"
+    found = re.sub(r"://[^@/]*@", "://…@", repr(problem["input"]))  # no user, no password
+    return f"{key}: {message[0].lower()}{message[1:]}; found {found}"

@@ -164,6 +164,10 @@ def _show_backtest(console: Console, facts: dict[str, Any]) -> None:
 
 def _show_said(console: Console, facts: dict[str, Any]) -> None:
     for name, value in facts.items():
+        if isinstance(value, list | tuple):
+            for one in value:
+                _say_where(console, name.rstrip("s").replace("_", " ").capitalize(), str(one))
+            continue
         if isinstance(value, dict):
             value = ", ".join(f"{key} {said}" for key, said in value.items() if said)
         _say_where(console, name.replace("_", " ").capitalize(), str(value))

@@ -40,9 +40,9 @@ class SourceRows:
     rows: ir.Table
     columns: Mapping[str, ir.Value]
     of_lines: bool
-    lines: ir.Table | None = None
     found: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    lines: ir.Table | None = None
 
 
 @dataclass(frozen=True)

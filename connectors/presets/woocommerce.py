@@ -1,0 +1,305 @@
+"""WooCommerce's orders, a row each: WebToffee's CSV, or what the REST API gives.
+
+WebToffee's Order Export writes a column per order line (``line_item_1`` and so on) and dates its
+refunds in the shop's time; ``/wc/v3/orders`` nests lines and refunds, and dates no refund.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
+
+import ibis
+import ibis.expr.types as ir
+
+from connectors.engine import FILE_COLUMN
+from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
+
+WEBTOFFEE = {"order_date", "status", "order_subtotal", "order_total"}
+REST = {"status", "total", "total_tax"}
+REST_DATES = ("date_created_gmt", "date_created")
+ANALYTICS = {"Order #", "Net Sales", "Items sold"}
+PAID = ("completed", "processing")
+NO_DATES = (
+    "the REST API's orders do not say when they were refunded: refunds count from the order's day on, also "
+    "where they came later"
+)
+MONEY = "decimal(18, 4)"
+CENT = 0.005  # amounts that differ by less are equal
+
+
+def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+    """Read WooCommerce's orders, whichever of the two exports they are of."""
+    (rows,) = tables.values()
+    names = [name for name in rows.columns if name != FILE_COLUMN]
+    if set(names) >= ANALYTICS:
+        raise PresetError(
+            "orders need a customer: WooCommerce's Analytics > Orders export has neither e-mail, phone nor "
+            "customer id. Export with WebToffee's Order Export plugin (CSV), or fetch the orders from the "
+            "REST API, /wp-json/wc/v3/orders"
+        )
+    unknown = [f"{ours} = {theirs!r}" for ours, theirs in mapping.items() if theirs not in names]
+    if unknown:
+        raise PresetError(
+            f"orders.columns must name columns of the source: {', '.join(unknown)} is not there; it has "
+            f"{', '.join(names)}. Mend orders.columns"
+        )
+    if not recognize({"orders": tuple(names)}):
+        raise PresetError(
+            f"WooCommerce's orders have {', '.join(sorted(WEBTOFFEE))} (WebToffee's Order Export) or "
+            f"{', '.join(sorted(REST))} and date_created_gmt (REST API): this has {', '.join(names)}. "
+            'Export again, or set orders.preset = "plain"'
+        )
+    is_webtoffee = set(names) >= WEBTOFFEE
+    found = _read_webtoffee(rows, known_by) if is_webtoffee else _read_rest(rows)
+    return replace(
+        found,
+        columns={**found.columns, **{ours: rows[theirs] for ours, theirs in mapping.items()}},
+        found={**found.found, **mapping},
+    )
+
+
+def recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:
+    """Tell whether a table is one of WooCommerce's exports, the one without customers too."""
+    return any(
+        set(names) >= WEBTOFFEE
+        or set(names) >= ANALYTICS
+        or (set(names) >= REST and bool(set(names) & set(REST_DATES)))
+        for names in columns.values()
+    )
+
+
+WOOCOMMERCE = Preset("woocommerce", read, recognize)
+
+
+def _read_webtoffee(rows: ir.Table, known_by: date) -> SourceRows:
+    """Read WebToffee's CSV: refunds are dated, and lines say what of them was refunded."""
+    columns, found = _named(
+        rows,
+        order_id=("order_id", "order_number"),
+        customer_id=("customer_id", "customer_user"),
+        email=("billing_email", "customer_email"),
+        phone=("billing_phone",),
+        currency=("order_currency",),
+        discount_code=("coupon_items",),
+    )
+    if "discount_code" in columns:
+        columns["discount_code"] = columns["discount_code"].re_extract(r"code:([^|;]*)", 1)
+    names = sorted((n for n in rows.columns if re.fullmatch(r"line_item_\d+", n)), key=_turn)
+    is_card = {name: _is_gift_card(_said(rows[name], "name")) for name in names}
+    gifts = _sum(ibis.ifelse(is_card[n], _said_money(rows[n], "total"), 0.0) for n in names)
+    by_line = _sum(ibis.ifelse(is_card[n], 0.0, _said_money(rows[n], "refunded")) for n in names)
+    discount = _money(rows, "discount_total", blank=0.0)
+    goods = _money(rows, "order_subtotal") - discount - gifts
+    refunded, known = _dated_refunds(rows, known_by)
+    share = ibis.ifelse(refunded > 0, known / refunded.nullif(0), 1.0)
+    of_known = _of_goods(
+        known, goods, _money(rows, "tax_total", blank=0.0), _money(rows, "order_total")
+    )
+    refund = ibis.ifelse(by_line > 0, ibis.least(by_line * share, goods), of_known)
+    # An order that was refunded in full later was a purchase until then.
+    is_known = known >= refunded - CENT
+    columns |= _values(goods, discount, refund) | {
+        "ordered_at": rows.order_date,
+        "void": _void(rows, goods, gifts, is_known),
+    }
+    left = _left(goods, refund)
+    whole = rows.select(
+        order_id=columns["order_id"],
+        by_line=by_line,
+        share=share,
+        left=left,
+        **{n: rows[n].cast("string") for n in names},
+    ).distinct()
+    lines = None
+    if names:
+        long = whole.pivot_longer(names, names_to="turn", values_to="said")
+        total, back = _said_money(long.said, "total"), _said_money(long.said, "refunded")
+        by_share = ibis.ifelse(long.by_line > 0, total - back * long.share, total * long.left)
+        lines = long.select(
+            "order_id",
+            product_id=_said(long.said, "product_id"),
+            product_name=_said(long.said, "name"),
+            quantity=_said(long.said, "quantity"),
+            net_amount=by_share,
+        )
+        lines = lines.filter(lines.product_name.notnull() & ~_is_gift_card(lines.product_name))
+    return SourceRows(rows, columns, False, found | {"ordered_at": "order_date"}, (), lines)
+
+
+def _read_rest(rows: ir.Table) -> SourceRows:
+    """Read what the REST API gives: lines and refunds are nested, the day is in UTC."""
+    columns, found = _named(
+        rows,
+        order_id=("id", "number"),
+        customer_id=("customer_id",),
+        email=("billing_email", "billing.email"),
+        phone=("billing_phone", "billing.phone"),
+        currency=("currency",),
+        channel=("created_via",),
+    )
+    items, refunds = _structs(rows, "line_items"), _structs(rows, "refunds")
+    gifts, refunded = ibis.literal(0.0), ibis.literal(0.0)
+    if items is not None:
+        cards = items.filter(lambda item: _is_gift_card(item["name"]))
+        gifts = cards.map(lambda item: _number(item["total"])).sums().fill_null(0.0)
+    if refunds is not None:
+        refunded = refunds.map(lambda one: _number(one["total"]).abs()).sums().fill_null(0.0)
+    tax, total = _money(rows, "total_tax", blank=0.0), _money(rows, "total")
+    shipping = _money(rows, "shipping_total", blank=0.0)
+    goods = total - tax - shipping - gifts
+    of_goods = tax - _money(rows, "shipping_tax", blank=0.0)
+    refund = _of_goods(refunded, goods, of_goods, total)
+    columns |= _values(goods, _money(rows, "discount_total", blank=0.0), refund)
+    columns["ordered_at"], found["ordered_at"] = _moment(rows)
+    columns["void"] = _void(rows, goods, gifts, ibis.literal(True))
+    lines = None
+    if items is not None:
+        whole = rows.select(order_id=columns["order_id"], items=items, left=_left(goods, refund))
+        long = whole.distinct().mutate(item=lambda t: t["items"].unnest())
+        sold = long.filter(~_is_gift_card(long.item["name"]))
+        lines = sold.select(
+            "order_id",
+            product_id=sold.item["product_id"].cast("string"),
+            product_name=sold.item["name"],
+            quantity=sold.item["quantity"],
+            net_amount=_number(sold.item["total"]) * sold.left,
+        )
+    return SourceRows(
+        rows, columns, False, found, (NO_DATES,) if refunds is not None else (), lines
+    )
+
+
+def _named(rows: ir.Table, **names: tuple[str, ...]) -> tuple[dict[str, ir.Value], dict[str, str]]:
+    """Return our columns as the first of theirs that is not blank, and ``{ours: theirs}``."""
+    known = {name: rows[name] for name in rows.columns}
+    if "billing" in known and known["billing"].type().is_struct():
+        inside = rows.billing.type().names
+        known |= {f"billing.{name}": rows.billing[name] for name in inside}
+    there = {ours: [n for n in theirs if n in known] for ours, theirs in names.items()}
+    found = {ours: ", else ".join(theirs) for ours, theirs in there.items() if theirs}
+    if "order_id" not in found or not {"customer_id", "email", "phone"} & set(found):
+        raise PresetError(
+            "orders need an id and a customer: of the columns "
+            f"{', '.join(name for theirs in names.values() for name in theirs)} the source has only "
+            f"{', '.join(found.values()) or 'none'}. Export the others too"
+        )
+    columns = {ours: ibis.coalesce(*(_text(known[n]) for n in there[ours])) for ours in found}
+    if "customer_id" in columns:
+        is_guest = columns["customer_id"].re_search(r"^0(\.0)?$")
+        columns["customer_id"] = ibis.ifelse(is_guest, ibis.null("string"), columns["customer_id"])
+    return columns, found
+
+
+def _text(column: ir.Column) -> ir.Column:
+    return column.cast("string").strip().nullif("")
+
+
+def _number(column: ir.Value) -> ir.Value:
+    return column.cast("string").strip().try_cast(MONEY).cast("float64")
+
+
+def _money(rows: ir.Table, name: str, blank: float | None = None) -> ir.Value:
+    """Read a column of amounts; null where it is no number."""
+    if name not in rows.columns:
+        return ibis.literal(blank, "float64")
+    return ibis.ifelse(_text(rows[name]).isnull(), blank, _number(rows[name]))
+
+
+def _turn(name: str) -> int:
+    return int(name.rsplit("_", 1)[1])
+
+
+def _said(text: ir.Column, name: str) -> ir.Column:
+    """Return what ``name:Beans|product_id:7|quantity:2`` says of a name."""
+    found = text.cast("string").re_extract(rf"(?:^|\|){name}:\s*([^|]*)", 1)
+    return found.strip().nullif("")
+
+
+def _said_money(text: ir.Column, name: str) -> ir.Column:
+    return _number(_said(text, name)).fill_null(0.0)
+
+
+def _is_gift_card(name: ir.Column) -> ir.Column:
+    return name.strip().lower().startswith("gift card").fill_null(False)
+
+
+def _sum(amounts: Iterable[ir.Column]) -> ir.Value:
+    return sum(amounts, start=ibis.literal(0.0))
+
+
+def _dated_refunds(rows: ir.Table, known_by: date) -> tuple[ir.Value, ir.Value]:
+    """Return what was refunded, tax included, in all and by the end of a day."""
+    if "refund_items" not in rows.columns:
+        return ibis.literal(0.0), ibis.literal(0.0)
+    # amount:5.00|reason:…|date:2025-01-31 10:00:00;amount:…, where a reason may have any character.
+    each = _text(rows["refund_items"]).fill_null("").split("amount:")
+    known = each.filter(
+        lambda one: one.re_extract(r"\|date:\s*(\d{4}-\d{2}-\d{2})", 1) <= known_by.isoformat()
+    )
+    amounts = (
+        some.map(
+            lambda one: _number(one.re_extract(r"^\s*-?([\d.]+)", 1).nullif("")).fill_null(0.0)
+        )
+        for some in (each, known)
+    )
+    refunded, by_then = (some.sums().fill_null(0.0) for some in amounts)
+    return refunded, by_then
+
+
+def _of_goods(refunded: ir.Value, goods: ir.Value, tax: ir.Value, total: ir.Value) -> ir.Value:
+    """Return a refund's goods: of less than the order, without the tax on them."""
+    part = (refunded * goods / (goods + tax).nullif(0)).fill_null(0.0)
+    exact = ibis.ifelse(tax > 0, part.round(2), part)  # it was a number of cents
+    in_full = (refunded > 0) & (refunded >= total - CENT)
+    return ibis.ifelse(in_full, goods, ibis.least(exact, goods))
+
+
+def _left(goods: ir.Value, refund: ir.Value) -> ir.Value:
+    """Return the share of the goods that was not refunded."""
+    return (1 - refund / goods.nullif(0)).fill_null(0.0)
+
+
+def _values(goods: ir.Value, discount: ir.Value, refund: ir.Value) -> dict[str, ir.Value]:
+    return {
+        "net_amount": goods - refund,
+        "gross_amount": goods + discount,
+        "discount_amount": discount,
+        "refund_amount": refund,
+    }
+
+
+def _void(rows: ir.Table, goods: ir.Value, gifts: ir.Value, is_known: ir.Value) -> ir.Value:
+    """Name the rule by which an order is no purchase; only what was paid may be one."""
+    status = _text(rows.status).lower().re_replace("^wc-", "").fill_null("")
+    return ibis.cases(
+        (status == "trash", "deleted"),
+        (status == "cancelled", "canceled"),
+        ((status == "refunded") & is_known, "refunded_in_full"),
+        (~status.isin((*PAID, "refunded")), "unpaid"),
+        ((goods <= CENT) & (gifts > 0), "gift_card_only"),
+        else_=ibis.null("string"),
+    )
+
+
+def _structs(rows: ir.Table, name: str) -> ir.Column | None:
+    """Return a column of lists of records, if there is one with records in it."""
+    if name not in rows.columns:
+        return None
+    kind = rows[name].type()
+    return rows[name] if kind.is_array() and kind.value_type.is_struct() else None
+
+
+def _moment(rows: ir.Table) -> tuple[ir.Value, str]:
+    """Return when an order was placed: ``date_created_gmt`` is in UTC without saying so."""
+    local, utc = ("date_created", "date_created_gmt")
+    if utc not in rows.columns:
+        return rows[local], local
+    said = rows[utc]
+    if said.type().is_timestamp():
+        if said.type().timezone is not None:
+            return said, utc
+        said = said.strftime("%Y-%m-%dT%H:%M:%S")
+    text = _text(said)
+    is_bare = ~text.re_search(r"(Z|[+-]\d{2}:?\d{2})$")
+    return ibis.ifelse(is_bare, text + "Z", text), utc

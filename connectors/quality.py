@@ -1,0 +1,156 @@
+"""What a person should know of an order history before trusting what is said of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from connectors.engine import Engine
+
+SHORT_DAYS = (50, 70)  # an API without the right to older orders gives the last 60
+GAP_ORDERS = 30  # a gap that swallowed as many orders as usual days have is said
+SUDDEN_SHARE = 0.5  # of the later daily orders, in the first week
+OUTSIZE_SHARE = 0.1  # of all revenue, by one customer
+GIANT = 20.0  # times the median order
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The findings.
+
+    Attributes
+    ----------
+    warnings
+        One line each: finding, and what it means.
+    examples
+        Order numbers of some rejected rows, by rule.
+    customers_merged
+        Identities that turned out to be of another's customer.
+    """
+
+    warnings: tuple[str, ...]
+    examples: Mapping[str, tuple[str, ...]]
+    customers_merged: int
+
+
+def look_at_orders(
+    engine: Engine,
+    orders: ir.Table,
+    judged: ir.Table,
+    merged: ir.Table,
+    customers_merged: int,
+    notes: tuple[str, ...],
+) -> Quality:
+    """Look for what spoils a history without breaking a rule.
+
+    Parameters
+    ----------
+    engine
+        Where the tables are.
+    orders
+        The kept orders, ``features.tables.Orders``.
+    judged, merged
+        Rows and orders with the rules that they break.
+    customers_merged
+        Identities that turned out to be of another's customer.
+    notes
+        What the preset says of how it read the source.
+    """
+    bought = orders.filter(orders.net_amount > 0)
+    by_day = engine.frame(bought.group_by("order_date").aggregate(orders=bought.count()))
+    said = [*notes, *_days(by_day), *_outsize(engine, bought), *_giants(engine, bought)]
+    if customers_merged:
+        said.append(
+            f"{customers_merged:,} identities were merged into customers by a shared id, e-mail or phone"
+        )
+    return Quality(tuple(said), _examples(engine, judged, merged), customers_merged)
+
+
+def _days(by_day: pd.DataFrame) -> list[str]:
+    """Say what the days tell: a history that was cut off, that starts suddenly, or has gaps."""
+    days = pd.to_datetime(by_day["order_date"])
+    daily = (
+        pd.Series(by_day["orders"].to_numpy(), index=days).sort_index().asfreq("D", fill_value=0)
+    )
+    said = []
+    if SHORT_DAYS[0] <= len(daily) <= SHORT_DAYS[1]:
+        said.append(
+            f"the history spans {len(daily)} days: an export without the right to read all orders stops at "
+            "60 days, and then everybody looks new. Export the whole history"
+        )
+    week, usual = daily.iloc[:7].mean(), daily.iloc[7:].median()
+    if len(daily) > 60 and usual > 1 and week >= SUDDEN_SHARE * usual:
+        said.append(
+            f"the history starts suddenly, with {week:.0f} orders a day on {daily.index[0].date()}: earlier "
+            "orders are missing, so some first orders are later ones"
+        )
+    return said + _gaps(daily)
+
+
+def _gaps(daily: pd.Series) -> list[str]:
+    """Say which runs of days have no orders where many were to be expected."""
+    empty = daily == 0
+    weekdays = pd.Series(pd.DatetimeIndex(daily.index).dayofweek, index=daily.index)
+    run = (empty != empty.shift()).cumsum()[empty]
+    said = []
+    for _, days in run.groupby(run):
+        around = daily.loc[
+            days.index[0] - pd.Timedelta(days=28) : days.index[-1] + pd.Timedelta(days=28)
+        ]
+        usual = around[around > 0].groupby(weekdays).mean()
+        expected = float(weekdays[days.index].map(usual).fillna(0).sum())
+        if expected >= GAP_ORDERS and len(days) >= 2:
+            said.append(
+                f"no orders from {days.index[0].date()} to {days.index[-1].date()}, where about "
+                f"{expected:,.0f} were to be expected: check that no export is missing"
+            )
+    return said
+
+
+def _outsize(engine: Engine, bought: ir.Table) -> list[str]:
+    by_customer = bought.group_by("customer_id").aggregate(value=bought.net_amount.sum())
+    facts = engine.frame(
+        by_customer.aggregate(
+            most=by_customer.value.max(), total=by_customer.value.sum(), n=by_customer.count()
+        )
+    ).iloc[0]
+    share = float(facts["most"] / facts["total"])
+    if facts["n"] < 10 or share < OUTSIZE_SHARE:
+        return []
+    return [
+        f"one customer brought {share:.0%} of all revenue: a reseller, or a till without a customer?"
+    ]
+
+
+def _giants(engine: Engine, bought: ir.Table) -> list[str]:
+    median = float(engine.frame(bought.aggregate(m=bought.net_amount.median())).iloc[0]["m"])
+    giant = bought.net_amount > GIANT * median
+    facts = engine.frame(
+        bought.aggregate(
+            n=giant.sum(),
+            value=giant.ifelse(bought.net_amount, 0.0).sum(),
+            total=bought.net_amount.sum(),
+        )
+    ).iloc[0]
+    if not facts["n"] or np.isnan(median):
+        return []
+    share = float(facts["value"] / facts["total"])
+    return [
+        f"{int(facts['n']):,} orders are over {GIANT:.0f} times the median ({share:.0%} of revenue): "
+        "wholesale? They count like any other"
+    ]
+
+
+def _examples(engine: Engine, judged: ir.Table, merged: ir.Table) -> dict[str, tuple[str, ...]]:
+    """Name some orders that each rule refused."""
+    found: dict[str, tuple[str, ...]] = {}
+    for table in (judged, merged):
+        bad = table.filter(table.rule.notnull() & (table.rule != "after_as_of")).select(
+            "rule", "order_id"
+        )
+        ends = bad.group_by("rule").aggregate(first=bad.order_id.min(), last=bad.order_id.max())
+        for rule, *ids in engine.frame(ends).itertuples(index=False):
+            found[rule] = tuple(dict.fromkeys(str(one) for one in ids if not pd.isna(one)))
+    return found

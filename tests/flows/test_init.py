@@ -1,0 +1,126 @@
+"""From an export to settings that read it, and a check that says what would come of it."""
+
+import gzip
+import tomllib
+
+import pytest
+
+from features.synthetic import simulate
+from features.synthetic.forms import FORMS
+from flows.commands import fill_template, settings_template
+from flows.settings import SettingsError, build_settings
+from tests.features.synthetic.conftest import END, START
+
+LINES = (
+    "InvoiceNo,StockCode,Quantity,InvoiceDate,UnitPrice,CustomerID\n1,a,2,2024-01-05,3.5,17850\n"
+)
+MORE = "2,a,1,2024-02-05,3.5,17850\n3,b,1,2024-02-06,1.5,17851\n"
+
+
+@pytest.fixture(scope="module")
+def world():
+    return simulate(150, START, END, 1, "coffee")
+
+
+def test_the_template_is_good_settings():
+    settings = build_settings(tomllib.loads(settings_template()), __import__("pathlib").Path())
+    assert settings.orders.preset == "plain"
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_platforms_export_is_recognized_and_can_be_checked(name, world, tmp_path, perennial):
+    form = FORMS[name](world)
+    folder = tmp_path / "export"
+    folder.mkdir()
+    for file, frame in form.files.items():
+        frame.to_csv(folder / file, index=False) if file.endswith("csv") else frame.to_parquet(
+            folder / file
+        )
+    config = tmp_path / "perennial.toml"
+    said = perennial("init", "--from", folder, "--config", config, "--json")
+    assert said.code == 0, said.err
+    assert said.json["preset"] == name
+    text = config.read_text().replace('timezone = "UTC"', 'timezone = "America/New_York"')
+    config.write_text(text)
+    checked = perennial("check", "--config", config, "--as-of", "2025-06-30", "--json")
+    assert checked.code == 0, checked.err
+    assert checked.json["accounting"]["orders"] == len(form.expected)
+
+
+def test_a_plain_table_gets_a_mapping_to_look_at(tmp_path, perennial):
+    (tmp_path / "lines.csv").write_text(LINES + MORE)
+    config = tmp_path / "perennial.toml"
+    said = perennial("init", "--from", tmp_path / "lines.csv", "--config", config, "--json")
+    assert said.json["preset"] == "plain"
+    assert said.json["columns"] == {
+        "order_id": "InvoiceNo",
+        "customer_id": "CustomerID",
+        "ordered_at": "InvoiceDate",
+        "quantity": "Quantity",
+        "unit_price": "UnitPrice",
+        "product_id": "StockCode",
+    }
+    checked = perennial("check", "--config", config, "--as-of", "2024-06-30", "--json")
+    assert checked.json["accounting"]["orders"] == 3
+
+
+def test_a_packed_file_is_looked_at_too(tmp_path, perennial):
+    with gzip.open(tmp_path / "lines.csv.gz", "wt") as out:
+        out.write(LINES + MORE)
+    said = perennial(
+        "init", "--from", tmp_path / "lines.csv.gz", "--config", tmp_path / "p.toml", "--json"
+    )
+    assert said.json["preset"] == "plain"
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("amazon-order-id,purchase-date,sku,item-price", "names no buyer"),
+        ("Date,Order #,N. Revenue (formatted),Status,Customer,Customer type,Product(s),Items sold,"
+         "Coupon(s),Net Sales,Attribution", "neither e-mail nor customer id"),
+        ("color,shape", "map them in"),
+    ],
+)  # fmt: skip
+def test_an_export_that_cannot_work_is_refused_with_what_to_do(header, words, tmp_path, perennial):
+    (tmp_path / "export.csv").write_text(f"{header}\n{',' * header.count(',')}\n")
+    config = tmp_path / "perennial.toml"
+    said = perennial("init", "--from", tmp_path / "export.csv", "--config", config, "--json")
+    assert said.code == 2
+    assert words in said.json["error"]
+    assert not config.exists()
+
+
+def test_names_with_quotes_are_written_as_toml(tmp_path):
+    columns = {
+        "order_id": 'the "no"',
+        "customer_id": "who\\is",
+        "ordered_at": "日",
+        "net_amount": "a",
+    }
+    said = tomllib.loads(fill_template('or"ders.csv', "plain", columns))
+    assert said["orders"]["columns"] == columns
+    assert said["orders"]["source"] == 'or"ders.csv'
+
+
+def test_a_password_in_the_settings_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="never in the settings") as error:
+        build_settings({"orders": {"source": "postgresql://ann:hush@db/shop"}}, tmp_path)
+    assert "hush" not in str(error.value)
+
+
+def test_optional_tables_are_checked_with_the_orders(tmp_path, perennial):
+    (tmp_path / "lines.csv").write_text(LINES + MORE)
+    (tmp_path / "nps.csv").write_text(
+        "customer_id,answered_at,score\n17850,2024-02-01,9\n,2024-02-01,9\n"
+    )
+    config = tmp_path / "perennial.toml"
+    perennial("init", "--from", tmp_path / "lines.csv", "--config", config)
+    config.write_text(
+        config.read_text().replace('# order_lines = "lines.parquet"', 'nps = "nps.csv"')
+    )
+    said = perennial("check", "--config", config, "--as-of", "2024-06-30", "--json")
+    assert said.code == 0, said.err
+    assert said.json["tables"]["nps"] == {
+        "rows_in": 2, "rows": 1, "merged": 0, "rejected": {"missing_value": 1},
+    }  # fmt: skip
