@@ -199,8 +199,8 @@ class Truth(Table):
     )
     heavy_extra_margin = Column(
         "float64",
-        "margin that those orders add at list prices of the first day, its own discounts counted; "
-        "before its cost, without promotions and refunds; store's currency",
+        "margin that it adds at list prices of the first day, its discounts counted; before its "
+        "cost, without promotions and refunds; store's currency",
     )
     standard_order_lift = Column("float64", "as heavy_order_lift")
     standard_keep_chance = Column("float64", "as heavy_keep_chance")

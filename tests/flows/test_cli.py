@@ -45,7 +45,7 @@ def bad(tmp_path, perennial, orders: str | bytes | None = GOOD, settings: str = 
         (GOOD.replace(",10", ",ten").replace(",25", ",inf"), 20, "unreadable_amount"),
         (GOOD.replace(",a,", ",,"), 20, "missing_customer"),
         (GOOD.replace("2,a", "1,a"), 20, "duplicate_order_id"),
-        (GOOD.replace(",10", ",-10").replace(",25", ",-1"), 20, "negative_amount"),
+        (GOOD.replace(",10", ",-10").replace(",25", ",-1"), 20, "refund_without_order"),
         (GOOD.replace(",10", ",0").replace(",25", ",0.00"), 20, "zero_amount"),
         (GOOD.replace("2024", "2034"), 20, "after_as_of"),
         (GOOD.replace("2,a", "2,b"), 20, "nobody has a second purchase day"),
