@@ -114,7 +114,7 @@ class History:
             date.fromisoformat(said["first_date"]),
             date.fromisoformat(said["last_date"]),
             Accounting(**said["accounting"]),
-            Quality(**said["quality"]),
+            Quality.from_dict(said["quality"]),
             None if said["order_lines"] is None else Path(said["order_lines"]),
         )
 
