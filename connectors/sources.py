@@ -20,7 +20,7 @@ CSV_ENDINGS = {".csv", ".txt", ".tsv", ".gz"}
 KINDS = (CSV_ENDINGS, PARQUET_ENDINGS, JSON_ENDINGS)
 ENDINGS = CSV_ENDINGS | PARQUET_ENDINGS | JSON_ENDINGS
 BATCH_ROWS = 200_000  # of a database at once
-MANY_TABLES = "orders"  # the name of a source's rows where it is one table
+ONE_TABLE = "orders"  # the name of a source's rows where it is one table
 
 
 class SourceError(ValueError):
@@ -88,7 +88,7 @@ def open_tables(
         return Opened(_copy_tables(engine, location, names, table, scratch, limit), None)
     if not names:
         rows, broken = engine.read_rows(find_files(location))
-        return Opened({MANY_TABLES: rows}, broken)
+        return Opened({ONE_TABLE: rows}, broken)
     folder = Path(location)
     tables, lines = {}, []
     for name in names:
@@ -178,7 +178,7 @@ def _copy_tables(
     try:
         scratch.mkdir(parents=True, exist_ok=True)
         copies = {}
-        for name in names or (MANY_TABLES,):
+        for name in names or (ONE_TABLE,):
             theirs, schema = (name, table) if names else _split(str(table))
             source = _table(
                 connection, theirs, schema, shown, required=name == (names or (name,))[0]

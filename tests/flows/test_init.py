@@ -2,6 +2,7 @@
 
 import gzip
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,7 @@ def world():
 
 
 def test_the_template_is_good_settings():
-    settings = build_settings(tomllib.loads(settings_template()), __import__("pathlib").Path())
+    settings = build_settings(tomllib.loads(settings_template()), Path())
     assert settings.orders.preset == "plain"
 
 
