@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench simulation online-retail docs lock clean
+.PHONY: help install demo test lint format check bench simulation online-retail order-lines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ simulation: install  ## the simulated stores beside the stores that they stand f
 
 online-retail: install  ## count UCI Online Retail's lines (data under $PERENNIAL_DATA) for the docs
 	@$(BIN)/python -m benchmarks.online_retail
+
+order-lines: install  ## read 50 million order lines within 4 GB
+	@$(BIN)/python -m benchmarks.order_lines
 
 docs: install  ## write the data dictionary from the code
 	@$(BIN)/python -m reports.dictionary > docs/data-dictionary.md

@@ -1,5 +1,6 @@
 """CSV files that people open in a spreadsheet."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -9,16 +10,21 @@ FORMULA = r"[=+\-@\t\r]"
 PLAIN_NUMBER = r"[+-]?\d+(?:\.\d+)?"
 
 
-def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table so that no text in it is taken for a formula.
+def write_csv(frame: pd.DataFrame | Iterable[pd.DataFrame], path: Path) -> None:
+    """Write a table, or its parts one after another, so that no text in it is taken for a formula.
 
     A text, also a column's name, that starts with ``=``, ``+``, ``-``, ``@``, a tab or a carriage
     return gets a leading apostrophe, which spreadsheets do not show. Plain numbers stay as they are.
     Lines end as RFC 4180 has it, so that a line break of any kind inside a cell is quoted.
     """
-    safe = pd.DataFrame({name: _safe(frame[name]) for name in frame.columns}, index=frame.index)
-    safe.columns = pd.Index(_safe(pd.Series(list(frame.columns), dtype="string")))
-    safe.to_csv(path, index=False, lineterminator="\r\n")
+    parts = [frame] if isinstance(frame, pd.DataFrame) else frame
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for i, part in enumerate(parts):
+            safe = pd.DataFrame(
+                {name: _safe(part[name]) for name in part.columns}, index=part.index
+            )
+            safe.columns = pd.Index(_safe(pd.Series(list(part.columns), dtype="string")))
+            safe.to_csv(file, index=False, header=i == 0, lineterminator="\r\n")
 
 
 def _safe(column: pd.Series) -> pd.Series:

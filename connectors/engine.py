@@ -5,6 +5,7 @@ import gzip
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, timedelta
 from glob import escape
 from itertools import chain, count
 from pathlib import Path
@@ -13,6 +14,8 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow.parquet as pq
+
+from connectors.texts import trim
 
 FILE_COLUMN = "perennial_source_file"
 CSV_ERRORS = ("scan_id", "file_id", "line", "csv_line", "error_message")
@@ -24,6 +27,7 @@ _ZONE = r"\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)"
 ISO_8601 = (
     rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:{_ZONE})?)?$"
 )
+PART_ROWS = 100_000  # fetched at once
 NEVER = "%Y!%m!%d"  # a date of this form is in no file: texts stay texts
 NO_SECONDS = rf"([T ]\d{{1,2}}:\d{{2}})((?:{_ZONE})?)$"
 OFFSET = r"(:\d{2}(?:\.\d+)?)\s*([+-]\d{2}):?(\d{2})$"  # -0300 and " -03:00" alike
@@ -62,13 +66,17 @@ class Engine:
         """Return a Parquet file, or a folder of them, as a table."""
         return self._connection.read_parquet(str(path / "*.parquet" if path.is_dir() else path))
 
-    def read_rows(self, files: list[Path]) -> tuple[ir.Table, ir.Table | None]:
+    def read_rows(
+        self, files: list[Path], varying: str | None = None
+    ) -> tuple[ir.Table, ir.Table | None]:
         """Return the rows of CSV or Parquet files as they are, and the lines that no row came of.
 
         Parameters
         ----------
         files
             Files of one kind; columns are matched by name.
+        varying
+            Pattern of columns that some of the CSV files may lack.
 
         Returns
         -------
@@ -88,13 +96,9 @@ class Engine:
             return self._json_rows(files, names), None
         pairs = [self._csv_rows(file, name) for file, name in zip(files, names, strict=True)]
         views, broken = ([pair[i] for pair in pairs] for i in (0, 1))
-        odd = [
-            n for n, v in zip(names, views, strict=True) if set(v.columns) != set(views[0].columns)
-        ]
-        if odd:
-            raise UnevenFilesError(f"{odd[0]} has other columns than {names[0]}")
+        columns = _common_columns(names, views, varying)
+        rows = _union([_with_columns(view, columns) for view in views])
         number = next(self._readings)  # the tables of another reading stay
-        rows = _union([view.select(*views[0].columns) for view in views])
         kept = self.keep(rows, f"source_rows_{number}")
         return kept, self.keep(_union(broken), f"broken_lines_{number}")
 
@@ -179,11 +183,22 @@ class Engine:
         frame: pd.DataFrame = self._connection.to_pandas(table)
         return frame
 
+    def has_rows(self, table: ir.Table) -> bool:
+        """Tell whether a table has any row."""
+        return len(self._connection.to_pyarrow(table.limit(1))) > 0
+
+    def frames(self, table: ir.Table) -> Iterator[pd.DataFrame]:
+        """Fetch a table in parts; one without rows is one part without rows."""
+        reader = self._connection.to_pyarrow_batches(table, chunk_size=PART_ROWS)
+        yield reader.schema.empty_table().to_pandas()
+        for batch in reader:
+            yield batch.to_pandas()
+
     def moment(self, text: ir.Column, pattern: str | None = None) -> ir.Column:
         """Read a column as moments: a given offset counts, else the store's time zone; null = unreadable."""
         if not text.type().is_string():
             return text.try_cast("timestamp('UTC')")
-        text = text.strip()
+        text = trim(text)
         if pattern:
             return _parse(text, pattern).try_cast("timestamp('UTC')")
         # Only what is spelled out here: the engine's own reading lets the zone that one row names
@@ -200,6 +215,15 @@ class Engine:
     def store_day(self, moment: ir.Column) -> ir.Column:
         """Return the day of moments in the store's time zone."""
         return moment.cast("date")
+
+    def is_after(self, moment: ir.Column, day: date) -> ir.Column:
+        """Tell the moments whose day in the store's time zone is later.
+
+        The calendar, which is slow, is only asked about what is near: no zone is more than a day
+        away from UTC.
+        """
+        near = moment >= ibis.timestamp(f"{day - timedelta(days=1)}T00:00:00Z")
+        return ibis.ifelse(near, self.store_day(moment) > ibis.date(day), ibis.literal(False))
 
     def row_hash(self, table: ir.Table, names: list[str]) -> ir.Column:
         """Return a 64-bit hash of the columns' values."""
@@ -224,6 +248,22 @@ def _header(file: Path) -> tuple[str, list[str]]:
         candidates = chain([plain], (f"{plain}_{n}" for n in count(1)))
         names.append(next(c for c in candidates if c.lower() not in known))
     return delimiter, names
+
+
+def _common_columns(names: list[str], views: list[ir.Table], varying: str | None) -> list[str]:
+    """Return the columns of all files, and refuse a file that has others."""
+    columns = list(dict.fromkeys(column for view in views for column in view.columns))
+    fixed = {c for c in columns if not (varying and re.fullmatch(varying, c))}
+    for name, view in zip(names, views, strict=True):
+        if fixed & {*view.columns} != fixed & {*views[0].columns}:
+            raise UnevenFilesError(f"{name} has other columns than {names[0]}")
+    return columns
+
+
+def _with_columns(view: ir.Table, columns: list[str]) -> ir.Table:
+    """Return a table's columns in this order, those that it lacks as empty texts."""
+    lacking = {name: ibis.null("string") for name in columns if name not in view.columns}
+    return view.mutate(**lacking).select(*columns)
 
 
 def _union(tables: list[ir.Table]) -> ir.Table:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from connectors.texts import trim
+
 KEYS = ("customer_id", "email", "phone")
 NO_PHONE = "^(?:" + "|".join(f"{digit}+" for digit in range(10)) + ")$|^1?23456789?0?$"
 SHARED_BY = 10  # an e-mail or phone of more customer ids than this is a till's or a shop's
@@ -28,14 +30,14 @@ RELAY = r"@(?:marketplace\.amazon\.|members\.ebay\.|.*\.walmart\.com$|relay\.ets
 
 def clean_email(text: ir.Column) -> ir.Column:
     """Read an e-mail address in lower case; null where it is none or a placeholder."""
-    address = text.cast("string").strip().lower()
+    address = trim(text).lower()
     is_one = address.re_search(r"^[^@\s]+@[^@\s]+\.[^@\s]+$") & ~address.re_search(NOBODY)
     return ibis.ifelse(is_one, address, ibis.null("string"))
 
 
 def clean_phone(text: ir.Column) -> ir.Column:
     """Read a phone number as E.164 where its country is given, else as its digits; null where it is none."""
-    given = text.cast("string").strip()
+    given = trim(text)
     digits = given.re_replace(r"^\s*00", "+").re_replace(r"[^0-9]", "")
     is_one = digits.length().between(7, 15) & ~digits.re_search(NO_PHONE)
     mark = ibis.ifelse(given.startswith("+") | given.startswith("00"), "+", "")
@@ -83,7 +85,7 @@ def link(seen: pd.DataFrame) -> Linked:
     own = seen["customer_id"].fillna(seen["email"]).fillna(seen["phone"])
     order = seen.assign(group=group, own=own).sort_values(["first_at", "first_order", "own"])
     first = order.drop_duplicates("group").set_index("group")["own"]
-    known_as = pd.Series(group, index=seen.index).map(first)
+    known_as = pd.Series(group, index=seen.index).map(first).astype("str")
     kind = np.select(
         [seen["customer_id"].notna(), seen["email"].notna()], ["id", "email"], "phone"
     )

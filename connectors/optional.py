@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from connectors.csv import write_csv
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.sources import SourceError, open_tables
+from connectors.texts import clean_text
 from features import tables
 from features.tables import Table
 
@@ -122,7 +123,7 @@ def _judge(
     """Read each value, and name the first rule that a row breaks."""
     raw = [name for name in rows.columns if name != FILE_COLUMN]
     has = [name for name in contract.schema() if name in rows.columns]
-    given = {f"given.{name}": _text(rows[name]).notnull() for name in has}
+    given = {f"given.{name}": clean_text(rows[name]).notnull() for name in has}
     read = {name: _read(engine, rows[name], contract.schema()[name]) for name in has}
     table = rows.select(**read, **given, raw=ibis.struct({n: rows[n].cast("string") for n in raw}))
     lacking = {
@@ -140,10 +141,6 @@ def _judge(
     return table.mutate(rule=ibis.cases(*broken, else_=ibis.null("string")))
 
 
-def _text(column: ir.Column) -> ir.Column:
-    return column.cast("string").strip().nullif("")
-
-
 def _read(engine: Engine, column: ir.Column, kind: str) -> ir.Column:
     """Read a column as the contract's type; null where it is not one."""
     if kind == "timestamp":
@@ -151,5 +148,5 @@ def _read(engine: Engine, column: ir.Column, kind: str) -> ir.Column:
     if kind == "date":
         return engine.store_day(engine.moment(column))
     if kind == "string":
-        return _text(column)
-    return (_text(column) if column.type().is_string() else column).try_cast(kind)
+        return clean_text(column)
+    return (clean_text(column) if column.type().is_string() else column).try_cast(kind)

@@ -1,5 +1,6 @@
 """Any order history -> ``orders`` and ``rejects``, every source row accounted for."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from hashlib import sha256
@@ -13,6 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
+from connectors.accounting import Accounting, account
 from connectors.csv import write_csv
 from connectors.engine import Engine, UnevenFilesError
 from connectors.identity import KEYS, link
@@ -23,13 +25,14 @@ from connectors.presets.shopify import SHOPIFY
 from connectors.presets.stripe import STRIPE
 from connectors.presets.woocommerce import WOOCOMMERCE
 from connectors.quality import Quality, look_at_orders
+from connectors.rejects import rejected_rows
 from connectors.rules import (
     RULES,
     OrderSource,
+    distinct_rows,
     judge_rows,
     merge_to_orders,
     order_lines,
-    rejected_rows,
 )
 from connectors.sources import SourceError, open_tables
 from features.tables import DataError, Orders
@@ -38,35 +41,6 @@ PRESETS: dict[str, Preset] = {
     preset.name: preset for preset in (PLAIN, STRIPE, FIVETRAN, DBT_SHOPIFY, SHOPIFY, WOOCOMMERCE)
 }
 SAMPLE_ROWS = 100_000  # of a database that is only looked at
-
-
-@dataclass(frozen=True)
-class Accounting:
-    """Where every source row went: ``rows_in = orders + merged + rejected``.
-
-    Attributes
-    ----------
-    rows_in
-        Rows of the source.
-    orders
-        Orders kept.
-    merged
-        Rows that became part of a kept order, by cause.
-    rejected
-        Rows that did not, by rule.
-    """
-
-    rows_in: int
-    orders: int
-    merged: dict[str, int]
-    rejected: dict[str, int]
-
-    @property
-    def is_balanced(self) -> bool:
-        """Whether every row is accounted for."""
-        return self.rows_in == self.orders + sum(self.merged.values()) + sum(
-            self.rejected.values()
-        )
 
 
 @dataclass(frozen=True)
@@ -147,7 +121,7 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     folder.mkdir(parents=True, exist_ok=True)
     reading = _read(engine, source, as_of, folder / "extract")
     rejects = folder / "rejects.csv"
-    write_csv(_rejects_frame(engine, reading), rejects)
+    write_csv(_rejects(engine, reading), rejects)
     _check_some_left(reading.accounting)
     parquet = folder / "orders.parquet"
     kept = reading.orders.filter(reading.orders.rule.isnull()).select(*Orders.schema())
@@ -163,7 +137,7 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
         last_date,
         reading.accounting,
         quality,
-        _write_lines(engine, reading, source, orders, folder / "order_lines.parquet"),
+        _write_lines(engine, reading, orders, folder / "order_lines.parquet"),
     )
 
 
@@ -178,11 +152,9 @@ def _quality(engine: Engine, reading: "_Reading", orders: ir.Table) -> Quality:
     )
 
 
-def _write_lines(
-    engine: Engine, reading: "_Reading", source: OrderSource, orders: ir.Table, path: Path
-) -> Path | None:
+def _write_lines(engine: Engine, reading: "_Reading", orders: ir.Table, path: Path) -> Path | None:
     """Write the lines of the kept orders, if the source has any."""
-    lines = order_lines(reading.judged, reading.found, source)
+    lines = order_lines(reading.rows, reading.found)
     if lines is None:
         return None
     kept = lines.semi_join(orders, "order_id")
@@ -212,12 +184,12 @@ def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str
 
 @dataclass(frozen=True)
 class _Reading:
-    """A source with every row judged: lazily with its raw columns, orders computed."""
+    """A source with every row judged, the good ones once each, and what orders they make."""
 
     found: SourceRows
-    rows: ir.Table
     broken: ir.Table | None
     judged: ir.Table
+    rows: ir.Table
     orders: ir.Table
     accounting: Accounting
     merged_customers: int
@@ -228,13 +200,15 @@ def _read(
 ) -> _Reading:
     preset = PRESETS[source.preset]
     try:
-        opened = open_tables(engine, source.location, preset.tables, source.table, scratch, limit)
+        opened = open_tables(
+            engine, source.location, preset.tables, source.table, scratch, limit, preset.varying
+        )
         found = preset.read(opened.tables, source.columns, as_of)
-        with_raw = judge_rows(engine, found, source, as_of)
-        judged = engine.keep(with_raw.drop("raw"), "judged")
+        judged = engine.keep(judge_rows(engine, found, source, as_of), "judged")
         _check_currency(engine, judged, source)
         judged, merged_customers = _link_customers(engine, judged)
-        orders = engine.keep(merge_to_orders(engine, judged, found, source), "merged")
+        rows = distinct_rows(engine, judged, found, source)
+        orders = engine.keep(merge_to_orders(engine, rows, found, source), "merged")
     except PresetError as error:
         raise SourceError(str(error)) from error
     except (duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
@@ -244,10 +218,10 @@ def _read(
             "or mend orders.date_format if one is set"
         ) from error
     broken = opened.broken
-    accounting = _account(engine, judged, broken, orders)
+    accounting = account(engine, judged, broken, orders)
     if not accounting.is_balanced:
         raise AssertionError(f"every source row is accounted for: {accounting} does not add up")
-    return _Reading(found, with_raw, broken, judged, orders, accounting, merged_customers)
+    return _Reading(found, broken, judged, rows, orders, accounting, merged_customers)
 
 
 def _link_customers(engine: Engine, judged: ir.Table) -> tuple[ir.Table, int]:
@@ -289,54 +263,18 @@ def _check_currency(engine: Engine, judged: ir.Table, source: OrderSource) -> No
         )
 
 
-def _account(
-    engine: Engine, judged: ir.Table, broken: ir.Table | None, merged: ir.Table
-) -> Accounting:
-    """Count where every source row went."""
-    by_row = engine.frame(judged.group_by("rule").aggregate(rows=judged.count()))
-    by_order = engine.frame(
-        merged.group_by("rule", "is_refund").aggregate(
-            orders=merged.count(), rows=merged.rows.sum(), lines=merged.lines.sum()
-        )
+def _rejects(engine: Engine, reading: _Reading) -> pd.DataFrame | Iterable[pd.DataFrame]:
+    """Return every rejected row, in parts; of none, the header."""
+    if not set(reading.accounting.rejected) - {"after_as_of"}:
+        return pd.DataFrame(columns=["rule", "reason", "source"])
+    has_broken = "unreadable_row" in reading.accounting.rejected
+    return rejected_rows(
+        engine,
+        reading.found,
+        reading.judged,
+        reading.orders,
+        reading.broken if has_broken else None,
     )
-    rejected = dict.fromkeys(RULES, 0)
-    if broken is not None:
-        rejected["unreadable_row"] = len(engine.frame(broken.select("file_path")))
-    for counts in (by_row, by_order):
-        for rule, rows in zip(counts["rule"], counts["rows"], strict=True):
-            if not pd.isna(rule):
-                rejected[rule] += int(rows)
-    kept = by_order[by_order["rule"].isna()]
-    numbers = ["orders", "rows", "lines"]
-    refunds, bought = (
-        kept[kept["is_refund"] == is_one][numbers].sum() for is_one in (True, False)
-    )
-    return Accounting(
-        rows_in=int(by_row["rows"].sum()) + rejected["unreadable_row"],
-        orders=int(bought["orders"]),
-        merged={
-            "exact_duplicates": int((kept["rows"] - kept["lines"]).sum()),
-            "lines_summed": int(bought["lines"] - bought["orders"]),
-        }
-        | ({"refunds_netted": int(refunds["lines"])} if refunds["lines"] else {}),
-        rejected={rule: rows for rule, rows in rejected.items() if rows},
-    )
-
-
-def _rejects_frame(engine: Engine, reading: _Reading) -> pd.DataFrame:
-    """Return every rejected row: the rule, its words, the source, and the raw columns."""
-    parts = [pd.DataFrame(columns=["rule", "source"])]
-    if set(reading.accounting.rejected) - {"unreadable_row", "after_as_of"}:
-        parts.append(engine.frame(rejected_rows(reading.rows, reading.orders).unpack("raw")))
-    if reading.broken is not None and "unreadable_row" in reading.accounting.rejected:
-        lines = engine.frame(reading.broken)
-        lines = lines.rename(columns={"file_path": "source", "csv_line": "line"})
-        parts.append(lines.assign(rule="unreadable_row"))
-    rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    rows["reason"] = rows["rule"].map(RULES)
-    first = ["rule", "reason", "source"]
-    rows = rows[first + [name for name in rows.columns if name not in first]]
-    return rows.sort_values(["rule", "source"], kind="stable")
 
 
 def _check_some_left(accounting: Accounting) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import ibis.expr.types as ir
-import numpy as np
 import pandas as pd
 
 from connectors.engine import Engine
+from connectors.rules import UNWRITTEN
 
 SHORT_DAYS = (50, 70)  # an API without the right to older orders gives the last 60
 GAP_ORDERS = 30  # a gap that swallowed as many orders as usual days have is said
@@ -67,7 +67,7 @@ def look_at_orders(
     """
     bought = orders.filter(orders.net_amount > 0)
     by_day = engine.frame(bought.group_by("order_date").aggregate(orders=bought.count()))
-    said = [*notes, *_days(by_day), *_outsize(engine, bought), *_giants(engine, bought)]
+    said = [*notes, *_days(by_day), *_sizes(engine, bought)]
     if customers_merged:
         said.append(
             f"{customers_merged:,} identities were merged into customers by a shared id, e-mail or phone"
@@ -116,48 +116,41 @@ def _gaps(daily: pd.Series) -> list[str]:
     return said
 
 
-def _outsize(engine: Engine, bought: ir.Table) -> list[str]:
+def _sizes(engine: Engine, bought: ir.Table) -> list[str]:
+    """Say whether one customer, or a few orders, are far larger than the others."""
     by_customer = bought.group_by("customer_id").aggregate(value=bought.net_amount.sum())
-    facts = engine.frame(
-        by_customer.aggregate(
-            most=by_customer.value.max(), total=by_customer.value.sum(), n=by_customer.count()
-        )
-    ).iloc[0]
-    share = float(facts["most"] / facts["total"])
-    if facts["n"] < 10 or share < OUTSIZE_SHARE:
+    median = bought.aggregate(median=bought.net_amount.median())
+    beside = bought.cross_join(median)
+    is_giant = beside.net_amount > GIANT * beside["median"]
+    giants = beside.aggregate(
+        giants=is_giant.sum(), giant_value=is_giant.ifelse(beside.net_amount, 0.0).sum()
+    )
+    most = by_customer.aggregate(
+        customers=by_customer.count(), most=by_customer.value.max(), total=by_customer.value.sum()
+    )
+    facts = engine.frame(most.cross_join(giants)).iloc[0]
+    if not facts["customers"]:
         return []
-    return [
-        f"one customer brought {share:.0%} of all revenue: a reseller, or a till without a customer?"
-    ]
-
-
-def _giants(engine: Engine, bought: ir.Table) -> list[str]:
-    median = float(engine.frame(bought.aggregate(m=bought.net_amount.median())).iloc[0]["m"])
-    giant = bought.net_amount > GIANT * median
-    facts = engine.frame(
-        bought.aggregate(
-            n=giant.sum(),
-            value=giant.ifelse(bought.net_amount, 0.0).sum(),
-            total=bought.net_amount.sum(),
+    said = []
+    if facts["customers"] >= 10 and facts["most"] / facts["total"] >= OUTSIZE_SHARE:
+        said.append(
+            f"one customer brought {facts['most'] / facts['total']:.0%} of all revenue: a reseller, or a "
+            "till without a customer?"
         )
-    ).iloc[0]
-    if not facts["n"] or np.isnan(median):
-        return []
-    share = float(facts["value"] / facts["total"])
-    return [
-        f"{int(facts['n']):,} orders are over {GIANT:.0f} times the median ({share:.0%} of revenue): "
-        "wholesale? They count like any other"
-    ]
+    if facts["giants"] > 0:
+        said.append(
+            f"{int(facts['giants']):,} orders are over {GIANT:.0f} times the median "
+            f"({facts['giant_value'] / facts['total']:.0%} of revenue): wholesale? They count like any other"
+        )
+    return said
 
 
 def _examples(engine: Engine, judged: ir.Table, merged: ir.Table) -> dict[str, tuple[str, ...]]:
     """Name some orders that each rule refused."""
-    found: dict[str, tuple[str, ...]] = {}
-    for table in (judged, merged):
-        bad = table.filter(table.rule.notnull() & (table.rule != "after_as_of")).select(
-            "rule", "order_id"
-        )
-        ends = bad.group_by("rule").aggregate(first=bad.order_id.min(), last=bad.order_id.max())
-        for rule, *ids in engine.frame(ends).itertuples(index=False):
-            found[rule] = tuple(dict.fromkeys(str(one) for one in ids if not pd.isna(one)))
-    return found
+    bad = judged.select("rule", "order_id").union(merged.select("rule", "order_id"))
+    bad = bad.filter(bad.rule.notnull() & ~bad.rule.isin(UNWRITTEN))
+    ends = bad.group_by("rule").aggregate(first=bad.order_id.min(), last=bad.order_id.max())
+    return {
+        rule: tuple(dict.fromkeys(str(one) for one in ids if not pd.isna(one)))
+        for rule, *ids in engine.frame(ends.order_by("rule")).itertuples(index=False)
+    }

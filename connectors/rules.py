@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.identity import KEYS, clean_email, clean_phone
 from connectors.presets.preset import SourceRows
+from connectors.texts import clean_text, trim
 from features.tables import OrderLines, Orders
 
 MONEY = "decimal(18, 4)"
@@ -23,8 +24,7 @@ AMOUNTS = ("net_amount", "quantity", "unit_price", *PARTS, "cost_amount", "line_
 LINE_TEXTS = ("product_id", "product_name", "category", "bundle_id")
 MAY_BE_EMPTY = ("discount_amount", "refund_amount", "cost_amount", "line_net_amount")
 REDUCING = ("discount_amount", "refund_amount")
-REJECT_COLUMNS = ("rule", "reason", "source", "line", "error_message")
-TEXTS = ("currency", "channel", "discount_code")
+TEXTS = ("channel", "discount_code")
 
 ROW_RULES = {
     "unreadable_row": "a line has as many columns as the header; mend the line",
@@ -112,11 +112,9 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
     Returns
     -------
     ir.Table
-        Our columns, ``moment``, ``source``, ``row_hash``, ``rule`` (null = none broken) and
-        ``raw``, a struct of the row as it was.
+        Our columns, ``moment``, ``source``, ``row_hash`` and ``rule`` (null = none broken).
     """
     rows, columns = found.rows, found.columns
-    raw = [name for name in rows.columns if not name.startswith("perennial_")]
     amounts = [name for name in AMOUNTS if name in columns]
     read = rows.select(
         order_id=_id(columns["order_id"]),
@@ -124,20 +122,25 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
         **{name: clean(columns[name]) for name, clean in WHO.items() if name in columns},
         **{name: _amount(columns[name]) for name in amounts},
         **{
-            f"no_{name}": _text(columns[name]).isnull() for name in amounts if name in MAY_BE_EMPTY
+            f"no_{name}": clean_text(columns[name]).isnull()
+            for name in amounts
+            if name in MAY_BE_EMPTY
         },
-        **{name: _text(columns[name]) for name in (*TEXTS, *LINE_TEXTS) if name in columns},
+        **{
+            name: clean_text(columns[name])
+            for name in ("currency", *TEXTS, *LINE_TEXTS)
+            if name in columns
+        },
+        is_older=columns.get("is_older", ibis.literal(False)),
         void=columns.get("void", ibis.null("string")),
         source=rows[FILE_COLUMN],
-        row_hash=engine.row_hash(rows, raw),
-        raw=ibis.struct({_raw_name(name): rows[name].cast("string") for name in raw}),
+        row_hash=engine.row_hash(rows, their_columns(rows)),
     )
     read = read.mutate(value=_net_amount(read, found))
-    day = engine.store_day(read.moment)
-    in_range = day.between(ibis.date(1970, 1, 1), ibis.date(9999, 12, 31)).fill_null(False)
     broken = [
-        (~in_range, "unreadable_date"),
-        (day > ibis.date(as_of), "after_as_of"),
+        (~_is_in_range(engine, read.moment), "unreadable_date"),
+        (engine.is_after(read.moment, as_of), "after_as_of"),
+        (read.is_older, OLDER_VERSION),
         *((read.void == rule, rule) for rule in VOID if "void" in columns),
         (read.order_id.isnull(), "missing_order_id"),
         (ibis.coalesce(*(read[k] for k in KEYS if k in columns)).isnull(), "missing_customer"),
@@ -152,17 +155,26 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
     return read.mutate(rule=ibis.cases(*broken, else_=ibis.null("string")))
 
 
+OLDER_VERSION = (
+    "older_version"  # of a row that is there as it became: merged with it, not rejected
+)
+UNWRITTEN = ("after_as_of", OLDER_VERSION)  # nothing is wrong with these rows
 VOID = ("test_order", "deleted", "unpaid", "canceled", "refunded_in_full", "gift_card_only")
 
 
-def _raw_name(name: str) -> str:
-    """Name a raw column so that it does not hide what we say of the row."""
-    return f"raw.{name}" if name.lower() in REJECT_COLUMNS else name
+def their_columns(rows: ir.Table) -> list[str]:
+    """Return the source's own columns, without what was added to them."""
+    return [name for name in rows.columns if not name.startswith("perennial_")]
 
 
-def _text(column: ir.Column) -> ir.Column:
-    """Read a name; blank is none."""
-    return column.cast("string").strip().nullif("")
+def _is_in_range(engine: Engine, moment: ir.Column) -> ir.Column:
+    """Tell the moments of the years that dates are read in; the calendar is only asked at their ends."""
+    inside = moment.between(
+        ibis.timestamp("1970-01-02T00:00:00Z"), ibis.timestamp("9999-12-30T00:00:00Z")
+    )
+    day = engine.store_day(moment)
+    at_ends = day.between(ibis.date(1970, 1, 1), ibis.date(9999, 12, 31)).fill_null(False)
+    return ibis.ifelse(inside, ibis.literal(True), at_ends)
 
 
 def _id(column: ir.Column) -> ir.Column:
@@ -171,20 +183,51 @@ def _id(column: ir.Column) -> ir.Column:
         finite = ibis.ifelse(column.isnan() | column.isinf(), ibis.null("float64"), column)
         whole = finite.try_cast("int64")
         column = ibis.ifelse(finite == whole, whole.cast("string"), finite.cast("string"))
-    text = _text(column)
+    text = clean_text(column)
     return ibis.ifelse(text.endswith(".0"), text.re_replace(r"^(\d+)\.0$", r"\1"), text)
 
 
 def _amount(column: ir.Column) -> ir.Column:
     """Read an exact amount; null where it is empty, no number, not finite or too large."""
-    return (column.strip() if column.type().is_string() else column).try_cast(MONEY)
+    return (trim(column) if column.type().is_string() else column).try_cast(MONEY)
 
 
 WHO = {"customer_id": _id, "email": clean_email, "phone": clean_phone}
 
 
-def merge_to_orders(
+def distinct_rows(
     engine: Engine, judged: ir.Table, found: SourceRows, source: OrderSource
+) -> ir.Table:
+    """Return the good rows, equal ones once, with how often each was there, ``copies``.
+
+    Few rows are there twice. They are found by hashes alone, so that only their texts are compared.
+    """
+    kept = [
+        name
+        for name in judged.columns
+        if not name.startswith("no_") and name not in ("void", "is_older")
+    ]
+    good = judged.filter(judged.rule.isnull()).select(*kept).drop("rule")
+    one_each = good.mutate(copies=ibis.literal(1, "int64"))
+    if found.of_lines and source.keep_duplicates:
+        return one_each
+    keys = ["order_hash", "row_hash"]
+    hashed = good.mutate(order_hash=engine.row_hash(good, ["order_id"]))
+    counts = hashed.group_by(*keys).aggregate(copies=hashed.count())
+    repeated = engine.keep(counts.filter(counts.copies > 1).select(*keys), "repeated")
+    if not engine.has_rows(repeated):
+        return one_each
+    once = hashed.anti_join(repeated, keys).select(*good.columns, copies=ibis.literal(1, "int64"))
+    several = hashed.semi_join(repeated, keys)
+    values = [name for name in good.columns if name not in ("order_id", "row_hash")]
+    merged = several.group_by("order_id", "row_hash").aggregate(
+        copies=several.count(), **{name: several[name].min() for name in values}
+    )
+    return once.union(merged.select(*once.columns))
+
+
+def merge_to_orders(
+    engine: Engine, lines: ir.Table, found: SourceRows, source: OrderSource
 ) -> ir.Table:
     """Merge the rows of each order, and name the first rule that the order breaks.
 
@@ -192,8 +235,8 @@ def merge_to_orders(
     ----------
     engine
         Opened in the store's time zone.
-    judged
-        What :func:`judge_rows` returns, customers linked.
+    lines
+        What :func:`distinct_rows` returns, customers linked.
     found
         The source's rows, and what our columns are in them.
     source
@@ -206,17 +249,26 @@ def merge_to_orders(
         the order came of, ``is_refund`` (it lowers the value of others), and ``rule`` (null = none
         broken).
     """
-    lines = _distinct_rows(judged, found, source)
+    texts = {name: kind for name, kind in Orders.schema().items() if name in TEXTS}
+    amounts = {name: kind for name, kind in Orders.schema().items() if name in PARTS}
+    absent = {
+        name: ibis.null(kind)
+        for name, kind in (texts | amounts).items()
+        if name not in found.columns
+    }
     orders = lines.group_by("order_id").aggregate(
         rows=lines.copies.sum(),
         lines=lines.count(),
         last_customer=lines.customer_id.max(),
-        **{name: lines[name].min() for name in ("customer_id", "moment", "source", *TEXTS)},
-        **{name: lines[name].sum() for name in ("net_amount", *PARTS)},
+        net_amount=lines.value.sum(),
+        **{name: lines[name].min() for name in ("customer_id", "moment", "source")},
+        **{name: lines[name].min() for name in texts if name not in absent},
+        **{name: lines[name].sum() for name in amounts if name not in absent},
     )
     orders = orders.mutate(
         order_date=engine.store_day(orders.moment),
         is_refund=(orders.net_amount < 0) & (source.negative_amounts == "net"),
+        **absent,
     )
     bought = orders.filter(orders.net_amount > 0).group_by(buyer="customer_id")
     first = bought.aggregate(first_bought=lambda t: t.order_date.min())
@@ -243,41 +295,13 @@ def merge_to_orders(
     return whole.select(**typed, **counts, is_refund=whole.is_refund, rule=rule)
 
 
-def _distinct_rows(judged: ir.Table, found: SourceRows, source: OrderSource) -> ir.Table:
-    """Return the good rows, equal ones once, with how often each was there."""
-    good = judged.filter(judged.rule.isnull())
-    has = found.columns
-    amounts = {name: good[name] if name in has else ibis.null(MONEY) for name in PARTS}
-    texts = {name: good[name] if name in has else ibis.null("string") for name in TEXTS}
-    lines = good.select(
-        "order_id",
-        "customer_id",
-        "moment",
-        "source",
-        "row_hash",
-        **texts,
-        **amounts,
-        net_amount=good.value,
-        copies=ibis.literal(1, "int64"),
-    )
-    if found.of_lines and source.keep_duplicates:
-        return lines
-    values = [name for name in lines.columns if name not in ("order_id", "row_hash", "copies")]
-    return lines.group_by("order_id", "row_hash").aggregate(
-        copies=lines.count(), **{name: lines[name].min() for name in values}
-    )
-
-
-def order_lines(judged: ir.Table, found: SourceRows, source: OrderSource) -> ir.Table | None:
-    """Return the good rows' order lines, :class:`features.tables.OrderLines`; None = the source has none."""
+def order_lines(rows: ir.Table, found: SourceRows) -> ir.Table | None:
+    """Return the order lines, :class:`features.tables.OrderLines`, of distinct rows; None = there are none."""
     if found.lines is not None:
         lines, has = found.lines, set(found.lines.columns)
     elif found.of_lines and set(found.columns) & set(LINE_TEXTS):
-        good = judged.filter(judged.rule.isnull())
-        if not source.keep_duplicates:
-            good = good.distinct(on=["order_id", "row_hash"], keep="first")
-        own = good.line_net_amount if "line_net_amount" in good.columns else good.value
-        lines, has = good.mutate(net_amount=own), {*found.columns, "net_amount"}
+        own = rows.line_net_amount if "line_net_amount" in rows.columns else rows.value
+        lines, has = rows.mutate(net_amount=own), {*found.columns, "net_amount"}
     else:
         return None
     return lines.select(
@@ -305,17 +329,3 @@ def _net_amount(read: ir.Table, found: SourceRows) -> ir.Column:
         if name in columns:
             items = items - read[name].cast("float64").fill_null(0.0)
     return items.try_cast(MONEY)
-
-
-def rejected_rows(judged: ir.Table, orders: ir.Table) -> ir.Table:
-    """Return the rows that broke a rule, or whose order did: ``rule``, ``source`` and ``raw``.
-
-    Rows dated after the as-of day are counted, but not among them: nothing is wrong with them.
-    """
-    by_row = judged.filter(judged.rule.notnull() & (judged.rule != "after_as_of")).select(
-        "rule", "source", "raw"
-    )
-    refused = orders.filter(orders.rule.notnull()).select("order_id", order_rule="rule")
-    good = judged.filter(judged.rule.isnull())
-    by_order = good.join(refused, "order_id").select(rule="order_rule", source="source", raw="raw")
-    return by_row.union(by_order)

@@ -59,6 +59,7 @@ def open_tables(
     table: str | None,
     scratch: Path,
     limit: int | None = None,
+    varying: str | None = None,
 ) -> Opened:
     """Open a source's tables in the engine.
 
@@ -76,6 +77,8 @@ def open_tables(
         Folder that a database's rows are copied to.
     limit
         Rows to read of each table of a database; None = all.
+    varying
+        Pattern of columns that some of several CSV files may lack.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def open_tables(
     if is_database(location):
         return Opened(_copy_tables(engine, location, names, table, scratch, limit), None)
     if not names:
-        rows, broken = engine.read_rows(find_files(location))
+        rows, broken = engine.read_rows(find_files(location), varying)
         return Opened({ONE_TABLE: rows}, broken)
     folder = Path(location)
     tables, lines = {}, []
@@ -122,6 +125,7 @@ def find_files(location: str) -> list[Path]:
     path = Path(location)
     if path.is_dir():
         files = [f for f in path.iterdir() if kind_of(f) in ENDINGS]
+        _check_inside(path, files)
     elif path.is_file():
         files = [path]
     else:
@@ -143,6 +147,16 @@ def find_files(location: str) -> list[Path]:
         if kinds <= CSV_ENDINGS:
             _check_header(file)
     return sorted(files)
+
+
+def _check_inside(folder: Path, files: list[Path]) -> None:
+    """Refuse links that lead out of a folder: who may write into it must not choose what is read."""
+    for file in files:
+        if not file.resolve().is_relative_to(folder.resolve()):
+            raise SourceError(
+                f"a folder's files must lie in it: {file} is a link to {file.resolve()}. Copy the file, or "
+                "name it in orders.source"
+            )
 
 
 def _check_header(file: Path) -> None:

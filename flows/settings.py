@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from connectors.rules import OrderSource
 from segments.investment import Action
@@ -66,6 +74,14 @@ class OrdersSettings(Section):
     keep_duplicates: bool = False
     negative_amounts: Literal["net", "reject"] = "net"
     other_currencies: Literal["refuse", "reject"] = "refuse"
+
+    @model_validator(mode="after")
+    def _check_duplicates(self) -> "OrdersSettings":
+        if self.keep_duplicates and self.preset != "plain":
+            raise ValueError(
+                f'keep_duplicates is for preset = "plain": {self.preset} knows its own duplicates; leave it out'
+            )
+        return self
 
 
 Location = Annotated[str, Field(min_length=1), AfterValidator(_no_password)] | None

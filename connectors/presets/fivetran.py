@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
+from connectors.texts import clean_text
 
 TABLES = ("order", "order_line", "refund", "order_line_refund")
 MODEL = ("order_adjusted_total", "net_sales")  # dbt_shopify has one of them in all its versions
@@ -100,7 +101,7 @@ def _lines(tables: Tables) -> ir.Table | None:
         return None
     line = _there(tables["order_line"])
     _check_columns(line, "id", "order_id", "quantity")
-    texts = [_text(line[name]) for name in ("title", "name") if name in line.columns]
+    texts = [clean_text(line[name]) for name in ("title", "name") if name in line.columns]
     products = [_key(line[name]) for name in ("product_id", "sku") if name in line.columns]
     return line.select(
         line_key=_key(line.id),
@@ -182,11 +183,11 @@ def _shared_out(lines: ir.Table, refunds: ir.Table | None, order: ir.Table) -> i
 def _void(rows: ir.Table, known_by: date) -> ir.Column:
     """Name the rule by which an order is no purchase, as known at the end of a day."""
     names = [n for n in ("financial_status", "display_financial_status") if n in rows.columns]
-    status = ibis.coalesce(*(_text(rows[n]).lower() for n in names), ibis.null("string"))
+    status = ibis.coalesce(*(clean_text(rows[n]).lower() for n in names), ibis.null("string"))
     called_off = [n for n in ("cancelled_timestamp", "cancelled_at") if n in rows.columns]
     canceled_on = ibis.coalesce(*(_day(rows[n]) for n in called_off), ibis.null("date"))
     is_canceled = ibis.coalesce(
-        *(_text(rows[n]) for n in called_off), ibis.null("string")
+        *(clean_text(rows[n]) for n in called_off), ibis.null("string")
     ).notnull()
     refunded_on = _added(rows, "refunded_on", "date")
     by_then, today = ibis.literal(True), ibis.date(known_by)
@@ -234,32 +235,28 @@ def _sum(column: ir.Column) -> ir.Column:
 def _number(table: ir.Table, *names: str) -> ir.Column:
     """Read the first of some amounts that is there; null where there is none, or no number."""
     forms = [name + end for name in names for end in ("", "_set_shop_amount", "_shop_amount")]
-    read = [_text(table[name]).try_cast("float64") for name in forms if name in table.columns]
+    read = [clean_text(table[name]).try_cast("float64") for name in forms if name in table.columns]
     return ibis.coalesce(*read, ibis.null("float64"))
 
 
 def _cost(table: ir.Table, name: str) -> ir.Column:
     """Read what is taken off an amount; nothing where it is empty."""
     forms = [name + end for end in ("", "_set_shop_amount", "_shop_amount")]
-    texts = [_text(table[form]) for form in forms if form in table.columns]
+    texts = [clean_text(table[form]) for form in forms if form in table.columns]
     is_empty = ibis.coalesce(*texts, ibis.null("string")).isnull()
     return ibis.ifelse(is_empty, 0.0, _number(table, name))
 
 
 def _is(table: ir.Table, *names: str) -> ir.Column:
     """Read whether something is so, of any type; it is not where it is not said."""
-    texts = [_text(table[name]).lower() for name in names if name in table.columns]
+    texts = [clean_text(table[name]).lower() for name in names if name in table.columns]
     return ibis.coalesce(*texts, "false").isin(("true", "t", "1", "yes"))
-
-
-def _text(column: ir.Column) -> ir.Column:
-    return column.cast("string").strip().nullif("")
 
 
 def _key(column: ir.Column) -> ir.Column:
     """Read an id: the same whether it is a number in one table and a text in another."""
     whole = column.try_cast("int64") if column.type().is_floating() else column
-    return _text(whole).re_replace(r"^(\d+)\.0+$", r"\1")
+    return clean_text(whole).re_replace(r"^(\d+)\.0+$", r"\1")
 
 
 def _moment(column: ir.Column) -> ir.Column:
@@ -267,7 +264,7 @@ def _moment(column: ir.Column) -> ir.Column:
     kind = column.type()
     if kind.is_timestamp() and kind.timezone:
         return column.cast("timestamp('UTC')")
-    text = _text(column)
+    text = clean_text(column)
     text = ibis.ifelse(text.re_search(r"^\d{4}-\d{2}-\d{2}[T ]"), text, ibis.null("string"))
     return ibis.ifelse(text.re_search(NO_ZONE), text + "Z", text).try_cast("timestamp('UTC')")
 

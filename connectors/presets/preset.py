@@ -1,10 +1,13 @@
 """What every preset makes of a source: its rows, with our columns read out of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+import ibis
 import ibis.expr.types as ir
+
+from connectors.engine import FILE_COLUMN
 
 Tables = Mapping[str, ir.Table]
 
@@ -24,8 +27,8 @@ class SourceRows:
     columns
         Our columns as expressions over `rows`: ``order_id``, ``ordered_at``, who ordered
         (``customer_id``, ``email``, ``phone``), amounts, ``currency``, ``channel``,
-        ``discount_code``, the columns of an order line, and ``void``, the name of the rule by which
-        a row is no purchase (null = it may be one).
+        ``discount_code``, the columns of an order line, ``void``, the name of the rule by which a
+        row is no purchase (null = it may be one), and ``is_older``, see :func:`is_older`.
     of_lines
         Whether the amounts of an order's rows are summed; else an order is one row.
     lines
@@ -45,6 +48,23 @@ class SourceRows:
     lines: ir.Table | None = None
 
 
+def is_older(rows: ir.Table, of: ir.Value, newest_first: Sequence[ir.Value]) -> ir.Value:
+    """Tell the rows that are there again as they became later: overlapping exports have both.
+
+    Parameters
+    ----------
+    rows
+        The source's rows.
+    of
+        Whose versions they are; null = nobody's.
+    newest_first
+        What the newest version sorts first by. Equal rows are of one age.
+    """
+    row = ibis.struct({name: rows[name] for name in rows.columns if name != FILE_COLUMN}).hash()
+    newest = row.first().over(ibis.window(group_by=of, order_by=[*newest_first, row]))
+    return of.notnull() & (row != newest)
+
+
 @dataclass(frozen=True)
 class Preset:
     """How a platform's export is read.
@@ -60,9 +80,12 @@ class Preset:
         Column names of each table -> whether it is this platform's.
     tables
         Tables that the platform's history is made of, where it is more than one.
+    varying
+        Pattern of columns that are in some of an export's CSV files only.
     """
 
     name: str
     read: Callable[[Tables, Mapping[str, str], date], SourceRows]
     recognize: Callable[[Mapping[str, tuple[str, ...]]], bool]
     tables: tuple[str, ...] = ()
+    varying: str | None = None

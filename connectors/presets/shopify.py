@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
+from connectors.texts import clean_text
 
 HEADINGS = {  # ours: theirs, in every wording of theirs
     "order_id": ("Name",),
@@ -116,7 +117,7 @@ def _texts(source: ir.Table, found: Mapping[str, str]) -> ir.Table:
     columns = {ours: ibis.null("string") for ours in HEADINGS}
     for ours, theirs in found.items():
         is_moment = source[theirs].type().is_temporal()
-        text = source[theirs].cast("string").strip().nullif("")
+        text = clean_text(source[theirs])
         columns[ours] = source[theirs] if is_moment and ours == "ordered_at" else text
     names = [name for name in source.columns if name != FILE_COLUMN]
     return source.select(
@@ -241,7 +242,7 @@ def _notes(source: ir.Table, found: Mapping[str, str]) -> tuple[str, ...]:
     """Say what the export does not tell of its refunds."""
     if "refund_amount" not in found:
         return ()
-    refunded = source[found["refund_amount"]].cast("string").strip().try_cast(MONEY) > 0
+    refunded = clean_text(source[found["refund_amount"]]).try_cast(MONEY) > 0
     orders = source.filter(refunded)[found["order_id"]].nunique().to_pyarrow().as_py()
     if not orders:
         return ()

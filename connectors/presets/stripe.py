@@ -7,7 +7,8 @@ import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN
-from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
+from connectors.presets.preset import Preset, PresetError, SourceRows, Tables, is_older
+from connectors.texts import clean_text, trim
 
 HEADERS = {  # ours: theirs, in all versions of the export; punctuation and case aside
     "id": ("id",),
@@ -52,7 +53,7 @@ def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRo
     (rows,) = tables.values()
     has = _find(rows.columns)
     _check_columns(has, mapping, rows)
-    texts = {ours: _text(rows[theirs]) for ours, theirs in has.items()}
+    texts = {ours: clean_text(rows[theirs]) for ours, theirs in has.items()}
     texts |= {ours: ibis.null("string") for ours in HEADERS if ours not in has}
     status, captured = texts["status"].lower(), texts["captured"].lower()
     is_test = (texts["mode"].lower() == "test").fill_null(False)
@@ -86,6 +87,8 @@ def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRo
             else_=ibis.null("string"),
         ),
     }
+    newest_first = [ibis.desc(refunded.fill_null(0)), ibis.desc(is_paid)]
+    columns["is_older"] = is_older(rows, texts["id"], newest_first)
     columns |= {who: rows[has[who]] for who in ("customer_id", "email") if who in has}
     columns |= {ours: rows[theirs] for ours, theirs in mapping.items()}
     return SourceRows(
@@ -135,7 +138,7 @@ def _look(
     """
     commas = {}
     for name in has.keys() & MONEY:
-        text = _text(rows[has[name]])
+        text = clean_text(rows[has[name]])
         # One comma in a column tells, if no amount contradicts it: 1.234 alone may be either.
         commas[name] = text.re_search(DECIMAL_COMMA).all() & text.contains(",").any()
     paid, contract = (is_one.sum() for is_one in (counts, counts & pays_contract))
@@ -157,10 +160,6 @@ def _notes(facts: Mapping[str, int]) -> tuple[str, ...]:
     return (*NOTES, f"{some} renew a subscription or pay an invoice, and count as purchases")
 
 
-def _text(column: ir.Column) -> ir.Column:
-    return column.cast("string").strip().nullif("")
-
-
 def _amount(text: ir.Column, *, with_comma: bool, may_be_empty: bool) -> ir.Column:
     """Read an amount; null where it is no number."""
     plain = text.replace(".", "").replace(",", ".") if with_comma else text
@@ -173,7 +172,7 @@ def _utc(column: ir.Column) -> ir.Column:
     kind = column.type()
     if kind.is_timestamp() and kind.timezone:
         return column
-    return column.cast("string").strip().re_replace(r"\s*(Z|UTC)$", "") + "Z"
+    return trim(column).re_replace(r"\s*(Z|UTC)$", "") + "Z"
 
 
 def _words(has: Mapping[str, str]) -> dict[str, str]:

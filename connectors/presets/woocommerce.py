@@ -13,7 +13,8 @@ import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN
-from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
+from connectors.presets.preset import Preset, PresetError, SourceRows, Tables, is_older
+from connectors.texts import clean_text, trim
 
 WEBTOFFEE = {"order_date", "status", "order_subtotal", "order_total"}
 REST = {"status", "total", "total_tax"}
@@ -69,7 +70,7 @@ def recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:
     )
 
 
-WOOCOMMERCE = Preset("woocommerce", read, recognize)
+WOOCOMMERCE = Preset("woocommerce", read, recognize, varying=r"line_item_\d+")
 
 
 def _read_webtoffee(rows: ir.Table, known_by: date) -> SourceRows:
@@ -102,15 +103,20 @@ def _read_webtoffee(rows: ir.Table, known_by: date) -> SourceRows:
     columns |= _values(goods, discount, refund) | {
         "ordered_at": rows.order_date,
         "void": _void(rows, goods, gifts, is_known),
+        "is_older": _is_older(rows, columns["order_id"], refunded),
     }
     left = _left(goods, refund)
-    whole = rows.select(
-        order_id=columns["order_id"],
-        by_line=by_line,
-        share=share,
-        left=left,
-        **{n: rows[n].cast("string") for n in names},
-    ).distinct()
+    whole = (
+        rows.filter(~columns["is_older"])
+        .select(
+            order_id=columns["order_id"],
+            by_line=by_line,
+            share=share,
+            left=left,
+            **{n: rows[n].cast("string") for n in names},
+        )
+        .distinct()
+    )
     lines = None
     if names:
         long = whole.pivot_longer(names, names_to="turn", values_to="said")
@@ -153,9 +159,11 @@ def _read_rest(rows: ir.Table) -> SourceRows:
     columns |= _values(goods, _money(rows, "discount_total", blank=0.0), refund)
     columns["ordered_at"], found["ordered_at"] = _moment(rows)
     columns["void"] = _void(rows, goods, gifts, ibis.literal(True))
+    columns["is_older"] = _is_older(rows, columns["order_id"], refunded)
     lines = None
     if items is not None:
-        whole = rows.select(order_id=columns["order_id"], items=items, left=_left(goods, refund))
+        newest = rows.filter(~columns["is_older"])
+        whole = newest.select(order_id=columns["order_id"], items=items, left=_left(goods, refund))
         long = whole.distinct().mutate(item=lambda t: t["items"].unnest())
         sold = long.filter(~_is_gift_card(long.item["name"]))
         lines = sold.select(
@@ -184,26 +192,22 @@ def _named(rows: ir.Table, **names: tuple[str, ...]) -> tuple[dict[str, ir.Value
             f"{', '.join(name for theirs in names.values() for name in theirs)} the source has only "
             f"{', '.join(found.values()) or 'none'}. Export the others too"
         )
-    columns = {ours: ibis.coalesce(*(_text(known[n]) for n in there[ours])) for ours in found}
+    columns = {ours: ibis.coalesce(*(clean_text(known[n]) for n in there[ours])) for ours in found}
     if "customer_id" in columns:
         is_guest = columns["customer_id"].re_search(r"^0(\.0)?$")
         columns["customer_id"] = ibis.ifelse(is_guest, ibis.null("string"), columns["customer_id"])
     return columns, found
 
 
-def _text(column: ir.Column) -> ir.Column:
-    return column.cast("string").strip().nullif("")
-
-
 def _number(column: ir.Value) -> ir.Value:
-    return column.cast("string").strip().try_cast(MONEY).cast("float64")
+    return clean_text(column).try_cast(MONEY).cast("float64")
 
 
 def _money(rows: ir.Table, name: str, blank: float | None = None) -> ir.Value:
     """Read a column of amounts; null where it is no number."""
     if name not in rows.columns:
         return ibis.literal(blank, "float64")
-    return ibis.ifelse(_text(rows[name]).isnull(), blank, _number(rows[name]))
+    return ibis.ifelse(clean_text(rows[name]).isnull(), blank, _number(rows[name]))
 
 
 def _turn(name: str) -> int:
@@ -213,7 +217,7 @@ def _turn(name: str) -> int:
 def _said(text: ir.Column, name: str) -> ir.Column:
     """Return what ``name:Beans|product_id:7|quantity:2`` says of a name."""
     found = text.cast("string").re_extract(rf"(?:^|\|){name}:\s*([^|]*)", 1)
-    return found.strip().nullif("")
+    return clean_text(found)
 
 
 def _said_money(text: ir.Column, name: str) -> ir.Column:
@@ -221,7 +225,7 @@ def _said_money(text: ir.Column, name: str) -> ir.Column:
 
 
 def _is_gift_card(name: ir.Column) -> ir.Column:
-    return name.strip().lower().startswith("gift card").fill_null(False)
+    return trim(name).lower().startswith("gift card").fill_null(False)
 
 
 def _sum(amounts: Iterable[ir.Column]) -> ir.Value:
@@ -233,7 +237,7 @@ def _dated_refunds(rows: ir.Table, known_by: date) -> tuple[ir.Value, ir.Value]:
     if "refund_items" not in rows.columns:
         return ibis.literal(0.0), ibis.literal(0.0)
     # amount:5.00|reason:…|date:2025-01-31 10:00:00;amount:…, where a reason may have any character.
-    each = _text(rows["refund_items"]).fill_null("").split("amount:")
+    each = clean_text(rows["refund_items"]).fill_null("").split("amount:")
     known = each.filter(
         lambda one: one.re_extract(r"\|date:\s*(\d{4}-\d{2}-\d{2})", 1) <= known_by.isoformat()
     )
@@ -271,7 +275,7 @@ def _values(goods: ir.Value, discount: ir.Value, refund: ir.Value) -> dict[str, 
 
 def _void(rows: ir.Table, goods: ir.Value, gifts: ir.Value, is_known: ir.Value) -> ir.Value:
     """Name the rule by which an order is no purchase; only what was paid may be one."""
-    status = _text(rows.status).lower().re_replace("^wc-", "").fill_null("")
+    status = _status(rows)
     return ibis.cases(
         (status == "trash", "deleted"),
         (status == "cancelled", "canceled"),
@@ -280,6 +284,31 @@ def _void(rows: ir.Table, goods: ir.Value, gifts: ir.Value, is_known: ir.Value) 
         ((goods <= CENT) & (gifts > 0), "gift_card_only"),
         else_=ibis.null("string"),
     )
+
+
+def _is_older(rows: ir.Table, order_id: ir.Value, refunded: ir.Value) -> ir.Value:
+    """Tell an order's older versions: statuses go from pending over paid to called off."""
+    status = _status(rows)
+    stage = ibis.cases(
+        (status.isin(("cancelled", "refunded", "trash")), 3),
+        (status == "completed", 2),
+        (status == "processing", 1),
+        else_=0,
+    )
+    changed = [name for name in ("date_modified_gmt", "date_modified") if name in rows.columns]
+    return is_older(
+        rows,
+        order_id,
+        [
+            *(ibis.desc(rows[name].cast("string").fill_null("")) for name in changed),
+            ibis.desc(refunded.fill_null(0)),
+            ibis.desc(stage),
+        ],
+    )
+
+
+def _status(rows: ir.Table) -> ir.Value:
+    return clean_text(rows.status).lower().re_replace("^wc-", "").fill_null("")
 
 
 def _structs(rows: ir.Table, name: str) -> ir.Column | None:
@@ -300,6 +329,6 @@ def _moment(rows: ir.Table) -> tuple[ir.Value, str]:
         if said.type().timezone is not None:
             return said, utc
         said = said.strftime("%Y-%m-%dT%H:%M:%S")
-    text = _text(said)
+    text = clean_text(said)
     is_bare = ~text.re_search(r"(Z|[+-]\d{2}:?\d{2})$")
     return ibis.ifelse(is_bare, text + "Z", text), utc

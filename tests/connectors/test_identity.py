@@ -25,6 +25,13 @@ def test_who_shares_nothing_stays_apart():
     assert names(("1", "a@x.com", None), ("2", "b@x.com", "+15550001")) == ["1", "2"]
 
 
+def test_where_nobody_is_nobody_is_linked():
+    seen = pd.DataFrame(columns=[*KEYS, "first_at", "first_order"], dtype="object")
+    linked = link(seen)
+    assert linked.names.empty
+    assert linked.merged == 0
+
+
 def test_an_email_links_a_guest_to_an_id():
     assert names(("1", "a@x.com", None), (None, "a@x.com", None)) == ["1", "1"]
 

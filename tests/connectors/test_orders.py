@@ -980,9 +980,8 @@ def test_a_formula_in_a_rejected_row_is_made_safe_and_a_plain_number_is_not(read
     texts = ["=1+1", "+1+1", "-1+1", "@SUM(A1)", "-3", "+4", "5", "=SUM(1,2)"]
     rows = [["1", "a", "2026-01-01", "5"]] + [[text, "b", "2026-01-01", "-3"] for text in texts]
     rejects = read(as_csv(HEADER, rows)).rejects
-    assert rejects["order_id"].to_list() == [
-        *["'=1+1", "'+1+1", "'-1+1", "'@SUM(A1)", "-3", "+4", "5", "'=SUM(1,2)"]
-    ]
+    safe = ["'=1+1", "'+1+1", "'-1+1", "'@SUM(A1)", "-3", "+4", "5", "'=SUM(1,2)"]
+    assert sorted(rejects["order_id"]) == sorted(safe)
     assert set(rejects["net_amount"]) == {"-3"}
 
 

@@ -173,3 +173,14 @@ def test_an_address_is_shown_without_user_password_and_query():
         "postgresql://ann:hush@db.example.com:5432/shop?sslmode=require&password=x"
     )
     assert shown == "postgresql://db.example.com:5432/shop"
+
+
+def test_a_link_that_leads_out_of_a_folder_is_not_followed(tmp_path):
+    for folder in ("in", "elsewhere"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "orders.csv").write_text("order_id\n1\n")
+    (tmp_path / "in" / "same.csv").symlink_to(tmp_path / "in" / "orders.csv")
+    assert len(find_files(str(tmp_path / "in"))) == 2
+    (tmp_path / "in" / "more.csv").symlink_to(tmp_path / "elsewhere" / "orders.csv")
+    with pytest.raises(SourceError, match="is a link to"):
+        find_files(str(tmp_path / "in"))

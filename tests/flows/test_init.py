@@ -110,6 +110,12 @@ def test_a_password_in_the_settings_is_refused(tmp_path):
     assert "hush" not in str(error.value)
 
 
+def test_keep_duplicates_is_refused_where_a_preset_knows_its_own(tmp_path):
+    orders = {"source": "orders.csv", "preset": "shopify", "keep_duplicates": True}
+    with pytest.raises(SettingsError, match="shopify knows its own duplicates"):
+        build_settings({"orders": orders}, tmp_path)
+
+
 def test_optional_tables_are_checked_with_the_orders(tmp_path, perennial):
     (tmp_path / "lines.csv").write_text(LINES + MORE)
     (tmp_path / "nps.csv").write_text(

@@ -244,6 +244,27 @@ def test_a_charge_that_is_in_two_files_counts_once(read, tmp_path):
     assert done.history.accounting.merged["exact_duplicates"] == 1
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    ("before", "after", "net", "rejected"),
+    [
+        ({}, {"Amount_Refunded": "54.00"}, 50, {}),
+        ({"Status": "Pending"}, {}, 100, {}),
+        ({}, {"Amount_Refunded": "108.00", "Status": "Refunded"}, None, {"refunded_in_full": 1}),
+    ],
+)
+def test_of_two_versions_of_a_charge_the_newer_counts(
+    read, tmp_path, before, after, net, rejected, turn
+):
+    older, newer = [charge(1, **said) for said in (before, after)][::turn]
+    write(tmp_path / "in" / "earlier.csv", [PAID | older])
+    done = read(newer, charge(2), charge(2))
+    assert done.net == ({"pi_1": net} if net else {}) | {"pi_2": 100}
+    assert done.history.accounting.merged["older_versions"] == 1
+    assert done.history.accounting.is_balanced
+    assert done.rejected == rejected
+
+
 def test_an_old_export_without_the_later_columns_is_read(read):
     done = read(charge(1), charge(2, Amount_Refunded="27.00"), header=OLD)
     assert done.net == {"ch_1": 108, "ch_2": 81}

@@ -410,3 +410,69 @@ def test_a_simulated_stores_traps_are_rejected_for_what_they_are(store):
     refused = pd.read_csv(got.history.rejects, dtype=str)
     assert Counter(refused["rule"]) == accounting.rejected
     assert sum(counts[trap] for trap in PLANTED) > 10
+
+
+def with_lines(folder, orders, count):
+    """Write an export whose orders have at most so many lines, as WebToffee does: a column for each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    none = [f"line_item_{i + 1}" for i in range(count, 2)]
+    rows = [{name: cell for name, cell in one.items() if name not in none} for one in orders]
+    (folder / f"{count}_lines.csv").write_text(as_csv(rows))
+
+
+def read_all(folder):
+    source = OrderSource(location=str(folder / "in"), preset="woocommerce")
+    with open_engine() as engine:
+        return read_orders(engine, source, AS_OF, folder / "out")
+
+
+def test_exports_whose_orders_have_more_lines_or_fewer_are_one_history(tmp_path):
+    mug = "name:Mug|product_id:8|sku:M|quantity:1|total:10.00|sub_total:10.00"
+    big = order("2", billing_email="bob@shop.org", line_item_2=mug, order_subtotal="110.00")
+    with_lines(tmp_path / "in", [order("1")], 1)
+    with_lines(tmp_path / "in", [order("1"), big], 2)
+    history = read_all(tmp_path)
+    amounts = pd.read_parquet(history.orders).set_index("order_id")["net_amount"]
+    assert amounts.to_dict() == {"1": 90.0, "2": 100.0}
+    assert history.accounting.merged["exact_duplicates"] == 1
+    lines = pd.read_parquet(history.order_lines)
+    assert sorted(lines["product_name"]) == ["Beans", "Beans", "Mug"]
+
+
+def test_exports_with_other_columns_are_still_refused(tmp_path):
+    with_lines(tmp_path / "in", [order("1")], 1)
+    with_lines(tmp_path / "in", [order("2") | {"colour": "red"}], 2)
+    with pytest.raises(SourceError, match="has other columns"):
+        read_all(tmp_path)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+@pytest.mark.parametrize(
+    ("before", "after", "rejected"),
+    [
+        ({"status": "pending"}, {}, {}),
+        ({"status": "processing"}, {}, {}),
+        ({}, {"status": "cancelled"}, {"canceled": 1}),
+        ({}, {"status": "trash"}, {"deleted": 1}),
+    ],
+)
+def test_of_two_versions_of_an_order_the_newer_counts(tmp_path, before, after, rejected, turn):
+    (tmp_path / "in").mkdir()
+    for i, said in enumerate([before, after][::turn]):
+        (tmp_path / "in" / f"{i}.csv").write_text(as_csv([order("1", **said), KEPT]))
+    history = read_all(tmp_path)
+    orders = pd.read_parquet(history.orders)
+    assert sorted(orders["order_id"]) == (["99"] if rejected else ["1", "99"])
+    assert history.accounting.rejected == rejected
+    assert history.accounting.merged["older_versions"] == 1
+    assert history.accounting.merged["exact_duplicates"] == 1
+    assert len(pd.read_parquet(history.order_lines)) == len(orders)
+
+
+def test_of_two_versions_of_the_rest_interface_the_one_changed_last_counts(read_rest):
+    known = {"date_modified_gmt": "2025-06-02T00:00:00"}
+    later = {"date_modified_gmt": "2025-06-09T00:00:00", "total": "57.20", "status": "processing"}
+    got = read_rest(rest(1, **known), rest(1, **later))
+    assert got.amounts == {"1": 45.0}
+    assert got.history.accounting.merged["older_versions"] == 1
+    assert len(got.lines) == 1
