@@ -17,9 +17,8 @@ import numpy as np
 
 from features.synthetic import PROFILES, Profile, World, facts, simulate
 from features.synthetic.draws import Array
-from models.purchases import Purchases, fit_purchases
-from models.spend import Spend, fit_spend
-from models.uncertainty import standard_errors
+from models.purchases import fit_purchases
+from models.spend import fit_spend
 from models.value import distinct
 
 matplotlib.use("svg")
@@ -122,29 +121,20 @@ def recover(
 
     states, where = distinct(x, t_x, T)
     weight = np.bincount(where).astype(np.float64)
-    purchases = fit_purchases(*states, weight).model
-    spend = fit_spend(n, m).model
-    found = np.array([*purchases.to_dict().values(), *spend.to_dict().values()])
-    errors = np.r_[
-        standard_errors(
-            lambda v: float((weight * Purchases(*v).log_likelihood(*states)).sum()), found[:4]
-        ),
-        standard_errors(lambda v: float(Spend(*v).log_likelihood(n, m).sum()), found[4:]),
-    ]
-    gamma = profile.mean_spend * (profile.q - 1) / profile.p
-    truth = np.array(
-        [
-            profile.r,
-            profile.r * profile.mean_gap_days,
-            profile.a,
-            profile.b,
-            profile.p,
-            profile.q,
-            gamma,
-        ]
-    )
-    names = [*purchases.to_dict(), *spend.to_dict()]
-    return Recovery(seed, dict(zip(names, ((found - truth) / errors).tolist(), strict=True)))
+    purchases, spend = fit_purchases(*states, weight), fit_spend(n, m)
+    fitted = {**purchases.model.to_dict(), **spend.model.to_dict()}
+    errors = {**purchases.standard_errors, **spend.standard_errors}
+    truth = {
+        "r": profile.r,
+        "alpha": profile.r * profile.mean_gap_days,
+        "a": profile.a,
+        "b": profile.b,
+        "p": profile.p,
+        "q": profile.q,
+        "gamma": profile.mean_spend * (profile.q - 1) / profile.p,
+    }
+    away = {name: (fitted[name] - true) / errors[name] for name, true in truth.items()}
+    return Recovery(seed, away)
 
 
 def draw(curves: dict[str, Array], path: Path) -> None:

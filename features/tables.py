@@ -276,6 +276,12 @@ class Scores(Table):
     expected_value = Column(
         "float64", "net revenue expected over the horizon, discounted, store's currency"
     )
+    value_low = Column(
+        "float64",
+        "lower end of the 80 % interval of that revenue as it may turn out; mostly 0, since most "
+        "customers may well buy nothing",
+    )
+    value_high = Column("float64", "upper end of that interval, store's currency")
     expected_margin = Column(
         "float64", "margin expected over the horizon, discounted, store's currency"
     )

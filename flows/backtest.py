@@ -22,8 +22,8 @@ from flows.settings import Settings, read_settings
 from flows.steps import flow, step
 from models.baselines import cell_means, rfm_cells
 from models.evaluation import Prediction, decile_table, evaluate, mean_metrics
+from models.intervals import Array, Outcomes, covered, informed_position
 
-CANDIDATE = "bg_nbd_gamma_gamma"
 LATE_DAYS = 7  # how far before a window's end the last order may be
 
 
@@ -73,7 +73,7 @@ def evaluate_cutoffs(
         with engine_for(settings, work) as engine:
             orders = Orders(engine.parquet(known.orders), engine.parquet(history.orders))
             results.append(_evaluate_cutoff(engine, settings, orders, known, day, horizon_days))
-    names = results[0]["models"]
+    names = [name for name in results[0]["models"] if all(name in r["models"] for r in results)]
     found = {
         "horizon_days": horizon_days,
         "cutoffs": results,
@@ -102,11 +102,15 @@ def _evaluate_cutoff(
     engine: Engine, settings: Settings, orders: Orders, known: History, as_of: date, horizon: int
 ) -> dict[str, Any]:
     now = _origin(engine, orders.known, orders.all, as_of, horizon)
-    fits = fit_recipe(engine, orders.known, as_of, settings.model.second_purchase_days)
-    champion = _predict(fits.forecaster, now.state, horizon)
+    fits = fit_recipe(engine, orders.known, as_of, settings.model.second_purchase_days, horizon)
+    champion = _predict(fits.forecaster, now, horizon)
+    plain = replace(fits.forecaster, classifier=None)
+    candidates = {
+        f"{fit.title}_gamma_gamma": replace(plain, purchases=fit.model) for fit in fits.purchases
+    }
     models: dict[str, Prediction | None] = {
         "champion": champion,
-        CANDIDATE: _predict(replace(fits.forecaster, classifier=None), now.state, horizon),
+        **{name: _predict(one, now, horizon) for name, one in candidates.items()},
         "last_period": _last_period(engine, orders.known, now, horizon),
         "rfm": _rfm_means(engine, orders.known, known.first_date, now, horizon),
     }
@@ -132,11 +136,31 @@ def _origin(engine: Engine, known: ir.Table, later: ir.Table, as_of: date, horiz
     return Origin(as_of, frame, bought["later_orders"], bought["later_value"])
 
 
-def _predict(forecaster: Forecaster, state: pd.DataFrame, horizon: int) -> Prediction:
+def _predict(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
     """Predict undiscounted, as outcomes are counted."""
-    f = forecaster.predict(state, horizon_days=horizon, annual_discount_rate=0.0)
-    columns = (f["expected_orders"], f["expected_value"], 1 - f["churn_probability"])
-    return Prediction(*(column.to_numpy() for column in columns))
+    f = forecaster.predict(now.state, horizon_days=horizon, annual_discount_rate=0.0)
+    return Prediction(
+        f["expected_orders"].to_numpy(),
+        f["expected_value"].to_numpy(),
+        1 - f["churn_probability"].to_numpy(),
+        covered=_covered(forecaster, now, f, horizon),
+        low=f["value_low"].to_numpy(),
+        high=f["value_high"].to_numpy(),
+        frequency=now.state["frequency"].to_numpy(),
+    )
+
+
+def _covered(forecaster: Forecaster, now: Origin, f: pd.DataFrame, horizon: int) -> Array:
+    """Say which outcomes lie in the interval; of nothing, which has a chance of its own, how likely."""
+    x, t_x, T, m = (
+        now.state[name] for name in ("frequency", "recency_days", "age_days", "monetary_value")
+    )
+    own = forecaster.purchases.p_order(horizon, x, t_x, T)
+    place = Outcomes(forecaster.purchases, forecaster.spend, horizon).position(
+        x, t_x, T, m, now.value
+    )
+    below, up_to = informed_position(*place, own, 1 - f["churn_probability"])
+    return covered(below, up_to, *forecaster.levels.of(f["expected_value"]))
 
 
 def _last_period(engine: Engine, known: ir.Table, now: Origin, horizon: int) -> Prediction:

@@ -1,7 +1,7 @@
 """The registered model: its parts, how it is kept in files, and what it predicts."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from features.tables import DataError
-from models.purchases import Purchases
+from models.intervals import Levels
+from models.purchases import FAMILY, PurchaseModel
 from models.second_purchase import Classifier, design
 from models.spend import Spend
 from models.value import SecondOrder, forecast
@@ -44,6 +45,8 @@ OUTPUTS = (
     "expected_orders",
     "expected_order_value",
     "expected_value",
+    "value_low",
+    "value_high",
     "p_second_order",
     "median_days",
 )
@@ -63,13 +66,16 @@ class Forecaster:
         The window that the classifier speaks of.
     trained_as_of
         Last day whose orders it has seen.
+    levels
+        At which chances the ends of the interval of value lie.
     """
 
-    purchases: Purchases
+    purchases: PurchaseModel
     spend: Spend
     classifier: Classifier | None
     second_purchase_days: int
     trained_as_of: date
+    levels: Levels = field(default_factory=Levels)
 
     def predict(
         self, state: pd.DataFrame, *, horizon_days: int, annual_discount_rate: float
@@ -114,6 +120,7 @@ class Forecaster:
             horizon_days=horizon_days,
             annual_discount_rate=annual_discount_rate,
             second_order=second_order,
+            levels=self.levels,
         )
         if second_order is None:
             own = self.purchases.p_order(self.second_purchase_days, *columns)
@@ -126,6 +133,8 @@ class Forecaster:
                 "expected_orders": f.expected_orders,
                 "expected_order_value": f.expected_order_value,
                 "expected_value": f.expected_value,
+                "value_low": f.value_low,
+                "value_high": f.value_high,
                 "p_second_order": chance,
                 "median_days": f.median_days,
             },
@@ -138,10 +147,15 @@ class Forecaster:
 
         folder.mkdir(parents=True, exist_ok=True)
         parameters = {
-            "purchases": {"model": "bg_nbd", "unit": "days", **self.purchases.to_dict()},
+            "purchases": {
+                "model": self.purchases.name,
+                "unit": "days",
+                "parameters": self.purchases.to_dict(),
+            },
             "spend": {"model": "gamma_gamma", **self.spend.to_dict()},
             "second_purchase_days": self.second_purchase_days,
             "trained_as_of": self.trained_as_of.isoformat(),
+            "levels": asdict(self.levels),
         }
         (folder / PARAMETERS).write_text(json.dumps(parameters, indent=2) + "\n")
         if self.classifier is not None:
@@ -157,11 +171,12 @@ class Forecaster:
 
             classifier = skops.io.load(folder / CLASSIFIER, trusted=TRUSTED_TYPES)
         return cls(
-            Purchases(**{name: said["purchases"][name] for name in ("r", "alpha", "a", "b")}),
-            Spend(**{name: said["spend"][name] for name in ("p", "q", "gamma")}),
+            FAMILY[said["purchases"]["model"]](**said["purchases"]["parameters"]),
+            Spend(**{name: said["spend"][name] for name in ("p", "q", "gamma", "slope")}),
             classifier,
             said["second_purchase_days"],
             date.fromisoformat(said["trained_as_of"]),
+            Levels(**{name: tuple(values) for name, values in said["levels"].items()}),
         )
 
 
@@ -184,7 +199,7 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 
 def first_order_design(
-    state: pd.DataFrame, purchases: Purchases, window_days: int
+    state: pd.DataFrame, purchases: PurchaseModel, window_days: int
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Lay out what is known of first-time buyers for the classifier of a window."""
     history = (state[name] for name in ("frequency", "recency_days", "age_days"))

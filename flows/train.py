@@ -63,7 +63,13 @@ def fit_models(settings: Settings, history: History, as_of: date, work: Path) ->
     folder = work / "model"
     with engine_for(settings, work) as engine:
         orders = engine.parquet(history.orders)
-        fits = fit_recipe(engine, orders, as_of, settings.model.second_purchase_days)
+        fits = fit_recipe(
+            engine,
+            orders,
+            as_of,
+            settings.model.second_purchase_days,
+            settings.model.horizon_days,
+        )
     fits.forecaster.save(folder)
     said = {"parts": fits.parts(), "notes": fits.notes}
     (folder / "fits.json").write_text(json.dumps(said, indent=2, allow_nan=False))

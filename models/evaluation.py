@@ -23,7 +23,12 @@ METRICS = {
     "logloss_active": "mean negative log-likelihood of ordering or not",
     "brier_active": "mean squared error of the chance of ordering",
     "accuracy_active": "share of customers for whom a chance over one half meant an order",
-    "coverage_80": "share of outcomes inside the 80 % interval; null while no interval is predicted",
+    "coverage_80": "share of net amounts inside the 80 % interval, by the randomized transform, since "
+    "most are 0; null where the model predicts no interval",
+    "coverage_80_repeat": "the same, of customers with three or more repeat purchases",
+    "coverage_80_likely": "share of net amounts between the interval's ends, of customers whose chance of "
+    "no order is below 0.1; null where there are none",
+    "coverage_80_top": "the same, of the tenth of highest expected value",
 }
 
 
@@ -39,11 +44,21 @@ class Prediction:
         Expected net amount, undiscounted, store's currency.
     p_active
         Chance of at least one order.
+    covered
+        Chance that the net amount lies in the interval, see :func:`models.intervals.covered`.
+    low, high
+        Ends of the interval of the net amount.
+    frequency
+        Repeat purchases before.
     """
 
     orders: Array
     value: Array
     p_active: Array | None = None
+    covered: Array | None = None
+    low: Array | None = None
+    high: Array | None = None
+    frequency: Array | None = None
 
 
 def evaluate(
@@ -75,7 +90,7 @@ def evaluate(
         "gini_value": normalized_gini(prediction.value, value),
         "capture_top20": capture(prediction.value, value),
         **_activity(prediction.p_active, orders > 0),
-        "coverage_80": None,
+        **_coverage(prediction, value),
     }
 
 
@@ -153,6 +168,27 @@ def mean_metrics(metrics: list[dict[str, float | None]]) -> dict[str, float | No
         else float(np.mean([m[name] for m in metrics]))
         for name in metrics[0]
     }
+
+
+def _coverage(prediction: Prediction, value: Array) -> dict[str, float | None]:
+    names = ("coverage_80", "coverage_80_repeat", "coverage_80_likely", "coverage_80_top")
+    found: dict[str, float | None] = dict.fromkeys(names)
+    covered, low, high = prediction.covered, prediction.low, prediction.high
+    if covered is None or low is None or high is None:
+        return found
+    gain = np.maximum(value, 0)
+    inside = ((low <= gain) & (gain <= high)).astype(np.float64)
+    top = _ranking(prediction.value)[: max(1, len(prediction.value) // 10)]
+    found |= {"coverage_80": _mean(covered), "coverage_80_top": _mean(inside[top])}
+    if prediction.frequency is not None:
+        found["coverage_80_repeat"] = _mean(covered[prediction.frequency >= 3])
+    if prediction.p_active is not None:
+        found["coverage_80_likely"] = _mean(inside[prediction.p_active > 0.9])
+    return found
+
+
+def _mean(values: Array) -> float | None:
+    return float(values.mean()) if len(values) else None
 
 
 def _activity(p: Array | None, is_active: NDArray[np.bool_]) -> dict[str, float | None]:

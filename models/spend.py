@@ -1,7 +1,8 @@
 """How much customers spend: the Gamma-Gamma model of monetary value.
 
 A customer's orders vary around a mean of their own (gamma), and the means differ between customers
-(inverse gamma). It assumes that how much someone spends says nothing of how often they buy.
+(inverse gamma). It assumes that how much someone spends says nothing of how often they buy; where it
+does, means are first divided by a power of the number of orders.
 
 References
 ----------
@@ -16,13 +17,19 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.special import gammaln
+from scipy.special import digamma, gammaln
+from scipy.stats import rankdata
 
 from models.purchases import FitError
+from models.uncertainty import log_covariance, standard_errors
 
 Array = NDArray[np.float64]
 
-MAX_P, MIN_Q, MAX_Q = 1000.0, 1.05, 1000.0  # beyond these the shapes tell nothing more
+LOW, HIGH = np.array([0.01, 1.05, 1e-4]), np.array([1000.0, 1000.0, 1e4])  # of p, q, gamma / mean
+STARTS = ([1.0, 1.3, 0.7], [3.0, 3.0, 3.0], [6.0, 4.0, 2.0])
+MAX_RANK_CORRELATION, MAX_ETA_SQUARED = 0.30, 0.25  # from which on spend depends on frequency
+GIANT_SPREADS, LEAST_SPREAD = 8.0, 0.5  # log means farther from the median are capped for the fit
+COARSE = 20  # steps of the log mean, to a factor e, that it is rounded to for lifetimes
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,15 @@ class Spend:
         Shape of an order's value around the customer's mean.
     q, gamma
         Shape and scale (currency) of the means' distribution; a finite mean needs ``q > 1``.
+    slope
+        Power of the number of repeat orders that means are divided by; 0 where spend does not depend
+        on frequency.
     """
 
     p: float
     q: float
     gamma: float
+    slope: float = 0.0
 
     @property
     def mean(self) -> float:
@@ -64,16 +75,51 @@ class Spend:
         [1]_, equation (1a).
         """
         x, m = np.asarray(x, dtype=np.float64), np.asarray(m, dtype=np.float64)
+        lift = self.lift(x)
+        return self._gradient(x, m / lift)[0] - np.log(lift)
+
+    def _gradient(self, x: Array, m: Array) -> tuple[Array, Array]:
+        """Log-likelihood of means that are already divided, and its derivatives in p, q and gamma."""
         p, q, gamma = self.p, self.q, self.gamma
-        return np.asarray(
-            gammaln(p * x + q)
-            - gammaln(p * x)
-            - gammaln(q)
-            + q * np.log(gamma)
-            + (p * x - 1) * np.log(m)
-            + p * x * np.log(x)
-            - (p * x + q) * np.log(gamma + m * x)
+        counts, at = np.unique(x, return_inverse=True)
+        log_x, log_sum = np.log(x), np.log(gamma + m * x)
+        of_count = gammaln(p * counts + q) - gammaln(p * counts) - gammaln(q) + q * np.log(gamma)
+        value = of_count[at] + (p * x - 1) * np.log(m) + p * x * log_x - (p * x + q) * log_sum
+        both = digamma(p * counts + q)
+        derivatives = np.stack(
+            [
+                x * ((both - digamma(p * counts))[at] + np.log(m) + log_x - log_sum),
+                (both - digamma(q) + np.log(gamma))[at] - log_sum,
+                q / gamma - (p * x + q) / (gamma + m * x),
+            ]
         )
+        return value, derivatives
+
+    def lift(self, x: ArrayLike) -> Array:
+        """Return what means are divided by, shape (n,): 1 where spend does not depend on frequency."""
+        return np.asarray(np.maximum(np.asarray(x, dtype=np.float64), 1.0) ** self.slope)
+
+    def of_customer(self, x: ArrayLike, m: ArrayLike) -> tuple[Array, Array]:
+        """Return what is known of each customer's rate: shape and scale of its gamma distribution.
+
+        Parameters
+        ----------
+        x, m
+            Arrays of shape (n,): number of orders averaged, and their mean value; x = 0 for none.
+
+        Returns
+        -------
+        tuple
+            Arrays of shape (n,): q + p x, and gamma + x m in the store's currency. Over the scale, the
+            sum of k orders is beta prime distributed with p k and the shape.
+
+        References
+        ----------
+        [1]_, section 3.
+        """
+        x, m = np.asarray(x, dtype=np.float64), np.asarray(m, dtype=np.float64)
+        own, lift = np.where(m > 0, x, 0.0), self.lift(x)
+        return self.q + self.p * own, lift * self.gamma + own * m
 
     def expected_order_value(self, x: ArrayLike, m: ArrayLike) -> Array:
         """Mean value of a customer's next orders.
@@ -92,9 +138,8 @@ class Spend:
         ----------
         [1]_, equation (5).
         """
-        x, m = np.asarray(x, dtype=np.float64), np.asarray(m, dtype=np.float64)
-        own = np.where(m > 0, x, 0.0)
-        return np.asarray(self.p * (self.gamma + own * m) / (self.p * own + self.q - 1))
+        shape, scale = self.of_customer(x, m)
+        return self.p * scale / (shape - 1)
 
     def to_dict(self) -> dict[str, float]:
         """Return the parameters by name."""
@@ -113,6 +158,11 @@ class SpendFit:
         Sum over repeat customers.
     customers
         Number of repeat customers.
+    rank_correlation, eta_squared
+        Of frequency and mean spend: Spearman's, and the share of the log means' variance between
+        customers of different frequency. The model assumes both to be 0.
+    covariance
+        Of the logarithms of p, q and gamma; 0 for one at its bound.
     notes
         What a reader must know, for instance that nobody's orders differ in value.
     """
@@ -120,7 +170,17 @@ class SpendFit:
     model: Spend
     log_likelihood: float
     customers: int
+    rank_correlation: float
+    eta_squared: float
+    covariance: Array
     notes: tuple[str, ...] = ()
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """Standard errors by parameter; NaN for one at its bound."""
+        estimate = np.array([self.model.p, self.model.q, self.model.gamma])
+        errors = standard_errors(estimate, self.covariance)
+        return dict(zip(("p", "q", "gamma"), errors.tolist(), strict=True))
 
 
 def fit_spend(x: ArrayLike, m: ArrayLike, customers: ArrayLike | None = None) -> SpendFit:
@@ -136,8 +196,9 @@ def fit_spend(x: ArrayLike, m: ArrayLike, customers: ArrayLike | None = None) ->
     Returns
     -------
     SpendFit
-        The most likely of the optima found from several starts; where there is none inside, the
-        best at the bounds of :data:`MAX_P`, :data:`MIN_Q` and :data:`MAX_Q`, which `notes` says.
+        The most likely of what several starts lead to, ``lifetimes``' own optimum on rounded means
+        among them, with q > 1; an optimum at a bound is in `notes`, as is a few customers' spend
+        that was capped for the fit, and spend that depends on frequency.
 
     Raises
     ------
@@ -151,68 +212,164 @@ def fit_spend(x: ArrayLike, m: ArrayLike, customers: ArrayLike | None = None) ->
             f"Gamma-Gamma needs repeat customers: {int(n.sum())} have a repeat purchase of positive "
             "value. Add older orders"
         )
-    if not (np.isfinite(m).all() and (m > 0).all() and (x > 0).all()):
+    if not (np.isfinite(x).all() and np.isfinite(m).all() and (m > 0).all() and (x > 0).all()):
         raise FitError(
             "Gamma-Gamma needs positive x and m: some are not. Leave these customers out"
         )
-    scale = float(np.average(m, weights=n))
-    models = _fit_with_lifetimes(x, m / scale, n, scale)
-    inner = [model for model in models if model.q > MIN_Q and model.p < MAX_P]
-    best = max(
-        inner or [_fit_in_bounds(x, m / scale, n, scale)],
-        key=lambda model: float((n * model.log_likelihood(x, m)).sum()),
-    )
-    log_likelihood = float((n * best.log_likelihood(x, m)).sum())
+    order = np.lexsort((m, x))  # sums do not depend on the order of the rows
+    x, m, n = x[order], m[order], n[order]
+    rank_correlation, eta_squared = dependence(x, m, n)
+    depends = abs(rank_correlation) >= MAX_RANK_CORRELATION or eta_squared >= MAX_ETA_SQUARED
+    slope = _slope(x, m, n) if depends else 0.0
+    divided = m / x**slope
+    capped = np.minimum(divided, _cap(divided, n))
+    model, log_params = _most_likely(x, capped, n, slope)
+    log_likelihood = float((n * model.log_likelihood(x, m)).sum())
     if not np.isfinite(log_likelihood):
         raise FitError(
             f"Gamma-Gamma did not fit {int(n.sum()):,} repeat customers: the likelihood is not "
             "finite. Look for a few giant orders"
         )
-    return SpendFit(best, log_likelihood, int(n.sum()), _notes(best))
+    notes = _notes(model, log_params, depends=depends, giants=int(n[capped < divided].sum()))
+    return SpendFit(
+        model,
+        log_likelihood,
+        int(n.sum()),
+        rank_correlation,
+        eta_squared,
+        _covariance(x, capped, n, log_params),
+        notes,
+    )
 
 
-def _notes(model: Spend) -> tuple[str, ...]:
-    """Say where the optimum lies at a bound."""
-    said = []
-    if model.p >= 0.99 * MAX_P:
-        said.append("a customer's orders hardly differ in value")
-    if model.q >= 0.99 * MAX_Q:
-        said.append("customers hardly differ in what they spend")
-    if model.q <= 1.01 * MIN_Q:
-        said.append("a few giant customers: the mean order value is barely finite")
-    return tuple(said)
+def dependence(x: Array, m: Array, customers: Array) -> tuple[float, float]:
+    """Measure how much mean spend depends on frequency.
+
+    Parameters
+    ----------
+    x, m, customers
+        Arrays of shape (n,): orders averaged, their mean, and how many customers share both.
+
+    Returns
+    -------
+    tuple of float
+        Spearman's rank correlation, and the share of the log means' variance that lies between
+        customers of different frequency, less what chance would give; both 0 where nothing varies.
+    """
+    total = customers.sum()
+    ranks = []
+    for values in (x, m):
+        place = rankdata(values, method="dense") - 1
+        counts = np.bincount(place, weights=customers)
+        middle = np.cumsum(counts) - counts / 2
+        ranks.append(middle[place] - np.average(middle[place], weights=customers))
+    spread = np.sqrt((customers * ranks[0] ** 2).sum() * (customers * ranks[1] ** 2).sum())
+    rank_correlation = float((customers * ranks[0] * ranks[1]).sum() / spread) if spread else 0.0
+    _, group = np.unique(x, return_inverse=True)
+    log_m = np.log(m) - np.average(np.log(m), weights=customers)
+    means = np.bincount(group, weights=customers * log_m) / np.bincount(group, weights=customers)
+    within = float((customers * (log_m - means[group]) ** 2).sum())
+    overall = float((customers * log_m**2).sum())
+    groups = len(means)
+    if overall < 1e-12 * total or total <= groups:
+        return rank_correlation, 0.0
+    adjusted = 1 - (within / (total - groups)) / (overall / (total - 1))
+    return rank_correlation, max(0.0, adjusted)
 
 
-def _fit_in_bounds(x: Array, m: Array, n: Array, scale: float) -> Spend:
-    """Maximize the likelihood where it has no inner optimum, as with a single price."""
-
-    def loss(log_params: Array) -> float:
-        value = -(n * Spend(*np.exp(log_params)).log_likelihood(x, m)).sum() / n.sum()
-        return float(value) if np.isfinite(value) else 1e10
-
-    bounds = np.log([(0.01, MAX_P), (MIN_Q, MAX_Q), (1e-4, 10 * MAX_Q)])
-    starts = ([1.0, 1.3, 0.7], [3.0, 3.0, 3.0])
-    fits = [minimize(loss, start, method="L-BFGS-B", bounds=bounds) for start in starts]
-    p, q, gamma = np.exp(min(fits, key=lambda fit: float(fit.fun)).x)
-    return Spend(float(p), float(q), float(gamma) * scale)
+def _slope(x: Array, m: Array, n: Array) -> float:
+    """Regress the log mean on the log number of orders; a mean of many orders tells more."""
+    weight, log_x, log_m = n, np.log(x), np.log(m)
+    centered = log_x - np.average(log_x, weights=weight)
+    variance = float((weight * centered**2).sum())
+    return float((weight * centered * log_m).sum() / variance) if variance > 0 else 0.0
 
 
-def _fit_with_lifetimes(x: Array, m: Array, n: Array, scale: float) -> list[Spend]:
+def _cap(m: Array, n: Array) -> float:
+    """Return the mean from which on a customer counts as a giant: far from the median of the logs."""
+    log_m = np.log(m)
+    middle = _weighted_median(log_m, n)
+    spread = 1.4826 * _weighted_median(np.abs(log_m - middle), n)
+    return float(np.exp(middle + GIANT_SPREADS * max(spread, LEAST_SPREAD)))
+
+
+def _weighted_median(values: Array, weights: Array) -> float:
+    order = np.argsort(values, kind="stable")
+    above = np.cumsum(weights[order]) >= weights.sum() / 2
+    return float(values[order][above.argmax()])
+
+
+def _most_likely(x: Array, m: Array, n: Array, slope: float) -> tuple[Spend, Array]:
+    """Return the most likely model, and the logarithms of its parameters, gamma's over the mean."""
+    scale = float(np.average(m, weights=n))
+    bounds = list(zip(np.log(LOW), np.log(HIGH), strict=True))
+    starts = [*np.log(STARTS), *_by_lifetimes(x, m / scale, n)]
+    found = [
+        minimize(
+            _loss,
+            np.clip(start, np.log(LOW), np.log(HIGH)),
+            args=(x, m / scale, n),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=bounds,
+            options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 500},
+        )
+        for start in starts
+    ]
+    best = min(found, key=lambda one: float(one.fun)).x
+    p, q, gamma = np.exp(best)
+    return Spend(float(p), float(q), float(gamma) * scale, slope), best
+
+
+def _loss(log_params: Array, x: Array, m: Array, n: Array) -> tuple[float, Array]:
+    """Return the mean negative log-likelihood and its gradient in the parameters' logarithms."""
+    params = np.exp(log_params)
+    values, derivatives = Spend(*params.tolist())._gradient(x, m)  # noqa: SLF001  # our own module's
+    share = n / n.sum()
+    return -float((share * values).sum()), -(share * derivatives).sum(axis=1) * params
+
+
+def _covariance(x: Array, m: Array, n: Array, best: Array) -> Array:
+    """Return the covariance of the logarithms of the parameters that lie inside the bounds."""
+    scaled, total = m / np.average(m, weights=n), float(n.sum())
+    is_free = (best > np.log(LOW) + 0.01) & (best < np.log(HIGH) - 0.01)
+    return log_covariance(lambda at: -total * _loss(at, x, scaled, n)[1], best, is_free)
+
+
+def _by_lifetimes(x: Array, m: Array, n: Array) -> list[Array]:
+    """Return lifetimes' optimum on rounded means, if it finds one."""
     from lifetimes import GammaGammaFitter  # costs two seconds, only training needs it
     from lifetimes.utils import ConvergenceError
 
-    models = []
-    for start in ([1.0, 1.0, 0.0], [2.0, 1.3, 1.0], [0.0, 3.0, 2.0]):  # log p, log q, log gamma
-        fitter = GammaGammaFitter()
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter(
-                "ignore"
-            )  # trial steps overflow on the way; the result is checked
-            try:
-                fitter.fit(x, m, weights=n, initial_params=start)
-            except (ConvergenceError, np.linalg.LinAlgError):
-                continue
-        p, q, v = (float(fitter.params_[name]) for name in ("p", "q", "v"))
-        if np.isfinite([p, q, v]).all():
-            models.append(Spend(p, q, v * scale))
-    return models
+    rounded = np.round(COARSE * np.log(m)) / COARSE
+    cells, at = np.unique(np.column_stack([x, rounded]), axis=0, return_inverse=True)
+    customers = np.bincount(at.ravel(), weights=n)
+    fitter = GammaGammaFitter()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # trial steps overflow on the way; it is only a start
+        try:
+            fitter.fit(cells[:, 0], np.exp(cells[:, 1]), weights=customers)
+        except (ConvergenceError, np.linalg.LinAlgError):
+            return []
+    found = np.array([float(fitter.params_[name]) for name in ("p", "q", "v")])
+    return [np.log(found)] if np.isfinite(found).all() and (found > 0).all() else []
+
+
+def _notes(model: Spend, best: Array, *, depends: bool, giants: int) -> tuple[str, ...]:
+    """Say where the optimum lies at a bound, and what was done to the data."""
+    said = []
+    p, q, _ = np.exp(best)
+    if p >= 0.99 * HIGH[0]:
+        said.append("a customer's orders hardly differ in value")
+    if q >= 0.99 * HIGH[1]:
+        said.append("customers hardly differ in what they spend")
+    if q <= 1.01 * LOW[1]:
+        said.append("a few giant customers: the mean order value is barely finite")
+    if depends:
+        said.append(
+            "spend depends on frequency: mean order values are taken relative to the number of repeat "
+            f"orders to the power {model.slope:.2f}"
+        )
+    if giants:
+        said.append(f"{giants:,} customers' giant mean spend was capped for the fit")
+    return tuple(said)

@@ -1,4 +1,4 @@
-"""How sure a maximum likelihood estimate is."""
+"""How sure a maximum likelihood estimate of positive parameters is."""
 
 from collections.abc import Callable
 
@@ -7,48 +7,53 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-STEP = 1e-3  # of a parameter's logarithm: the error of the second difference is about 1e-6 of it
+STEP = 1e-4  # of a parameter's logarithm, between the gradients that the Hessian is made of
 
 
-def standard_errors(log_likelihood: Callable[[Array], float], estimate: Array) -> Array:
-    """Return the standard errors of positive parameters at their maximum likelihood estimate.
+def log_covariance(
+    slope: Callable[[Array], Array], best: Array, is_free: NDArray[np.bool_]
+) -> Array:
+    """Return the covariance of the parameters' logarithms at their maximum likelihood estimate.
 
     Parameters
     ----------
-    log_likelihood
-        Of the parameters, shape (k,), summed over customers.
-    estimate
-        Shape (k,), all above 0.
+    slope
+        Of the parameters' logarithms, shape (k,): the gradient of the summed log-likelihood in them.
+    best
+        Shape (k,): the estimate's logarithms.
+    is_free
+        Shape (k,): the parameters in which the likelihood has a peak; the others are held.
 
     Returns
     -------
     Array
-        Shape (k,), in the parameters' units; NaN where the likelihood has no peak.
-
-    Notes
-    -----
-    From the observed information: the second derivatives in the parameters' logarithms, by central
-    differences, inverted and brought back by the delta method.
+        Shape (k, k), the inverse of the observed information; 0 where a parameter is held, NaN where
+        the likelihood has no peak.
     """
-    k = len(estimate)
-    information = np.empty((k, k))
-
-    def at(*moves: tuple[int, float]) -> float:
-        log_params = np.log(estimate)
-        for index, step in moves:
-            log_params[index] += step
-        return log_likelihood(np.exp(log_params))
-
-    for i in range(k):
-        for j in range(i + 1):
-            corners = [
-                sign_i * sign_j * at((i, sign_i * STEP), (j, sign_j * STEP))
-                for sign_i in (1, -1)
-                for sign_j in (1, -1)
-            ]
-            information[i, j] = information[j, i] = -sum(corners) / (4 * STEP**2)
+    free = np.flatnonzero(is_free)
+    information = np.empty((len(free), len(free)))
+    for row, i in enumerate(free):
+        move = np.zeros(len(best))
+        move[i] = STEP
+        information[row] = (slope(best - move) - slope(best + move))[free] / (2 * STEP)
+    covariance = np.zeros((len(best), len(best)))
     try:
-        variance = np.diag(np.linalg.inv(information))
+        np.linalg.cholesky((information + information.T) / 2)  # there is a peak
+        covariance[np.ix_(free, free)] = np.linalg.inv((information + information.T) / 2)
     except np.linalg.LinAlgError:
-        return np.full(k, np.nan)
+        covariance[np.ix_(free, free)] = np.nan
+    return covariance
+
+
+def standard_errors(estimate: Array, covariance: Array) -> Array:
+    """Return parameters' standard errors, shape (k,), by the delta method; NaN for one that is held.
+
+    Parameters
+    ----------
+    estimate
+        Shape (k,), all above 0.
+    covariance
+        Shape (k, k), of their logarithms.
+    """
+    variance = np.diag(covariance)
     return np.asarray(estimate * np.sqrt(np.where(variance > 0, variance, np.nan)))

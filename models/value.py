@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.purchases import Purchases
+from models.intervals import Levels, Outcomes, own_level
+from models.purchases import PurchaseModel
 from models.spend import Spend
 
 Array = NDArray[np.float64]
@@ -32,6 +33,8 @@ class Forecast:
         Net amount of a purchase day, store's currency.
     expected_value
         Net revenue within the horizon, discounted, store's currency.
+    value_low, value_high
+        Ends of the interval of that revenue, discounted as much; None where not asked for.
     median_days
         Days to the next order's median; infinite where more likely never.
     """
@@ -43,6 +46,8 @@ class Forecast:
     expected_order_value: Array
     expected_value: Array
     median_days: Array
+    value_low: Array | None = None
+    value_high: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ class SecondOrder:
 
 
 def forecast(
-    purchases: Purchases,
+    purchases: PurchaseModel,
     spend: Spend,
     frequency: ArrayLike,
     recency_days: ArrayLike,
@@ -72,6 +77,7 @@ def forecast(
     horizon_days: int,
     annual_discount_rate: float,
     second_order: SecondOrder | None = None,
+    levels: Levels | None = None,
 ) -> Forecast:
     """Forecast each customer's orders and value over a horizon.
 
@@ -87,6 +93,8 @@ def forecast(
         0.10 means that money in a year is worth 1 / 1.10 today.
     second_order
         What a classifier says of first-time buyers; it knows more of them than the purchase model.
+    levels
+        At which chances the ends of an interval of the outcome lie; None = no interval is computed.
 
     Returns
     -------
@@ -114,37 +122,51 @@ def forecast(
         expected_value=discounted[where] * spend.expected_order_value(x, monetary_value),
         median_days=purchases.median_days(*states)[where],
     )
-    return plain if second_order is None else _informed(plain, purchases, x, T, second_order)
+    informed = plain
+    if second_order is not None:
+        informed = _informed(plain, purchases, x, T, second_order)
+    if levels is None:
+        return informed
+    low, high = levels.of(informed.expected_value)
+    lower, upper = (own_level(end, plain.p_order, informed.p_order) for end in (low, high))
+    outcomes = Outcomes(purchases, spend, horizon_days)
+    value_low, value_high = outcomes.interval(x, t_x, T, monetary_value, lower, upper)
+    discount = (discounted / np.maximum(orders, 1e-300))[where]
+    return replace(informed, value_low=value_low * discount, value_high=value_high * discount)
 
 
 def _informed(
-    plain: Forecast, purchases: Purchases, x: Array, T: Array, second_order: SecondOrder
+    plain: Forecast, purchases: PurchaseModel, x: Array, T: Array, second_order: SecondOrder
 ) -> Forecast:
-    """Let the classifier speak of first-time buyers, who are alive by the purchase model."""
+    """Let the classifier speak of first-time buyers."""
     once = x == 0
-    window = purchases.p_order(second_order.window_days, x, np.zeros_like(T), T)
-    chance = np.clip(np.where(once, second_order.chance, 0.5), 1e-9, 1 - 1e-9)
-    factor = np.where(once, np.log1p(-chance) / np.log1p(-np.where(once, window, 0.5)), 1.0)
+    none = np.zeros(int(once.sum()))
+    age = T[once]
+    own = np.clip(purchases.p_order(second_order.window_days, none, none, age), 1e-12, 1 - 1e-12)
+    chance = np.clip(second_order.chance[once], 1e-9, 1 - 1e-9)
+    factor = np.log1p(-chance) / np.log1p(-own)
 
     def changed(p: Array) -> Array:
-        return np.where(once, -np.expm1(factor * np.log1p(-np.where(once, p, 0.5))), p)
+        result = p.copy()
+        result[once] = -np.expm1(factor * np.log1p(-np.minimum(p[once], 1 - 1e-12)))
+        return result
 
     p_order = changed(plain.p_order)
-    scale = np.where(once, p_order / plain.p_order, 1.0)
-    with np.errstate(over="ignore"):
-        median = (purchases.alpha + T) * np.expm1(np.log(2) / (purchases.r * factor))
+    scale = np.where(once, p_order / np.maximum(plain.p_order, 1e-300), 1.0)
+    median = plain.median_days.copy()
+    median[once] = purchases.days_until(-np.expm1(np.log(0.5) / factor), none, none, age)
     return replace(
         plain,
         p_order=p_order,
         p_order_90d=changed(plain.p_order_90d),
         expected_orders=plain.expected_orders * scale,
         expected_value=plain.expected_value * scale,
-        median_days=np.where(once, median, plain.median_days),
+        median_days=median,
     )
 
 
 def discounted_orders(
-    purchases: Purchases,
+    purchases: PurchaseModel,
     x: ArrayLike,
     t_x: ArrayLike,
     T: ArrayLike,

@@ -21,7 +21,7 @@ from flows.decide import score_customers
 from flows.forecaster import Forecaster
 from flows.publish import ARROW_TYPES
 from flows.settings import read_settings
-from models.purchases import Purchases
+from models.purchases import BGNBD, FAMILY
 from models.spend import Spend
 from segments.holdout import is_holdout
 from tests.flows.conftest import AS_OF, make_orders, write_shop
@@ -183,7 +183,8 @@ def test_training_is_logged_as_a_parent_with_a_child_per_part(published):
     )
     by_name = {child.info.run_name: child for child in children}
     assert {"purchases", "spend", "second_purchase"} <= set(by_name)
-    assert set(by_name["purchases"].data.params) == {"r", "alpha", "a", "b"}
+    purchases = by_name["purchases"].data.params
+    assert set(purchases) == {"model", *FAMILY[purchases["model"]].free}
     backtests = [child for name, child in by_name.items() if name.startswith("backtest")]
     pictures = {item.path for item in client.list_artifacts(backtests[0].info.run_id)}
     assert pictures == {"value_by_decile.json", "value_by_decile.png"}
@@ -221,7 +222,7 @@ def test_nothing_in_mlflow_names_a_customer(published):
 
 
 FORECASTER = Forecaster(
-    Purchases(0.6, 40.0, 0.8, 2.5), Spend(6.0, 4.0, 15.0), None, 90, date(2023, 1, 1)
+    BGNBD(0.6, 40.0, 0.8, 2.5), Spend(6.0, 4.0, 15.0), None, 90, date(2023, 1, 1)
 )
 orders_of_days = st.lists(
     st.tuples(st.sampled_from("abcdef"), st.integers(0, 60), st.integers(1, 9999)),

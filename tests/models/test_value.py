@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.purchases import Purchases
+from models.purchases import BGNBD
 from models.spend import Spend
 from models.value import YEAR_DAYS, SecondOrder, discounted_orders, distinct, forecast
 
-PURCHASES = Purchases(r=0.27, alpha=38.0, a=0.6, b=2.2)
+PURCHASES = BGNBD(r=0.27, alpha=38.0, a=0.6, b=2.2)
 SPEND = Spend(6.25, 3.74, 15.44)
 
 

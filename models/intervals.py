@@ -1,0 +1,344 @@
+"""How far what a customer brings may lie from what is expected: the distribution of the outcome.
+
+The number of orders within a horizon and what each is worth are both uncertain. Given the number,
+the sum over a customer's scale of spend is beta prime distributed [1]_, so that customers with the
+same history have the same distribution but for that scale.
+
+References
+----------
+.. [1] Fader & Hardie (2013), The Gamma-Gamma Model of Monetary Value, note 025: order values are
+   gamma with a gamma distributed rate; a sum of n of them has n times the shape.
+.. [2] Chernozhukov, Wuthrich & Zhu (2021), Distributional Conformal Prediction, PNAS 118(48).
+.. [3] Smith (1985), Diagnostic Checks of Non-standard Time Series Models, Journal of Forecasting
+   4(3), 283-291: the randomized probability integral transform.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import betainc
+
+from models.purchases import PurchaseModel
+from models.spend import Spend
+
+Array = NDArray[np.float64]
+
+COVERAGE = 0.80
+GRID = 384  # sums at which a distribution is computed: quantiles are within 0.1 % of exact ones
+CELLS = 512  # histories computed at once
+TAIL = 1e-6  # a number of orders that is less likely is left out
+GROUPS = 10  # by expected value, of equal size, that are calibrated apart
+LEAST_GROUP = 200  # customers that a group needs to be calibrated
+TOLERANCE = 0.02  # by which a raw interval's coverage may miss before it is calibrated
+
+
+@dataclass(frozen=True)
+class Levels:
+    """At which chances the ends of an interval lie, by groups of expected value.
+
+    Attributes
+    ----------
+    edges
+        Expected values between the groups, ascending, one fewer than groups.
+    low, high
+        Chance of an outcome below the interval's lower and its upper end, by group.
+    """
+
+    edges: tuple[float, ...] = ()
+    low: tuple[float, ...] = ((1 - COVERAGE) / 2,)
+    high: tuple[float, ...] = ((1 + COVERAGE) / 2,)
+
+    def of(self, expected: ArrayLike) -> tuple[Array, Array]:
+        """Return the chances at the ends, arrays of shape (n,), for expected values of shape (n,)."""
+        group = np.searchsorted(self.edges, np.asarray(expected, dtype=np.float64), side="right")
+        return np.asarray(self.low)[group], np.asarray(self.high)[group]
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The distribution of what customers bring within a horizon, undiscounted.
+
+    Attributes
+    ----------
+    purchases, spend
+        Fitted models.
+    days
+        The horizon.
+    """
+
+    purchases: PurchaseModel
+    spend: Spend
+    days: float
+
+    def interval(
+        self,
+        frequency: ArrayLike,
+        recency_days: ArrayLike,
+        age_days: ArrayLike,
+        monetary_value: ArrayLike,
+        low: ArrayLike,
+        high: ArrayLike,
+    ) -> tuple[Array, Array]:
+        """Return the values below which the outcome lies with chances `low` and `high`.
+
+        Parameters
+        ----------
+        frequency, recency_days, age_days, monetary_value
+            Arrays of shape (n,): the customers' state.
+        low, high
+            Chances in (0, 1), of shape (n,) or numbers.
+
+        Returns
+        -------
+        tuple
+            Arrays of shape (n,), store's currency, 0 or more.
+        """
+        x, t_x, T, m, low, high = _columns(
+            frequency, recency_days, age_days, monetary_value, low, high
+        )
+        _, scale = self.spend.of_customer(x, m)
+        ends = np.empty((2, len(x)))
+        for rows, at, sums, below in self._distributions(x, t_x, T, m > 0):
+            for end, chance in zip(ends, (low, high), strict=True):
+                end[rows] = _quantile(sums, below, at, chance[rows]) * scale[rows]
+        return ends[0], ends[1]
+
+    def position(
+        self,
+        frequency: ArrayLike,
+        recency_days: ArrayLike,
+        age_days: ArrayLike,
+        monetary_value: ArrayLike,
+        value: ArrayLike,
+    ) -> tuple[Array, Array]:
+        """Return where outcomes lie in their distributions: the chances of less, and of less or equal.
+
+        Parameters
+        ----------
+        frequency, recency_days, age_days, monetary_value
+            Arrays of shape (n,): the customers' state.
+        value
+            Array of shape (n,): what they brought; below 0 counts as nothing.
+
+        Returns
+        -------
+        tuple
+            Arrays of shape (n,), in [0, 1]. They differ where a value has a chance of its own: 0.
+        """
+        x, t_x, T, m, value = _columns(frequency, recency_days, age_days, monetary_value, value)
+        _, scale = self.spend.of_customer(x, m)
+        below, up_to = np.zeros(len(x)), np.empty(len(x))
+        for rows, at, sums, chances in self._distributions(x, t_x, T, m > 0):
+            found = _chance(sums, chances, at, value[rows] / scale[rows])
+            nothing = value[rows] <= 0
+            up_to[rows] = np.where(nothing, chances[at, 0], found)
+            below[rows] = np.where(nothing, 0.0, found)
+        return below, up_to
+
+    def _distributions(
+        self, x: Array, t_x: Array, T: Array, has_mean: NDArray[np.bool_]
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]]:
+        """Yield the distributions of some rows' outcomes over their scale of spend.
+
+        Yields
+        ------
+        tuple
+            The rows; which distribution each has; the sums, shape (GRID + 1,), 0 first; and the
+            chances of at most so much, shape (distributions, GRID + 1).
+        """
+        known = np.where(has_mean, x, 0.0)
+        cells, where = np.unique(np.column_stack([known, x, t_x, T]), axis=0, return_inverse=True)
+        order = np.argsort(where.ravel(), kind="stable")
+        starts = np.searchsorted(where.ravel()[order], np.arange(len(cells) + 1))
+        counts, firsts = np.unique(cells[:, 0], return_index=True)
+        for count, first, last in zip(counts, firsts, [*firsts[1:], len(cells)], strict=True):
+            for begin in range(first, last, CELLS):
+                end = min(begin + CELLS, last)
+                rows = order[starts[begin] : starts[end]]
+                cell = where.ravel()[rows] - begin
+                tails = self._tails(*cells[begin:end, 1:].T)
+                for largest in np.unique(_size(tails)):
+                    alike = _size(tails) == largest
+                    sums, chances = self._distribution(float(count), tails[:, alike], largest)
+                    here = alike[cell]
+                    yield rows[here], (np.cumsum(alike) - 1)[cell[here]], sums, chances
+
+    def _tails(self, x: Array, t_x: Array, T: Array) -> Array:
+        """Return the chances of at least 1, 2, ... orders of some histories, the last ones 0."""
+        tails = []
+        for tail in self.purchases.tails(self.days, x.copy(), t_x.copy(), T.copy()):
+            tails.append(np.where(tail > TAIL, tail, 0.0))
+            if not tails[-1].any():
+                break
+        return np.stack(tails)
+
+    def _distribution(self, known: float, tails: Array, largest: int) -> tuple[Array, Array]:
+        """Return the chances of at most each of a grid of sums, for some histories of equal spend.
+
+        The grid depends on the histories' own size alone, not on what they are computed with.
+        """
+        shape = self.spend.q + self.spend.p * known
+        mean = self.spend.p / (shape - 1)
+        sums = mean * np.geomspace(0.01, 30.0 * largest, GRID)
+        nothing = (1 - tails[0])[:, None]
+        below = nothing + np.zeros(GRID)
+        for n, (more, most) in enumerate(pairwise(tails), 1):
+            below += (more - most)[:, None] * betainc(self.spend.p * n, shape, sums / (1 + sums))
+        return np.concatenate([[0.0], sums]), np.hstack([nothing, np.minimum(below, 1.0)])
+
+
+def _size(tails: Array) -> NDArray[np.int64]:
+    """Return a power of 4 that is no less than the most orders that a history may bring."""
+    most = np.maximum((tails > 0).sum(axis=0), 1)
+    return np.asarray(4 ** np.ceil(np.log(most) / np.log(4) - 1e-9), dtype=np.int64)
+
+
+def own_level(level: ArrayLike, own: ArrayLike, informed: ArrayLike) -> Array:
+    """Return the chance in a purchase model's distribution that a chance in an informed one is.
+
+    Parameters
+    ----------
+    level
+        Chances in the informed distribution, shape (n,).
+    own, informed
+        Chances of any order by the purchase model, and as it is known to be, shape (n,). The informed
+        distribution gives nothing the chance 1 - `informed`, and shares out the rest as the model does.
+
+    Returns
+    -------
+    Array
+        Shape (n,), in [0, 1].
+    """
+    level, own, informed = _columns(level, own, informed)
+    return np.clip(1 - (1 - level) * own / np.maximum(informed, 1e-12), 0.0, 1.0)
+
+
+def informed_position(
+    below: ArrayLike, up_to: ArrayLike, own: ArrayLike, informed: ArrayLike
+) -> tuple[Array, Array]:
+    """Return where outcomes lie in an informed distribution, the other way round of :func:`own_level`.
+
+    Parameters
+    ----------
+    below, up_to
+        Arrays of shape (n,): where they lie by the purchase model, :meth:`Outcomes.position`.
+    own, informed
+        Chances of any order by the purchase model, and as it is known to be, shape (n,).
+    """
+    below, up_to, own, informed = _columns(below, up_to, own, informed)
+    stretch = informed / np.maximum(own, 1e-12)
+    is_nothing = below < up_to
+    lower = np.where(is_nothing, 0.0, 1 - (1 - below) * stretch)
+    return np.clip(lower, 0.0, 1.0), np.clip(1 - (1 - up_to) * stretch, 0.0, 1.0)
+
+
+def calibrate(
+    expected: ArrayLike, below: ArrayLike, up_to: ArrayLike, coverage: float = COVERAGE
+) -> Levels:
+    """Choose the chances at an interval's ends so that it covers what it should, by expected value.
+
+    Parameters
+    ----------
+    expected
+        Array of shape (n,): expected values on a past day.
+    below, up_to
+        Arrays of shape (n,): where the outcomes lay, :meth:`Outcomes.position`.
+    coverage
+        Share of outcomes that an interval is to cover.
+
+    Returns
+    -------
+    Levels
+        By tenths of expected value; the raw chances where they cover what they should within
+        0.02, or a tenth has fewer than 200 customers.
+
+    References
+    ----------
+    [2]_, within groups, with the transform [3]_ of outcomes of nothing spread evenly.
+    """
+    expected, below, up_to = _columns(expected, below, up_to)
+    raw = ((1 - coverage) / 2, (1 + coverage) / 2)
+    if len(expected) < GROUPS * LEAST_GROUP:
+        return Levels((), *((one,) for one in raw))
+    edges = np.unique(np.quantile(expected, np.arange(1, GROUPS) / GROUPS))
+    group = np.searchsorted(edges, expected, side="right")
+    low, high = [], []
+    for i in range(len(edges) + 1):
+        rows = group == i
+        ends = raw
+        covered = covered_share(below[rows], up_to[rows], *raw)
+        if rows.sum() >= LEAST_GROUP and abs(covered - coverage) > TOLERANCE:
+            ends = (
+                _spread_quantile(below[rows], up_to[rows], raw[0]),
+                _spread_quantile(below[rows], up_to[rows], raw[1]),
+            )
+        low.append(ends[0])
+        high.append(ends[1])
+    return Levels(tuple(edges.tolist()), tuple(low), tuple(high))
+
+
+def covered(below: ArrayLike, up_to: ArrayLike, low: ArrayLike, high: ArrayLike) -> Array:
+    """Return the chance that each outcome's randomized transform lies between two chances.
+
+    Parameters
+    ----------
+    below, up_to
+        Arrays of shape (n,): where the outcomes lay, :meth:`Outcomes.position`.
+    low, high
+        Chances, of shape (n,) or numbers.
+
+    Returns
+    -------
+    Array
+        Shape (n,): 0 or 1 where the outcome has no chance of its own; the mean over the
+        randomization [3]_ where it has.
+    """
+    below, up_to, low, high = _columns(below, up_to, low, high)
+    width = up_to - below
+    overlap = np.maximum(np.minimum(up_to, high) - np.maximum(below, low), 0.0)
+    inside = (low <= up_to) & (up_to <= high)
+    return np.where(width > 0, overlap / np.where(width > 0, width, 1.0), inside)
+
+
+def covered_share(below: ArrayLike, up_to: ArrayLike, low: ArrayLike, high: ArrayLike) -> float:
+    """Return the mean of :func:`covered`; NaN of nobody."""
+    each = covered(below, up_to, low, high)
+    return float(each.mean()) if len(each) else float("nan")
+
+
+def _columns(*columns: ArrayLike) -> tuple[Array, ...]:
+    return np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in columns))
+
+
+def _spread_quantile(below: Array, up_to: Array, chance: float) -> float:
+    """Return a quantile of transforms that are spread evenly between two chances each."""
+    grid = np.linspace(0.0, 1.0, 2001)
+    width = np.maximum(up_to - below, 1e-9)
+    share = np.zeros(len(grid))
+    for i, at in enumerate(grid):
+        share[i] = np.clip((at - below) / width, 0.0, 1.0).mean()
+    return float(np.interp(chance, share, grid))
+
+
+def _quantile(sums: Array, chances: Array, at: NDArray[np.intp], wanted: Array) -> Array:
+    """Invert each row's distribution; between sums the log of the sum is straight in the chance."""
+    place = (chances[at] < wanted[:, None]).sum(axis=1)
+    place = np.clip(place, 0, len(sums) - 1)
+    before = np.maximum(place - 1, 0)
+    low, high = chances[at, before], chances[at, place]
+    part = np.clip((wanted - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+    start = np.where(before > 0, sums[before], sums[1] / 2)
+    found = start * (np.maximum(sums[place], sums[1] / 2) / start) ** part
+    return np.where(place == 0, 0.0, found)
+
+
+def _chance(sums: Array, chances: Array, at: NDArray[np.intp], value: Array) -> Array:
+    """Return the chance of at most a value, for each row."""
+    log_sums = np.log(sums[1:])
+    place = np.interp(np.log(np.maximum(value, 1e-300)), log_sums, np.arange(1, len(sums)))
+    whole = np.minimum(place.astype(np.intp), len(sums) - 2)
+    part = place - whole
+    return np.asarray(chances[at, whole] * (1 - part) + chances[at, whole + 1] * part)

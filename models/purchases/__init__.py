@@ -1,0 +1,32 @@
+"""When customers buy: the family of purchase models, and how they are fitted."""
+
+from models.purchases.fitting import (
+    FitError,
+    PurchasesFit,
+    Regularity,
+    fit_family,
+    fit_purchases,
+)
+from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD
+from models.purchases.model import PurchaseModel
+from models.purchases.nbd import NBD
+from models.purchases.pareto import ParetoNBD
+
+FAMILY: dict[str, type[PurchaseModel]] = {
+    model.name: model for model in (BGNBD, MBGNBD, MBGCNBD, ParetoNBD, NBD)
+}
+
+__all__ = [
+    "BGNBD",
+    "FAMILY",
+    "MBGCNBD",
+    "MBGNBD",
+    "NBD",
+    "FitError",
+    "ParetoNBD",
+    "PurchaseModel",
+    "PurchasesFit",
+    "Regularity",
+    "fit_family",
+    "fit_purchases",
+]

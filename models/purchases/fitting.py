@@ -1,0 +1,434 @@
+"""Fit purchase models by maximum likelihood, from several starts, and say how sure the result is."""
+
+import contextlib
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import minimize
+
+from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD
+from models.purchases.model import Array, PurchaseModel
+from models.purchases.nbd import NBD
+from models.purchases.pareto import ParetoNBD
+from models.uncertainty import log_covariance, standard_errors
+
+LOG_BOUND = 9.2  # a parameter, times in units of the longest history, lies within e^-9.2 and e^9.2
+EXTREME = 100.0  # a shape beyond it, or below its inverse, tells that customers do not differ
+COARSE = 52  # moments that times are rounded to where starts are looked for
+ROUGH = {"ftol": 1e-9, "gtol": 1e-6, "maxiter": 100}
+EXACT = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 500}
+RIVAL = 1e-3  # share of the loss by which a second peak may be worse, on rounded times, and is climbed too
+REGULAR = 1.5  # Wheat and Morrison's k from which on gaps are thought to be regular
+MAX_K = 4
+NO_DROPOUT = "no dropout identified: the history does not show anybody leaving"
+
+
+class FitError(ValueError):
+    """A model cannot be fitted: says the rule, the finding, the next step."""
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Customers' histories, equal ones counted.
+
+    Attributes
+    ----------
+    x, t_x, T
+        Arrays of shape (n,): repeat purchases, days from the first to the last, days observed.
+    customers
+        Array of shape (n,): how many share the history.
+    """
+
+    x: Array
+    t_x: Array
+    T: Array
+    customers: Array
+
+
+@dataclass(frozen=True)
+class PurchasesFit:
+    """A model and how well it fits.
+
+    Attributes
+    ----------
+    model
+        The fitted model, in days.
+    log_likelihood
+        Sum over customers; comparable between models, whatever the unit of time.
+    customers
+        Number of customers.
+    covariance
+        Of the parameters' logarithms, in the order of ``model.free``; 0 for one at its bound.
+    notes
+        What a reader must know, for instance that no dropout could be identified.
+    """
+
+    model: PurchaseModel
+    log_likelihood: float
+    customers: int
+    covariance: Array
+    notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The model's name, with its k where it has one."""
+        k = self.model.to_dict().get("k")
+        return self.model.name if k is None else f"{self.model.name}_{k:.0f}"
+
+    @property
+    def standard_errors(self) -> dict[str, float]:
+        """Standard errors by parameter; NaN for one at its bound."""
+        found = self.model.to_dict()
+        estimate = np.array([found[name] for name in self.model.free])
+        errors = standard_errors(estimate, self.covariance)
+        return dict(zip(self.model.free, errors.tolist(), strict=True))
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion: the lower the better."""
+        parameters = len(self.model.free) + ("k" in self.model.to_dict())
+        return 2 * parameters - 2 * self.log_likelihood
+
+
+@dataclass(frozen=True)
+class Regularity:
+    """How regular the gaps between purchases are.
+
+    Attributes
+    ----------
+    gaps
+        Number of gaps between purchase days.
+    log_gaps
+        Sum of their natural logarithms, of days.
+    wheat_k
+        1 = at random, more = more regular; NaN where nobody has two gaps.
+
+    References
+    ----------
+    Wheat & Morrison (1990), Estimating Purchase Regularity with Two Interpurchase Times, Journal of
+    Marketing Research 27(1), 87-93.
+    """
+
+    gaps: int
+    log_gaps: float
+    wheat_k: float
+
+    @classmethod
+    def of(
+        cls, gaps: int, log_gaps: float, pairs: int, pair_variance: float | None
+    ) -> "Regularity":
+        """Return what sums over gaps tell, see :func:`features.regularity.gap_facts`.
+
+        Of two neighboring gaps, each Erlang-k, the first's share of both has variance 1 / (8 k + 4).
+        """
+        variance = np.nan if not pairs or pair_variance is None else max(pair_variance, 1e-9)
+        return cls(int(gaps), float(log_gaps), float((1 - 4 * variance) / (8 * variance)))
+
+
+def fit_purchases(
+    x: ArrayLike,
+    t_x: ArrayLike,
+    T: ArrayLike,
+    customers: ArrayLike | None = None,
+    *,
+    model: type[PurchaseModel] = BGNBD,
+    k: int | None = None,
+    log_gaps: float = 0.0,
+    start: PurchaseModel | None = None,
+) -> PurchasesFit:
+    """Fit a purchase model by maximum likelihood.
+
+    Parameters
+    ----------
+    x, t_x, T
+        Arrays of shape (n,): repeat purchases, days from first to last purchase, days observed, of
+        each distinct state.
+    customers
+        Array of shape (n,): how many customers share the state; 1 by default.
+    model
+        Class of the model.
+    k, log_gaps
+        Of MBG/CNBD-k: the regularity, and the sum of all gaps' logarithms, which makes its
+        likelihood comparable with that of another k.
+    start
+        A model of this kind fitted earlier, as one start more.
+
+    Returns
+    -------
+    PurchasesFit
+        The most likely of what several starts lead to: ``lifetimes``' own optimum on rounded times
+        where it fits the model, moments, a small grid, `start`. Where there is no peak inside, the
+        best at the bounds, which `notes` says.
+
+    Raises
+    ------
+    FitError
+        Impossible histories, no time observed, nobody who came back, or no finite likelihood.
+    """
+    seen = _distinct(x, t_x, T, customers)
+    _check(seen)
+    scale = float(seen.T.max())
+    scaled = Histories(seen.x, seen.t_x / scale, seen.T / scale, seen.customers)
+    make = _Maker(model, k)
+    coarse = _coarse(scaled)
+    starts = _starts(make, coarse, scale, start)
+    ranked = sorted((_climb(make, coarse, s, ROUGH) for s in starts), key=lambda found: found[1])
+    rivals = _rivals(ranked)
+    best, loss = min(
+        (_climb(make, scaled, log_params, EXACT) for log_params in rivals),
+        key=lambda found: found[1],
+    )
+    if not np.isfinite(loss):
+        raise FitError(
+            f"{model.title} did not fit {int(seen.customers.sum()):,} customers: the likelihood is "
+            "not finite. Look for customers with very many orders"
+        )
+    fitted = make.at(best, scale)
+    constant = (getattr(fitted, "every", 1) - 1) * log_gaps
+    log_likelihood = float(
+        (seen.customers * fitted.log_likelihood(seen.x, seen.t_x, seen.T)).sum()
+    )
+    return PurchasesFit(
+        fitted,
+        log_likelihood + constant,
+        int(seen.customers.sum()),
+        _covariance(make, scaled, best),
+        _notes(fitted, best),
+    )
+
+
+def fit_family(
+    x: ArrayLike,
+    t_x: ArrayLike,
+    T: ArrayLike,
+    customers: ArrayLike | None = None,
+    *,
+    regularity: Regularity | None = None,
+    starts: Sequence[PurchaseModel] = (),
+) -> list[PurchasesFit]:
+    """Fit every model of the family, the best by Akaike's criterion first.
+
+    Parameters
+    ----------
+    x, t_x, T, customers
+        As in :func:`fit_purchases`.
+    regularity
+        MBG/CNBD-k is tried, k = 2 to 4, where Wheat and Morrison's k is 1.5 or more.
+    starts
+        Models fitted earlier, as starts.
+
+    Returns
+    -------
+    list of PurchasesFit
+        A model that does not fit is left out.
+
+    Raises
+    ------
+    FitError
+        None fits: says why the first did not.
+    """
+    cells = _distinct(x, t_x, T, customers)
+    columns = (cells.x, cells.t_x, cells.T, cells.customers)
+    warm = {type(one): one for one in starts}
+    fits, reasons = [], []
+    for model in (BGNBD, MBGNBD, ParetoNBD, NBD):
+        try:
+            fits.append(fit_purchases(*columns, model=model, start=warm.get(model)))
+        except FitError as error:
+            reasons.append(error)
+    if fits and regularity is not None and regularity.wheat_k >= REGULAR:
+        for k in range(2, MAX_K + 1):
+            with contextlib.suppress(FitError):
+                fits.append(
+                    fit_purchases(*columns, model=MBGCNBD, k=k, log_gaps=regularity.log_gaps)
+                )
+    if not fits:
+        raise reasons[0]
+    best, *others = sorted(fits, key=lambda fit: fit.aic)
+    if isinstance(best.model, NBD):
+        best = replace(best, notes=(NO_DROPOUT, *best.notes))
+    return [best, *others]
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Models of a kind, by the logarithms of their free parameters."""
+
+    model: type[PurchaseModel]
+    k: int | None
+
+    def at(self, log_params: Array, scale: float = 1.0) -> PurchaseModel:
+        """Return a model whose times are in units of `scale`."""
+        values = dict(zip(self.model.free, np.exp(log_params).tolist(), strict=True))
+        for name in self.model.times:
+            values[name] *= scale
+        return self.model(**values, **({} if self.k is None else {"k": self.k}))
+
+    def of(self, model: PurchaseModel, scale: float) -> Array:
+        """Return the logarithms of a model's free parameters."""
+        said = model.to_dict()
+        return np.array(
+            [
+                np.log(said[name] / (scale if name in self.model.times else 1.0))
+                for name in self.model.free
+            ]
+        )
+
+    def loss(self, log_params: Array, seen: Histories) -> tuple[float, Array]:
+        """Return the mean negative log-likelihood and its gradient in the logarithms."""
+        values, derivatives = self.at(log_params).gradient(seen.x, seen.t_x, seen.T)
+        share = seen.customers / seen.customers.sum()
+        value = -float((share * values).sum())
+        if not np.isfinite(value):
+            return 1e10, np.zeros(len(log_params))
+        slope = -(share * derivatives).sum(axis=1) * np.exp(log_params)
+        return value, np.where(np.isfinite(slope), slope, 0.0)
+
+
+def _distinct(
+    x: ArrayLike, t_x: ArrayLike, T: ArrayLike, customers: ArrayLike | None
+) -> Histories:
+    """Count equal histories, in an order that does not depend on the rows'."""
+    columns: list[Array] = [np.asarray(v, dtype=np.float64) for v in (x, t_x, T)]
+    rows = np.column_stack(columns)
+    n = np.ones(len(rows)) if customers is None else np.asarray(customers, dtype=np.float64)
+    if not len(rows):
+        return Histories(columns[0], columns[1], columns[2], n)
+    order = np.lexsort(columns[::-1])
+    rows = rows[order]
+    is_new = np.r_[True, (np.diff(rows, axis=0) != 0).any(axis=1)]
+    counts = np.add.reduceat(n[order], np.flatnonzero(is_new))
+    once = rows[is_new].T.copy()
+    return Histories(once[0], once[1], once[2], counts)
+
+
+def _check(seen: Histories) -> None:
+    x, t_x, T = seen.x, seen.t_x, seen.T
+    if not (np.isfinite(x).all() and np.isfinite(t_x).all() and np.isfinite(T).all()):
+        raise FitError("purchase histories must be finite numbers: some are not. Check the orders")
+    wrong = (x < 0) | (x != np.floor(x)) | (t_x < 0) | (t_x > T) | ((x == 0) & (t_x != 0))
+    if wrong.any():
+        raise FitError(
+            "purchase histories need whole x >= 0 and 0 <= t_x <= T: "
+            f"{int(wrong.sum()):,} of {len(x):,} do not. Check the orders"
+        )
+    if not len(x) or not (T > 0).any():
+        raise FitError(
+            "purchase models need some days of history: nobody was seen for longer than the first "
+            "day. Add older orders"
+        )
+    if not (x > 0).any():
+        raise FitError(
+            "purchase models need customers who came back: nobody has a second purchase day. Add "
+            "older orders"
+        )
+
+
+def _coarse(seen: Histories) -> Histories:
+    """Round times, in units of the longest history, so that few histories are left to look at."""
+    t_x, T = (np.round(COARSE * t) / COARSE for t in (seen.t_x, seen.T))
+    first_week = np.where((seen.x > 0) & (t_x == 0), np.minimum(0.5 / COARSE, T), t_x)
+    return _distinct(seen.x, first_week, np.maximum(T, 0.5 / COARSE), seen.customers)
+
+
+def _starts(
+    make: _Maker, coarse: Histories, scale: float, start: PurchaseModel | None
+) -> list[Array]:
+    """Return the logarithms of the parameters to start from."""
+    mean = np.average(coarse.x, weights=coarse.customers)
+    rate = mean / max(np.average(coarse.T, weights=coarse.customers), 1e-6)
+    starts = []
+    for shape in (0.3, 1.0):
+        rates = [shape, shape / rate]
+        if len(make.model.free) == 2:
+            starts.append(np.log(rates))
+            continue
+        starts += [np.log([*rates, *other]) for other in ([0.5, 2.0], [0.05, 1.0])]
+    starts += _by_lifetimes(make.model, coarse)
+    if start is not None and isinstance(start, make.model):
+        starts.append(make.of(start, scale))
+    return [np.clip(one, -LOG_BOUND + 0.1, LOG_BOUND - 0.1) for one in starts]
+
+
+def _by_lifetimes(model: type[PurchaseModel], coarse: Histories) -> list[Array]:
+    """Return lifetimes' optimum, if it has the model and finds one."""
+    from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter  # costs two seconds
+    from lifetimes.utils import ConvergenceError
+
+    fitters = {BGNBD: BetaGeoFitter, MBGNBD: ModifiedBetaGeoFitter}
+    if model not in fitters:
+        return []
+    fitter = fitters[model]()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # trial steps overflow on the way; it is only a start
+        try:
+            fitter.fit(coarse.x, coarse.t_x, coarse.T, weights=coarse.customers)
+        except (ConvergenceError, np.linalg.LinAlgError):
+            return []
+    found = np.array([float(fitter.params_[name]) for name in model.free])
+    return [np.log(found)] if np.isfinite(found).all() and (found > 0).all() else []
+
+
+def _climb(
+    make: _Maker, seen: Histories, start: Array, options: dict[str, float]
+) -> tuple[Array, float]:
+    """Minimize the loss from a start inside the bounds."""
+    bounds = [(-LOG_BOUND, LOG_BOUND)] * len(start)
+    found = minimize(
+        make.loss,
+        start,
+        args=(seen,),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options=options,
+    )
+    return found.x, float(found.fun)
+
+
+def _rivals(ranked: list[tuple[Array, float]]) -> list[Array]:
+    """Return the best point, and another about as good that lies elsewhere, if there is one."""
+    (best, loss), *others = ranked
+    close = [
+        point
+        for point, other in others
+        if other - loss < RIVAL * abs(loss) and np.abs(point - best).max() > 0.5
+    ]
+    return [best, *close[:1]]
+
+
+def _covariance(make: _Maker, seen: Histories, best: Array) -> Array:
+    """Return the covariance of the logarithms of the parameters that lie inside the bounds."""
+    total = float(seen.customers.sum())
+    return log_covariance(
+        lambda log_params: -total * make.loss(log_params, seen)[1],
+        best,
+        np.abs(best) < LOG_BOUND - 0.1,
+    )
+
+
+def _notes(model: PurchaseModel, best: Array) -> tuple[str, ...]:
+    """Say what the data cannot tell."""
+    said, found = [], model.to_dict()
+    at_bound = dict(zip(model.free, np.abs(best) >= LOG_BOUND - 1e-6, strict=True))
+    if "a" in found:
+        a, b = found["a"], found["b"]
+        if a / (a + b) < 0.001:
+            said.append(NO_DROPOUT)
+        elif max(a, b) > EXTREME:
+            said.append("customers hardly differ in their chance of leaving")
+        elif min(a, b) < 1 / EXTREME:
+            said.append("customers leave after one purchase or never, as far as the history tells")
+    elif "s" in found and (at_bound["beta"] or at_bound["s"]):
+        said.append(
+            NO_DROPOUT
+            if found["s"] / found["beta"] * 365 < 0.01
+            else "customers hardly differ in how soon they leave"
+        )
+    if found["r"] > EXTREME:
+        said.append("customers hardly differ in how often they buy")
+    return tuple(said)

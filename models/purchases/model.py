@@ -1,0 +1,171 @@
+"""What every purchase model answers, and what it needs to be fitted.
+
+Times are days; the papers' ``x``, ``t_x`` and ``T`` are our `frequency`, `recency_days` and
+`age_days`: repeat purchases, days from the first to the last purchase, days observed.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize.elementwise import find_root
+from scipy.special import betainc
+
+Array = NDArray[np.float64]
+
+NEGLIGIBLE = 1e-13  # a chance that is no more counted
+MAX_COUNT = 100_000  # of orders that a horizon is thought to hold
+NEVER_DAYS = 1e7  # what takes longer is called never
+SURE = 600.0  # exponent from which on exp(-exponent) is too small for a recurrence to start with
+
+
+class PurchaseModel(ABC):
+    """A fitted model of when customers buy.
+
+    Methods take `x, t_x, T`, arrays of shape (n,), and return arrays of shape (n,). What is returned
+    for a customer does not depend on who else is in the arrays.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    free: ClassVar[tuple[str, ...]]  # parameters that are fitted, all positive
+    times: ClassVar[tuple[str, ...]]  # those among them that are in days
+
+    @abstractmethod
+    def gradient(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, Array]:
+        """Log-likelihood of each history, shape (n,), and its derivatives, shape (free parameters, n)."""
+
+    @abstractmethod
+    def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Chance that a customer has not left for good, shape (n,), in [0, 1]."""
+
+    @abstractmethod
+    def expected_orders(
+        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
+    ) -> Array:
+        """Purchases expected in the next `days` days, 0 or more, shape (n,)."""
+
+    @abstractmethod
+    def tails(
+        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
+    ) -> Iterator[Array]:
+        """Yield the chances of at least 1, 2, 3, ... purchases in the next `days` days, each of shape (n,)."""
+
+    def log_likelihood(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Log-likelihood of each history, shape (n,)."""
+        return self.gradient(x, t_x, T)[0]
+
+    def p_order(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Chance of at least one purchase in the next `days` days, shape (n,), in [0, 1]."""
+        return next(self.tails(days, x, t_x, T))
+
+    def days_until(self, chance: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Days after which a purchase has been made with a given chance.
+
+        Parameters
+        ----------
+        chance
+            In (0, 1), a number or an array of shape (n,).
+        x, t_x, T
+            Arrays of shape (n,).
+
+        Returns
+        -------
+        Array
+            Shape (n,); infinite where a purchase is never so likely.
+        """
+        chance, *history = as_arrays(chance, x, t_x, T)
+
+        def short_of(log_days: Array, *of: Array) -> Array:
+            wanted, *known = of
+            return self.p_order(np.expm1(log_days), *known) - wanted
+
+        is_reached = self.p_order(NEVER_DAYS, *history) > chance
+        days = np.full(chance.shape, np.inf)
+        if is_reached.any():
+            known = [column[is_reached] for column in (chance, *history)]
+            ends = (np.zeros(len(known[0])), np.full(len(known[0]), np.log1p(NEVER_DAYS)))
+            days[is_reached] = np.expm1(find_root(short_of, ends, args=tuple(known)).x)
+        return days
+
+    def median_days(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Days until the next purchase is as likely made as not; infinite where never is likelier."""
+        return self.days_until(0.5, x, t_x, T)
+
+    def distribution(
+        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, largest: int
+    ) -> Array:
+        """Chance of each number of purchases in the next `days` days.
+
+        Parameters
+        ----------
+        days
+            Length of the window, 0 or more.
+        x, t_x, T
+            Arrays of shape (n,).
+        largest
+            Number of purchases up to which chances are told.
+
+        Returns
+        -------
+        Array
+            Shape (n, largest + 1): of 0, 1, ..., `largest` purchases.
+        """
+        above = [np.ones(as_arrays(days, x, t_x, T)[0].shape)]
+        for tail in self.tails(days, x, t_x, T):
+            above.append(tail)
+            if len(above) == largest + 2:
+                break
+        return np.maximum(-np.diff(np.stack(above, axis=-1), axis=-1), 0.0)
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the parameters by name."""
+        said: dict[str, float] = asdict(self)  # type: ignore[call-overload]
+        return said
+
+
+def as_arrays(*columns: ArrayLike) -> tuple[Array, ...]:
+    """Return columns as arrays of numbers, all of one shape."""
+    return np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in columns))
+
+
+def sum_of(tails: Iterator[Array]) -> Array:
+    """Sum the chances of at least 1, 2, 3, ...: the mean number."""
+    total: Any = 0.0
+    for count, tail in enumerate(tails):
+        some = np.where(tail > NEGLIGIBLE, tail, 0.0)
+        total = total + some
+        if count > MAX_COUNT or not some.any():
+            break
+    return np.asarray(total)
+
+
+def at_least(odds: Array, shape: Array) -> Iterator[Array]:
+    """Yield the chances of at least 0, 1, 2, ... events at a rate that is gamma distributed.
+
+    Parameters
+    ----------
+    odds
+        Length of the window over the distribution's rate parameter.
+    shape
+        Its shape parameter, an array of the same form.
+
+    Notes
+    -----
+    Negative binomial, by its recurrence; where the chance of none is too small to start with, by the
+    incomplete beta function.
+    """
+    odds, shape = as_arrays(odds, shape)
+    exponent, z = shape * np.log1p(odds), odds / (1 + odds)
+    mass, above, n = np.exp(-exponent), np.ones(z.shape), 0
+    is_sure = exponent > SURE
+    while True:
+        yield above
+        above = np.maximum(above - mass, 0.0)
+        mass = mass * z * (n + shape) / (n + 1)
+        n += 1
+        if is_sure.any():
+            above[is_sure] = betainc(n, shape[is_sure], z[is_sure])
