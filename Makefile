@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench simulation online-retail order-lines docs lock clean
+.PHONY: help install demo test lint format check bench bench-models simulation online-retail order-lines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ check: lint test  ## what CI holds: lint and test
 
 bench: install  ## speed and memory beside the peers
 	@$(BIN)/python -m benchmarks
+
+bench-models: install  ## fits and forecasts of a million customers beside lifetimes
+	@$(BIN)/python -m benchmarks.models
 
 simulation: install  ## the simulated stores beside the stores that they stand for
 	@$(BIN)/python -m benchmarks.simulation

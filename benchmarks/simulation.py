@@ -17,9 +17,9 @@ import numpy as np
 
 from features.synthetic import PROFILES, Profile, World, facts, simulate
 from features.synthetic.draws import Array
+from models.cells import distinct
 from models.purchases import fit_purchases
 from models.spend import fit_spend
-from models.value import distinct
 
 matplotlib.use("svg")
 

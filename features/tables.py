@@ -241,6 +241,29 @@ class CustomerState(Table):
     )
 
 
+class FirstBasket(Table):
+    """One row per customer: the first purchase day, as known at the end of the as-of day."""
+
+    customer_id = Column("string", "one customer")
+    first_orders = Column("float64", "orders on that day")
+    first_hour = Column("float64", "hour of the day, UTC, mean of that day's orders")
+    first_weekday = Column("float64", "0 = Monday")
+    first_month = Column("float64", "1 to 12")
+    first_refund_share = Column(
+        "float64", "refunds as a share of gross, as known by now; null = not given"
+    )
+    first_items = Column("float64", "units; null = no order lines given")
+    first_categories = Column("float64", "different categories; null = not given")
+    first_channel_rate = Column(
+        "float64",
+        "share of earlier first-time buyers by the same channel who came back within the second-"
+        "purchase window, shrunk to the store's; null = not given",
+    )
+    first_product_rate = Column(
+        "float64", "the same of buyers of the product that most was spent on; null = not given"
+    )
+
+
 class Outcomes(Table):
     """One row per customer of a state: what the later window brought."""
 
@@ -276,15 +299,15 @@ class Scores(Table):
     expected_value = Column(
         "float64", "net revenue expected over the horizon, discounted, store's currency"
     )
+    expected_margin = Column(
+        "float64", "margin expected over the horizon, discounted, store's currency"
+    )
     value_low = Column(
         "float64",
         "lower end of the 80 % interval of that revenue as it may turn out; mostly 0, since most "
         "customers may well buy nothing",
     )
     value_high = Column("float64", "upper end of that interval, store's currency")
-    expected_margin = Column(
-        "float64", "margin expected over the horizon, discounted, store's currency"
-    )
     p_second_order = Column(
         "float64",
         "first-time buyers: chance of a second order within the second-purchase window; else null",
@@ -326,6 +349,7 @@ TABLES: tuple[type[Table], ...] = (
     Touches,
     Rejects,
     CustomerState,
+    FirstBasket,
     Outcomes,
     Scores,
     Truth,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
 from connectors.engine import Engine
@@ -17,12 +18,15 @@ from features.tables import DataError
 from features.window import outcome_window, previous_window
 from flows.fit import fit_recipe
 from flows.forecaster import Forecaster
-from flows.prepare import engine_for, read_orders, workspace
+from flows.prepare import engine_for, read_orders, with_first_baskets, workspace
 from flows.settings import Settings, read_settings
 from flows.steps import flow, step
 from models.baselines import cell_means, rfm_cells
+from models.cells import distinct
 from models.evaluation import Prediction, decile_table, evaluate, mean_metrics
 from models.intervals import Array, Outcomes, covered, informed_position
+from models.purchases import PurchaseModel
+from models.spend import Spend
 
 LATE_DAYS = 7  # how far before a window's end the last order may be
 
@@ -101,16 +105,22 @@ def _check_window(history: History, as_of: date, horizon_days: int) -> None:
 def _evaluate_cutoff(
     engine: Engine, settings: Settings, orders: Orders, known: History, as_of: date, horizon: int
 ) -> dict[str, Any]:
+    window = settings.model.second_purchase_days
+    lines = None if known.order_lines is None else engine.parquet(known.order_lines)
     now = _origin(engine, orders.known, orders.all, as_of, horizon)
-    fits = fit_recipe(engine, orders.known, as_of, settings.model.second_purchase_days, horizon)
+    baskets = with_first_baskets(
+        customer_state(orders.known, as_of), orders.known, lines, as_of, window
+    )
+    now = replace(now, state=engine.frame(baskets.order_by("customer_id")))
+    fits = fit_recipe(engine, orders.known, lines, as_of, window, horizon)
     champion = _predict(fits.forecaster, now, horizon)
-    plain = replace(fits.forecaster, classifier=None)
     candidates = {
-        f"{fit.title}_gamma_gamma": replace(plain, purchases=fit.model) for fit in fits.purchases
+        f"{fit.title}_gamma_gamma": _by_models(fit.model, fits.spend.model, now, horizon)
+        for fit in fits.purchases
     }
     models: dict[str, Prediction | None] = {
         "champion": champion,
-        **{name: _predict(one, now, horizon) for name, one in candidates.items()},
+        **candidates,
         "last_period": _last_period(engine, orders.known, now, horizon),
         "rfm": _rfm_means(engine, orders.known, known.first_date, now, horizon),
     }
@@ -148,6 +158,18 @@ def _predict(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
         high=f["value_high"].to_numpy(),
         frequency=now.state["frequency"].to_numpy(),
     )
+
+
+def _by_models(purchases: PurchaseModel, spend: Spend, now: Origin, horizon: int) -> Prediction:
+    """Predict by a purchase model and a spend model alone; no interval, which takes longest."""
+    x, t_x, T, m = (
+        now.state[name].to_numpy(np.float64)
+        for name in ("frequency", "recency_days", "age_days", "monetary_value")
+    )
+    states, where = distinct(x, t_x, T)
+    orders = purchases.expected_orders(horizon, *states)[where]
+    p_active = purchases.p_order(horizon, *states)[where]
+    return Prediction(orders, orders * spend.expected_order_value(x, m), p_active)
 
 
 def _covered(forecaster: Forecaster, now: Origin, f: pd.DataFrame, horizon: int) -> Array:

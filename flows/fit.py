@@ -14,6 +14,7 @@ from features.regularity import gap_facts
 from features.rfm import customer_state, spend_cells, state_cells
 from features.window import outcome_window
 from flows.forecaster import Forecaster, first_order_design
+from flows.prepare import with_first_baskets
 from models.intervals import COVERAGE, Levels, Outcomes, calibrate, covered_share
 from models.purchases import (
     FitError,
@@ -136,7 +137,12 @@ def _errors(of: dict[str, float]) -> dict[str, float]:
 
 
 def fit_recipe(
-    engine: Engine, orders: ir.Table, as_of: date, second_purchase_days: int, horizon_days: int
+    engine: Engine,
+    orders: ir.Table,
+    lines: ir.Table | None,
+    as_of: date,
+    second_purchase_days: int,
+    horizon_days: int,
 ) -> Fits:
     """Fit every part of the model.
 
@@ -146,6 +152,8 @@ def fit_recipe(
         Computes the tables.
     orders
         Table :class:`features.tables.Orders`; orders after `as_of` are not looked at.
+    lines
+        Table :class:`features.tables.OrderLines`; None = not given.
     as_of
         Last day whose orders are known.
     second_purchase_days
@@ -165,7 +173,7 @@ def fit_recipe(
     family = fit_family(*(cells[name] for name in cells.columns), regularity=regularity)
     purchases = family[0].model
     spend = fit_spend(*(spends[name] for name in spends.columns))
-    second = _fit_second_purchase(engine, orders, as_of, purchases, second_purchase_days)
+    second = _fit_second_purchase(engine, orders, lines, as_of, purchases, second_purchase_days)
     interval = _calibrate(engine, orders, as_of, family[0].model, horizon_days)
     forecaster = Forecaster(
         purchases,
@@ -214,7 +222,12 @@ def _calibrate(
 
 
 def _fit_second_purchase(
-    engine: Engine, orders: ir.Table, as_of: date, purchases: PurchaseModel, window: int
+    engine: Engine,
+    orders: ir.Table,
+    lines: ir.Table | None,
+    as_of: date,
+    purchases: PurchaseModel,
+    window: int,
 ) -> SecondPurchaseFit | None:
     """Fit the classifier on first-time buyers as known on several past days, each window whole."""
     landmarks = []
@@ -222,7 +235,9 @@ def _fit_second_purchase(
         day = as_of - timedelta(days=k * window)
         state = customer_state(orders, day)
         once = engine.keep(state.filter(state.frequency == 0), "landmark")
-        features = engine.frame(once.order_by("customer_id"))
+        features = engine.frame(
+            with_first_baskets(once, orders, lines, day, window).order_by("customer_id")
+        )
         if features.empty:
             continue
         later = engine.frame(

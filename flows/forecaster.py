@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from features.tables import DataError
+from features.tables import DataError, FirstBasket
 from models.intervals import Levels
 from models.purchases import FAMILY, PurchaseModel
-from models.second_purchase import Classifier, design
+from models.second_purchase import FEATURES, Classifier, design
 from models.spend import Spend
 from models.value import SecondOrder, forecast
 
@@ -22,13 +22,14 @@ TRUSTED_TYPES: list[
     str
 ] = []  # skops trusts a scaler and a logistic regression by itself; nothing else is loaded
 
-INPUTS = {  # column of CustomerState: whether it must be given
+INPUTS = {  # column of CustomerState or FirstBasket: whether it must be given
     "frequency": True,
     "recency_days": True,
     "age_days": True,
     "monetary_value": True,
     "first_amount": True,
     "first_discount_share": False,
+    **{name: False for name in FirstBasket.columns() if name != "customer_id"},
 }
 EXAMPLE = {  # what a row of inputs looks like
     "frequency": 2.0,
@@ -37,6 +38,15 @@ EXAMPLE = {  # what a row of inputs looks like
     "monetary_value": 35.0,
     "first_amount": 30.0,
     "first_discount_share": 0.0,
+    "first_orders": 1.0,
+    "first_hour": 14.0,
+    "first_weekday": 2.0,
+    "first_month": 3.0,
+    "first_refund_share": 0.0,
+    "first_items": 2.0,
+    "first_categories": 1.0,
+    "first_channel_rate": 0.3,
+    "first_product_rate": 0.3,
 }
 OUTPUTS = (
     "p_alive",
@@ -203,11 +213,5 @@ def first_order_design(
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Lay out what is known of first-time buyers for the classifier of a window."""
     history = (state[name] for name in ("frequency", "recency_days", "age_days"))
-    missing = pd.Series(np.nan, index=state.index)
-    return design(
-        {
-            "p_by_rhythm": purchases.p_order(window_days, *history),
-            "first_amount": state["first_amount"],
-            "first_discount_share": state.get("first_discount_share", missing),
-        }
-    )
+    known = {name: state[name] for name in FEATURES if name in state.columns}
+    return design({**known, "p_by_rhythm": purchases.p_order(window_days, *history)})

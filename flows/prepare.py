@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+import ibis.expr.types as ir
 from filelock import FileLock
 
 from connectors.engine import Engine, open_engine
 from connectors.orders import History
 from connectors.orders import read_orders as import_orders
 from connectors.tracking import Tracking
+from features.first_basket import first_baskets
 from features.rfm import customer_state
 from flows.settings import Settings
 from flows.steps import step
@@ -72,12 +74,28 @@ def read_orders(settings: Settings, known_by: date, work: Path) -> History:
     return history
 
 
+def with_first_baskets(
+    state: ir.Table, orders: ir.Table, lines: ir.Table | None, as_of: date, window_days: int
+) -> ir.Table:
+    """Add to customers' state what was in their first basket."""
+    baskets = first_baskets(orders, lines, as_of, window_days)
+    return state.left_join(baskets, "customer_id").drop("customer_id_right")
+
+
 @step
 def build_customer_state(settings: Settings, history: History, as_of: date, work: Path) -> Path:
     """Say what is known of each customer at the end of a day; return the Parquet file."""
     path = work / f"customer_state_{as_of.isoformat()}.parquet"
     if not path.exists():
         with engine_for(settings, work) as engine:
-            state = customer_state(engine.parquet(history.orders), as_of)
+            orders = engine.parquet(history.orders)
+            lines = None if history.order_lines is None else engine.parquet(history.order_lines)
+            state = with_first_baskets(
+                customer_state(orders, as_of),
+                orders,
+                lines,
+                as_of,
+                settings.model.second_purchase_days,
+            )
             engine.write_parquet(state.order_by("customer_id"), path)
     return path

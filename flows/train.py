@@ -66,6 +66,7 @@ def fit_models(settings: Settings, history: History, as_of: date, work: Path) ->
         fits = fit_recipe(
             engine,
             orders,
+            None if history.order_lines is None else engine.parquet(history.order_lines),
             as_of,
             settings.model.second_purchase_days,
             settings.model.horizon_days,

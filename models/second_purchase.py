@@ -14,8 +14,17 @@ from scipy.special import logit
 
 Array = NDArray[np.float64]
 
-FEATURES = ("p_by_rhythm", "first_amount", "first_discount_share")
+BY_DAYS = 2  # the design's first columns say only how long ago the first order was
+CHANCES = ("first_channel_rate", "first_product_rate")
+COUNTS = ("first_amount", "first_orders", "first_items", "first_categories")
+SHARES = ("first_discount_share", "first_refund_share")
+CYCLES = {"first_hour": 24.0, "first_weekday": 7.0, "first_month": 12.0}
+FEATURES = ("p_by_rhythm", "age_days", *COUNTS, *SHARES, *CHANCES, *CYCLES)
 MIN_EVENTS = 50  # second orders below which a base rate is all that the data carry
+NO_LIFT = (
+    "what the first order was like tells nothing of a second one beyond how long ago it was: the base "
+    "rate by days since the first order is used"
+)
 
 
 class Classifier(Protocol):
@@ -28,17 +37,20 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True)
 class SecondPurchaseFit:
-    """A classifier and how it did on the latest landmark, which it was not trained on.
+    """A classifier and how its kind did on the latest landmark, trained and calibrated before it.
 
     Attributes
     ----------
     classifier
-        Fitted on every landmark.
+        Fitted on every landmark but the latest and calibrated on that, or, where what the first order
+        was like tells nothing, the base rate by days since it.
     customers, second_orders
         Rows and positives it was fitted on.
     metrics
-        ``auc``, ``logloss``, ``brier`` and ``lift_top20`` on the latest landmark, and the base
-        rate's ``logloss_base_rate``; empty where there are too few landmarks.
+        ``base_rate``, ``auc``, ``logloss``, ``brier`` and ``lift_top20`` on the latest landmark; the
+        base rate's ``logloss_base_rate``; ``auc``, ``logloss`` and ``lift_top20`` of the base rate by
+        days (``_by_days``) and of the purchase model's own chance (``_by_rhythm``); empty where there
+        are too few landmarks.
     notes
         What a reader must know, for instance that only a base rate could be fitted.
     """
@@ -51,30 +63,42 @@ class SecondPurchaseFit:
 
 
 def design(columns: Mapping[str, ArrayLike]) -> Array:
-    """Lay out first-order features for the classifier.
+    """Lay out what is known of first-time buyers for the classifier.
 
     Parameters
     ----------
     columns
-        :data:`FEATURES` by name, each of shape (n,): the purchase model's chance of an order within
-        the window (it knows how long ago the first order was), the first order's net amount (store's
-        currency), its discount share (0 to 1, NaN = not given).
+        :data:`FEATURES` by name, each of shape (n,), NaN = not given; only the first two must be
+        there: the purchase model's chance of an order within the window, and days since the first
+        order.
 
     Returns
     -------
     Array
-        Shape (n, 4): log odds, log amount, discount share or 0, whether the share is given.
+        Shape (n, 26): log odds of chances, logarithms of days, amounts and counts, shares, and places
+        on the cycles of day, week and year, 0 where not given; and for each column that may be
+        missing whether it is given.
     """
-    p, amount, share = (np.asarray(columns[name], dtype=np.float64) for name in FEATURES)
-    given = np.isfinite(share)
-    return np.column_stack(
-        [
-            logit(np.clip(p, 1e-9, 1 - 1e-9)),
-            np.log1p(np.maximum(amount, 0)),
-            np.where(given, share, 0.0),
-            given,
-        ]
-    )
+    p = np.asarray(columns["p_by_rhythm"], dtype=np.float64)
+    age = np.asarray(columns["age_days"], dtype=np.float64)
+    made, given = [_log_odds(p), np.log1p(age)], []
+    for name in FEATURES[2:]:
+        values = np.asarray(columns.get(name, np.full(len(p), np.nan)), dtype=np.float64)
+        is_given = np.isfinite(values)
+        known = np.where(is_given, values, 0.0)
+        if name in COUNTS:
+            parts = [np.log1p(np.maximum(known, 0))]
+        elif name in SHARES:
+            parts = [known]
+        elif name in CHANCES:
+            parts = [_log_odds(np.where(is_given, values, 0.5))]
+        else:
+            angle = 2 * np.pi * known / CYCLES[name]
+            parts = [np.sin(angle) * is_given, np.cos(angle) * is_given]
+        made += parts
+        if name != "first_amount":
+            given.append(is_given.astype(np.float64))
+    return np.column_stack([*made, *given])
 
 
 def fit_second_purchase(landmarks: Sequence[tuple[Array, Array]]) -> SecondPurchaseFit:
@@ -83,8 +107,8 @@ def fit_second_purchase(landmarks: Sequence[tuple[Array, Array]]) -> SecondPurch
     Parameters
     ----------
     landmarks
-        Oldest first: features of shape (n, k) as known on a day, and labels of shape (n,), 1 where
-        a second order came within the window after it.
+        Oldest first: features of shape (n, k) as known on a day, :func:`design`'s, and labels of shape
+        (n,), 1 where a second order came within the window after it.
 
     Returns
     -------
@@ -103,20 +127,30 @@ def fit_second_purchase(landmarks: Sequence[tuple[Array, Array]]) -> SecondPurch
         )
     features, labels = _stack(landmarks)
     events = int(labels.sum())
-    if min(events, len(labels) - events) < MIN_EVENTS:
+    if not _is_enough(labels):
         note = f"base rate only: {events} second orders among {len(labels):,} first-time buyers"
         return SecondPurchaseFit(_base_rate(features, labels), len(labels), events, {}, (note,))
     metrics = _on_latest(landmarks) if len(landmarks) > 1 else {}
-    return SecondPurchaseFit(_logistic(features, labels), len(labels), events, metrics)
+    is_better = not metrics or metrics["logloss"] < metrics["logloss_by_days"]
+    classifier = _calibrated(landmarks, None if is_better else BY_DAYS)
+    notes = () if is_better else (NO_LIFT,)
+    return SecondPurchaseFit(classifier, len(labels), events, metrics, notes)
 
 
 def _on_latest(landmarks: Sequence[tuple[Array, Array]]) -> dict[str, float]:
-    """Train on all landmarks but the latest and evaluate there; nothing where too few came back."""
-    features, labels = _stack(landmarks[:-1])
-    if min(labels.sum(), (1 - labels).sum()) < MIN_EVENTS:
+    """Train and calibrate on all landmarks but the latest and evaluate there; nothing where too few came back."""
+    _, labels = _stack(landmarks[:-1])
+    features, later = landmarks[-1]
+    if not _is_enough(labels):
         return {}
-    test_features, test_labels = landmarks[-1]
-    return evaluate(test_labels, _logistic(features, labels).predict_proba(test_features)[:, 1])
+    found = evaluate(later, _calibrated(landmarks[:-1]).predict_proba(features)[:, 1])
+    if not found:
+        return {}
+    by_days = evaluate(later, _calibrated(landmarks[:-1], BY_DAYS).predict_proba(features)[:, 1])
+    by_rhythm = evaluate(later, 1 / (1 + np.exp(-features[:, 0])))
+    for rival, metrics in (("by_days", by_days), ("by_rhythm", by_rhythm)):
+        found |= {f"{name}_{rival}": metrics[name] for name in ("auc", "logloss", "lift_top20")}
+    return found
 
 
 def evaluate(labels: Array, p: Array) -> dict[str, float]:
@@ -149,17 +183,49 @@ def evaluate(labels: Array, p: Array) -> dict[str, float]:
     }
 
 
+def _log_odds(p: Array) -> Array:
+    return np.asarray(logit(np.clip(p, 1e-9, 1 - 1e-9)))
+
+
+def _is_enough(labels: Array) -> bool:
+    return bool(min(labels.sum(), (1 - labels).sum()) >= MIN_EVENTS)
+
+
 def _stack(landmarks: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     return np.vstack([f for f, _ in landmarks]), np.concatenate([y for _, y in landmarks])
 
 
-def _logistic(features: Array, labels: Array) -> Classifier:
+def _calibrated(
+    landmarks: Sequence[tuple[Array, Array]], columns: int | None = None
+) -> Classifier:
+    """Fit on all landmarks but the latest, then set level and slope of the log odds on that one."""
+    features, labels = _stack(landmarks[:-1] if landmarks[1:] else landmarks)
+    latest, later = landmarks[-1]
+    if not _is_enough(labels) or not _is_enough(later):
+        return _logistic(*_stack(landmarks), columns)
+    classifier = _logistic(features, labels, columns)
+    odds = _log_odds(classifier.predict_proba(latest)[:, 1])[:, None]
+    level = _logistic(odds, later)
+    scaler, line = level.steps[0][1], level.steps[1][1]  # type: ignore[attr-defined]
+    slope = line.coef_[0, 0] / scaler.scale_[0]
+    last = classifier.steps[-1][1]  # type: ignore[attr-defined]
+    last.coef_ = slope * last.coef_
+    last.intercept_ = line.intercept_ + slope * (last.intercept_ - scaler.mean_[0])
+    return classifier
+
+
+def _logistic(features: Array, labels: Array, columns: int | None = None) -> Classifier:
+    """Fit a logistic regression, on the first columns only where their number is given."""
     from sklearn.linear_model import LogisticRegression  # scikit-learn costs a second
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    model: Classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return model.fit(features, labels)  # type: ignore[attr-defined, no-any-return]
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    used = features.copy()
+    if columns is not None:
+        used[:, columns:] = 0.0  # a column without variance gets no weight
+    fitted: Classifier = model.fit(used, labels)
+    return fitted
 
 
 def _base_rate(features: Array, labels: Array) -> Classifier:

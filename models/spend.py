@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 from scipy.stats import rankdata
 
+from models.cells import distinct, runs
+from models.likelihood import log_covariance, most_likely, standard_errors
 from models.purchases import FitError
-from models.uncertainty import log_covariance, standard_errors
 
 Array = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ class Spend:
     def _gradient(self, x: Array, m: Array) -> tuple[Array, Array]:
         """Log-likelihood of means that are already divided, and its derivatives in p, q and gamma."""
         p, q, gamma = self.p, self.q, self.gamma
-        counts, at = np.unique(x, return_inverse=True)
+        counts, at = runs(x)
         log_x, log_sum = np.log(x), np.log(gamma + m * x)
         of_count = gammaln(p * counts + q) - gammaln(p * counts) - gammaln(q) + q * np.log(gamma)
         value = of_count[at] + (p * x - 1) * np.log(m) + p * x * log_x - (p * x + q) * log_sum
@@ -302,21 +302,14 @@ def _weighted_median(values: Array, weights: Array) -> float:
 def _most_likely(x: Array, m: Array, n: Array, slope: float) -> tuple[Spend, Array]:
     """Return the most likely model, and the logarithms of its parameters, gamma's over the mean."""
     scale = float(np.average(m, weights=n))
-    bounds = list(zip(np.log(LOW), np.log(HIGH), strict=True))
-    starts = [*np.log(STARTS), *_by_lifetimes(x, m / scale, n)]
-    found = [
-        minimize(
-            _loss,
-            np.clip(start, np.log(LOW), np.log(HIGH)),
-            args=(x, m / scale, n),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=bounds,
-            options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 500},
-        )
-        for start in starts
-    ]
-    best = min(found, key=lambda one: float(one.fun)).x
+    few = _rounded(x, m / scale, n)
+    best, _ = most_likely(
+        lambda at: _loss(at, *few),
+        lambda at: _loss(at, x, m / scale, n),
+        [*np.log(STARTS), *_by_lifetimes(*few)],
+        np.log(LOW),
+        np.log(HIGH),
+    )
     p, q, gamma = np.exp(best)
     return Spend(float(p), float(q), float(gamma) * scale, slope), best
 
@@ -336,19 +329,22 @@ def _covariance(x: Array, m: Array, n: Array, best: Array) -> Array:
     return log_covariance(lambda at: -total * _loss(at, x, scaled, n)[1], best, is_free)
 
 
+def _rounded(x: Array, m: Array, n: Array) -> tuple[Array, Array, Array]:
+    """Round means, so that few customers stand for all: arrays of orders, means and customers."""
+    (count, log_mean), where = distinct(x, np.round(COARSE * np.log(m)) / COARSE)
+    return count, np.exp(log_mean), np.bincount(where, weights=n).astype(np.float64)
+
+
 def _by_lifetimes(x: Array, m: Array, n: Array) -> list[Array]:
-    """Return lifetimes' optimum on rounded means, if it finds one."""
+    """Return lifetimes' optimum, if it finds one."""
     from lifetimes import GammaGammaFitter  # costs two seconds, only training needs it
     from lifetimes.utils import ConvergenceError
 
-    rounded = np.round(COARSE * np.log(m)) / COARSE
-    cells, at = np.unique(np.column_stack([x, rounded]), axis=0, return_inverse=True)
-    customers = np.bincount(at.ravel(), weights=n)
     fitter = GammaGammaFitter()
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # trial steps overflow on the way; it is only a start
         try:
-            fitter.fit(cells[:, 0], np.exp(cells[:, 1]), weights=customers)
+            fitter.fit(x, m, weights=n)
         except (ConvergenceError, np.linalg.LinAlgError):
             return []
     found = np.array([float(fitter.params_[name]) for name in ("p", "q", "v")])

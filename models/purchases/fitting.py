@@ -8,20 +8,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
 
+from models.cells import counted, distinct
+from models.likelihood import EDGE, log_covariance, most_likely, standard_errors
 from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD
 from models.purchases.model import Array, PurchaseModel
 from models.purchases.nbd import NBD
 from models.purchases.pareto import ParetoNBD
-from models.uncertainty import log_covariance, standard_errors
 
 LOG_BOUND = 9.2  # a parameter, times in units of the longest history, lies within e^-9.2 and e^9.2
 EXTREME = 100.0  # a shape beyond it, or below its inverse, tells that customers do not differ
-COARSE = 52  # moments that times are rounded to where starts are looked for
-ROUGH = {"ftol": 1e-9, "gtol": 1e-6, "maxiter": 100}
-EXACT = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 500}
-RIVAL = 1e-3  # share of the loss by which a second peak may be worse, on rounded times, and is climbed too
+COARSE = 32  # moments that times are rounded to where starts are looked for
 REGULAR = 1.5  # Wheat and Morrison's k from which on gaps are thought to be regular
 MAX_K = 4
 NO_DROPOUT = "no dropout identified: the history does not show anybody leaving"
@@ -175,12 +172,13 @@ def fit_purchases(
     scaled = Histories(seen.x, seen.t_x / scale, seen.T / scale, seen.customers)
     make = _Maker(model, k)
     coarse = _coarse(scaled)
-    starts = _starts(make, coarse, scale, start)
-    ranked = sorted((_climb(make, coarse, s, ROUGH) for s in starts), key=lambda found: found[1])
-    rivals = _rivals(ranked)
-    best, loss = min(
-        (_climb(make, scaled, log_params, EXACT) for log_params in rivals),
-        key=lambda found: found[1],
+    bound = np.full(len(model.free), LOG_BOUND)
+    best, loss = most_likely(
+        lambda log_params: make.loss(log_params, coarse),
+        lambda log_params: make.loss(log_params, scaled),
+        _starts(make, coarse, scale, start),
+        -bound,
+        bound,
     )
     if not np.isfinite(loss):
         raise FitError(
@@ -294,22 +292,20 @@ def _distinct(
 ) -> Histories:
     """Count equal histories, in an order that does not depend on the rows'."""
     columns: list[Array] = [np.asarray(v, dtype=np.float64) for v in (x, t_x, T)]
-    rows = np.column_stack(columns)
-    n = np.ones(len(rows)) if customers is None else np.asarray(customers, dtype=np.float64)
-    if not len(rows):
-        return Histories(columns[0], columns[1], columns[2], n)
-    order = np.lexsort(columns[::-1])
-    rows = rows[order]
-    is_new = np.r_[True, (np.diff(rows, axis=0) != 0).any(axis=1)]
-    counts = np.add.reduceat(n[order], np.flatnonzero(is_new))
-    once = rows[is_new].T.copy()
+    if not all(np.isfinite(column).all() for column in columns):
+        raise FitError("purchase histories must be finite numbers: some are not. Check the orders")
+    if not len(columns[0]):
+        return Histories(columns[0], columns[1], columns[2], np.ones(0))
+    if customers is None:
+        once, counts = counted(*columns)
+    else:
+        once, where = distinct(*columns)
+        counts = np.bincount(where, weights=np.asarray(customers)).astype(np.float64)
     return Histories(once[0], once[1], once[2], counts)
 
 
 def _check(seen: Histories) -> None:
     x, t_x, T = seen.x, seen.t_x, seen.T
-    if not (np.isfinite(x).all() and np.isfinite(t_x).all() and np.isfinite(T).all()):
-        raise FitError("purchase histories must be finite numbers: some are not. Check the orders")
     wrong = (x < 0) | (x != np.floor(x)) | (t_x < 0) | (t_x > T) | ((x == 0) & (t_x != 0))
     if wrong.any():
         raise FitError(
@@ -351,7 +347,7 @@ def _starts(
     starts += _by_lifetimes(make.model, coarse)
     if start is not None and isinstance(start, make.model):
         starts.append(make.of(start, scale))
-    return [np.clip(one, -LOG_BOUND + 0.1, LOG_BOUND - 0.1) for one in starts]
+    return starts
 
 
 def _by_lifetimes(model: type[PurchaseModel], coarse: Histories) -> list[Array]:
@@ -373,41 +369,13 @@ def _by_lifetimes(model: type[PurchaseModel], coarse: Histories) -> list[Array]:
     return [np.log(found)] if np.isfinite(found).all() and (found > 0).all() else []
 
 
-def _climb(
-    make: _Maker, seen: Histories, start: Array, options: dict[str, float]
-) -> tuple[Array, float]:
-    """Minimize the loss from a start inside the bounds."""
-    bounds = [(-LOG_BOUND, LOG_BOUND)] * len(start)
-    found = minimize(
-        make.loss,
-        start,
-        args=(seen,),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options=options,
-    )
-    return found.x, float(found.fun)
-
-
-def _rivals(ranked: list[tuple[Array, float]]) -> list[Array]:
-    """Return the best point, and another about as good that lies elsewhere, if there is one."""
-    (best, loss), *others = ranked
-    close = [
-        point
-        for point, other in others
-        if other - loss < RIVAL * abs(loss) and np.abs(point - best).max() > 0.5
-    ]
-    return [best, *close[:1]]
-
-
 def _covariance(make: _Maker, seen: Histories, best: Array) -> Array:
     """Return the covariance of the logarithms of the parameters that lie inside the bounds."""
     total = float(seen.customers.sum())
     return log_covariance(
         lambda log_params: -total * make.loss(log_params, seen)[1],
         best,
-        np.abs(best) < LOG_BOUND - 0.1,
+        np.abs(best) < LOG_BOUND - EDGE,
     )
 
 

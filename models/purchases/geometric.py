@@ -24,13 +24,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh_tridiagonal
-from scipy.special import betaln, digamma, gammaln, logsumexp
+from scipy.special import betaln, digamma, gammaln
 
+from models.cells import runs
 from models.purchases.model import Array, PurchaseModel, as_arrays, at_least, sum_of
 
-NODES = (
-    64  # of the mean over the chance of leaving: within 1e-9 of 40-digit integration up to a year
-)
+ODDS, NODES = (1.0, 4.0), (16, 32, 64)
+ROWS = 4096  # computed at once, in the processor's own memory
+# Nodes of the mean over the chance of leaving, by the window's length over alpha + T: within 1e-9 of
+# 40-digit integration up to a year.
 
 
 @dataclass(frozen=True)
@@ -79,13 +81,13 @@ class BetaGeometric(PurchaseModel):
         """
         x, t_x, T = as_arrays(x, t_x, T)
         r, alpha, a, b = self.r, self.alpha, self.a, self.b
-        counts, at = np.unique(x, return_inverse=True)
+        counts, at = runs(x)
         shape, stays = r + self.every * counts, counts + self.at_start
         of_count = (
             gammaln(shape) - gammaln(r) + r * np.log(alpha) - counts * gammaln(self.every)
         ) + (betaln(a, b + stays) - betaln(a, b))
         active, left = self._terms(x, t_x, T)
-        either = np.logaddexp(logsumexp(active, axis=0), left)
+        either = np.logaddexp(np.logaddexp.reduce(active, axis=0), left)
         phases = np.exp(active - either)  # the share of each way to be active, and of having left
         gone = np.exp(left - either)
         turn = np.arange(self.every)[:, None]
@@ -113,8 +115,8 @@ class BetaGeometric(PurchaseModel):
         shape, stays = self.r + self.every * x, x + self.at_start
         log_T = np.log(self.alpha + T)
         with np.errstate(divide="ignore"):
-            log_gap = np.log(T - t_x)
             active = [-shape * log_T]
+            log_gap = np.log(T - t_x) if self.every > 1 else active[0]
             for turn in range(1, self.every):
                 ways = gammaln(shape + turn) - gammaln(shape) - gammaln(turn + 1)
                 active.append(turn * log_gap + ways - (shape + turn) * log_T)
@@ -141,7 +143,7 @@ class BetaGeometric(PurchaseModel):
         [2]_, equation (1).
         """
         active, left = self._terms(*as_arrays(x, t_x, T))
-        log_odds_left = left - logsumexp(active, axis=0)
+        log_odds_left = left - np.logaddexp.reduce(active, axis=0)
         return np.asarray(1 / (1 + np.exp(np.minimum(log_odds_left, 700))))
 
     def tails(
@@ -168,7 +170,7 @@ class BetaGeometric(PurchaseModel):
         """
         days, x, t_x, T = as_arrays(days, x, t_x, T)
         active, _ = self._terms(x, t_x, T)
-        phases = np.exp(active - logsumexp(active, axis=0))
+        phases = np.exp(active - np.logaddexp.reduce(active, axis=0))
         shape = self.r + self.every * x
         odds = days / (self.alpha + T)
         moments = [at_least(odds, shape + turn) for turn in range(self.every)]
@@ -209,17 +211,28 @@ class BetaGeometric(PurchaseModel):
         has no poles at a = 1 and a + b + x = 1 and does not overflow for hundreds of purchases.
         For k > 1 the chances of at least 1, 2, 3, ... are summed.
         """
+        alive = self.p_alive(x, t_x, T)  # once, where there are several windows
         days, x, t_x, T = as_arrays(days, x, t_x, T)
         if self.every > 1:
             return sum_of(self.tails(days, x, t_x, T))
-        mean = np.empty(x.shape)
-        for count in np.unique(x):
-            p, weight = _beta_nodes(self.a, self.b + count + self.at_start)
-            rows = x == count
-            base = np.log1p(np.multiply.outer(days[rows] / (self.alpha + T[rows]), p))
-            # A sum by row, not a matrix product, whose last digits would depend on the batch.
-            mean[rows] = (-np.expm1(-(self.r + count) * base) * (weight / p)).sum(axis=-1)
-        return self.p_alive(x, t_x, T) * mean
+        mean, odds = np.zeros(x.size), (days / (self.alpha + T)).ravel()
+        kind = len(NODES) * x.ravel() + np.searchsorted(
+            ODDS, odds
+        )  # a short window takes fewer nodes
+        order = np.argsort(kind, kind="stable")
+        for alike in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if x.size else ():
+            count, nodes = divmod(kind[alike[0]], len(NODES))
+            p, weight = _beta_nodes(self.a, self.b + count + self.at_start, NODES[int(nodes)])
+            for begin in range(0, len(alike), ROWS):
+                rows = alike[begin : begin + ROWS]
+                work = np.multiply.outer(odds[rows], p)
+                np.log1p(work, out=work)
+                work *= -(self.r + count)
+                np.expm1(work, out=work)
+                work *= -weight / p
+                # A sum by row, not a matrix product, whose last digits would depend on the batch.
+                mean[rows] = work.sum(axis=-1)
+        return alive * mean.reshape(x.shape)
 
     def days_until(self, chance: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Days after which a purchase has been made with a given chance; infinite where it never is so likely."""
@@ -273,12 +286,12 @@ class MBGCNBD(BetaGeometric):
         return self.k
 
 
-def _beta_nodes(a: float, b: float) -> tuple[Array, Array]:
+def _beta_nodes(a: float, b: float, count: int) -> tuple[Array, Array]:
     """Nodes in (0, 1) and weights, summing to 1, of a mean over a beta(a, b) distribution.
 
     Golub & Welsch (1969) on the Jacobi recurrence, which does not overflow for a large `b`.
     """
-    k = np.arange(1, NODES, dtype=np.float64)
+    k = np.arange(1, count, dtype=np.float64)
     s = 2 * k + a + b - 2
     diagonal = np.r_[a / (a + b), (1 + ((a - 1) ** 2 - (b - 1) ** 2) / (s * (s + 2))) / 2]
     ends = np.r_[1.0, (k[1:] + a + b - 2) / (s[1:] - 1)]  # the first is 0 / 0 where a + b = 1

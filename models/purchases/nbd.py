@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma, gammaln
 
+from models.cells import runs
 from models.purchases.model import Array, PurchaseModel, as_arrays, at_least
 
 
@@ -38,7 +39,7 @@ class NBD(PurchaseModel):
         """Log-likelihood of each history, shape (n,), and its derivatives in r and alpha, shape (2, n)."""
         x, _, T = as_arrays(x, t_x, T)
         r, alpha = self.r, self.alpha
-        counts, at = np.unique(x, return_inverse=True)
+        counts, at = runs(x)
         log_T = np.log(alpha + T)
         value = (gammaln(r + counts) - gammaln(r))[at] + r * np.log(alpha) - (r + x) * log_T
         by_r = (digamma(r + counts) - digamma(r))[at] + np.log(alpha) - log_T

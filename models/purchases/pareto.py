@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import digamma, exprel, gammaln
 
+from models.cells import runs
 from models.purchases.model import Array, PurchaseModel, as_arrays, at_least
 
 NODES = 48  # of the integrals over the moment of leaving
@@ -73,7 +74,7 @@ class ParetoNBD(PurchaseModel):
         either = np.logaddexp(active, np.log(s) + log_left)
         stays, gone = np.exp(active - either), np.exp(np.log(s) + log_left - either)
         log_a, over_a, log_b, over_b = means
-        counts, at = np.unique(x, return_inverse=True)
+        counts, at = runs(x)
         of_count = gammaln(r + counts) - gammaln(r)
         derivatives = np.stack(
             [

@@ -23,8 +23,12 @@ def orders_of(engine: Engine, tmp_path_factory) -> Callable:
 
     def make(rows: Iterable):
         known = [r if isinstance(r, dict) else dict(zip(SHORT, r, strict=True)) for r in rows]
-        frame = pd.DataFrame(known).assign(order_id=[str(i) for i in range(len(known))])
-        frame["ordered_at"] = pd.to_datetime(frame["order_date"])
+        frame = pd.DataFrame(known)
+        usual = {
+            "order_id": [str(i) for i in range(len(known))],
+            "ordered_at": pd.to_datetime(frame["order_date"]),
+        }
+        frame = frame.assign(**{name: v for name, v in usual.items() if name not in frame})
         table = frame.reindex(columns=list(Orders.schema()))
         for name, kind in Orders.schema().items():
             if kind in ("float64", "string"):

@@ -49,15 +49,58 @@ def test_no_first_time_buyers_is_an_error_in_words():
         fit_second_purchase([(np.empty((0, 2)), np.empty(0))])
 
 
-def test_a_discount_share_that_is_not_given_is_told_from_none():
+def test_what_is_not_given_is_told_from_none():
     rows = design(
         {
             "p_by_rhythm": [0.5, 0.5],
-            "first_amount": [0.0, 99.0],
+            "age_days": [0, 0],
             "first_discount_share": [np.nan, 0.0],
+            "first_product_rate": [0.5, np.nan],
         }
     )
-    assert rows == pytest.approx(np.array([[0, 0, 0, 0], [0, np.log(100), 0, 1]]))
+    assert rows.shape == (2, 26)
+    assert rows[:, :16] == pytest.approx(0)
+    assert rows[:, 16:].tolist() == [
+        [0, 0, 0, 0, 0, 0, 1, 0, 0, 0],
+        [0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+    ]
+
+
+def test_a_year_begins_where_it_ends():
+    months = design({"p_by_rhythm": [0.5] * 2, "age_days": [1, 1], "first_month": [12, 0]})
+    assert months[0] == pytest.approx(months[1])
+
+
+def _by_days_alone(rng, n=6000, days=4):
+    """Landmarks whose first two columns tell all that there is to tell."""
+    made = []
+    for _ in range(days):
+        age = rng.uniform(0, 5, n)
+        noise = rng.normal(size=(n, 20))
+        labels = (rng.random(n) < 1 / (1 + np.exp(1 + age / 2))).astype(float)
+        made.append((np.column_stack([-1 - age / 2, age, noise]), labels))
+    return made
+
+
+def test_where_the_first_order_tells_nothing_the_base_rate_by_days_is_used_and_said():
+    fit = fit_second_purchase(_by_days_alone(np.random.default_rng(4)))
+    assert fit.metrics["logloss"] >= fit.metrics["logloss_by_days"]
+    assert "beyond how long ago it was" in fit.notes[0]
+    some, others = np.zeros((2, 22)), np.zeros((2, 22))
+    others[:, 2:] = 3.0  # whatever the rest says
+    chances = [fit.classifier.predict_proba(rows)[:, 1] for rows in (some, others)]
+    assert chances[0] == pytest.approx(chances[1])
+
+
+def test_a_level_that_moved_is_set_on_the_latest_day():
+    rng = np.random.default_rng(5)
+    *earlier, (features, _) = _landmarks(rng, days=4)
+    chance = 1 / (1 + np.exp(3.5 - 2 * features[:, 0]))  # fewer came back of late
+    latest = (features, (rng.random(len(features)) < chance).astype(float))
+    fit = fit_second_purchase([*earlier, latest])
+    found = fit.classifier.predict_proba(features)[:, 1]
+    assert found.mean() == pytest.approx(latest[1].mean(), abs=0.005)
+    assert fit.metrics["logloss_by_rhythm"] > fit.metrics["logloss"]
 
 
 def test_one_class_has_no_metrics():

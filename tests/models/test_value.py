@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.cells import distinct
 from models.purchases import BGNBD
 from models.spend import Spend
-from models.value import YEAR_DAYS, SecondOrder, discounted_orders, distinct, forecast
+from models.value import YEAR_DAYS, SecondOrder, discounted_orders, forecast
 
 PURCHASES = BGNBD(r=0.27, alpha=38.0, a=0.6, b=2.2)
 SPEND = Spend(6.25, 3.74, 15.44)
