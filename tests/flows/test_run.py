@@ -18,7 +18,8 @@ from connectors.orders import OrderSource, read_orders
 from features.rfm import customer_state
 from features.tables import Scores
 from flows.decide import score_customers
-from flows.forecaster import Forecaster
+from flows.forecaster import INPUTS, Forecaster
+from flows.prepare import with_first_baskets
 from flows.publish import ARROW_TYPES
 from flows.settings import read_settings
 from models.purchases import BGNBD, FAMILY
@@ -197,14 +198,14 @@ def test_the_registered_model_predicts_what_was_published(published, scores, mon
     mlflow.set_tracking_uri(said["mlflow"]["tracking_uri"])
     mlflow.set_registry_uri(said["mlflow"]["tracking_uri"])
     model = mlflow.pyfunc.load_model("models:/perennial@champion")
-    rows = scores[["frequency", "recency_days", "age_days", "monetary_value"]].astype(float)
     with open_engine("Europe/Berlin") as engine:
         source = OrderSource(str(config.parent / "orders.csv"), currency="EUR")
         history = read_orders(engine, source, AS_OF, config.parent / "again")
-        state = engine.frame(
-            customer_state(engine.parquet(history.orders), AS_OF).order_by("customer_id")
-        )
-    found = model.predict(rows.assign(first_amount=state["first_amount"]))
+        orders = engine.parquet(history.orders)
+        state = customer_state(orders, AS_OF)
+        known = with_first_baskets(state, orders, None, AS_OF, window_days=90)
+        rows = engine.frame(known.order_by("customer_id"))[list(INPUTS)].astype(float)
+    found = model.predict(rows)
     for name in ("p_alive", "p_order_90d", "churn_probability", "expected_value"):
         assert found[name].tolist() == pytest.approx(scores[name].tolist(), rel=1e-12)
     near = model.predict(rows.assign(first_amount=1.0), params={"horizon_days": 1})

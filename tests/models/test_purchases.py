@@ -1,4 +1,4 @@
-"""BG/NBD against published and independently computed figures, then properties, then recovery."""
+"""BG/NBD against published and independently computed figures, then fits of the whole family, then properties."""
 
 import json
 
@@ -8,9 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.purchases import BGNBD, MBGNBD, NBD, FitError, ParetoNBD, fit_purchases
+from models.purchases import (
+    BGNBD,
+    FAMILY,
+    MBGCNBD,
+    MBGNBD,
+    NBD,
+    FitError,
+    ParetoNBD,
+    fit_family,
+    fit_purchases,
+)
 
 PAPER = BGNBD(r=0.243, alpha=4.414, a=0.793, b=2.426)  # Fader, Hardie & Lee (2005), weeks
+every_model = pytest.mark.parametrize("model", FAMILY.values(), ids=FAMILY)
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +31,17 @@ def cdnow_sample(lifetimes_data):
 
 
 @pytest.fixture(scope="module")
-def sample_fit(cdnow_sample):
+def fits_of_sample(cdnow_sample):
     data = cdnow_sample
-    return fit_purchases(data["frequency"], data["recency"], data["T"])
+    return {
+        model: fit_purchases(data["frequency"], data["recency"], data["T"], model=model)
+        for model in FAMILY.values()
+    }
+
+
+@pytest.fixture(scope="module")
+def sample_fit(fits_of_sample):
+    return fits_of_sample[BGNBD]
 
 
 def test_parameters_equal_fader_hardie_lee_2005_table_2(sample_fit):
@@ -83,24 +102,73 @@ def test_one_time_buyers_are_alive_by_the_models_assumption():
     assert PAPER.p_alive([0], [0], [500]) == 1
 
 
-def test_weights_give_what_the_rows_give(cdnow_sample, sample_fit):
+@every_model
+def test_weights_give_exactly_what_the_rows_give(cdnow_sample, fits_of_sample, model):
     cells = cdnow_sample.groupby(["frequency", "recency", "T"]).size().reset_index(name="n")
-    fit = fit_purchases(*(cells[name] for name in cells))
-    assert fit.log_likelihood == pytest.approx(sample_fit.log_likelihood, abs=1e-6)
-    assert fit.model.a == pytest.approx(sample_fit.model.a, rel=1e-4)
+    fit = fit_purchases(*(cells[name] for name in cells), model=model)
+    assert fit.model == fits_of_sample[model].model
+    assert fit.log_likelihood == fits_of_sample[model].log_likelihood
+    assert fit.customers == 2357
+    assert (fit.covariance == fits_of_sample[model].covariance).all()
 
 
-def test_row_order_does_not_matter(cdnow_sample, sample_fit):
+@every_model
+def test_row_order_does_not_matter(cdnow_sample, fits_of_sample, model):
     mixed = cdnow_sample.sample(frac=1, random_state=1)
-    fit = fit_purchases(mixed["frequency"], mixed["recency"], mixed["T"])
-    assert fit.model.to_dict() == pytest.approx(sample_fit.model.to_dict(), rel=1e-4)
+    fit = fit_purchases(mixed["frequency"], mixed["recency"], mixed["T"], model=model)
+    assert fit.model == fits_of_sample[model].model
+    assert fit.log_likelihood == fits_of_sample[model].log_likelihood
 
 
-def test_days_and_weeks_tell_the_same(cdnow_sample, sample_fit):
+@every_model
+def test_days_and_weeks_tell_the_same(cdnow_sample, fits_of_sample, model):
+    data, weeks = cdnow_sample, fits_of_sample[model]
+    days = fit_purchases(data["frequency"], 7 * data["recency"], 7 * data["T"], model=model)
+    of_unit = data["frequency"].sum() * np.log(7) * getattr(weeks.model, "every", 1)
+    assert days.log_likelihood == pytest.approx(weeks.log_likelihood - of_unit, abs=1e-6)
+    for name in model.free:
+        unit = 7 if name in model.times else 1
+        assert getattr(days.model, name) == pytest.approx(
+            unit * getattr(weeks.model, name), rel=1e-5
+        )
+        assert days.standard_errors[name] == pytest.approx(
+            unit * weeks.standard_errors[name], rel=1e-4
+        )
+
+
+@pytest.mark.parametrize("model", [BGNBD, ParetoNBD, NBD])
+def test_a_fit_starts_from_an_earlier_one_and_ends_where_it_would_have(
+    cdnow_sample, fits_of_sample, model
+):
+    data, cold = cdnow_sample, fits_of_sample[model]
+    history = (data["frequency"], data["recency"], data["T"])
+    warm = fit_purchases(*history, model=model, start=cold.model)
+    assert warm.log_likelihood == pytest.approx(cold.log_likelihood, abs=1e-6)
+    assert warm.model.to_dict() == pytest.approx(cold.model.to_dict(), rel=1e-4)
+    other = fit_purchases(*history, model=model, start=NBD(1, 1) if model is BGNBD else PAPER)
+    assert other.log_likelihood == pytest.approx(cold.log_likelihood, abs=1e-6)
+
+
+def test_gaps_are_sums_of_two_random_ones_where_nothing_else_is_said(cdnow_sample):
     data = cdnow_sample
-    days = fit_purchases(data["frequency"], 7 * data["recency"], 7 * data["T"]).model
-    assert days.alpha == pytest.approx(7 * sample_fit.model.alpha, rel=1e-3)
-    assert days.r == pytest.approx(sample_fit.model.r, rel=1e-3)
+    history = (data["frequency"], data["recency"], data["T"])
+    fit = fit_purchases(*history, model=MBGCNBD)
+    assert fit.model.k == 2
+    assert fit.title == "mbg_cnbd_2"
+    assert fit.aic == 2 * 5 - 2 * fit.log_likelihood  # k is a parameter, too
+    logs = fit_purchases(*history, model=MBGCNBD, k=3, log_gaps=100.0)
+    plain = fit_purchases(*history, model=MBGCNBD, k=3)
+    assert logs.log_likelihood == pytest.approx(plain.log_likelihood + 2 * 100.0, abs=1e-9)
+    assert logs.model == plain.model
+
+
+def test_regular_gaps_of_k_1_are_fitted_as_mbg_is(cdnow_sample, fits_of_sample):
+    data = cdnow_sample
+    fit = fit_purchases(data["frequency"], data["recency"], data["T"], model=MBGCNBD, k=1)
+    plain = fits_of_sample[MBGNBD]
+    assert fit.log_likelihood == pytest.approx(plain.log_likelihood, abs=1e-6)
+    for name in MBGNBD.free:
+        assert getattr(fit.model, name) == pytest.approx(getattr(plain.model, name), rel=1e-4)
 
 
 def test_known_parameters_are_recovered_from_a_simulation():
@@ -121,26 +189,34 @@ def test_known_parameters_are_recovered_from_a_simulation():
     assert found.to_dict() == pytest.approx(truth.to_dict(), rel=0.1)
 
 
-def test_a_history_that_shows_nobody_leaving_is_fitted_and_says_so():
+@pytest.fixture(scope="module")
+def nobody_leaves():
     rng = np.random.default_rng(3)
     T = np.full(3000, 300.0)
     x = rng.poisson(rng.gamma(1.2, 1 / 60, 3000) * T).astype(float)
     t_x = np.where(x > 0, T * rng.random(3000) ** (1 / np.maximum(x, 1)), 0)
-    fit = fit_purchases(x, t_x, T)
+    return x, t_x, T
+
+
+@pytest.mark.parametrize("model", [BGNBD, MBGNBD, ParetoNBD])
+def test_a_history_that_shows_nobody_leaving_is_fitted_and_says_so(nobody_leaves, model):
+    fit = fit_purchases(*nobody_leaves, model=model)
     assert any("no dropout identified" in note for note in fit.notes)
     assert np.isfinite(fit.log_likelihood)
+    assert fit.model.p_alive(*nobody_leaves).min() > 0.99
 
 
-def test_where_nobody_leaves_the_fit_is_as_good_as_the_model_without_leaving():
+@pytest.mark.parametrize("model", [BGNBD, MBGNBD, ParetoNBD])
+def test_where_nobody_leaves_the_fit_is_as_good_as_the_model_without_leaving(model):
     rng = np.random.default_rng(5)
     T = rng.uniform(50, 400, 2000)
     x = rng.poisson(rng.gamma(0.5, 1 / 50, 2000) * T).astype(float)
     t_x = np.where(x > 0, T * rng.random(2000) ** (1 / np.maximum(x, 1)), 0)
     without = fit_purchases(x, t_x, T, model=NBD).log_likelihood
-    for model in (BGNBD, MBGNBD, ParetoNBD):
-        assert fit_purchases(x, t_x, T, model=model).log_likelihood >= without - 0.1
+    assert fit_purchases(x, t_x, T, model=model).log_likelihood >= without - 0.001
 
 
+@every_model
 @pytest.mark.parametrize(
     ("x", "t_x", "T", "said"),
     [
@@ -148,15 +224,69 @@ def test_where_nobody_leaves_the_fit_is_as_good_as_the_model_without_leaving():
         ([1, 0], [0, 0], [0, 0], "longer than the first day"),
         ([1.5, 1], [3, 3], [10, 20], "whole x"),
         ([-1, 1], [3, 3], [10, 20], "whole x"),
+        ([1, 1], [-3, 3], [10, 20], "0 <= t_x"),
         ([1, 1], [11, 3], [10, 20], "t_x <= T"),
         ([0, 1], [3, 3], [10, 20], "t_x <= T"),
+        ([0, 1], [0, 3], [-1, 20], "1 of 2 do not"),
         ([np.nan, 1], [3, 3], [10, 20], "finite"),
+        ([1, 1], [3, np.nan], [10, 20], "finite"),
+        ([1, 1], [3, 3], [10, np.nan], "finite"),
+        ([1, 1], [3, 3], [10, np.inf], "finite"),
         ([], [], [], "longer than the first day"),
     ],
 )
-def test_impossible_histories_are_refused_in_words(x, t_x, T, said):
+def test_impossible_histories_are_refused_in_words(x, t_x, T, said, model):
     with pytest.raises(FitError, match=said):
-        fit_purchases(x, t_x, T)
+        fit_purchases(x, t_x, T, model=model)
+
+
+@pytest.mark.parametrize(
+    ("x", "t_x", "T", "said"),
+    [
+        ([0, 0], [0, 0], [10, 20], "nobody has a second purchase day"),
+        ([], [], [], "longer than the first day"),
+        ([1, 1], [11, 3], [10, 20], "t_x <= T"),
+    ],
+)
+def test_a_family_that_cannot_be_fitted_says_why(x, t_x, T, said):
+    with pytest.raises(FitError, match=said):
+        fit_family(x, t_x, T)
+
+
+ODD = {
+    "one customer": ([1], [3], [10]),
+    "all alike": ([2] * 50, [90] * 50, [200] * 50),
+    "all bought today": ([3] * 30, [100] * 30, [100] * 30),
+    "ten customers": (
+        [0, 1, 0, 3, 0, 0, 1, 2, 0, 1],
+        [0, 9, 0, 80, 0, 0, 30, 50, 0, 7],
+        [99] * 10,
+    ),
+    "one of 2,000 purchases": ([0] * 99 + [2000], [0] * 99 + [2900], [3000] * 100),
+    "all of thousands": ([2000, 3000, 2500] * 5, [2900, 2999, 10] * 5, [3000] * 15),
+    "one of 100,000 purchases": ([0] * 50 + [100_000], [0] * 50 + [2900], [3000] * 51),
+    "centuries": ([1, 0, 2], [1e6, 0, 9e6], [2e6, 1e7, 1e7]),
+}
+
+
+@every_model
+@pytest.mark.parametrize("history", ODD.values(), ids=ODD)
+def test_odd_histories_are_fitted_and_predict_numbers(model, history):
+    fit = fit_purchases(*history, model=model)
+    assert np.isfinite(fit.log_likelihood)
+    assert np.isfinite(list(fit.model.to_dict().values())).all()
+    assert set(fit.standard_errors) == set(model.free)
+    for days in (0, 1, 365, 3650):
+        chance, expected = (
+            predict(days, *history) for predict in (fit.model.p_order, fit.model.expected_orders)
+        )
+        assert np.isfinite(expected).all()
+        assert ((chance >= 0) & (chance <= 1)).all()
+        assert (chance <= expected + 1e-9).all()
+    alive = fit.model.p_alive(*history)
+    assert ((alive >= 0) & (alive <= 1)).all()
+    assert not np.isnan(fit.model.median_days(*history)).any()
+    assert np.isfinite(fit.model.distribution(365, *history, 5)).all()
 
 
 parameters = st.builds(
