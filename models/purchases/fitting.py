@@ -21,6 +21,7 @@ EXTREME = 100.0  # a shape beyond it, or below its inverse, tells that customers
 COARSE = 32  # moments that times are rounded to where starts are looked for
 REGULAR = 1.5  # Wheat and Morrison's k from which on gaps are thought to be regular
 MAX_K = 4
+LEAST_LEAVING = 0.01  # of a customer a year, on average: fewer are not seen to leave
 NO_DROPOUT = "no dropout identified: the history does not show anybody leaving"
 
 
@@ -391,12 +392,10 @@ def _notes(model: PurchaseModel, best: Array) -> tuple[str, ...]:
             said.append("customers hardly differ in their chance of leaving")
         elif min(a, b) < 1 / EXTREME:
             said.append("customers leave after one purchase or never, as far as the history tells")
+    elif "s" in found and found["s"] / found["beta"] * 365 < LEAST_LEAVING:
+        said.append(NO_DROPOUT)
     elif "s" in found and (at_bound["beta"] or at_bound["s"]):
-        said.append(
-            NO_DROPOUT
-            if found["s"] / found["beta"] * 365 < 0.01
-            else "customers hardly differ in how soon they leave"
-        )
+        said.append("customers hardly differ in how soon they leave")
     if found["r"] > EXTREME:
         said.append("customers hardly differ in how often they buy")
     return tuple(said)
