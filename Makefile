@@ -27,7 +27,7 @@ demo: install  ## the whole way on a real order history (CDNOW)
 	@$(BIN)/perennial demo
 
 test: install  ## all tests, with line and branch coverage
-	@$(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
 
 lint: install  ## format, style, types and the import rules
 	@$(BIN)/ruff format --check .

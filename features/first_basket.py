@@ -6,6 +6,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features.rfm import purchases
+from features.tables import FirstBasket
 
 PRIOR = (
     20  # first-time buyers at the store's own rate that a product's or channel's rate starts with
@@ -59,18 +60,9 @@ def first_baskets(
     return baskets.select(
         "customer_id",
         **{
-            name: baskets[name].cast("float64")
-            for name in (
-                "first_orders",
-                "first_hour",
-                "first_weekday",
-                "first_month",
-                "first_refund_share",
-                "first_items",
-                "first_categories",
-                "first_channel_rate",
-                "first_product_rate",
-            )
+            name: baskets[name].cast(kind)
+            for name, kind in FirstBasket.schema().items()
+            if name != "customer_id"
         },
     )
 

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +20,7 @@ EXTREME = 100.0  # a shape beyond it, or below its inverse, tells that customers
 COARSE = 32  # moments that times are rounded to where starts are looked for
 REGULAR = 1.5  # Wheat and Morrison's k from which on gaps are thought to be regular
 MAX_K = 4
+NO_LIKELIHOOD = 1e10  # stands for a loss that is not finite
 LEAST_LEAVING = 0.01  # of a customer a year, on average: fewer are not seen to leave
 NO_DROPOUT = "no dropout identified: the history does not show anybody leaving"
 
@@ -181,7 +181,7 @@ def fit_purchases(
         -bound,
         bound,
     )
-    if not np.isfinite(loss):
+    if loss >= NO_LIKELIHOOD:
         raise FitError(
             f"{model.title} did not fit {int(seen.customers.sum()):,} customers: the likelihood is "
             "not finite. Look for customers with very many orders"
@@ -191,12 +191,13 @@ def fit_purchases(
     log_likelihood = float(
         (seen.customers * fitted.log_likelihood(seen.x, seen.t_x, seen.T)).sum()
     )
+    notes = _notes(fitted, best)
     return PurchasesFit(
         fitted,
         log_likelihood + constant,
         int(seen.customers.sum()),
-        _covariance(make, scaled, best),
-        _notes(fitted, best),
+        _covariance(make, scaled, best, has_dropout=NO_DROPOUT not in notes),
+        notes,
     )
 
 
@@ -207,7 +208,6 @@ def fit_family(
     customers: ArrayLike | None = None,
     *,
     regularity: Regularity | None = None,
-    starts: Sequence[PurchaseModel] = (),
 ) -> list[PurchasesFit]:
     """Fit every model of the family, the best by Akaike's criterion first.
 
@@ -217,8 +217,6 @@ def fit_family(
         As in :func:`fit_purchases`.
     regularity
         MBG/CNBD-k is tried, k = 2 to 4, where Wheat and Morrison's k is 1.5 or more.
-    starts
-        Models fitted earlier, as starts.
 
     Returns
     -------
@@ -232,11 +230,10 @@ def fit_family(
     """
     cells = _distinct(x, t_x, T, customers)
     columns = (cells.x, cells.t_x, cells.T, cells.customers)
-    warm = {type(one): one for one in starts}
     fits, reasons = [], []
     for model in (BGNBD, MBGNBD, ParetoNBD, NBD):
         try:
-            fits.append(fit_purchases(*columns, model=model, start=warm.get(model)))
+            fits.append(fit_purchases(*columns, model=model))
         except FitError as error:
             reasons.append(error)
     if fits and regularity is not None and regularity.wheat_k >= REGULAR:
@@ -283,7 +280,7 @@ class _Maker:
         share = seen.customers / seen.customers.sum()
         value = -float((share * values).sum())
         if not np.isfinite(value):
-            return 1e10, np.zeros(len(log_params))
+            return NO_LIKELIHOOD, np.zeros(len(log_params))
         slope = -(share * derivatives).sum(axis=1) * np.exp(log_params)
         return value, np.where(np.isfinite(slope), slope, 0.0)
 
@@ -300,8 +297,14 @@ def _distinct(
     if customers is None:
         once, counts = counted(*columns)
     else:
+        weights = np.asarray(customers, dtype=np.float64)
+        if weights.shape != columns[0].shape or not (np.isfinite(weights) & (weights > 0)).all():
+            raise FitError(
+                "each history needs a number of customers above 0: some have none. Leave `customers` out, or "
+                "give one number to each history"
+            )
         once, where = distinct(*columns)
-        counts = np.bincount(where, weights=np.asarray(customers)).astype(np.float64)
+        counts = np.bincount(where, weights=weights).astype(np.float64)
     return Histories(once[0], once[1], once[2], counts)
 
 
@@ -370,13 +373,17 @@ def _by_lifetimes(model: type[PurchaseModel], coarse: Histories) -> list[Array]:
     return [np.log(found)] if np.isfinite(found).all() and (found > 0).all() else []
 
 
-def _covariance(make: _Maker, seen: Histories, best: Array) -> Array:
-    """Return the covariance of the logarithms of the parameters that lie inside the bounds."""
+def _covariance(make: _Maker, seen: Histories, best: Array, *, has_dropout: bool) -> Array:
+    """Return the covariance of the logarithms of the parameters that the history tells of.
+
+    One at its bound is held, and so are those of leaving where nobody is seen to leave.
+    """
     total = float(seen.customers.sum())
+    is_told = np.array([has_dropout or name in ("r", "alpha") for name in make.model.free])
     return log_covariance(
         lambda log_params: -total * make.loss(log_params, seen)[1],
         best,
-        np.abs(best) < LOG_BOUND - EDGE,
+        is_told & (np.abs(best) < LOG_BOUND - EDGE),
     )
 
 

@@ -30,6 +30,7 @@ from models.cells import runs
 from models.purchases.model import Array, PurchaseModel, as_arrays, at_least, sum_of
 
 ODDS, NODES = (1.0, 4.0), (16, 32, 64)
+LONG = 10.0  # times alpha + T: over longer windows the chances of one more order are summed
 ROWS = 4096  # computed at once, in the processor's own memory
 # Nodes of the mean over the chance of leaving, by the window's length over alpha + T: within 1e-9 of
 # 40-digit integration up to a year.
@@ -209,7 +210,8 @@ class BetaGeometric(PurchaseModel):
         (1 - (1 + p days / (alpha + T))^-(r + x)) / p over the chance of leaving p, which is beta
         distributed with a and b + x (MBG/NBD: b + x + 1) for someone active. Unlike the closed form it
         has no poles at a = 1 and a + b + x = 1 and does not overflow for hundreds of purchases.
-        For k > 1 the chances of at least 1, 2, 3, ... are summed.
+        For k > 1, and for windows of over 30 times alpha + T, for which the mean would need many
+        more nodes, the chances of at least 1, 2, 3, ... are summed.
         """
         alive = self.p_alive(x, t_x, T)  # once, where there are several windows
         days, x, t_x, T = as_arrays(days, x, t_x, T)
@@ -232,7 +234,11 @@ class BetaGeometric(PurchaseModel):
                 work *= -weight / p
                 # A sum by row, not a matrix product, whose last digits would depend on the batch.
                 mean[rows] = work.sum(axis=-1)
-        return alive * mean.reshape(x.shape)
+        found = alive * mean.reshape(x.shape)
+        is_long = (odds > LONG).reshape(x.shape)
+        if is_long.any():
+            found[is_long] = sum_of(self.tails(*(of[is_long] for of in (days, x, t_x, T))))
+        return found
 
     def days_until(self, chance: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Days after which a purchase has been made with a given chance; infinite where it never is so likely."""

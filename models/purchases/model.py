@@ -7,7 +7,7 @@ Times are days; the papers' ``x``, ``t_x`` and ``T`` are our `frequency`, `recen
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,7 @@ from scipy.special import betainc
 
 Array = NDArray[np.float64]
 
-NEGLIGIBLE = 1e-13  # a chance that is no more counted
+NEGLIGIBLE = 1e-14  # share of the chance of any order from which on further ones are not counted
 MAX_COUNT = 100_000  # of orders that a horizon is thought to hold
 NEVER_DAYS = 1e7  # what takes longer is called never
 SURE = 600.0  # exponent from which on exp(-exponent) is too small for a recurrence to start with
@@ -134,13 +134,14 @@ def as_arrays(*columns: ArrayLike) -> tuple[Array, ...]:
 
 def sum_of(tails: Iterator[Array]) -> Array:
     """Sum the chances of at least 1, 2, 3, ...: the mean number."""
-    total: Any = 0.0
+    first = next(tails)
+    total = first.copy()
     for count, tail in enumerate(tails):
-        some = np.where(tail > NEGLIGIBLE, tail, 0.0)
-        total = total + some
+        some = np.where(tail > NEGLIGIBLE * first, tail, 0.0)
+        total += some
         if count > MAX_COUNT or not some.any():
             break
-    return np.asarray(total)
+    return total
 
 
 def at_least(odds: Array, shape: Array) -> Iterator[Array]:
