@@ -234,7 +234,7 @@ class BetaGeometric(PurchaseModel):
                 work *= -weight / p
                 # A sum by row, not a matrix product, whose last digits would depend on the batch.
                 mean[rows] = work.sum(axis=-1)
-        found = alive * mean.reshape(x.shape)
+        found = np.asarray(alive * mean.reshape(x.shape))
         is_long = (odds > LONG).reshape(x.shape)
         if is_long.any():
             found[is_long] = sum_of(self.tails(*(of[is_long] for of in (days, x, t_x, T))))
