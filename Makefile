@@ -43,6 +43,7 @@ check: lint test  ## what CI holds: lint and test
 
 bench: install  ## speed and memory beside the peers
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.models
 
 bench-models: install  ## fits and forecasts of a million customers beside lifetimes
 	@$(BIN)/python -m benchmarks.models

@@ -15,12 +15,13 @@ References
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc
 
+from models.cells import distinct
 from models.purchases import PurchaseModel
 from models.spend import Spend
 
@@ -29,6 +30,7 @@ Array = NDArray[np.float64]
 COVERAGE = 0.80
 GRID = 384  # sums at which a distribution is computed: quantiles are within 0.1 % of exact ones
 CELLS = 512  # histories computed at once
+MANY = 20  # rows of a history from which on its whole distribution is computed
 TAIL = 1e-6  # a number of orders that is less likely is left out
 GROUPS = 10  # by expected value, of equal size, that are calibrated apart
 LEAST_GROUP = 200  # customers that a group needs to be calibrated
@@ -101,9 +103,9 @@ class Outcomes:
         )
         _, scale = self.spend.of_customer(x, m)
         ends = np.empty((2, len(x)))
-        for rows, at, sums, below in self._distributions(x, t_x, T, m > 0):
+        for rows, mixture in self._mixtures(x, t_x, T, m > 0):
             for end, chance in zip(ends, (low, high), strict=True):
-                end[rows] = _quantile(sums, below, at, chance[rows]) * scale[rows]
+                end[rows] = mixture.quantile(chance[rows]) * scale[rows]
         return ends[0], ends[1]
 
     def position(
@@ -131,40 +133,36 @@ class Outcomes:
         x, t_x, T, m, value = _columns(frequency, recency_days, age_days, monetary_value, value)
         _, scale = self.spend.of_customer(x, m)
         below, up_to = np.zeros(len(x)), np.empty(len(x))
-        for rows, at, sums, chances in self._distributions(x, t_x, T, m > 0):
-            found = _chance(sums, chances, at, value[rows] / scale[rows])
+        for rows, mixture in self._mixtures(x, t_x, T, m > 0):
+            found = mixture.chance(value[rows] / scale[rows])
             nothing = value[rows] <= 0
-            up_to[rows] = np.where(nothing, chances[at, 0], found)
+            up_to[rows] = np.where(nothing, mixture.at(np.zeros(len(rows), dtype=np.intp)), found)
             below[rows] = np.where(nothing, 0.0, found)
         return below, up_to
 
-    def _distributions(
+    def _mixtures(
         self, x: Array, t_x: Array, T: Array, has_mean: NDArray[np.bool_]
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]]:
-        """Yield the distributions of some rows' outcomes over their scale of spend.
-
-        Yields
-        ------
-        tuple
-            The rows; which distribution each has; the sums, shape (GRID + 1,), 0 first; and the
-            chances of at most so much, shape (distributions, GRID + 1).
-        """
-        known = np.where(has_mean, x, 0.0)
-        cells, where = np.unique(np.column_stack([known, x, t_x, T]), axis=0, return_inverse=True)
-        order = np.argsort(where.ravel(), kind="stable")
-        starts = np.searchsorted(where.ravel()[order], np.arange(len(cells) + 1))
-        counts, firsts = np.unique(cells[:, 0], return_index=True)
-        for count, first, last in zip(counts, firsts, [*firsts[1:], len(cells)], strict=True):
+    ) -> Iterator[tuple[NDArray[np.intp], "_Mixture"]]:
+        """Yield rows and the distributions of their outcomes over their scale of spend."""
+        kind = 2 * x + (has_mean & (x > 0))  # equal ones have the same spend, but for its scale
+        (kinds, *cells), where = distinct(kind, t_x, T)
+        order = np.argsort(where, kind="stable")
+        starts = np.searchsorted(where[order], np.arange(len(kinds) + 1))
+        values, firsts = np.unique(kinds, return_index=True)
+        for value, first, last in zip(values, firsts, [*firsts[1:], len(kinds)], strict=True):
+            count, is_known = divmod(float(value), 2)
+            sums = _Sums(self.spend, count if is_known else 0.0)
             for begin in range(first, last, CELLS):
                 end = min(begin + CELLS, last)
                 rows = order[starts[begin] : starts[end]]
-                cell = where.ravel()[rows] - begin
-                tails = self._tails(*cells[begin:end, 1:].T)
-                for largest in np.unique(_size(tails)):
-                    alike = _size(tails) == largest
-                    sums, chances = self._distribution(float(count), tails[:, alike], largest)
+                cell = where[rows] - begin
+                tails = self._tails(np.full(end - begin, count), *(of[begin:end] for of in cells))
+                size = _size(tails)
+                for largest in np.unique(size):
+                    alike = size == largest
                     here = alike[cell]
-                    yield rows[here], (np.cumsum(alike) - 1)[cell[here]], sums, chances
+                    at = (np.cumsum(alike) - 1)[cell[here]]
+                    yield rows[here], _Mixture(*sums.upto(largest, tails[:, alike]), at)
 
     def _tails(self, x: Array, t_x: Array, T: Array) -> Array:
         """Return the chances of at least 1, 2, ... orders of some histories, the last ones 0."""
@@ -175,19 +173,121 @@ class Outcomes:
                 break
         return np.stack(tails)
 
-    def _distribution(self, known: float, tails: Array, largest: int) -> tuple[Array, Array]:
-        """Return the chances of at most each of a grid of sums, for some histories of equal spend.
+
+class _Sums:
+    """The distributions of sums of 1, 2, ... orders of customers who had equally many.
+
+    Parameters
+    ----------
+    spend
+        Fitted model.
+    known
+        Orders whose mean is known.
+    """
+
+    def __init__(self, spend: Spend, known: float) -> None:
+        self.p, self.shape = spend.p, spend.q + spend.p * known
+        self.tables: dict[int, tuple[Array, list[Array]]] = {}
+
+    def upto(self, largest: int, tails: Array) -> tuple[Array, Array, Array]:
+        """Return a grid of sums, the chances of no more than each by number of orders, and the numbers'.
 
         The grid depends on the histories' own size alone, not on what they are computed with.
+
+        Parameters
+        ----------
+        largest
+            Number of orders that the grid is made for.
+        tails
+            Shape (N, cells): chances of at least 1, 2, ... orders.
+
+        Returns
+        -------
+        tuple
+            Shapes (GRID + 1,), 0 first; (N, GRID + 1); and (N, cells).
         """
-        shape = self.spend.q + self.spend.p * known
-        mean = self.spend.p / (shape - 1)
-        sums = mean * np.geomspace(0.01, 30.0 * largest, GRID)
-        nothing = (1 - tails[0])[:, None]
-        below = nothing + np.zeros(GRID)
-        for n, (more, most) in enumerate(pairwise(tails), 1):
-            below += (more - most)[:, None] * betainc(self.spend.p * n, shape, sums / (1 + sums))
-        return np.concatenate([[0.0], sums]), np.hstack([nothing, np.minimum(below, 1.0)])
+        if largest not in self.tables:
+            mean = self.p / (self.shape - 1)
+            grid = np.concatenate([[0.0], mean * np.geomspace(0.01, 30.0 * largest, GRID)])
+            self.tables[largest] = grid, [np.ones(len(grid))]
+        sums, chances = self.tables[largest]
+        mass = -np.diff(np.vstack([np.ones(tails.shape[1]), tails]), axis=0)
+        for n in range(len(chances), len(mass)):
+            chances.append(betainc(self.p * n, self.shape, sums / (1 + sums)))
+        return sums, np.stack(chances[: len(mass)]), mass
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Rows' distributions over their scale of spend, at a grid of sums.
+
+    Attributes
+    ----------
+    sums
+        Shape (GRID + 1,): 0 first.
+    chances
+        Shape (N, GRID + 1): of at most so much with 0, 1, ... orders.
+    mass
+        Shape (N, cells): chances of 0, 1, ... orders.
+    cell
+        Shape (rows,): each row's cell.
+    """
+
+    sums: Array
+    chances: Array
+    mass: Array
+    cell: NDArray[np.intp]
+
+    @cached_property
+    def by_cell(self) -> Array | None:
+        """The chance of at most each sum, shape (cells, GRID + 1); None where the rows need less work."""
+        if len(self.cell) < MANY * self.mass.shape[1]:
+            return None
+        found = np.zeros((self.mass.shape[1], len(self.sums)))
+        for mass, chances in zip(self.mass, self.chances, strict=True):
+            found += mass[:, None] * chances
+        return np.minimum(found, 1.0)
+
+    @cached_property
+    def by_row(self) -> Array:
+        """The chances of 0, 1, ... orders, shape (N, rows)."""
+        return self.mass[:, self.cell]
+
+    def at(self, place: NDArray[np.intp]) -> Array:
+        """Return the chance of at most the sum at a place of the grid, for each row."""
+        if self.by_cell is not None:
+            return self.by_cell[self.cell, place]
+        found = np.zeros(len(place))
+        for mass, chances in zip(self.by_row, self.chances, strict=True):
+            found += mass * chances[place]
+        return np.minimum(found, 1.0)
+
+    def chance(self, value: Array) -> Array:
+        """Return the chance of at most a value, for each row."""
+        log_sums = np.log(self.sums[1:])
+        place = np.interp(
+            np.log(np.maximum(value, 1e-300)), log_sums, np.arange(1, len(self.sums))
+        )
+        whole = np.minimum(place.astype(np.intp), len(self.sums) - 2)
+        part = place - whole
+        return self.at(whole) * (1 - part) + self.at(whole + 1) * part
+
+    def quantile(self, wanted: Array) -> Array:
+        """Invert each row's distribution; between sums the log of the sum is straight in the chance."""
+        below = np.full(len(wanted), -1)  # the last place with less chance than wanted, or -1
+        place = np.full(len(wanted), len(self.sums) - 1)  # the first with enough, or the last
+        low, high = np.zeros(len(wanted)), self.at(place)
+        while (is_open := place - below > 1).any():
+            middle = (below + place) // 2
+            found = self.at(middle)
+            is_short = is_open & (found < wanted)
+            below, low = np.where(is_short, middle, below), np.where(is_short, found, low)
+            is_enough = is_open & ~is_short
+            place, high = np.where(is_enough, middle, place), np.where(is_enough, found, high)
+        part = np.clip((wanted - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
+        start = np.where(below > 0, self.sums[below], self.sums[1] / 2)
+        found = start * (np.maximum(self.sums[place], self.sums[1] / 2) / start) ** part
+        return np.where(place == 0, 0.0, found)
 
 
 def _size(tails: Array) -> NDArray[np.int64]:
@@ -321,24 +421,3 @@ def _spread_quantile(below: Array, up_to: Array, chance: float) -> float:
     for i, at in enumerate(grid):
         share[i] = np.clip((at - below) / width, 0.0, 1.0).mean()
     return float(np.interp(chance, share, grid))
-
-
-def _quantile(sums: Array, chances: Array, at: NDArray[np.intp], wanted: Array) -> Array:
-    """Invert each row's distribution; between sums the log of the sum is straight in the chance."""
-    place = (chances[at] < wanted[:, None]).sum(axis=1)
-    place = np.clip(place, 0, len(sums) - 1)
-    before = np.maximum(place - 1, 0)
-    low, high = chances[at, before], chances[at, place]
-    part = np.clip((wanted - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
-    start = np.where(before > 0, sums[before], sums[1] / 2)
-    found = start * (np.maximum(sums[place], sums[1] / 2) / start) ** part
-    return np.where(place == 0, 0.0, found)
-
-
-def _chance(sums: Array, chances: Array, at: NDArray[np.intp], value: Array) -> Array:
-    """Return the chance of at most a value, for each row."""
-    log_sums = np.log(sums[1:])
-    place = np.interp(np.log(np.maximum(value, 1e-300)), log_sums, np.arange(1, len(sums)))
-    whole = np.minimum(place.astype(np.intp), len(sums) - 2)
-    part = place - whole
-    return np.asarray(chances[at, whole] * (1 - part) + chances[at, whole + 1] * part)

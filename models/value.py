@@ -12,7 +12,7 @@ from models.spend import Spend
 
 Array = NDArray[np.float64]
 
-NODES = 6  # of the discounting in time: agrees with a daily sum to 1e-7 for horizons up to a year
+NODES = 6  # of the discounting in time: within 1e-5 up to a year, 1e-7 where alpha is a month
 YEAR_DAYS = 365.25
 
 
@@ -110,17 +110,17 @@ def forecast(
     """
     x, t_x, T = (np.asarray(v, dtype=np.float64) for v in (frequency, recency_days, age_days))
     states, where = distinct(x, t_x, T)
-    orders = purchases.expected_orders(horizon_days, *states)
-    discounted = discounted_orders(
+    orders, discounted = discounted_orders(
         purchases, *states, horizon_days=horizon_days, annual_discount_rate=annual_discount_rate
     )
+    order_value = spend.expected_order_value(x, monetary_value)
     plain = Forecast(
         p_alive=purchases.p_alive(*states)[where],
         p_order=purchases.p_order(horizon_days, *states)[where],
         p_order_90d=purchases.p_order(90, *states)[where],
         expected_orders=orders[where],
-        expected_order_value=spend.expected_order_value(x, monetary_value),
-        expected_value=discounted[where] * spend.expected_order_value(x, monetary_value),
+        expected_order_value=order_value,
+        expected_value=discounted[where] * order_value,
         median_days=purchases.median_days(*states)[where],
     )
     informed = plain
@@ -174,8 +174,8 @@ def discounted_orders(
     *,
     horizon_days: int,
     annual_discount_rate: float,
-) -> Array:
-    """Expect orders within a horizon, each discounted from the moment it is expected at.
+) -> tuple[Array, Array]:
+    """Expect orders within a horizon, as they are and each discounted from the moment it is expected at.
 
     Parameters
     ----------
@@ -190,23 +190,28 @@ def discounted_orders(
 
     Returns
     -------
-    Array
-        Shape (n,).
+    tuple
+        Arrays of shape (n,): orders, and discounted orders.
 
     Notes
     -----
     The integral of exp(-delta t) dE(t) is, by parts, exp(-delta h) E(h) plus delta times the
-    integral of exp(-delta t) E(t), where E(t) is the expected number of orders by t.
+    integral of exp(-delta t) E(t), where E(t) is the expected number of orders by t. It is Lobatto's
+    in the square root of time, as E rises steeply at first; of his nodes, E is known at 0 and at h.
     """
-    total = purchases.expected_orders(horizon_days, x, t_x, T)
     delta = np.log1p(annual_discount_rate) / YEAR_DAYS
     if delta == 0:
-        return total
-    z, weight = np.polynomial.legendre.leggauss(NODES)
-    times = (1 + z)[:, None] / 2 * horizon_days
-    by_then = purchases.expected_orders(times, x, t_x, T)
-    shares = delta * (weight / 2 * horizon_days)[:, None] * np.exp(-delta * times)
-    result = np.exp(-delta * horizon_days) * total
-    for share, orders in zip(shares, by_then, strict=True):  # not a product of matrices: batches
+        total = purchases.expected_orders(horizon_days, x, t_x, T)
+        return total, total
+    peak = np.polynomial.Legendre.basis(NODES - 1)
+    z = np.append(np.sort(np.real(peak.deriv().roots())), 1.0)
+    root, weight = (1 + z) / 2, 2 / (NODES * (NODES - 1) * peak(z) ** 2)
+    times = horizon_days * root**2
+    *by_then, total = purchases.expected_orders(times[:, None], x, t_x, T)
+    shares = delta * horizon_days * weight * root * np.exp(-delta * times)
+    result = (np.exp(-delta * horizon_days) + shares[-1]) * total
+    for share, orders in zip(
+        shares[:-1], by_then, strict=True
+    ):  # not a product of matrices: batches
         result = result + share * orders
-    return np.asarray(result)
+    return total, result

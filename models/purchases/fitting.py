@@ -330,9 +330,10 @@ def _check(seen: Histories) -> None:
 
 def _coarse(seen: Histories) -> Histories:
     """Round times, in units of the longest history, so that few histories are left to look at."""
-    t_x, T = (np.round(COARSE * t) / COARSE for t in (seen.t_x, seen.T))
-    first_week = np.where((seen.x > 0) & (t_x == 0), np.minimum(0.5 / COARSE, T), t_x)
-    return _distinct(seen.x, first_week, np.maximum(T, 0.5 / COARSE), seen.customers)
+    t_x, T = (2 * np.round(COARSE * t) for t in (seen.t_x, seen.T))  # half units: whole numbers
+    first_week = np.where((seen.x > 0) & (t_x == 0), np.minimum(1.0, T), t_x)
+    found = _distinct(seen.x, first_week, np.maximum(T, 1.0), seen.customers)
+    return replace(found, t_x=found.t_x / (2 * COARSE), T=found.T / (2 * COARSE))
 
 
 def _starts(

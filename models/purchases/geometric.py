@@ -18,6 +18,7 @@ References
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial, reduce
 from itertools import islice
 from typing import ClassVar
 
@@ -27,11 +28,12 @@ from scipy.linalg import eigh_tridiagonal
 from scipy.special import betaln, digamma, gammaln
 
 from models.cells import runs
+from models.pieces import by_rows
 from models.purchases.model import Array, PurchaseModel, as_arrays, at_least, sum_of
 
-ODDS, NODES = (1.0, 4.0), (16, 32, 64)
+ODDS, NODES = (0.5, 1.0, 4.0), (8, 16, 32, 64)
 LONG = 10.0  # times alpha + T: over longer windows the chances of one more order are summed
-ROWS = 4096  # computed at once, in the processor's own memory
+ROWS, GRADIENT_ROWS = 4096, 16384  # computed at once, in the processor's own memory
 # Nodes of the mean over the chance of leaving, by the window's length over alpha + T: within 1e-9 of
 # 40-digit integration up to a year.
 
@@ -80,38 +82,41 @@ class BetaGeometric(PurchaseModel):
         [1]_, equation (3), and for k > 1 the mean over the same distributions of the likelihood of
         Erlang-k gaps, less the sum of (k - 1) times their logarithms, in which there is no parameter.
         """
-        x, t_x, T = as_arrays(x, t_x, T)
+        found = by_rows(self._gradient, *as_arrays(x, t_x, T), size=GRADIENT_ROWS)
+        return found[0], found[1:]
+
+    def _gradient(self, x: Array, t_x: Array, T: Array) -> Array:
+        """Log-likelihood and its derivatives, one below the other, shape (5, n)."""
         r, alpha, a, b = self.r, self.alpha, self.a, self.b
         counts, at = runs(x)
         shape, stays = r + self.every * counts, counts + self.at_start
         of_count = (
             gammaln(shape) - gammaln(r) + r * np.log(alpha) - counts * gammaln(self.every)
         ) + (betaln(a, b + stays) - betaln(a, b))
-        active, left = self._terms(x, t_x, T)
-        either = np.logaddexp(np.logaddexp.reduce(active, axis=0), left)
-        phases = np.exp(active - either)  # the share of each way to be active, and of having left
-        gone = np.exp(left - either)
-        turn = np.arange(self.every)[:, None]
-        log_T, log_t = np.log(alpha + T), np.log(alpha + t_x)
+        ways, left = self._terms(x, t_x, T)
+        active = _log_sum(ways)
+        either = np.logaddexp(active, left)
+        stayed, gone = np.exp(active - either), np.exp(left - either)
         rho = shape[at]
-        later = (digamma(shape + turn) - digamma(shape))[:, at]
-        left_by_b = gone / np.maximum(b + stays[at] - 1, 1e-300)
-        derivatives = np.stack(
+        log_left = (digamma(shape) - digamma(r) + np.log(alpha))[at] - gone * np.log(alpha + t_x)
+        by_r, moments = log_left - stayed * np.log(alpha + T), stayed * rho
+        for turn in range(1, self.every):
+            share = np.exp(ways[turn] - either)
+            by_r += share * (digamma(shape + turn) - digamma(shape))[at]
+            moments += share * turn
+        by_a = digamma(a + b) - digamma(a + b + stays)
+        by_b = by_a + digamma(b + stays) - digamma(b)
+        return np.stack(
             [
-                (digamma(shape) - digamma(r) + np.log(alpha))[at]
-                + (phases * (later - log_T)).sum(axis=0)
-                - gone * log_t,
-                r / alpha
-                - (phases * (rho + turn)).sum(axis=0) / (alpha + T)
-                - gone * rho / (alpha + t_x),
-                (digamma(a + b) - digamma(a + b + stays))[at] + gone / a,
-                (digamma(b + stays) - digamma(a + b + stays) - digamma(b) + digamma(a + b))[at]
-                - np.where(gone > 0, left_by_b, 0.0),
+                of_count[at] + either,
+                by_r,
+                r / alpha - moments / (alpha + T) - gone * rho / (alpha + t_x),
+                by_a[at] + gone / a,
+                by_b[at] - gone / (b + np.maximum(stays, 1) - 1)[at],
             ]
         )
-        return of_count[at] + either, derivatives
 
-    def _terms(self, x: Array, t_x: Array, T: Array) -> tuple[Array, Array]:
+    def _terms(self, x: Array, t_x: Array, T: Array) -> tuple[list[Array], Array]:
         """Return the logs of the likelihood's parts: active, by moments since the last purchase, and gone."""
         shape, stays = self.r + self.every * x, x + self.at_start
         log_T = np.log(self.alpha + T)
@@ -123,7 +128,7 @@ class BetaGeometric(PurchaseModel):
                 active.append(turn * log_gap + ways - (shape + turn) * log_T)
             left = np.log(self.a) - np.log(self.b + np.maximum(stays, 1) - 1)
             left = left - shape * np.log(self.alpha + t_x)
-        return np.stack(active), np.where(stays > 0, left, -np.inf)
+        return active, np.where(stays > 0, left, -np.inf)
 
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Chance that a customer has not left for good.
@@ -144,8 +149,16 @@ class BetaGeometric(PurchaseModel):
         [2]_, equation (1).
         """
         active, left = self._terms(*as_arrays(x, t_x, T))
-        log_odds_left = left - np.logaddexp.reduce(active, axis=0)
+        log_odds_left = left - _log_sum(active)
         return np.asarray(1 / (1 + np.exp(np.minimum(log_odds_left, 700))))
+
+    def p_order(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Chance of at least one purchase in the next `days` days, shape (n,), in [0, 1]."""
+        if self.every > 1:
+            return super().p_order(days, x, t_x, T)
+        days, x, t_x, T = as_arrays(days, x, t_x, T)
+        never = np.exp(-(self.r + x) * np.log1p(days / (self.alpha + T)))
+        return np.asarray(self.p_alive(x, t_x, T) * (1 - never))
 
     def tails(
         self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
@@ -171,7 +184,7 @@ class BetaGeometric(PurchaseModel):
         """
         days, x, t_x, T = as_arrays(days, x, t_x, T)
         active, _ = self._terms(x, t_x, T)
-        phases = np.exp(active - np.logaddexp.reduce(active, axis=0))
+        phases = [np.exp(part - _log_sum(active)) for part in active]
         shape = self.r + self.every * x
         odds = days / (self.alpha + T)
         moments = [at_least(odds, shape + turn) for turn in range(self.every)]
@@ -218,22 +231,15 @@ class BetaGeometric(PurchaseModel):
         if self.every > 1:
             return sum_of(self.tails(days, x, t_x, T))
         mean, odds = np.zeros(x.size), (days / (self.alpha + T)).ravel()
-        kind = len(NODES) * x.ravel() + np.searchsorted(
-            ODDS, odds
-        )  # a short window takes fewer nodes
+        kind = len(NODES) * x.ravel() + np.searchsorted(ODDS, odds)  # short windows: fewer nodes
+        if x.size:  # as few bytes as will do: those of two are sorted by radix
+            kind = kind.astype(np.min_scalar_type(int(kind.max())))
         order = np.argsort(kind, kind="stable")
         for alike in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if x.size else ():
-            count, nodes = divmod(kind[alike[0]], len(NODES))
-            p, weight = _beta_nodes(self.a, self.b + count + self.at_start, NODES[int(nodes)])
-            for begin in range(0, len(alike), ROWS):
-                rows = alike[begin : begin + ROWS]
-                work = np.multiply.outer(odds[rows], p)
-                np.log1p(work, out=work)
-                work *= -(self.r + count)
-                np.expm1(work, out=work)
-                work *= -weight / p
-                # A sum by row, not a matrix product, whose last digits would depend on the batch.
-                mean[rows] = work.sum(axis=-1)
+            count, nodes = divmod(int(kind[alike[0]]), len(NODES))
+            p, weight = _beta_nodes(self.a, self.b + count + self.at_start, NODES[nodes])
+            mean_of = partial(_mean_orders, shape=self.r + count, p=p, weight=weight)
+            mean[alike] = by_rows(mean_of, odds[alike], size=ROWS)
         found = np.asarray(alive * mean.reshape(x.shape))
         is_long = (odds > LONG).reshape(x.shape)
         if is_long.any():
@@ -290,6 +296,22 @@ class MBGCNBD(BetaGeometric):
     def every(self) -> int:
         """Of the random moments, which one brings a purchase."""
         return self.k
+
+
+def _log_sum(logs: list[Array]) -> Array:
+    """Return the logarithm of the sum of exponentials."""
+    return reduce(np.logaddexp, logs)
+
+
+def _mean_orders(odds: Array, shape: float, p: Array, weight: Array) -> Array:
+    """Return the mean of (1 - (1 + p odds)^-shape) / p over the chance p of leaving."""
+    work = np.multiply.outer(odds, p)
+    np.log1p(work, out=work)
+    work *= -shape
+    np.expm1(work, out=work)
+    work *= -weight / p
+    # A sum by row, not a matrix product, whose last digits would depend on the batch.
+    return np.asarray(work.sum(axis=-1))
 
 
 def _beta_nodes(a: float, b: float, count: int) -> tuple[Array, Array]:

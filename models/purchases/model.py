@@ -14,8 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize.elementwise import find_root
 from scipy.special import betainc
 
+from models.pieces import by_rows
+
 Array = NDArray[np.float64]
 
+ROWS = 1024  # computed at once, in the processor's own memory
 NEGLIGIBLE = 1e-14  # share of the chance of any order from which on further ones are not counted
 MAX_COUNT = 100_000  # of orders that a horizon is thought to hold
 NEVER_DAYS = 1e7  # what takes longer is called never
@@ -60,7 +63,7 @@ class PurchaseModel(ABC):
 
     def p_order(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Chance of at least one purchase in the next `days` days, shape (n,), in [0, 1]."""
-        return next(self.tails(days, x, t_x, T))
+        return by_rows(lambda *of: next(self.tails(*of)), *as_arrays(days, x, t_x, T), size=ROWS)
 
     def days_until(self, chance: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Days after which a purchase has been made with a given chance.

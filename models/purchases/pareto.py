@@ -19,9 +19,11 @@ from numpy.typing import ArrayLike
 from scipy.special import digamma, exprel, gammaln
 
 from models.cells import runs
+from models.pieces import by_rows
 from models.purchases.model import Array, PurchaseModel, as_arrays, at_least
 
 NODES = 48  # of the integrals over the moment of leaving
+ROWS = 1024  # computed at once, in the processor's own memory
 Z, W = np.polynomial.legendre.leggauss(NODES)
 
 
@@ -65,7 +67,11 @@ class ParetoNBD(PurchaseModel):
         [2]_, equation (17), with the moment of leaving integrated over numerically: every term is
         positive, so nothing cancels as it does between hypergeometric functions.
         """
-        x, t_x, T = as_arrays(x, t_x, T)
+        found = by_rows(self._gradient, *as_arrays(x, t_x, T), size=ROWS)
+        return found[0], found[1:]
+
+    def _gradient(self, x: Array, t_x: Array, T: Array) -> Array:
+        """Log-likelihood and its derivatives, one below the other, shape (5, n)."""
         r, alpha, s, beta = self.r, self.alpha, self.s, self.beta
         rho = r + x
         log_aT, log_bT = np.log(alpha + T), np.log(beta + T)
@@ -76,8 +82,9 @@ class ParetoNBD(PurchaseModel):
         log_a, over_a, log_b, over_b = means
         counts, at = runs(x)
         of_count = gammaln(r + counts) - gammaln(r)
-        derivatives = np.stack(
+        return np.stack(
             [
+                of_count[at] + r * np.log(alpha) + s * np.log(beta) + either,
                 (digamma(r + counts) - digamma(r))[at]
                 + np.log(alpha)
                 - stays * log_aT
@@ -87,7 +94,6 @@ class ParetoNBD(PurchaseModel):
                 s / beta - s * stays / (beta + T) - (s + 1) * gone * over_b,
             ]
         )
-        return of_count[at] + r * np.log(alpha) + s * np.log(beta) + either, derivatives
 
     def _left(self, rho: Array, t_x: Array, T: Array) -> tuple[Array, tuple[Array, ...]]:
         """Integrate (alpha + y)^-rho (beta + y)^-(s + 1) over the moments y from t_x to T.
@@ -132,7 +138,9 @@ class ParetoNBD(PurchaseModel):
         ----------
         [2]_, equation (19).
         """
-        x, t_x, T = as_arrays(x, t_x, T)
+        return by_rows(self._p_alive, *as_arrays(x, t_x, T), size=ROWS)
+
+    def _p_alive(self, x: Array, t_x: Array, T: Array) -> Array:
         rho = self.r + x
         active = -rho * np.log(self.alpha + T) - self.s * np.log(self.beta + T)
         log_odds_left = np.log(self.s) + self._left(rho, t_x, T)[0] - active
@@ -196,10 +204,11 @@ class ParetoNBD(PurchaseModel):
         ----------
         [2]_, equation (22), without its pole at s = 1.
         """
+        alive = self.p_alive(x, t_x, T)  # once, where there are several windows
         days, x, t_x, T = as_arrays(days, x, t_x, T)
         spread = np.log1p(days / (self.beta + T))
         active_days = (self.beta + T) * spread * exprel((1 - self.s) * spread)
-        return np.asarray(self.p_alive(x, t_x, T) * (self.r + x) / (self.alpha + T) * active_days)
+        return np.asarray(alive * (self.r + x) / (self.alpha + T) * active_days)
 
 
 def _log_nodes(length: Array, scale: Array) -> tuple[Array, Array]:
