@@ -264,6 +264,27 @@ class FirstBasket(Table):
     )
 
 
+RECENT_DAYS = (30, 60, 90, 180, 365)
+
+
+class Recent(Table):
+    """One row per customer: what they did of late, as known at the end of the as-of day."""
+
+    customer_id = Column("string", "one customer")
+    last_amount = Column("float64", "net amount of the last purchase day, store's currency")
+    largest_amount = Column("float64", "the same of the largest")
+    orders_30d = Column("float64", "purchase days in the last 30 days")
+    orders_60d = Column("float64", "the same of 60 days")
+    orders_90d = Column("float64", "the same of 90 days")
+    orders_180d = Column("float64", "the same of 180 days")
+    orders_365d = Column("float64", "the same of 365 days")
+    amount_30d = Column("float64", "net amount of the last 30 days, store's currency")
+    amount_60d = Column("float64", "the same of 60 days")
+    amount_90d = Column("float64", "the same of 90 days")
+    amount_180d = Column("float64", "the same of 180 days")
+    amount_365d = Column("float64", "the same of 365 days")
+
+
 class Outcomes(Table):
     """One row per customer of a state: what the later window brought."""
 
@@ -350,6 +371,7 @@ TABLES: tuple[type[Table], ...] = (
     Rejects,
     CustomerState,
     FirstBasket,
+    Recent,
     Outcomes,
     Scores,
     Truth,

@@ -16,17 +16,19 @@ from features.labels import outcomes
 from features.rfm import customer_state
 from features.tables import DataError
 from features.window import outcome_window, previous_window
-from flows.fit import fit_recipe
+from flows.fit import Fits, fit_recipe
 from flows.forecaster import Forecaster
-from flows.prepare import engine_for, read_orders, with_first_baskets, workspace
+from flows.prepare import engine_for, known_customers, read_orders, workspace
 from flows.settings import Settings, read_settings
 from flows.steps import flow, step
-from models.baselines import cell_means, rfm_cells
-from models.cells import distinct
-from models.evaluation import Prediction, decile_table, evaluate, mean_metrics
-from models.intervals import Array, Outcomes, covered, informed_position
-from models.purchases import PurchaseModel
-from models.spend import Spend
+from models.baselines import cell_means, hiatus_cut, rfm_cells
+from models.evaluation import (
+    Prediction,
+    decile_table,
+    evaluate,
+    mean_metrics,
+    paired_differences,
+)
 
 LATE_DAYS = 7  # how far before a window's end the last order may be
 
@@ -108,21 +110,15 @@ def _evaluate_cutoff(
     window = settings.model.second_purchase_days
     lines = None if known.order_lines is None else engine.parquet(known.order_lines)
     now = _origin(engine, orders.known, orders.all, as_of, horizon)
-    baskets = with_first_baskets(
-        customer_state(orders.known, as_of), orders.known, lines, as_of, window
-    )
-    now = replace(now, state=engine.frame(baskets.order_by("customer_id")))
+    customers = known_customers(orders.known, lines, as_of, window)
+    now = replace(now, state=engine.frame(customers.order_by("customer_id")))
     fits = fit_recipe(engine, orders.known, lines, as_of, window, horizon)
-    champion = _predict(fits.forecaster, now, horizon)
-    candidates = {
-        f"{fit.title}_gamma_gamma": _by_models(fit.model, fits.spend.model, now, horizon)
-        for fit in fits.purchases
-    }
     models: dict[str, Prediction | None] = {
-        "champion": champion,
-        **candidates,
+        "champion": _predict(fits.forecaster, now, horizon),
+        **_candidates(fits, now, horizon),
         "last_period": _last_period(engine, orders.known, now, horizon),
-        "rfm": _rfm_means(engine, orders.known, known.first_date, now, horizon),
+        "total_past": _total_past(known.first_date, now, horizon),
+        **_by_the_window_before(engine, orders.known, known.first_date, now, horizon),
     }
     metrics: dict[str, dict[str, float | None]] = {
         name: evaluate(prediction, now.orders, now.value)
@@ -130,12 +126,32 @@ def _evaluate_cutoff(
         if prediction is not None
     }
     unknown = dict.fromkeys(metrics["champion"])
+    champion = models["champion"]
     return {
         "as_of": as_of.isoformat(),
         "customers": len(now.state),
         "models": {name: metrics.get(name, unknown) for name in models},
-        "deciles": decile_table(champion.value, now.value.to_numpy()),
+        "differences": {
+            name: paired_differences(champion.value, other.value, now.value.to_numpy())
+            for name, other in models.items()
+            if champion is not None and other is not None and name != "champion"
+        },
+        "notes": fits.notes,
+        "deciles": decile_table(champion.value, now.value.to_numpy()) if champion else [],
     }
+
+
+def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction | None]:
+    """Predict by each purchase model, by the trees alone and by the blend; None where nothing was learned."""
+    spend, lesson = fits.spend.model, fits.lesson
+    found: dict[str, Prediction | None] = {
+        f"{fit.title}_gamma_gamma": _by_models(Forecaster.plain(fit.model, spend), now, horizon)
+        for fit in fits.purchases
+    }
+    for name, learned in (("two_part", lesson.trees), ("blend", lesson.model)):
+        whole = Forecaster.plain(fits.purchases[0].model, spend, learned)
+        found[name] = None if learned is None else _by_models(whole, now, horizon)
+    return found
 
 
 def _origin(engine: Engine, known: ir.Table, later: ir.Table, as_of: date, horizon: int) -> Origin:
@@ -153,36 +169,17 @@ def _predict(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
         f["expected_orders"].to_numpy(),
         f["expected_value"].to_numpy(),
         1 - f["churn_probability"].to_numpy(),
-        covered=_covered(forecaster, now, f, horizon),
+        covered=forecaster.covered(now.state, now.value, horizon),
         low=f["value_low"].to_numpy(),
         high=f["value_high"].to_numpy(),
         frequency=now.state["frequency"].to_numpy(),
     )
 
 
-def _by_models(purchases: PurchaseModel, spend: Spend, now: Origin, horizon: int) -> Prediction:
-    """Predict by a purchase model and a spend model alone; no interval, which takes longest."""
-    x, t_x, T, m = (
-        now.state[name].to_numpy(np.float64)
-        for name in ("frequency", "recency_days", "age_days", "monetary_value")
-    )
-    states, where = distinct(x, t_x, T)
-    orders = purchases.expected_orders(horizon, *states)[where]
-    p_active = purchases.p_order(horizon, *states)[where]
-    return Prediction(orders, orders * spend.expected_order_value(x, m), p_active)
-
-
-def _covered(forecaster: Forecaster, now: Origin, f: pd.DataFrame, horizon: int) -> Array:
-    """Say which outcomes lie in the interval; of nothing, which has a chance of its own, how likely."""
-    x, t_x, T, m = (
-        now.state[name] for name in ("frequency", "recency_days", "age_days", "monetary_value")
-    )
-    own = forecaster.purchases.p_order(horizon, x, t_x, T)
-    place = Outcomes(forecaster.purchases, forecaster.spend, horizon).position(
-        x, t_x, T, m, now.value
-    )
-    below, up_to = informed_position(*place, own, 1 - f["churn_probability"])
-    return covered(below, up_to, *forecaster.levels.of(f["expected_value"]))
+def _by_models(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
+    """Predict undiscounted and without an interval, which takes longest."""
+    f = forecaster.expect(now.state, horizon)
+    return Prediction(f.expected_orders, f.expected_value, f.p_order)
 
 
 def _last_period(engine: Engine, known: ir.Table, now: Origin, horizon: int) -> Prediction:
@@ -194,19 +191,41 @@ def _last_period(engine: Engine, known: ir.Table, now: Origin, horizon: int) -> 
     return Prediction(*(column.to_numpy().astype(float) for column in columns))
 
 
-def _rfm_means(
+def _total_past(first_date: date, now: Origin, horizon: int) -> Prediction:
+    """Predict that each customer goes on as in all the history."""
+    share = horizon / max((now.as_of - first_date).days + 1, 1)
+    orders, revenue = (now.state[name].to_numpy(np.float64) for name in ("frequency", "revenue"))
+    return Prediction((orders + 1) * share, revenue * share)
+
+
+def _by_the_window_before(
     engine: Engine, known: ir.Table, first_date: date, now: Origin, horizon: int
-) -> Prediction | None:
-    """Predict the mean of the same RFM quintiles one horizon earlier; None without a day before it."""
+) -> dict[str, Prediction | None]:
+    """Predict the mean of alike customers one horizon earlier; None without a day before it.
+
+    Alike are those of the same RFM quintiles; or, by the hiatus rule, those silent for longer than the
+    days that best told apart who ordered.
+    """
     day = now.as_of - timedelta(days=horizon)
     if day <= first_date:
-        return None
+        return {"rfm": None, "hiatus": None}
     before = _origin(engine, known, known, day, horizon)
 
-    def cells(state: pd.DataFrame) -> Any:  # noqa: ANN401  # integer array
-        silent = state["age_days"] - state["recency_days"]
-        return rfm_cells(silent, state["frequency"], state["revenue"])
+    def silent(state: pd.DataFrame) -> pd.Series:
+        return state["age_days"] - state["recency_days"]
 
-    earlier, at = cells(before.state), cells(now.state)
+    def rfm(state: pd.DataFrame) -> Any:  # noqa: ANN401  # integer array
+        return rfm_cells(silent(state), state["frequency"], state["revenue"])
+
+    cut = hiatus_cut(silent(before.state), before.orders > 0)
+
+    def hiatus(state: pd.DataFrame) -> Any:  # noqa: ANN401  # integer array
+        return (silent(state) <= cut).to_numpy().astype(np.int64)
+
     outcome = (before.orders, before.value, before.orders > 0)
-    return Prediction(*(cell_means(earlier, column, at) for column in outcome))
+    return {
+        name: Prediction(
+            *(cell_means(cells(before.state), column, cells(now.state)) for column in outcome)
+        )
+        for name, cells in (("rfm", rfm), ("hiatus", hiatus))
+    }

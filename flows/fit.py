@@ -6,7 +6,6 @@ from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
-import pandas as pd
 
 from connectors.engine import Engine
 from features.labels import outcomes
@@ -14,21 +13,26 @@ from features.regularity import gap_facts
 from features.rfm import customer_state, spend_cells, state_cells
 from features.window import outcome_window
 from flows.forecaster import Forecaster, first_order_design
+from flows.learn import Lesson, Season, first_day, learn, learn_season
 from flows.prepare import with_first_baskets
-from models.intervals import COVERAGE, Levels, Outcomes, calibrate, covered_share
+from models.intervals import (
+    COVERAGE,
+    Levels,
+    Outcomes,
+    calibrate,
+    covered_share,
+    informed_position,
+)
 from models.purchases import (
-    FitError,
     PurchaseModel,
     PurchasesFit,
     Regularity,
     fit_family,
-    fit_purchases,
 )
 from models.second_purchase import SecondPurchaseFit, fit_second_purchase
 from models.spend import SpendFit, fit_spend
 
 MAX_LANDMARKS = 4
-LEAST_CALIBRATION_DAYS = 28  # a shorter window tells nothing of a year
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Fits:
         How regular gaps between purchases are.
     spend, second
         The fits; `second` is None where no first-time buyer was watched for a whole window.
+    lesson, season
+        What was learned from past days beyond the models, and of the season.
     interval
         How the interval of value was calibrated.
     forecaster
@@ -72,6 +78,8 @@ class Fits:
     regularity: Regularity
     spend: SpendFit
     second: SecondPurchaseFit | None
+    lesson: Lesson
+    season: Season
     interval: Interval
     forecaster: Forecaster
 
@@ -79,6 +87,7 @@ class Fits:
     def notes(self) -> list[str]:
         """What a reader must know."""
         said = [*self.purchases[0].notes, *self.spend.notes]
+        said += [*self.lesson.notes, self.season.note]
         if self.second is None:
             missing = (
                 "no second-purchase classifier: no first-time buyer was watched for the "
@@ -120,6 +129,19 @@ class Fits:
                 "params": {"days": self.interval.days, "coverage": COVERAGE},
                 "metrics": {"raw_coverage": self.interval.raw_coverage},
             }
+        if self.lesson.metrics:
+            parts["learned"] = {
+                "params": {
+                    "window_days": self.lesson.days,
+                    "is_used": self.lesson.is_used,
+                },
+                "metrics": self.lesson.metrics,
+            }
+        if self.season.metrics:
+            parts["season"] = {
+                "params": {"days": self.season.days, "multiplier": self.season.multiplier},
+                "metrics": self.season.metrics,
+            }
         if self.second is not None:
             parts["second_purchase"] = {
                 "params": {"window_days": self.forecaster.second_purchase_days},
@@ -159,7 +181,7 @@ def fit_recipe(
     second_purchase_days
         Window of the second-purchase classifier.
     horizon_days
-        Window that the interval of value is calibrated on, where the history has so much.
+        Window that is learned on, and the interval of value calibrated, where the history has so much.
 
     Raises
     ------
@@ -174,7 +196,11 @@ def fit_recipe(
     purchases = family[0].model
     spend = fit_spend(*(spends[name] for name in spends.columns))
     second = _fit_second_purchase(engine, orders, lines, as_of, purchases, second_purchase_days)
-    interval = _calibrate(engine, orders, as_of, family[0].model, horizon_days)
+    first = first_day(engine, orders)
+    models = (purchases, spend.model)
+    lesson = learn(engine, orders, first, as_of, models, horizon_days)
+    season = learn_season(engine, orders, first, as_of, purchases, horizon_days)
+    interval = _calibrate(lesson)
     forecaster = Forecaster(
         purchases,
         spend.model,
@@ -182,43 +208,35 @@ def fit_recipe(
         second_purchase_days,
         as_of,
         interval.levels,
+        lesson.model if lesson.is_used else None,
+        season.days,
+        season.multiplier,
     )
-    return Fits(family, regularity, spend, second, interval, forecaster)
+    return Fits(family, regularity, spend, second, lesson, season, interval, forecaster)
 
 
-def _calibrate(
-    engine: Engine, orders: ir.Table, as_of: date, purchases: PurchaseModel, horizon_days: int
-) -> Interval:
-    """Fit the same models to an earlier day, and see where the outcomes since then lay."""
-    first = engine.frame(orders.aggregate(first=orders.order_date.min()))["first"].iloc[0]
-    days = min(horizon_days, (as_of - pd.Timestamp(first).date()).days // 3)
-    if days < LEAST_CALIBRATION_DAYS:
+def _calibrate(lesson: Lesson) -> Interval:
+    """See where the outcomes of the latest past day lay in what was forecast then."""
+    past = lesson.origin
+    if past is None:
         return Interval()
-    day = as_of - timedelta(days=days)
-    known = engine.keep(customer_state(orders, day), "calibration_state")
-    cells, spends = engine.frame(state_cells(known)), engine.frame(spend_cells(known))
-    k = getattr(purchases, "k", None)
-    try:
-        rhythm = fit_purchases(
-            *(cells[name] for name in cells.columns), model=type(purchases), k=k, start=purchases
-        ).model
-        spend = fit_spend(*(spends[name] for name in spends.columns)).model
-    except FitError:
-        return Interval()
-    later = engine.frame(
-        outcomes(orders, known, outcome_window(day, days)).order_by("customer_id")
-    )
-    state = engine.frame(known.order_by("customer_id"))
     x, t_x, T, m = (
-        state[name].to_numpy(np.float64)
+        past.state[name].to_numpy(np.float64)
         for name in ("frequency", "recency_days", "age_days", "monetary_value")
     )
-    expected = rhythm.expected_orders(days, x, t_x, T) * spend.expected_order_value(x, m)
-    value = later["later_value"].to_numpy()
-    place = Outcomes(rhythm, spend, days).position(x, t_x, T, m, value)
-    levels = calibrate(expected, *place)
+    own, expected, stretch = past.base.chance, past.base.value, np.ones(len(x))
+    informed = own
+    if lesson.told is not None:
+        informed = -np.expm1(lesson.told.hazard * np.log1p(-np.minimum(own, 1 - 1e-12)))
+        expected = expected * lesson.told.value
+        stretch = lesson.told.value * own / np.maximum(informed, 1e-12)
+    place = Outcomes(past.purchases, past.spend, lesson.days).position(
+        x, t_x, T, m, past.value / np.maximum(stretch, 1e-12)
+    )
+    place = informed_position(*place, own, informed)
     raw = Levels()
-    return Interval(levels, days, covered_share(*place, raw.low[0], raw.high[0]))
+    share = covered_share(*place, raw.low[0], raw.high[0])
+    return Interval(calibrate(expected, *place), lesson.days, share)
 
 
 def _fit_second_purchase(

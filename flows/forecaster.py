@@ -8,27 +8,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from features.tables import DataError, FirstBasket
-from models.intervals import Levels
+from features.tables import DataError, FirstBasket, Recent
+from flows.learned import TREES_FILE, LearnedModel, learned_factors
+from models.intervals import Levels, Outcomes, covered, informed_position
 from models.purchases import FAMILY, PurchaseModel
 from models.second_purchase import FEATURES, Classifier, design
 from models.spend import Spend
-from models.value import SecondOrder, forecast
+from models.value import Forecast, SecondOrder, forecast
 
 PARAMETERS = "parameters.json"
 CLASSIFIER = "second_purchase.skops"
-TRUSTED_TYPES: list[
-    str
-] = []  # skops trusts a scaler and a logistic regression by itself; nothing else is loaded
+# skops trusts a scaler and a logistic regression by itself; nothing else is loaded there
+TRUSTED_TYPES: list[str] = []
 
-INPUTS = {  # column of CustomerState or FirstBasket: whether it must be given
+INPUTS = {  # column of CustomerState, Recent or FirstBasket: whether it must be given
     "frequency": True,
     "recency_days": True,
     "age_days": True,
     "monetary_value": True,
     "first_amount": True,
     "first_discount_share": False,
+    "revenue": False,
+    **{name: False for name in Recent.columns() if name != "customer_id"},
     **{name: False for name in FirstBasket.columns() if name != "customer_id"},
 }
 EXAMPLE = {  # what a row of inputs looks like
@@ -38,6 +41,19 @@ EXAMPLE = {  # what a row of inputs looks like
     "monetary_value": 35.0,
     "first_amount": 30.0,
     "first_discount_share": 0.0,
+    "revenue": 100.0,
+    "last_amount": 40.0,
+    "largest_amount": 40.0,
+    "orders_30d": 0.0,
+    "orders_60d": 1.0,
+    "orders_90d": 2.0,
+    "orders_180d": 3.0,
+    "orders_365d": 3.0,
+    "amount_30d": 0.0,
+    "amount_60d": 40.0,
+    "amount_90d": 70.0,
+    "amount_180d": 100.0,
+    "amount_365d": 100.0,
     "first_orders": 1.0,
     "first_hour": 14.0,
     "first_weekday": 2.0,
@@ -48,6 +64,7 @@ EXAMPLE = {  # what a row of inputs looks like
     "first_channel_rate": 0.3,
     "first_product_rate": 0.3,
 }
+HISTORY = ("frequency", "recency_days", "age_days")
 OUTPUTS = (
     "p_alive",
     "p_order_90d",
@@ -78,6 +95,11 @@ class Forecaster:
         Last day whose orders it has seen.
     levels
         At which chances the ends of the interval of value lie.
+    learned
+        What was learned beyond the purchase and spend models; None = they speak alone.
+    season_days, season
+        Length of the window from the training day on that a season is known for, and what orders within
+        it are multiplied by.
     """
 
     purchases: PurchaseModel
@@ -86,6 +108,9 @@ class Forecaster:
     second_purchase_days: int
     trained_as_of: date
     levels: Levels = field(default_factory=Levels)
+    learned: LearnedModel | None = None
+    season_days: int = 0
+    season: float = 1.0
 
     def predict(
         self, state: pd.DataFrame, *, horizon_days: int, annual_discount_rate: float
@@ -114,25 +139,10 @@ class Forecaster:
         """
         check_states(state)
         once = (state["frequency"] == 0).to_numpy()
-        second_order, chance = None, np.full(len(state), np.nan)
-        if self.classifier is not None and once.any():
-            known = first_order_design(state[once], self.purchases, self.second_purchase_days)
-            chance[once] = self.classifier.predict_proba(known)[:, 1]
-            second_order = SecondOrder(chance, self.second_purchase_days)
-        columns = [state[name] for name in ("frequency", "recency_days", "age_days")]
-        f = forecast(
-            self.purchases,
-            self.spend,
-            columns[0],
-            columns[1],
-            columns[2],
-            state["monetary_value"],
-            horizon_days=horizon_days,
-            annual_discount_rate=annual_discount_rate,
-            second_order=second_order,
-            levels=self.levels,
-        )
-        if second_order is None:
+        chance = self._second_order(state, once)
+        f = self._forecast(state, chance, horizon_days, annual_discount_rate, self.levels)
+        if chance is None:
+            columns = (state[name] for name in HISTORY)
             own = self.purchases.p_order(self.second_purchase_days, *columns)
             chance = np.where(once, own, np.nan)
         return pd.DataFrame(
@@ -151,6 +161,89 @@ class Forecaster:
             index=state.index,
         )
 
+    @classmethod
+    def plain(
+        cls, purchases: PurchaseModel, spend: Spend, learned: LearnedModel | None = None
+    ) -> "Forecaster":
+        """Return a model without classifier, season and interval, to compare with."""
+        return cls(purchases, spend, None, 0, date.min, learned=learned)
+
+    def expect(self, state: pd.DataFrame, horizon_days: int) -> Forecast:
+        """Forecast undiscounted and without an interval, for `state` as :meth:`predict` takes it."""
+        chance = self._second_order(state, (state["frequency"] == 0).to_numpy())
+        return self._forecast(state, chance, horizon_days, 0.0, None)
+
+    def covered(
+        self, state: pd.DataFrame, value: ArrayLike, horizon_days: int
+    ) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Say which outcomes lie in the interval; of nothing, which has a chance of its own, how likely.
+
+        Parameters
+        ----------
+        state
+            As for :meth:`predict`.
+        value
+            Shape (n,): net amounts that came, undiscounted.
+        horizon_days
+            Length of the horizon.
+
+        Returns
+        -------
+        Array
+            Shape (n,), in [0, 1].
+        """
+        f = self.expect(state, horizon_days)
+        x, t_x, T = (state[name] for name in HISTORY)
+        own = self.purchases.p_order(horizon_days, x, t_x, T)
+        relative = np.asarray(value) / np.maximum(f.stretch, 1e-12)
+        place = Outcomes(self.purchases, self.spend, horizon_days).position(
+            x, t_x, T, state["monetary_value"], relative
+        )
+        below, up_to = informed_position(*place, own, f.p_order)
+        return covered(below, up_to, *self.levels.of(f.expected_value))
+
+    def _second_order(
+        self, state: pd.DataFrame, once: np.ndarray[Any, np.dtype[np.bool_]]
+    ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+        """Return the classifier's chances of first-time buyers, NaN for others; None without either."""
+        if self.classifier is None or not once.any():
+            return None
+        chance = np.full(len(state), np.nan)
+        known = first_order_design(state[once], self.purchases, self.second_purchase_days)
+        chance[once] = self.classifier.predict_proba(known)[:, 1]
+        return chance
+
+    def _forecast(
+        self,
+        state: pd.DataFrame,
+        second_order: np.ndarray[Any, np.dtype[np.float64]] | None,
+        horizon_days: int,
+        annual_discount_rate: float,
+        levels: Levels | None,
+    ) -> Forecast:
+        season = self.season if horizon_days == self.season_days else 1.0
+        learned = None
+        if self.learned is not None or season != 1:
+            learned = learned_factors(
+                self.learned, self.purchases, self.spend, state, season=season
+            )
+        once = None
+        if second_order is not None:
+            once = SecondOrder(second_order, self.second_purchase_days)
+        return forecast(
+            self.purchases,
+            self.spend,
+            state["frequency"],
+            state["recency_days"],
+            state["age_days"],
+            state["monetary_value"],
+            horizon_days=horizon_days,
+            annual_discount_rate=annual_discount_rate,
+            second_order=once,
+            learned=learned,
+            levels=levels,
+        )
+
     def save(self, folder: Path) -> None:
         """Write the model as JSON and skops."""
         import skops.io
@@ -166,6 +259,8 @@ class Forecaster:
             "second_purchase_days": self.second_purchase_days,
             "trained_as_of": self.trained_as_of.isoformat(),
             "levels": asdict(self.levels),
+            "season": {"days": self.season_days, "multiplier": self.season},
+            "learned": None if self.learned is None else self.learned.save(folder),
         }
         (folder / PARAMETERS).write_text(json.dumps(parameters, indent=2) + "\n")
         if self.classifier is not None:
@@ -187,6 +282,9 @@ class Forecaster:
             said["second_purchase_days"],
             date.fromisoformat(said["trained_as_of"]),
             Levels(**{name: tuple(values) for name, values in said["levels"].items()}),
+            None if said["learned"] is None else LearnedModel.load(said["learned"], folder),
+            said["season"]["days"],
+            said["season"]["multiplier"],
         )
 
 
@@ -204,7 +302,11 @@ def check_states(state: pd.DataFrame) -> None:
 
 def model_files(folder: Path) -> dict[str, Path]:
     """Return the files of a saved model, by the name that serving knows them by."""
-    named = {"parameters": folder / PARAMETERS, "classifier": folder / CLASSIFIER}
+    named = {
+        "parameters": folder / PARAMETERS,
+        "classifier": folder / CLASSIFIER,
+        "trees": folder / TREES_FILE,
+    }
     return {name: path for name, path in named.items() if path.exists()}
 
 

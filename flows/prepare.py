@@ -16,6 +16,7 @@ from connectors.orders import History
 from connectors.orders import read_orders as import_orders
 from connectors.tracking import Tracking
 from features.first_basket import first_baskets
+from features.recent import recent
 from features.rfm import customer_state
 from flows.settings import Settings
 from flows.steps import step
@@ -74,6 +75,15 @@ def read_orders(settings: Settings, known_by: date, work: Path) -> History:
     return history
 
 
+def known_customers(
+    orders: ir.Table, lines: ir.Table | None, as_of: date, window_days: int
+) -> ir.Table:
+    """Say all that a model may know of each customer: state, what they did of late, first basket."""
+    state = customer_state(orders, as_of)
+    late = state.left_join(recent(orders, as_of), "customer_id").drop("customer_id_right")
+    return with_first_baskets(late, orders, lines, as_of, window_days)
+
+
 def with_first_baskets(
     state: ir.Table, orders: ir.Table, lines: ir.Table | None, as_of: date, window_days: int
 ) -> ir.Table:
@@ -90,12 +100,7 @@ def build_customer_state(settings: Settings, history: History, as_of: date, work
         with engine_for(settings, work) as engine:
             orders = engine.parquet(history.orders)
             lines = None if history.order_lines is None else engine.parquet(history.order_lines)
-            state = with_first_baskets(
-                customer_state(orders, as_of),
-                orders,
-                lines,
-                as_of,
-                settings.model.second_purchase_days,
-            )
+            window = settings.model.second_purchase_days
+            state = known_customers(orders, lines, as_of, window)
             engine.write_parquet(state.order_by("customer_id"), path)
     return path

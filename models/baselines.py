@@ -45,6 +45,34 @@ def rfm_cells(
     return 100 * recency + 10 * quintiles(frequency) + quintiles(revenue)
 
 
+def hiatus_cut(silent_days: ArrayLike, is_active: ArrayLike) -> float:
+    """Find the days of silence beyond which customers are best thought to have left.
+
+    Parameters
+    ----------
+    silent_days
+        Array of shape (n,): days since the last order, on a past day.
+    is_active
+        Array of shape (n,): whether an order came after it.
+
+    Returns
+    -------
+    float
+        The most days at which an order is still expected: that with which the fewest are wrong.
+
+    References
+    ----------
+    Wubben & Wangenheim (2008), Instant Customer Base Analysis: Managerial Heuristics Often "Get It
+    Right", Journal of Marketing 72(3), 82-93.
+    """
+    silent = np.asarray(silent_days, dtype=np.float64)
+    order = np.argsort(silent, kind="stable")
+    gain = np.cumsum(np.where(np.asarray(is_active, dtype=np.bool_)[order], 1, -1))
+    is_last = np.r_[np.diff(silent[order]) > 0, True]  # of those who are silent as long
+    best = int(np.argmax(np.where(is_last, gain, -len(silent) - 1)))
+    return float(silent[order][best]) if gain[best] > 0 else -1.0
+
+
 def cell_means(cells: ArrayLike, outcome: ArrayLike, at: ArrayLike) -> Array:
     """Predict by the mean outcome of the same cell an equal window earlier.
 

@@ -38,6 +38,9 @@ class Forecast:
         Ends of the interval of that revenue, discounted as much; None where not asked for.
     median_days
         Days to the next order's median; infinite where more likely never.
+    stretch
+        What is known beyond the models over what they say, of the value given any order; the interval
+        is as much wider.
     """
 
     p_alive: Array
@@ -47,6 +50,7 @@ class Forecast:
     expected_order_value: Array
     expected_value: Array
     median_days: Array
+    stretch: Array
     value_low: Array | None = None
     value_high: Array | None = None
 
@@ -67,6 +71,23 @@ class SecondOrder:
     window_days: int
 
 
+@dataclass(frozen=True)
+class Learned:
+    """What is known of customers beyond the purchase and spend models, relative to them.
+
+    Attributes
+    ----------
+    hazard
+        Shape (n,): what the cumulative hazard of the next order is multiplied by.
+    orders, value
+        Shape (n,): the same of expected orders and of expected value.
+    """
+
+    hazard: Array
+    orders: Array
+    value: Array
+
+
 def forecast(
     purchases: PurchaseModel,
     spend: Spend,
@@ -78,6 +99,7 @@ def forecast(
     horizon_days: int,
     annual_discount_rate: float,
     second_order: SecondOrder | None = None,
+    learned: Learned | None = None,
     levels: Levels | None = None,
 ) -> Forecast:
     """Forecast each customer's orders and value over a horizon.
@@ -94,6 +116,9 @@ def forecast(
         0.10 means that money in a year is worth 1 / 1.10 today.
     second_order
         What a classifier says of first-time buyers; it knows more of them than the purchase model.
+    learned
+        What a learned model says of everybody. Of the chances of first-time buyers the classifier has
+        the last word.
     levels
         At which chances the ends of an interval of the outcome lie; None = no interval is computed.
 
@@ -104,9 +129,9 @@ def forecast(
 
     Notes
     -----
-    Where a classifier speaks of a first-time buyer, the purchase model's cumulative hazard is
-    multiplied by what makes its chance within the window equal the classifier's, so that chances
-    of all windows and the median agree; expected orders change with the chance within the horizon.
+    Where a classifier or a learned model speaks, the purchase model's cumulative hazard is multiplied
+    so that the chance within its window equals theirs; so chances of all windows and the median agree.
+    Nobody expects fewer orders than the chance of any.
     """
     x, t_x, T = (np.asarray(v, dtype=np.float64) for v in (frequency, recency_days, age_days))
     states, where = distinct(x, t_x, T)
@@ -122,47 +147,64 @@ def forecast(
         expected_order_value=order_value,
         expected_value=discounted[where] * order_value,
         median_days=purchases.median_days(*states)[where],
+        stretch=np.ones(len(x)),
     )
     informed = plain
-    if second_order is not None:
-        informed = _informed(plain, purchases, x, T, second_order)
+    if second_order is not None or learned is not None:
+        informed = _informed(plain, purchases, (x, t_x, T), second_order, learned)
     if levels is None:
         return informed
     low, high = levels.of(informed.expected_value)
     lower, upper = (own_level(end, plain.p_order, informed.p_order) for end in (low, high))
     outcomes = Outcomes(purchases, spend, horizon_days)
     value_low, value_high = outcomes.interval(x, t_x, T, monetary_value, lower, upper)
-    discount = (discounted / np.maximum(orders, 1e-300))[where]
-    return replace(informed, value_low=value_low * discount, value_high=value_high * discount)
+    scale = (discounted / np.maximum(orders, 1e-300))[where] * informed.stretch
+    return replace(informed, value_low=value_low * scale, value_high=value_high * scale)
 
 
 def _informed(
-    plain: Forecast, purchases: PurchaseModel, x: Array, T: Array, second_order: SecondOrder
+    plain: Forecast,
+    purchases: PurchaseModel,
+    history: tuple[Array, Array, Array],
+    second_order: SecondOrder | None,
+    learned: Learned | None,
 ) -> Forecast:
-    """Let the classifier speak of first-time buyers."""
-    once = x == 0
-    none = np.zeros(int(once.sum()))
-    age = T[once]
-    own = np.clip(purchases.p_order(second_order.window_days, none, none, age), 1e-12, 1 - 1e-12)
-    chance = np.clip(second_order.chance[once], 1e-9, 1 - 1e-9)
-    factor = np.log1p(-chance) / np.log1p(-own)
+    """Let a classifier speak of first-time buyers, and a learned model of everybody."""
+    hazard = np.ones(len(history[0])) if learned is None else learned.hazard
+    if second_order is not None:
+        once = history[0] == 0
+        of_once = tuple(column[once] for column in history)
+        own = np.clip(purchases.p_order(second_order.window_days, *of_once), 1e-12, 1 - 1e-12)
+        chance = np.clip(second_order.chance[once], 1e-9, 1 - 1e-9)
+        hazard = hazard.copy()
+        hazard[once] = np.log1p(-chance) / np.log1p(-own)
 
     def changed(p: Array) -> Array:
-        result = p.copy()
-        result[once] = -np.expm1(factor * np.log1p(-np.minimum(p[once], 1 - 1e-12)))
-        return result
+        more = -np.expm1(hazard * np.log1p(-np.minimum(p, 1 - 1e-12)))
+        return np.where(hazard == 1, p, more)
 
     p_order = changed(plain.p_order)
-    scale = np.where(once, p_order / np.maximum(plain.p_order, 1e-300), 1.0)
-    median = plain.median_days.copy()
-    median[once] = purchases.days_until(-np.expm1(np.log(0.5) / factor), none, none, age)
+    more_often = p_order / np.maximum(plain.p_order, 1e-300)
+    orders_factor = value_factor = more_often
+    if learned is not None:
+        orders_factor, value_factor = learned.orders, learned.value
+    orders = np.maximum(plain.expected_orders * orders_factor, p_order)
+    if learned is None:  # word for word what the purchase model says, where nobody else speaks
+        orders = plain.expected_orders * orders_factor
+    per_order = value_factor * plain.expected_orders / np.maximum(orders, 1e-300)
     return replace(
         plain,
         p_order=p_order,
         p_order_90d=changed(plain.p_order_90d),
-        expected_orders=plain.expected_orders * scale,
-        expected_value=plain.expected_value * scale,
-        median_days=median,
+        expected_orders=orders,
+        expected_order_value=plain.expected_order_value * per_order,
+        expected_value=plain.expected_value * value_factor,
+        median_days=np.where(
+            hazard == 1,
+            plain.median_days,
+            purchases.days_until(-np.expm1(np.log(0.5) / hazard), *history),
+        ),
+        stretch=value_factor / np.maximum(more_often, 1e-12),
     )
 
 
