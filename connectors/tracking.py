@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 MODEL = "perennial"
 EXPERIMENT = "perennial"
+MAX_TAG = 4_900  # characters
 CHAMPION = "champion"
+CHALLENGER = "challenger"
 PREVIOUS = "previous"
+REFUSED = "failed"  # of the tag `gate`
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,27 @@ class Run:
             metrics=[Metric(name, float(value), started, 0) for name, value in known.items()],
             params=[Param(name, str(value)) for name, value in (params or {}).items()],
         )
+
+    def log_child(
+        self,
+        name: str,
+        tags: Mapping[str, str],
+        params: Mapping[str, Any],
+        metrics: Mapping[str, float | None],
+    ) -> None:
+        """Log a whole run under this one, in three requests."""
+        from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID
+
+        parent = self.client.get_run(self.id).info
+        made = self.client.create_run(
+            parent.experiment_id, run_name=name, tags={**tags, MLFLOW_PARENT_RUN_ID: self.id}
+        )
+        Run(made.info.run_id, self.client).log(params=params, metrics=metrics)
+        self.client.set_terminated(made.info.run_id)
+
+    def log_text(self, text: str, name: str) -> None:
+        """Keep a text as an artifact."""
+        self.client.log_text(self.id, text, name)
 
     def log_data(self, name: str, source: str, digest: str, context: str) -> None:
         """Refer to the data that the run read, by their own digest."""
@@ -216,6 +240,10 @@ class Tracking:
         """Return the version that scores, if there is one."""
         return self._alias(CHAMPION)
 
+    def challenge(self, version: str) -> None:
+        """Make a version the challenger."""
+        self.client.set_registered_model_alias(MODEL, CHALLENGER, version)
+
     def promote(self, version: str) -> None:
         """Make a version the champion; the one before stays known as ``previous``."""
         before = self.champion()
@@ -223,12 +251,28 @@ class Tracking:
             self.client.set_registered_model_alias(MODEL, PREVIOUS, before)
         self.client.set_registered_model_alias(MODEL, CHAMPION, version)
 
+    def previous(self) -> str | None:
+        """Return the version that scored before the champion, if there is one."""
+        return self._alias(PREVIOUS)
+
+    def has(self, version: str) -> bool:
+        """Tell whether a version is registered."""
+        found = self.client.search_model_versions(f"name = '{MODEL}'")
+        return version in {str(one.version) for one in found}
+
+    def note(self, version: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a version; what is longer than MLflow keeps is cut."""
+        for name, value in tags.items():
+            self.client.set_model_version_tag(MODEL, version, name, value[:MAX_TAG])
+
     def tags(self, version: str) -> dict[str, str]:
         """Return the tags of a version."""
         return dict(self.client.get_model_version(MODEL, version).tags)
 
     def valid_on(self, as_of: str, training_digest: str) -> str | None:
         """Return the champion, or where it does not fit the newest version that does.
+
+        A version that the gate refused fits no day.
 
         Parameters
         ----------
@@ -275,6 +319,8 @@ def without_password(uri: str) -> str:
 
 def _fits(tags: Mapping[str, str], as_of: str, training_digest: str) -> bool:
     is_same = tags.get("training_digest") == training_digest
+    if tags.get("gate") == REFUSED:
+        return False
     return is_same and tags.get("as_of", "9999") <= as_of
 
 

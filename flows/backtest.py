@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
@@ -13,22 +14,27 @@ import pandas as pd
 from connectors.engine import Engine
 from connectors.orders import History
 from features.labels import outcomes
-from features.rfm import customer_state
+from features.rfm import customer_state, purchases
 from features.tables import DataError
 from features.window import outcome_window, previous_window
 from flows.fit import Fits, fit_recipe
 from flows.forecaster import Forecaster
 from flows.prepare import engine_for, known_customers, read_orders, workspace
 from flows.settings import Settings, read_settings
-from flows.steps import flow, step
+from flows.steps import flow, progress, step
 from models.baselines import cell_means, hiatus_cut, rfm_cells
+from models.cells import distinct
 from models.evaluation import (
+    GAIN_SHARES,
     Prediction,
+    coverage_table,
     decile_table,
     evaluate,
+    gain_curve,
     mean_metrics,
     paired_differences,
 )
+from models.gate import INCUMBENT
 
 LATE_DAYS = 7  # how far before a window's end the last order may be
 
@@ -65,20 +71,34 @@ def backtest(
 
 
 def evaluate_cutoffs(
-    settings: Settings, as_of: date, horizon_days: int, cutoffs: int, work: Path
+    settings: Settings,
+    as_of: date,
+    horizon_days: int,
+    cutoffs: int,
+    work: Path,
+    step_days: int | None = None,
+    incumbent: Path | None = None,
 ) -> Path:
-    """Evaluate every model at each cutoff that has enough history; return the JSON file."""
+    """Evaluate every model at each cutoff that has enough history; return the JSON file.
+
+    Cutoffs lie `step_days` apart, by default the horizon. `incumbent` is the folder of a model to
+    compare with as it is, not fitted again.
+    """
     history = read_orders(settings, as_of + timedelta(days=horizon_days), work)
     _check_window(history, as_of, horizon_days)
-    days = [as_of - timedelta(days=k * horizon_days) for k in reversed(range(cutoffs))]
+    step_length = step_days or horizon_days
+    days = [as_of - timedelta(days=k * step_length) for k in reversed(range(cutoffs))]
     enough = history.first_date + timedelta(days=horizon_days // 2)
     usable = [day for day in days if day > enough] or days[-1:]
     results = []
-    for day in usable:
+    rival = None if incumbent is None else Forecaster.load(incumbent)
+    for number, day in enumerate(usable, 1):
+        progress(f"backtest from {day}, {number} of {len(usable)}")
         known = read_orders(settings, day, work)
         with engine_for(settings, work) as engine:
             orders = Orders(engine.parquet(known.orders), engine.parquet(history.orders))
-            results.append(_evaluate_cutoff(engine, settings, orders, known, day, horizon_days))
+            found = _evaluate_cutoff(engine, settings, orders, known, day, horizon_days, rival)
+        results.append(found)
     names = [name for name in results[0]["models"] if all(name in r["models"] for r in results)]
     found = {
         "horizon_days": horizon_days,
@@ -105,7 +125,13 @@ def _check_window(history: History, as_of: date, horizon_days: int) -> None:
 
 
 def _evaluate_cutoff(
-    engine: Engine, settings: Settings, orders: Orders, known: History, as_of: date, horizon: int
+    engine: Engine,
+    settings: Settings,
+    orders: Orders,
+    known: History,
+    as_of: date,
+    horizon: int,
+    incumbent: Forecaster | None,
 ) -> dict[str, Any]:
     window = settings.model.second_purchase_days
     lines = None if known.order_lines is None else engine.parquet(known.order_lines)
@@ -113,32 +139,100 @@ def _evaluate_cutoff(
     customers = known_customers(orders.known, lines, as_of, window)
     now = replace(now, state=engine.frame(customers.order_by("customer_id")))
     fits = fit_recipe(engine, orders.known, lines, as_of, window, horizon)
+    champion = _predict(fits.forecaster, now, horizon)
     models: dict[str, Prediction | None] = {
-        "champion": _predict(fits.forecaster, now, horizon),
+        "champion": champion,
         **_candidates(fits, now, horizon),
         "last_period": _last_period(engine, orders.known, now, horizon),
         "total_past": _total_past(known.first_date, now, horizon),
         **_by_the_window_before(engine, orders.known, known.first_date, now, horizon),
     }
+    if incumbent is not None:
+        models[INCUMBENT] = _by_models(incumbent, now, horizon)
     metrics: dict[str, dict[str, float | None]] = {
         name: evaluate(prediction, now.orders, now.value)
         for name, prediction in models.items()
         if prediction is not None
     }
     unknown = dict.fromkeys(metrics["champion"])
-    champion = models["champion"]
     return {
         "as_of": as_of.isoformat(),
         "customers": len(now.state),
+        "buyers": int((now.orders > 0).sum()),
+        "is_blind": _is_blind(engine, orders.all, as_of),
         "models": {name: metrics.get(name, unknown) for name in models},
         "differences": {
             name: paired_differences(champion.value, other.value, now.value.to_numpy())
             for name, other in models.items()
-            if champion is not None and other is not None and name != "champion"
+            if other is not None and name != "champion"
         },
         "notes": fits.notes,
-        "deciles": decile_table(champion.value, now.value.to_numpy()) if champion else [],
+        "deciles": decile_table(champion.value, now.value.to_numpy()),
+        "curves": {
+            "weekly": _weekly(engine, orders.all, fits.forecaster, champion, now, horizon),
+            "gain": _gain(models, now),
+            "coverage": coverage_table(champion),
+        },
     }
+
+
+def _weekly(
+    engine: Engine,
+    later: ir.Table,
+    forecaster: Forecaster,
+    champion: Prediction,
+    now: Origin,
+    horizon: int,
+) -> list[dict[str, float]]:
+    """Count the orders of each whole week of the window, beside those expected."""
+    end = now.as_of + timedelta(days=horizon)
+    days = purchases(later, end)
+    week = days.order_date.delta(ibis.date(now.as_of + timedelta(days=1)), unit="day") // 7
+    first = days.group_by("customer_id").aggregate(first=days.order_date.min())
+    known = first.filter(first["first"] <= now.as_of)
+    inside = (
+        days.mutate(week=week).filter(days.order_date > now.as_of).semi_join(known, "customer_id")
+    )
+    counts = engine.frame(inside.group_by("week").aggregate(orders=inside.count()))
+    came = dict(zip(counts["week"].astype(int), counts["orders"].astype(float), strict=True))
+    x, t_x, T = (
+        now.state[name].to_numpy(np.float64) for name in ("frequency", "recency_days", "age_days")
+    )
+    states, where = distinct(x, t_x, T)
+    by_end = forecaster.purchases.expected_orders(horizon, *states)
+    told = np.bincount(where, weights=champion.orders / np.maximum(by_end[where], 1e-300))
+    found, before = [], 0.0
+    for number in range(horizon // 7):
+        by_then = forecaster.purchases.expected_orders(7 * (number + 1), *states)
+        total = float((told * by_then).sum())
+        found.append(
+            {"week": number + 1, "expected": total - before, "actual": came.get(number, 0.0)}
+        )
+        before = total
+    return found
+
+
+def _gain(models: dict[str, Prediction | None], now: Origin) -> list[dict[str, float]]:
+    """Return the share of later value that the best customers by some forecasts brought."""
+    best = next(name for name in models if name.endswith("_gamma_gamma"))
+    curves = {
+        name: gain_curve(models[name].value, now.value.to_numpy())  # type: ignore[union-attr]  # they always predict
+        for name in ("champion", best, "total_past")
+    }
+    return [
+        {"share_of_customers": share, **{name: curve[i] for name, curve in curves.items()}}
+        for i, share in enumerate(GAIN_SHARES)
+    ]
+
+
+def _is_blind(engine: Engine, orders: ir.Table, as_of: date) -> bool:
+    """Tell whether what is known of customers is the same without the orders after the day."""
+    known = engine.keep(orders.filter(orders.order_date <= as_of), "known_orders")
+    with_later, without = (
+        engine.frame(known_customers(table, None, as_of, 90).order_by("customer_id"))
+        for table in (orders, known)
+    )
+    return with_later.equals(without)
 
 
 def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction | None]:

@@ -184,10 +184,37 @@ def score(
 def train(
     config: Config = DEFAULT, as_of: AsOf = None, prefect: Prefect = False, json: Json = False
 ) -> None:
-    """Fit the models and make them champion."""
+    """Fit the models, try them on past days, and promote them if the gate lets them."""
     from flows.commands import train_models
 
     _do(json, lambda: train_models(config, _day(as_of), prefect=prefect))
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="Version of the registered model.")],
+    because: Annotated[str, typer.Option("--because", help="Why; it is kept with the version.")],
+    config: Config = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Make a version the champion, over the gate if need be."""
+    from flows.commands import promote_model
+
+    _do(json, lambda: promote_model(config, version, because))
+
+
+@app.command()
+def rollback(
+    because: Annotated[
+        str, typer.Option("--because", help="Why; it is kept with the version.")
+    ] = "rolled back",
+    config: Config = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Make the version before the champion again."""
+    from flows.commands import roll_back_model
+
+    _do(json, lambda: roll_back_model(config, because))
 
 
 @app.command()

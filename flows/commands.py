@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
+from getpass import getuser
 from importlib.resources import files
 from os.path import relpath
 from pathlib import Path
@@ -24,9 +25,11 @@ from flows.runner import Runner, choose_runner
 from flows.server import ServerError
 from flows.settings import Settings, SettingsError, read_settings
 from flows.terminal import Outcome, program, progress_bar
+from models.gate import FAILED
 from models.purchases import FitError
 
 if TYPE_CHECKING:
+    from flows.promote import Decided
     from flows.simulate import Simulation
 
 DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED = 0, 2, 10, 20
@@ -122,13 +125,37 @@ def train_models(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
         "as_of": day.isoformat(),
         "model_version": trained.model_version,
         "run_id": trained.run_id,
+        "gate": trained.gate,
         "is_champion": trained.is_champion,
+        "reasons": list(trained.reasons),
         "notes": list(trained.notes),
         "timings": runner.timings,
         "mlflow": _mlflow(settings),
         "prefect": runner.where,
     }
-    return Outcome("trained", facts)
+    return Outcome("trained", facts, REFUSED if trained.gate == FAILED else DONE)
+
+
+def promote_model(config: Path, version: str, because: str) -> Outcome:
+    """Make a version the champion, over the gate if need be."""
+    from flows.promote import promote_version
+
+    settings = read_settings(config)
+    return _decided(promote_version(settings, version, because, getuser()), because)
+
+
+def roll_back_model(config: Path, because: str) -> Outcome:
+    """Make the version before the champion again."""
+    from flows.promote import roll_back
+
+    return _decided(roll_back(read_settings(config), because, getuser()), because)
+
+
+def _decided(decided: "Decided", because: str) -> Outcome:
+    facts = {"champion": decided.champion, "before": decided.before, "because": because}
+    return Outcome(
+        "said", {**facts, "next": "perennial run --force, to publish the day again with it"}
+    )
 
 
 def backtest_models(

@@ -106,6 +106,7 @@ class ModelSettings(Section):
     horizon_days: Annotated[int, Field(ge=1, le=3650)] = 365
     second_purchase_days: Annotated[int, Field(ge=1, le=3650)] = 90
     annual_discount_rate: Annotated[float, Field(ge=0, le=1)] = 0.10
+    backtest_cutoffs: Annotated[int, Field(ge=1, le=20)] = 3
 
 
 class ActionSettings(Section):

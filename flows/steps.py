@@ -66,6 +66,13 @@ def with_prefect(call: Callable[P, R]) -> Callable[P, R]:
     return _as_flow(inspect.unwrap(call))
 
 
+def progress(text: str) -> None:
+    """Tell who watches the steps how far the current one is."""
+    report = _reporter.get()
+    if report is not None:
+        report(text, None)
+
+
 @contextmanager
 def watched(report: Reporter | None = None) -> Iterator[dict[str, float]]:
     """Collect the seconds of every step inside, and tell `report` of its start (None) and end."""

@@ -149,10 +149,19 @@ def _short(path: str) -> str:
 
 
 def _show_trained(console: Console, facts: dict[str, Any]) -> None:
-    role = "champion" if facts["is_champion"] else "kept, since the champion knows later orders"
+    role = {
+        "passed": "champion",
+        "tie": "kept as challenger: a tie",
+        "failed": "refused by the gate",
+    }
+    said = role[facts["gate"]]
+    if facts["gate"] == "passed" and not facts["is_champion"]:
+        said = "kept, since the champion knows later orders"
     console.print(
-        f"\n[bold]Trained as of {facts['as_of']}[/]: model version {facts['model_version']}, {role}"
+        f"\n[bold]Trained as of {facts['as_of']}[/]: model version {facts['model_version']}, {said}"
     )
+    for reason in facts["reasons"]:
+        console.print(f"Gate: {_plain(reason)}")
     for note in facts["notes"]:
         console.print(f"Note: {_plain(note)}")
     _say_where(console, "MLflow", facts["mlflow"]["ui"])
@@ -228,18 +237,28 @@ def _tiers(tiers: list[dict[str, Any]], currency: str) -> Table:
     return table
 
 
+RATED = {
+    "gini_value": "gini",
+    "capture_top20": "top 20 %",
+    "value_ratio": "value ratio",
+    "orders_ratio": "orders ratio",
+    "mae_orders": "mae orders",
+    "auc_active": "auc",
+    "logloss_active": "log loss",
+    "coverage_80": "in interval",
+}
+
+
 def _backtest(found: dict[str, Any]) -> Table:
     cutoffs = ", ".join(f"{c['as_of']} ({c['customers']:,} customers)" for c in found["cutoffs"])
-    models = found["mean"]
     table = _table(
-        f"Holdout: the {found['horizon_days']} days after {cutoffs}",
-        "metric",
-        *(name.replace("_", " ") for name in models),
+        f"Holdout: the {found['horizon_days']} days after {cutoffs}", "model", *RATED.values()
     )
-    for metric in next(iter(models.values())):
-        values = [metrics[metric] for metrics in models.values()]
+    for name, metrics in found["mean"].items():
+        values = [metrics.get(metric) for metric in RATED]
         if any(value is not None for value in values):
-            table.add_row(metric, *("-" if value is None else f"{value:.3f}" for value in values))
+            cells = ("-" if value is None else f"{value:.3f}" for value in values)
+            table.add_row(name.replace("_", " "), *cells)
     return table
 
 

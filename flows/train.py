@@ -1,25 +1,26 @@
-"""Fit the models to the orders known at the end of a day, and make them the champion."""
+"""Fit the models to the orders known at the end of a day, try them on past days, and let the gate decide."""
 
 import json
+import subprocess
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from connectors.orders import History
 from connectors.tracking import Run, Tracking
 from features.tables import DataError
 from flows.backtest import evaluate_cutoffs
 from flows.fit import fit_recipe
-from flows.forecaster import EXAMPLE, INPUTS, OUTPUTS, model_files
+from flows.forecaster import EXAMPLE, INPUTS, OUTPUTS, Forecaster, model_files
+from flows.pictures import draw_all
 from flows.prepare import engine_for, open_tracking, read_orders, workspace
 from flows.settings import Settings, read_settings
 from flows.steps import flow, step
+from models.gate import FAILED, PASSED, Evidence, judge
 from models.purchases import FitError
-from reports.charts import decile_chart
+from reports.model_card import gate_table, model_card
 
 SERVED_WITH = ("perennial", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
@@ -34,27 +35,70 @@ class Trained:
         Version of the registered model.
     run_id
         MLflow run that it was trained in.
+    gate
+        ``passed``, ``tie`` or ``failed``.
     is_champion
         Whether it scores from now on.
+    reasons
+        Why the gate did not let it, in words.
     notes
         What a reader must know.
     """
 
     model_version: str
     run_id: str
+    gate: str
     is_champion: bool
+    reasons: tuple[str, ...]
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Champion:
+    """The model that scores, where it was trained for this store and these settings, and not later.
+
+    Attributes
+    ----------
+    version
+        Of the registered model; None = there is none.
+    folder
+        Its files.
+    is_later
+        Whether one that scores was trained on later orders: it stays, whatever the gate says.
+    """
+
+    version: str | None
+    folder: Path | None
+    is_later: bool
+
+
 @flow
-def train(config: Path, as_of: date, shared: Path | None = None) -> Trained:
-    """Read, fit, backtest, register."""
+def train(
+    config: Path, as_of: date, shared: Path | None = None, trigger: str = "command"
+) -> Trained:
+    """Read, fit, backtest, judge, register; `trigger` says what asked for it."""
     settings = read_settings(config)
     with workspace(settings, shared) as work:
         history = read_orders(settings, as_of, work)
+        champion = find_champion(settings, as_of)
         model = fit_models(settings, history, as_of, work)
-        held_out = backtest_recipe(settings, history, as_of, work)
-        return register_model(settings, history, model, held_out, as_of)
+        held_out = backtest_recipe(settings, history, champion, as_of, work)
+        verdict = judge_model(model, held_out, champion, work)
+        version = register_model(settings, history, model, held_out, verdict, as_of, trigger)
+        return decide_champion(settings, version, champion, verdict)
+
+
+@step
+def find_champion(settings: Settings, as_of: date) -> Champion:
+    """Resolve once which model a new one has to beat."""
+    tracking = open_tracking(settings)
+    version = tracking.champion()
+    tags = {} if version is None else tracking.tags(version)
+    if version is None or tags.get("training_digest") != settings.training_digest:
+        return Champion(None, None, is_later=False)
+    if tags["as_of"] > as_of.isoformat():
+        return Champion(None, None, is_later=True)
+    return Champion(version, tracking.fetch(version) / "artifacts", is_later=False)
 
 
 @step
@@ -78,13 +122,25 @@ def fit_models(settings: Settings, history: History, as_of: date, work: Path) ->
 
 
 @step
-def backtest_recipe(settings: Settings, history: History, as_of: date, work: Path) -> Path:
-    """Hold out a third of the history, at most the horizon; the file says why where that cannot be."""
+def backtest_recipe(
+    settings: Settings, history: History, champion: Champion, as_of: date, work: Path
+) -> Path:
+    """Hold out a third of the history, at most the horizon, and try the recipe on days before that.
+
+    The cutoffs lie half such a window apart; the file says why where none can be.
+    """
     days = min(settings.model.horizon_days, (as_of - history.first_date).days // 3)
     path = work / "held_out.json"
     try:
-        cutoff = as_of - timedelta(days=days)
-        found = evaluate_cutoffs(settings, cutoff, max(days, 1), 1, work)
+        found = evaluate_cutoffs(
+            settings,
+            as_of - timedelta(days=days),
+            max(days, 1),
+            settings.model.backtest_cutoffs,
+            work,
+            step_days=max(days // 2, 1),
+            incumbent=champion.folder,
+        )
         path.write_text(found.read_text())
     except (DataError, FitError) as error:
         path.write_text(json.dumps({"not_backtested": str(error)}))
@@ -92,12 +148,38 @@ def backtest_recipe(settings: Settings, history: History, as_of: date, work: Pat
 
 
 @step
+def judge_model(model: Path, held_out: Path, champion: Champion, work: Path) -> Path:
+    """Let the gate judge by the model's parameters and its backtest; return the verdict's file."""
+    found = json.loads(held_out.read_text())
+    forecaster = Forecaster.load(model)
+    known = None
+    if champion.folder is not None:
+        known = Forecaster.load(champion.folder).spend.mean
+    parameters = forecaster.purchases.to_dict() | {
+        f"spend.{name}": value
+        for name, value in forecaster.spend.to_dict().items()
+        if name != "slope"
+    }
+    verdict = judge(Evidence(parameters, forecaster.spend.mean, found.get("cutoffs", ()), known))
+    path = work / "gate.json"
+    said = verdict.to_dict() | {"reasons": verdict.reasons, "champion": champion.version}
+    path.write_text(json.dumps(said, indent=2, allow_nan=False))
+    return path
+
+
+@step
 def register_model(
-    settings: Settings, history: History, model: Path, held_out: Path, as_of: date
-) -> Trained:
-    """Log everything to MLflow, register the model and make it champion unless a later day's is."""
+    settings: Settings,
+    history: History,
+    model: Path,
+    held_out: Path,
+    verdict: Path,
+    as_of: date,
+    trigger: str,
+) -> str:
+    """Log everything to MLflow and register the model as the challenger; return its version."""
     fits = json.loads((model / "fits.json").read_text())
-    backtest = json.loads(held_out.read_text())
+    backtest, gate = json.loads(held_out.read_text()), json.loads(verdict.read_text())
     if "not_backtested" in backtest:
         fits["notes"].append(f"not backtested: {backtest['not_backtested']}")
     tracking = open_tracking(settings)
@@ -106,39 +188,84 @@ def register_model(
         "as_of": as_of.isoformat(),
         "data_digest": history.digest,
         "training_digest": settings.training_digest,
+        "code_version": _code_version(),
+        "trigger": trigger,
     }
-    with tracking.run(f"train {as_of}", tags) as run:
+    with tracking.run(f"train {as_of}", {**tags, "gate": gate["gate"]}) as run:
         run.log(params=settings.model.model_dump(), metrics=_counts(history))
         run.log_data("orders", settings.orders.source, history.digest, "training")
         run.log_json(fits, "fits.json")
+        run.log_json(gate, "gate.json")
+        run.log_text(gate_table(gate), "gate.md")
+        run.log_text(model_card(settings.store.name, as_of, fits, backtest, gate), "model_card.md")
         for name, part in fits["parts"].items():
-            with tracking.run(name, {**tags, "part": name}, parent=run) as child:
-                child.log(params=part["params"], metrics=part["metrics"])
+            run.log_child(name, {**tags, "part": name}, part["params"], part["metrics"])
         if "cutoffs" in backtest:
-            _log_backtest(tracking, run, backtest, tags)
-        version = tracking.register(
-            run,
-            code=Path(__file__).with_name("pyfunc.py"),
-            artifacts=model_files(model),
-            signature={
-                "inputs": INPUTS,
-                "outputs": dict.fromkeys(OUTPUTS, True),
-                "params": {
-                    "horizon_days": settings.model.horizon_days,
-                    "annual_discount_rate": settings.model.annual_discount_rate,
-                },
-            },
-            example=EXAMPLE,
-            requirements=[f"{name}=={installed(name)}" for name in SERVED_WITH],
-            tags=tags,
-        )
-    champion = tracking.champion()
-    rival = {} if champion is None else tracking.tags(champion)
-    is_rival = rival.get("training_digest") == settings.training_digest
-    is_latest = not is_rival or rival["as_of"] <= as_of.isoformat()
-    if is_latest:
+            _log_backtest(run, backtest, tags)
+        for name, (figure, numbers) in draw_all(settings, history, model, backtest, as_of).items():
+            run.log_figure(figure, f"pictures/{name}.png")
+            run.log_json(numbers, f"pictures/{name}.json")
+        version = _register(tracking, run, settings, model, tags)
+    tracking.note(version, {"gate": gate["gate"], "reasons": "; ".join(gate["reasons"]) or "none"})
+    tracking.challenge(version)
+    return version
+
+
+@step
+def decide_champion(
+    settings: Settings, version: str, champion: Champion, verdict: Path
+) -> Trained:
+    """Make the model champion if the gate lets it, and no later day's scores."""
+    gate = json.loads(verdict.read_text())
+    tracking = open_tracking(settings)
+    tags = tracking.tags(version)
+    is_champion = gate["gate"] == PASSED and not champion.is_later
+    if is_champion:
         tracking.promote(version)
-    return Trained(version, run.id, is_latest, tuple(fits["notes"]))
+    decision = "promoted" if is_champion else "refused" if gate["gate"] == FAILED else "kept"
+    tracking.note(version, {"decision": decision, "decided_by": "gate"})
+    notes = tracking.run_artifact(tags["run_id"], "fits.json")
+    said = [] if notes is None else json.loads(notes.read_text())["notes"]
+    return Trained(
+        version, tags["run_id"], gate["gate"], is_champion, tuple(gate["reasons"]), tuple(said)
+    )
+
+
+def _register(
+    tracking: Tracking, run: Run, settings: Settings, model: Path, tags: dict[str, str]
+) -> str:
+    return tracking.register(
+        run,
+        code=Path(__file__).with_name("pyfunc.py"),
+        artifacts=model_files(model),
+        signature={
+            "inputs": INPUTS,
+            "outputs": dict.fromkeys(OUTPUTS, True),
+            "params": {
+                "horizon_days": settings.model.horizon_days,
+                "annual_discount_rate": settings.model.annual_discount_rate,
+            },
+        },
+        example=EXAMPLE,
+        requirements=[f"{name}=={installed(name)}" for name in SERVED_WITH],
+        tags=tags,
+    )
+
+
+def _code_version() -> str:
+    """Return the commit where the code is a checkout, else the package's version."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607  # found on the path, as a person would
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return installed("perennial")
+    return f"{installed('perennial')}+{found.stdout.strip()}"
 
 
 def _counts(history: History) -> dict[str, float]:
@@ -152,18 +279,19 @@ def _counts(history: History) -> dict[str, float]:
     }
 
 
-def _log_backtest(
-    tracking: Tracking, run: Run, found: dict[str, Any], tags: dict[str, str]
-) -> None:
-    """Log each cutoff as a child run, its deciles as a picture with the numbers beside it."""
+def _log_backtest(run: Run, found: dict[str, Any], tags: dict[str, str]) -> None:
+    """Log each candidate at each cutoff as a child run, and the champion's means."""
     run.log_json(found, "backtest.json")
     for cutoff in found["cutoffs"]:
-        name = f"backtest {cutoff['as_of']}"
-        with tracking.run(name, {**tags, "part": "backtest"}, parent=run) as child:
-            child.log(params={"cutoff": cutoff["as_of"], "horizon_days": found["horizon_days"]})
-            for model, metrics in cutoff["models"].items():
-                child.log(metrics={f"{model}.{key}": value for key, value in metrics.items()})
-            child.log_figure(decile_chart(pd.DataFrame(cutoff["deciles"])), "value_by_decile.png")
-            child.log_json(cutoff["deciles"], "value_by_decile.json")
-    champion = {f"holdout.{k}": v for k, v in found["mean"]["champion"].items()}
-    run.log(metrics=champion)
+        for name, metrics in cutoff["models"].items():
+            run.log_child(
+                f"{name} {cutoff['as_of']}",
+                {**tags, "part": "backtest", "candidate": name, "cutoff": cutoff["as_of"]},
+                {
+                    "candidate": name,
+                    "cutoff": cutoff["as_of"],
+                    "horizon_days": found["horizon_days"],
+                },
+                metrics,
+            )
+    run.log(metrics={f"holdout.{k}": v for k, v in found["mean"]["champion"].items()})

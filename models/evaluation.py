@@ -163,6 +163,40 @@ def decile_table(prediction: ArrayLike, actual: ArrayLike) -> list[dict[str, flo
     ]
 
 
+GAIN_SHARES = tuple(round(0.05 * k, 2) for k in range(21))
+
+
+def gain_curve(prediction: ArrayLike, value: ArrayLike) -> list[float]:
+    """Share of all value that the best :data:`GAIN_SHARES` of the customers by prediction brought.
+
+    Parameters
+    ----------
+    prediction, value
+        Arrays of shape (n,). Negative outcomes count as zero.
+
+    Returns
+    -------
+    list of float
+        From 0 to 1, never falling; all 0 where nobody brought anything.
+    """
+    gain = np.maximum(np.asarray(value, dtype=np.float64), 0)
+    reached = np.concatenate([[0.0], np.cumsum(gain[_ranking(prediction)])])
+    places = np.round(np.array(GAIN_SHARES) * len(gain)).astype(int)
+    return [float(share) for share in reached[places] / max(reached[-1], 1e-300)]
+
+
+def coverage_table(prediction: Prediction) -> list[dict[str, float]]:
+    """Return the share of outcomes inside the interval by tenth of expected value, 10 = highest."""
+    if prediction.covered is None:
+        return []
+    groups = np.array_split(_ranking(prediction.value), 10)
+    return [
+        {"decile": 10 - i, "inside": float(prediction.covered[group].mean()), "wanted": 0.8}
+        for i, group in enumerate(groups)
+        if len(group)
+    ]
+
+
 def calibration_slope(prediction: ArrayLike, actual: ArrayLike) -> float | None:
     """Regress outcomes on predictions, through the tenths by prediction.
 

