@@ -31,8 +31,9 @@ from models.cells import runs
 from models.pieces import by_rows
 from models.purchases.model import Array, PurchaseModel, as_arrays, at_least, sum_of
 
-ODDS, NODES = (0.5, 1.0, 4.0), (8, 16, 32, 64)
-LONG = 10.0  # times alpha + T: over longer windows the chances of one more order are summed
+ODDS, NODES = (0.5, 1.0, 4.0, 10.0), (8, 16, 32, 64, 128)
+LONG = 100.0  # times alpha + T: over longer windows the chances of one more order are summed
+FEW_STAY, SHORT_TERMS = 0.01, 8  # chance of staying below which so many terms are summed
 ROWS, GRADIENT_ROWS = 4096, 16384  # computed at once, in the processor's own memory
 # Nodes of the mean over the chance of leaving, by the window's length over alpha + T: within 1e-9 of
 # 40-digit integration up to a year.
@@ -223,13 +224,14 @@ class BetaGeometric(PurchaseModel):
         (1 - (1 + p days / (alpha + T))^-(r + x)) / p over the chance of leaving p, which is beta
         distributed with a and b + x (MBG/NBD: b + x + 1) for someone active. Unlike the closed form it
         has no poles at a = 1 and a + b + x = 1 and does not overflow for hundreds of purchases.
-        For k > 1, and for windows of over 30 times alpha + T, for which the mean would need many
-        more nodes, the chances of at least 1, 2, 3, ... are summed.
+        For k > 1 the mean given p is a sum over every k-th moment. For windows of over 100 times
+        alpha + T, for which the mean over p would need many more nodes, and with k > 1 for short ones,
+        the chances of at least 1, 2, 3, ... are summed.
         """
         alive = self.p_alive(x, t_x, T)  # once, where there are several windows
         days, x, t_x, T = as_arrays(days, x, t_x, T)
-        if self.every > 1:
-            return sum_of(self.tails(days, x, t_x, T))
+        active, _ = self._terms(x, t_x, T)
+        phases = [np.exp(part - _log_sum(active)).ravel() for part in active]
         mean, odds = np.zeros(x.size), (days / (self.alpha + T)).ravel()
         kind = len(NODES) * x.ravel() + np.searchsorted(ODDS, odds)  # short windows: fewer nodes
         if x.size:  # as few bytes as will do: those of two are sorted by radix
@@ -238,12 +240,23 @@ class BetaGeometric(PurchaseModel):
         for alike in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if x.size else ():
             count, nodes = divmod(int(kind[alike[0]]), len(NODES))
             p, weight = _beta_nodes(self.a, self.b + count + self.at_start, NODES[nodes])
-            mean_of = partial(_mean_orders, shape=self.r + count, p=p, weight=weight)
-            mean[alike] = by_rows(mean_of, odds[alike], size=ROWS)
+            for turn, share in enumerate(phases):
+                shape = self.r + self.every * count + turn
+                if self.every == 1:
+                    mean_of = partial(_mean_orders, shape=shape, p=p, weight=weight)
+                else:
+                    mean_of = partial(
+                        _mean_kth, shape=shape, p=p, weight=weight, every=self.every, turn=turn
+                    )
+                rows = max(1, ROWS * NODES[0] // len(p))
+                mean[alike] += share[alike] * by_rows(mean_of, odds[alike], size=rows)
         found = np.asarray(alive * mean.reshape(x.shape))
-        is_long = (odds > LONG).reshape(x.shape)
-        if is_long.any():
-            found[is_long] = sum_of(self.tails(*(of[is_long] for of in (days, x, t_x, T))))
+        is_summed = odds > LONG
+        if self.every > 1:  # over short windows, few are expected and their closed form cancels
+            is_summed |= odds <= ODDS[0]
+        is_summed = is_summed.reshape(x.shape)
+        if is_summed.any():
+            found[is_summed] = sum_of(self.tails(*(of[is_summed] for of in (days, x, t_x, T))))
         return found
 
     def days_until(self, chance: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
@@ -312,6 +325,39 @@ def _mean_orders(odds: Array, shape: float, p: Array, weight: Array) -> Array:
     work *= -weight / p
     # A sum by row, not a matrix product, whose last digits would depend on the batch.
     return np.asarray(work.sum(axis=-1))
+
+
+def _mean_kth(odds: Array, shape: float, p: Array, weight: Array, every: int, turn: int) -> Array:
+    """Return the mean number of purchases of someone active who buys at every k-th random moment.
+
+    Given the chance p of leaving, it is the sum over n of (1 - p)^(n - 1) times the chance of at least
+    n k - `turn` moments, whose number is negative binomial: every k-th term of a power series that is
+    known in closed form, taken out by the k-th roots of unity. Where nearly everybody leaves, terms
+    would cancel, and the first few are summed as they are.
+    """
+    total = np.zeros(len(odds))
+    is_short = 1 - p < FEW_STAY
+    q, log_q = 1 - p[~is_short], np.log1p(-p[~is_short])
+    if len(q):
+        root, to_one = np.exp(log_q / every), -np.expm1(log_q / every)
+        never = -np.expm1(-shape * np.log1p(np.multiply.outer(odds, to_one)))
+        series = 1 + root * never / to_one
+        for part in range(1, every):
+            turned = np.exp(2j * np.pi * part / every)
+            z = root * turned
+            none = np.exp(-shape * np.log1p(np.multiply.outer(odds, 1 - z)))
+            series = series + np.real(turned**turn * (1 - z * none) / (1 - z))
+        taken = (series / every - (turn == 0)) * np.exp(log_q * (turn / every - 1))
+        total = total + (taken * weight[~is_short]).sum(axis=-1)
+    if is_short.any():
+        stays, share = 1 - p[is_short], weight[is_short].copy()
+        moments = at_least(odds, np.full(len(odds), shape))
+        for n in range(1, SHORT_TERMS + 1):
+            for _ in range(every - turn if n == 1 else every - 1):
+                next(moments)
+            total = total + next(moments) * share.sum()
+            share = share * stays
+    return total
 
 
 def _beta_nodes(a: float, b: float, count: int) -> tuple[Array, Array]:

@@ -28,10 +28,10 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 START, KNOWN, YEAR = date(2023, 7, 1), date(2025, 6, 30), 365
-CUSTOMERS, SEED = 8_000, 1  # a year
+CUSTOMERS, SEED = 8_000, 1  # new customers a year
 LOW, HIGH = 0.1, 0.9
 TEXTBOOK = PROFILES["textbook"]
-# Of the textbook's best customers, too, most may well buy nothing in a year; of these hardly any.
+# The chance of no order in a year is over .1 for 98 % of the textbook's best tenth, here for 9 %.
 FREQUENT = replace(TEXTBOOK, name="frequent", r=2.0, mean_gap_days=60.0, b=40.0)
 
 
@@ -263,12 +263,12 @@ def test_of_the_textbooks_best_as_many_lie_plainly_inside_as_the_ends_promise(
 
 
 def test_intervals_of_customers_thought_to_be_slower_cover_too_few(store: Store) -> None:
-    assert store.if_all_were(1 / 1.3).covered() < 0.78
+    assert store.if_all_were(1 / 1.5).covered() < 0.78
 
 
 def test_intervals_of_frequent_customers_thought_to_be_slower_hold_too_few(
     frequent: Store,
 ) -> None:
-    slower = frequent.if_all_were(1 / 1.3)
+    slower = frequent.if_all_were(1 / 1.5)
     assert slower.is_inside[frequent.said.is_best].mean() < 0.76
     assert slower.is_inside[frequent.said.p_order > 1 - LOW].mean() < 0.76
