@@ -31,8 +31,8 @@ from models.cells import runs
 from models.pieces import by_rows
 from models.purchases.model import Array, PurchaseModel, as_arrays, at_least, sum_of
 
-ODDS, NODES = (0.5, 1.0, 4.0, 10.0), (8, 16, 32, 64, 128)
-LONG = 100.0  # times alpha + T: over longer windows the chances of one more order are summed
+ODDS, NODES = (0.5, 1.0, 4.0, 10.0, 100.0), (8, 16, 32, 64, 128, 512)
+LONG = 1000.0  # times alpha + T: over longer windows the chances of one more order are summed
 FEW_STAY, SHORT_TERMS = 0.01, 8  # chance of staying below which so many terms are summed
 ROWS, GRADIENT_ROWS = 4096, 16384  # computed at once, in the processor's own memory
 # Nodes of the mean over the chance of leaving, by the window's length over alpha + T: within 1e-9 of
@@ -224,7 +224,7 @@ class BetaGeometric(PurchaseModel):
         (1 - (1 + p days / (alpha + T))^-(r + x)) / p over the chance of leaving p, which is beta
         distributed with a and b + x (MBG/NBD: b + x + 1) for someone active. Unlike the closed form it
         has no poles at a = 1 and a + b + x = 1 and does not overflow for hundreds of purchases.
-        For k > 1 the mean given p is a sum over every k-th moment. For windows of over 100 times
+        For k > 1 the mean given p is a sum over every k-th moment. For windows of over 1000 times
         alpha + T, for which the mean over p would need many more nodes, and with k > 1 for short ones,
         the chances of at least 1, 2, 3, ... are summed.
         """

@@ -21,6 +21,7 @@ ROWS = 1024  # computed at once, in the processor's own memory
 NEGLIGIBLE = 1e-14  # share of the chance of any order from which on further ones are not counted
 MAX_COUNT = 100_000  # of orders that a horizon is thought to hold
 NEVER_DAYS = 1e7  # what takes longer is called never
+RESIDUE = 1e-17  # a chance too small to matter beside rounding
 SURE = 600.0  # exponent from which on exp(-exponent) is too small for a recurrence to start with
 
 
@@ -159,16 +160,20 @@ def at_least(odds: Array, shape: Array) -> Iterator[Array]:
     Notes
     -----
     Negative binomial, by its recurrence; where the chance of none is too small to start with, by that
-    of the logarithms.
+    of the logarithms, whose rounding is dropped where nothing else is left.
     """
     odds, shape = as_arrays(odds, shape)
     exponent, z = shape * np.log1p(odds), odds / (1 + odds)
     mass, above, n = np.exp(-exponent), np.ones(z.shape), 0
     is_sure = exponent > SURE
     log_mass, many, log_z = -exponent[is_sure], shape[is_sure], np.log(z[is_sure])
+    mean = (shape * odds)[is_sure]
     while True:
         yield above
         above = np.maximum(above - mass, 0.0)
+        if many.size:
+            is_over = (n > mean) & (mass[is_sure] < RESIDUE)
+            above[is_sure] = np.where(is_over, 0.0, above[is_sure])
         mass = mass * z * (n + shape) / (n + 1)
         if many.size:
             log_mass = log_mass + log_z + np.log((n + many) / (n + 1))
