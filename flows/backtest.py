@@ -81,8 +81,8 @@ def evaluate_cutoffs(
 ) -> Path:
     """Evaluate every model at each cutoff that has enough history; return the JSON file.
 
-    Cutoffs lie `step_days` apart, by default the horizon. `incumbent` is the folder of a model to
-    compare with as it is, not fitted again.
+    Cutoffs lie `step_days` apart, by default the horizon. `incumbent` is the folder of the model that
+    scores: compared as it is where it does not know what came, else its kind is fitted again.
     """
     history = read_orders(settings, as_of + timedelta(days=horizon_days), work)
     _check_window(history, as_of, horizon_days)
@@ -148,7 +148,7 @@ def _evaluate_cutoff(
         **_by_the_window_before(engine, orders.known, known.first_date, now, horizon),
     }
     if incumbent is not None:
-        models[INCUMBENT] = _by_models(incumbent, now, horizon)
+        models[INCUMBENT] = _incumbent(incumbent, models, now, horizon)
     metrics: dict[str, dict[str, float | None]] = {
         name: evaluate(prediction, now.orders, now.value)
         for name, prediction in models.items()
@@ -223,6 +223,18 @@ def _gain(models: dict[str, Prediction | None], now: Origin) -> list[dict[str, f
         {"share_of_customers": share, **{name: curve[i] for name, curve in curves.items()}}
         for i, share in enumerate(GAIN_SHARES)
     ]
+
+
+def _incumbent(
+    incumbent: Forecaster, models: dict[str, Prediction | None], now: Origin, horizon: int
+) -> Prediction | None:
+    """Predict by the model that scores; if it knows what came, by its kind fitted to what was known."""
+    if incumbent.trained_as_of <= now.as_of:
+        return _by_models(incumbent, now, horizon)
+    k = incumbent.purchases.to_dict().get("k")
+    name = incumbent.purchases.name + ("" if k is None else f"_{k:.0f}")
+    kind = f"{name}_gamma_gamma" if incumbent.learned is None else "blend"
+    return models.get(kind) or models["champion"]
 
 
 def _is_blind(engine: Engine, orders: ir.Table, as_of: date) -> bool:

@@ -153,7 +153,7 @@ def fit_purchases(
         Of MBG/CNBD-k: the regularity, and the sum of all gaps' logarithms, which makes its
         likelihood comparable with that of another k.
     start
-        A model of this kind fitted earlier, as one start more.
+        A model of this kind fitted earlier, as a start in place of ``lifetimes``' optimum.
 
     Returns
     -------
@@ -349,9 +349,9 @@ def _starts(
             starts.append(np.log(rates))
             continue
         starts += [np.log([*rates, *other]) for other in ([0.5, 2.0], [0.05, 1.0])]
-    starts += _by_lifetimes(make.model, coarse)
     if start is not None and isinstance(start, make.model):
-        starts.append(make.of(start, scale))
+        return [*starts, make.of(start, scale)]
+    starts += _by_lifetimes(make.model, coarse)
     return starts
 
 
