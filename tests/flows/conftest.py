@@ -29,6 +29,8 @@ timezone = "Europe/Berlin"
 margin = 0.5
 [orders]
 source = "orders.csv"
+[model]
+backtest_cutoffs = 1
 [investment]
 budget = 200.0
 """

@@ -19,7 +19,7 @@ from features.rfm import customer_state
 from features.tables import Scores
 from flows.decide import score_customers
 from flows.forecaster import INPUTS, Forecaster
-from flows.prepare import with_first_baskets
+from flows.prepare import known_customers
 from flows.publish import ARROW_TYPES
 from flows.settings import read_settings
 from models.purchases import BGNBD, FAMILY
@@ -186,9 +186,18 @@ def test_training_is_logged_as_a_parent_with_a_child_per_part(published):
     assert {"purchases", "spend", "second_purchase"} <= set(by_name)
     purchases = by_name["purchases"].data.params
     assert set(purchases) == {"model", *FAMILY[purchases["model"]].free}
-    backtests = [child for name, child in by_name.items() if name.startswith("backtest")]
-    pictures = {item.path for item in client.list_artifacts(backtests[0].info.run_id)}
-    assert pictures == {"value_by_decile.json", "value_by_decile.png"}
+    tried = {child.data.tags.get("candidate") for child in children}
+    assert {"champion", "bg_nbd_gamma_gamma", "two_part", "last_period", "total_past"} <= tried
+    kept = {item.path for item in client.list_artifacts(parent.info.run_id)}
+    assert {"gate.json", "gate.md", "model_card.md", "backtest.json", "fits.json"} <= kept
+    pictures = {item.path for item in client.list_artifacts(parent.info.run_id, "pictures")}
+    names = {
+        "value_by_decile", "orders_by_week", "orders_cumulative", "gain", "coverage_by_decile",
+        "frequency_fit", "p_alive_matrix", "expected_orders_matrix",
+    }  # fmt: skip
+    assert pictures == {f"pictures/{n}.{kind}" for n in names for kind in ("png", "json")}
+    assert version.tags["gate"] == "passed"
+    assert version.tags["decision"] == "promoted"
 
 
 def test_the_registered_model_predicts_what_was_published(published, scores, monkeypatch):
@@ -202,8 +211,7 @@ def test_the_registered_model_predicts_what_was_published(published, scores, mon
         source = OrderSource(str(config.parent / "orders.csv"), currency="EUR")
         history = read_orders(engine, source, AS_OF, config.parent / "again")
         orders = engine.parquet(history.orders)
-        state = customer_state(orders, AS_OF)
-        known = with_first_baskets(state, orders, None, AS_OF, window_days=90)
+        known = known_customers(orders, None, AS_OF, window_days=90)
         rows = engine.frame(known.order_by("customer_id"))[list(INPUTS)].astype(float)
     found = model.predict(rows)
     for name in ("p_alive", "p_order_90d", "churn_probability", "expected_value"):
@@ -213,6 +221,32 @@ def test_the_registered_model_predicts_what_was_published(published, scores, mon
     assert {str(kind) for kind in model.metadata.signature.inputs.input_types()} == {
         "DataType.double"
     }
+
+
+def test_what_is_known_of_customers_does_not_move_with_the_future(tmp_path):
+    """Whatever comes after the day, more orders, other amounts or none: the same features, exactly."""
+    frame = make_orders(80)
+    days = pd.to_datetime(frame["ordered_at"])
+    is_later = days > pd.Timestamp(AS_OF)
+    assert is_later.any()
+    futures = [
+        frame,
+        frame[~is_later],
+        frame.assign(net_amount=frame["net_amount"].where(~is_later, 9_999.0)),
+        frame.assign(ordered_at=days.where(~is_later, days + pd.Timedelta(days=40)).dt.date),
+    ]
+    found = []
+    for number, future in enumerate(futures):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        future.astype({"ordered_at": str}).to_csv(folder / "orders.csv", index=False)
+        with open_engine("Europe/Berlin") as engine:
+            source = OrderSource(str(folder / "orders.csv"), currency="EUR")
+            everything = read_orders(engine, source, date(2025, 12, 31), folder / "read")
+            known = known_customers(engine.parquet(everything.orders), None, AS_OF, 90)
+            found.append(engine.frame(known.order_by("customer_id")))
+    for other in found[1:]:
+        pd.testing.assert_frame_equal(found[0], other, check_exact=True)
 
 
 def test_nothing_in_mlflow_names_a_customer(published):

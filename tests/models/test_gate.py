@@ -1,0 +1,126 @@
+"""The gate against planted faults: each is a forecast of the same simulated customers, judged as in training."""
+
+import numpy as np
+import pytest
+
+from models.evaluation import Prediction, evaluate, paired_differences
+from models.gate import FAILED, PASSED, TIED, Evidence, judge
+
+RNG = np.random.default_rng(7)
+N = 4_000
+RATE = RNG.gamma(0.6, 2.0, N)
+ORDERS = RNG.poisson(RATE).astype(float)
+VALUE = ORDERS * RNG.gamma(5.0, 8.0, N)
+GOOD = RATE * 40.0
+PARAMETERS = {"r": 0.6, "alpha": 50.0, "a": 0.8, "b": 2.5, "spend.p": 5.0}
+LAST_PERIOD = RNG.poisson(RATE).astype(float) * 40.0
+WEAKER = GOOD * RNG.gamma(4.0, 0.25, N)  # the champion of most tests ranks a little worse
+
+
+def cutoff(value, champion=None, is_blind=True, orders=RATE):
+    def predicted(amount):
+        return Prediction(orders, amount, 1 - np.exp(-RATE))
+
+    models = {"champion": value, "last_period": LAST_PERIOD}
+    if champion is not None:
+        models["incumbent"] = champion
+    return {
+        "as_of": "2024-03-31",
+        "buyers": int((ORDERS > 0).sum()),
+        "is_blind": is_blind,
+        "models": {name: evaluate(predicted(v), ORDERS, VALUE) for name, v in models.items()},
+        "differences": {
+            name: paired_differences(value, other, VALUE)
+            for name, other in models.items()
+            if name != "champion"
+        },
+    }
+
+
+def judged(value=GOOD, champion=WEAKER, parameters=PARAMETERS, mean=40.0, is_blind=True):
+    known = None if champion is None else 40.0
+    return judge(Evidence(parameters, mean, [cutoff(value, champion, is_blind)], known))
+
+
+def failing(verdict):
+    return {check.name for check in verdict.checks if not check.is_passed}
+
+
+def test_a_better_model_passes():
+    verdict = judged()
+    assert (verdict.gate, verdict.reasons) == (PASSED, [])
+
+
+def test_the_first_model_passes_without_a_champion():
+    assert judged(champion=None).gate == PASSED
+
+
+def test_permuted_labels_are_refused():
+    learned_nothing = RNG.permutation(GOOD)
+    verdict = judged(learned_nothing)
+    assert verdict.gate == FAILED
+    assert {"champion", "floor_last_period"} <= failing(verdict)
+
+
+def test_without_a_champion_permuted_labels_are_refused_by_the_simple_rule():
+    assert failing(judged(RNG.permutation(GOOD), champion=None)) == {"floor_last_period"}
+
+
+def test_features_from_the_future_are_refused_however_well_they_do():
+    verdict = judged(VALUE + 1.0, is_blind=False)
+    assert verdict.gate == FAILED
+    assert failing(verdict) == {"no_future"}
+
+
+def test_spend_in_cents_is_refused_beside_the_champion_and_without_one():
+    assert {"spend_scale", "calibration"} <= failing(judged(GOOD * 100, mean=4_000.0))
+    assert judged(GOOD * 100, champion=None, mean=4_000.0).gate == FAILED
+
+
+@pytest.mark.parametrize("shift", [0.5, 2.0])
+def test_a_seasons_shift_of_the_level_is_refused(shift):
+    verdict = judged(GOOD * shift)
+    assert verdict.gate == FAILED
+    assert failing(verdict) == {"calibration"}
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0, -1.0])
+def test_impossible_parameters_are_refused(wrong):
+    verdict = judged(parameters=PARAMETERS | {"alpha": wrong})
+    assert verdict.gate == FAILED
+    assert failing(verdict) == {"parameters"}
+    assert "alpha" in verdict.reasons[0]
+
+
+def test_nan_forecasts_of_spend_are_refused():
+    assert failing(judged(mean=float("nan"))) == {"spend_scale"}
+
+
+def test_a_model_worse_by_more_than_the_margin_is_refused():
+    verdict = judged(GOOD * RNG.gamma(1.0, 1.0, N), champion=GOOD)
+    assert verdict.gate == FAILED
+    assert "champion" in failing(verdict)
+
+
+def test_a_tie_keeps_the_champion():
+    verdict = judged(GOOD, champion=GOOD.copy())
+    assert verdict.gate == TIED
+    assert failing(verdict) == {"lead"}
+
+
+def test_too_few_buyers_are_no_support():
+    few = cutoff(GOOD, WEAKER) | {"buyers": 29}
+    verdict = judge(Evidence(PARAMETERS, 40.0, [few], 40.0))
+    assert failing(verdict) == {"support"}
+
+
+def test_what_could_not_be_backtested_passes_only_where_nothing_scores():
+    assert judge(Evidence(PARAMETERS, 40.0, [])).gate == PASSED
+    assert judge(Evidence(PARAMETERS, 40.0, [], 40.0)).gate == TIED
+
+
+def test_a_reason_says_rule_finding_and_next_step():
+    (reason,) = judged(GOOD, champion=GOOD.copy()).reasons
+    assert reason.startswith("lead: Gini +0.0000 beside the champion")
+    assert "(over 0.001)" in reason
+    assert "stays" in reason
