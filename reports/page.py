@@ -26,6 +26,13 @@ MODELS = {
     "rfm": "average of the RFM cell",
 }
 
+RULES = {
+    "last_period": "what each brought in the period before",
+    "total_past": "what each has brought so far",
+    "rfm": "the average of the RFM cell",
+    "hiatus": "days since the last order",
+}
+
 
 @dataclass(frozen=True)
 class Page:
@@ -137,5 +144,15 @@ def _holdout(backtest: dict[str, Any] | None) -> dict[str, Any] | None:
         "customers": cutoff["customers"],
         "models": list(MODELS.values()),
         "rows": rows,
-        "verdict": f"This model is best in {won} of {rated} rated figures.",
+        "verdict": f"This model is best in {won} of {rated} rated figures.{_beaten(cutoff)}",
     }
+
+
+def _beaten(cutoff: dict[str, Any]) -> str:
+    """Say which simple rules ranked value better, beyond noise."""
+    ends = {
+        words: cutoff.get("differences", {}).get(rule, {}).get("gini_value", {}).get("high", 0.0)
+        for rule, words in RULES.items()
+    }
+    better = [words for words, high in ends.items() if high < 0]
+    return f" Value was ranked better by a simple rule: {', '.join(better)}." if better else ""

@@ -131,6 +131,16 @@ def test_a_history_too_short_to_hold_out_says_so():
     assert "Not available: no part of this history" in render_page(Page.of(record(backtest=None)))
 
 
+@pytest.mark.parametrize(("high", "is_said"), [(-0.001, True), (0.001, False)])
+def test_a_simple_rule_that_ranks_better_beyond_noise_is_named(high, is_said):
+    made = record()
+    made["backtest"]["cutoffs"][0]["differences"] = {
+        "total_past": {"gini_value": {"difference": -0.03, "low": -0.05, "high": high}}
+    }
+    words = "Value was ranked better by a simple rule: what each has brought so far."
+    assert (words in text_of(render_page(Page.of(made)))) is is_said
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(99.994, "USD 99.99"), (1234.5, "USD 1,234"), (-3, "USD -3.00")]
 )
