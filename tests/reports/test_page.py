@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from reports.charts import decile_chart
 from reports.page import Page, money, render_page
 from reports.tables import segment_table, tier_table, totals
 from segments.lifecycle import SEGMENTS
@@ -146,10 +145,3 @@ def test_a_simple_rule_that_ranks_better_beyond_noise_is_named(high, is_said):
 )
 def test_money_is_written_with_its_currency(value, text):
     assert money(value, "USD") == text
-
-
-def test_the_decile_chart_draws_both_lines_and_names_them():
-    deciles = pd.DataFrame({"decile": [10, 9], "expected": [5.0, 1.0], "actual": [6.0, 2.0]})
-    axes = decile_chart(deciles).axes[0]
-    assert [line.get_ydata().tolist() for line in axes.lines] == [[5.0, 1.0], [6.0, 2.0]]
-    assert [text.get_text() for text in axes.texts] == ["expected", "actual"]

@@ -1,0 +1,83 @@
+"""Pictures draw what they are given and name it; the model card says what a reader needs."""
+
+from datetime import date
+
+import numpy as np
+
+from reports.charts import curves_chart, matrix_chart, pairs_chart
+from reports.model_card import model_card
+
+DECILES = [
+    {"decile": 10, "expected": 5.0, "actual": 6.0},
+    {"decile": 9, "expected": 1.0, "actual": 2.0},
+]
+
+
+def drawn(axes):
+    return [line.get_ydata().tolist() for line in axes.lines]
+
+
+def test_a_pair_draws_both_lines_and_names_them():
+    axes = pairs_chart(DECILES, "decile", "Value").axes[0]
+    assert drawn(axes) == [[5.0, 1.0], [6.0, 2.0]]
+    assert {text.get_text() for text in axes.texts} == {"expected", "actual"}
+    assert axes.get_title(loc="left") == "Value"
+
+
+def test_curves_draw_every_other_column():
+    rows = [{"share": 0.0, "a": 0.0, "b_c": 0.0}, {"share": 1.0, "a": 1.0, "b_c": 0.5}]
+    axes = curves_chart(rows, "share", "Gain").axes[0]
+    assert drawn(axes) == [[0.0, 1.0], [0.0, 0.5]]
+    assert {text.get_text() for text in axes.texts} == {"a", "b c"}
+
+
+def test_a_matrix_is_drawn_as_it_is():
+    values = np.arange(6.0).reshape(3, 2)
+    axes = matrix_chart(values, np.array([0.0, 5.0, 10.0]), "Alive").axes[0]
+    assert axes.images[0].get_array().tolist() == values.tolist()
+
+
+def test_the_model_card_has_parameters_backtest_gate_and_notes():
+    check = {
+        "name": "floor_rfm",
+        "is_passed": False,
+        "finding": "Gini -0.1",
+        "threshold": "no more than 0.02 worse",
+    }
+    metrics = dict.fromkeys(
+        ("gini_value", "capture_top20", "value_ratio", "orders_ratio", "auc_active", "coverage_80")
+    )
+    said = model_card(
+        "Tiny Teas",
+        date(2024, 6, 30),
+        {
+            "parts": {"purchases": {"params": {"r": 0.25}, "metrics": {"customers": 10}}},
+            "notes": ["a note"],
+        },
+        {
+            "horizon_days": 90,
+            "cutoffs": [{"as_of": "2024-03-31"}],
+            "mean": {"champion": metrics | {"gini_value": 0.5}},
+        },
+        {"gate": "failed", "checks": [check], "reasons": []},
+    )
+    for part in (
+        "# Model of Tiny Teas, as of 2024-06-30",
+        "| r | 0.25 |",
+        "| champion | 0.500 |",
+        "The gate says: **failed**",
+        "| floor rfm | **no** | Gini -0.1 |",
+        "- a note",
+    ):
+        assert part in said
+
+
+def test_the_card_of_a_model_that_was_not_tried_says_why():
+    said = model_card(
+        "Tiny Teas",
+        date(2024, 6, 30),
+        {"parts": {}, "notes": []},
+        {"not_backtested": "too short"},
+        {"gate": "passed", "checks": [], "reasons": []},
+    )
+    assert "Not tried: too short" in said
