@@ -107,11 +107,12 @@ def judge(evidence: Evidence) -> Verdict:
     Returns
     -------
     Verdict
-        Without a champion a model that could not be backtested passes, if its parameters are sound;
-        beside one it is a tie.
+        Without a champion a model that could not be backtested, or on too few buyers, passes if its
+        parameters are sound: nothing else could score. Beside one it does not.
     """
     checks = [_parameters(evidence), _scale(evidence)]
-    if evidence.cutoffs:
+    is_first = evidence.champion_mean_order_value is None
+    if evidence.cutoffs and not (is_first and _buyers(evidence) < LEAST_BUYERS):
         checks += [_support(evidence), _blind(evidence), *_floors(evidence), _level(evidence)]
     beside = _beside_champion(evidence)
     checks += beside
@@ -149,7 +150,7 @@ def _scale(evidence: Evidence) -> Check:
 
 
 def _support(evidence: Evidence) -> Check:
-    least = min(int(cutoff["buyers"]) for cutoff in evidence.cutoffs)
+    least = _buyers(evidence)
     return Check(
         "support",
         least >= LEAST_BUYERS,
@@ -157,6 +158,10 @@ def _support(evidence: Evidence) -> Check:
         f"at least {LEAST_BUYERS}",
         "Wait for more orders, or promote it by hand",
     )
+
+
+def _buyers(evidence: Evidence) -> int:
+    return min(int(cutoff["buyers"]) for cutoff in evidence.cutoffs)
 
 
 def _blind(evidence: Evidence) -> Check:

@@ -112,6 +112,7 @@ def test_too_few_buyers_are_no_support():
     few = cutoff(GOOD, WEAKER) | {"buyers": 29}
     verdict = judge(Evidence(PARAMETERS, 40.0, [few], 40.0))
     assert failing(verdict) == {"support"}
+    assert judge(Evidence(PARAMETERS, 40.0, [few])).gate == PASSED
 
 
 def test_what_could_not_be_backtested_passes_only_where_nothing_scores():
