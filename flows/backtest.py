@@ -93,8 +93,8 @@ def evaluate_cutoffs(
     results = []
     rival = None if incumbent is None else Forecaster.load(incumbent)
     for number, day in enumerate(usable, 1):
-        progress(f"backtest from {day}, {number} of {len(usable)}")
         known = read_orders(settings, day, work)
+        progress(f"backtest from {day}, {number} of {len(usable)}")
         with engine_for(settings, work) as engine:
             orders = Orders(engine.parquet(known.orders), engine.parquet(history.orders))
             found = _evaluate_cutoff(engine, settings, orders, known, day, horizon_days, rival)
@@ -159,13 +159,13 @@ def _evaluate_cutoff(
         "as_of": as_of.isoformat(),
         "customers": len(now.state),
         "buyers": int((now.orders > 0).sum()),
-        "is_blind": _is_blind(engine, orders.all, as_of),
+        "is_blind": _is_blind(engine, orders.all, lines, as_of, window),
         "models": {name: metrics.get(name, unknown) for name in models},
-        "differences": {
-            name: paired_differences(champion.value, other.value, now.value.to_numpy())
-            for name, other in models.items()
-            if other is not None and name != "champion"
-        },
+        "differences": paired_differences(
+            champion.value,
+            {n: p.value for n, p in models.items() if p is not None and n != "champion"},
+            now.value,
+        ),
         "notes": fits.notes,
         "deciles": decile_table(champion.value, now.value.to_numpy()),
         "curves": {
@@ -231,20 +231,29 @@ def _incumbent(
     """Predict by the model that scores; if it knows what came, by its kind fitted to what was known."""
     if incumbent.trained_as_of <= now.as_of:
         return _by_models(incumbent, now, horizon)
-    k = incumbent.purchases.to_dict().get("k")
-    name = incumbent.purchases.name + ("" if k is None else f"_{k:.0f}")
-    kind = f"{name}_gamma_gamma" if incumbent.learned is None else "blend"
+    kind = f"{incumbent.purchases.kind}_gamma_gamma" if incumbent.learned is None else "blend"
     return models.get(kind) or models["champion"]
 
 
-def _is_blind(engine: Engine, orders: ir.Table, as_of: date) -> bool:
+def _is_blind(
+    engine: Engine, orders: ir.Table, lines: ir.Table | None, as_of: date, window_days: int
+) -> bool:
     """Tell whether what is known of customers is the same without the orders after the day."""
     known = engine.keep(orders.filter(orders.order_date <= as_of), "known_orders")
     with_later, without = (
-        engine.frame(known_customers(table, None, as_of, 90).order_by("customer_id"))
+        engine.frame(known_customers(table, lines, as_of, window_days).order_by("customer_id"))
         for table in (orders, known)
     )
-    return with_later.equals(without)
+    if with_later.shape != without.shape:
+        return False
+    numbers = with_later.select_dtypes("number").columns
+    others = with_later.columns.difference(numbers)
+    return with_later[others].equals(without[others]) and np.allclose(
+        with_later[numbers].astype(float),
+        without[numbers].astype(float),
+        rtol=1e-9,
+        equal_nan=True,
+    )
 
 
 def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction | None]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from connectors.engine import Engine
 from features.labels import outcomes
-from features.recent import recent
 from features.rfm import customer_state, spend_cells, state_cells
 from features.window import outcome_window
 from flows.learned import (
@@ -22,6 +21,7 @@ from flows.learned import (
     rivals,
     tree_features,
 )
+from flows.prepare import with_recent
 from models.blend import Blend, fit_blend
 from models.evaluation import normalized_gini
 from models.purchases import FitError, PurchaseModel, fit_purchases
@@ -76,8 +76,6 @@ class Lesson:
         Length of the window that was learned on; 0 = the history has none.
     model, trees
         Trees and weights; the trees alone, on the same level. None where nothing could be learned.
-    is_used
-        Whether they speak: on the latest past day they ranked no worse than the models alone.
     origin
         The latest past day; None without any.
     told
@@ -92,11 +90,15 @@ class Lesson:
     days: int
     model: LearnedModel | None
     trees: LearnedModel | None
-    is_used: bool
     origin: Origin | None
     told: Learned | None
     metrics: dict[str, float]
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_used(self) -> bool:
+        """Whether they speak: on the latest past day they ranked no worse than the models alone."""
+        return self.told is not None
 
 
 def window_of(first: date, as_of: date, horizon_days: int) -> int:
@@ -170,12 +172,12 @@ def learn(
     )
     if metrics["gini_blend"] < metrics["gini_models"]:
         said = "the models speak alone: on the latest past day what was learned ranked no better"
-        return Lesson(days, model, trees, False, origins[0], None, metrics, (*notes, said))
-    return Lesson(days, model, trees, True, origins[0], told, metrics, notes)
+        return Lesson(days, model, trees, origins[0], None, metrics, (*notes, said))
+    return Lesson(days, model, trees, origins[0], told, metrics, notes)
 
 
 def _nothing(days: int, origin: Origin | None, notes: tuple[str, ...]) -> Lesson:
-    return Lesson(days, None, None, False, origin, None, {}, notes)
+    return Lesson(days, None, None, origin, None, {}, notes)
 
 
 def _origins(
@@ -205,17 +207,11 @@ def look_back(
     table = engine.keep(customer_state(orders, day), "past_state")
     cells, spends = engine.frame(state_cells(table)), engine.frame(spend_cells(table))
     try:
-        past = fit_purchases(
-            *(cells[name] for name in cells.columns),
-            model=type(purchases),
-            k=getattr(purchases, "k", None),
-            start=purchases,
-        ).model
+        past = _fitted_again(purchases, cells)
         spend = fit_spend(*(spends[name] for name in spends.columns)).model
     except FitError:
         return None
-    late = table.left_join(recent(orders, day), "customer_id").drop("customer_id_right")
-    state = engine.frame(late.order_by("customer_id"))
+    state = engine.frame(with_recent(table, orders, day).order_by("customer_id"))
     window = outcome_window(day, days)
     later = engine.frame(outcomes(orders, table, window).order_by("customer_id"))
     base = base_forecasts(past, spend, state, days)
@@ -223,12 +219,18 @@ def look_back(
     return Origin(day, state, past, spend, base, *came)
 
 
+def _fitted_again(purchases: PurchaseModel, cells: pd.DataFrame) -> PurchaseModel:
+    """Fit a model of the same kind to counted histories."""
+    k = getattr(purchases, "k", None)
+    columns = (cells[name] for name in cells.columns)
+    return fit_purchases(*columns, model=type(purchases), k=k, start=purchases).model
+
+
 def _now(
     engine: Engine, orders: ir.Table, as_of: date, models: tuple[PurchaseModel, Spend], days: int
 ) -> tuple[pd.DataFrame, Base]:
-    table = customer_state(orders, as_of)
-    late = table.left_join(recent(orders, as_of), "customer_id").drop("customer_id_right")
-    state = engine.frame(late.order_by("customer_id"))
+    table = with_recent(customer_state(orders, as_of), orders, as_of)
+    state = engine.frame(table.order_by("customer_id"))
     return state, base_forecasts(*models, state, days)
 
 
@@ -354,9 +356,7 @@ def _ratio(
     cells = engine.frame(state_cells(table))
     columns = [cells[name].to_numpy(np.float64) for name in cells.columns]
     try:
-        past = fit_purchases(
-            *columns, model=type(purchases), k=getattr(purchases, "k", None), start=purchases
-        ).model
+        past = _fitted_again(purchases, cells)
     except FitError:
         return None
     expected = float((columns[3] * past.expected_orders(days, *columns[:3])).sum())

@@ -79,9 +79,13 @@ def known_customers(
     orders: ir.Table, lines: ir.Table | None, as_of: date, window_days: int
 ) -> ir.Table:
     """Say all that a model may know of each customer: state, what they did of late, first basket."""
-    state = customer_state(orders, as_of)
-    late = state.left_join(recent(orders, as_of), "customer_id").drop("customer_id_right")
+    late = with_recent(customer_state(orders, as_of), orders, as_of)
     return with_first_baskets(late, orders, lines, as_of, window_days)
+
+
+def with_recent(state: ir.Table, orders: ir.Table, as_of: date) -> ir.Table:
+    """Add to customers' state what they did of late."""
+    return state.left_join(recent(orders, as_of), "customer_id").drop("customer_id_right")
 
 
 def with_first_baskets(

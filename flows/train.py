@@ -85,7 +85,7 @@ def train(
         held_out = backtest_recipe(settings, history, champion, as_of, work)
         verdict = judge_model(model, held_out, champion, work)
         version = register_model(settings, history, model, held_out, verdict, as_of, trigger)
-        return decide_champion(settings, version, champion, verdict)
+        return decide_champion(settings, model, version, champion, verdict)
 
 
 @step
@@ -182,6 +182,7 @@ def register_model(
     backtest, gate = json.loads(held_out.read_text()), json.loads(verdict.read_text())
     if "not_backtested" in backtest:
         fits["notes"].append(f"not backtested: {backtest['not_backtested']}")
+        (model / "fits.json").write_text(json.dumps(fits, indent=2, allow_nan=False))
     tracking = open_tracking(settings)
     tags = {
         "kind": "train",
@@ -213,7 +214,7 @@ def register_model(
 
 @step
 def decide_champion(
-    settings: Settings, version: str, champion: Champion, verdict: Path
+    settings: Settings, model: Path, version: str, champion: Champion, verdict: Path
 ) -> Trained:
     """Make the model champion if the gate lets it, and no later day's scores."""
     gate = json.loads(verdict.read_text())
@@ -224,8 +225,7 @@ def decide_champion(
         tracking.promote(version)
     decision = "promoted" if is_champion else "refused" if gate["gate"] == FAILED else "kept"
     tracking.note(version, {"decision": decision, "decided_by": "gate"})
-    notes = tracking.run_artifact(tags["run_id"], "fits.json")
-    said = [] if notes is None else json.loads(notes.read_text())["notes"]
+    said = json.loads((model / "fits.json").read_text())["notes"]
     return Trained(
         version, tags["run_id"], gate["gate"], is_champion, tuple(gate["reasons"]), tuple(said)
     )

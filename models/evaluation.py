@@ -1,5 +1,6 @@
 """How good a forecast was: what was predicted beside what happened, the same for every model."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ Array = NDArray[np.float64]
 
 SEED = 20_260_101  # ties are broken by a shuffle; the same on every run
 TOP_SHARE = 0.20
+GAIN_SHARES = tuple(round(0.05 * k, 2) for k in range(21))
+DRAWS = 200  # samples of customers behind an interval
 
 METRICS = {
     "orders_ratio": "purchase days that happened over those expected; 1 = the level is right",
@@ -163,9 +166,6 @@ def decile_table(prediction: ArrayLike, actual: ArrayLike) -> list[dict[str, flo
     ]
 
 
-GAIN_SHARES = tuple(round(0.05 * k, 2) for k in range(21))
-
-
 def gain_curve(prediction: ArrayLike, value: ArrayLike) -> list[float]:
     """Share of all value that the best :data:`GAIN_SHARES` of the customers by prediction brought.
 
@@ -189,12 +189,8 @@ def coverage_table(prediction: Prediction) -> list[dict[str, float]]:
     """Return the share of outcomes inside the interval by tenth of expected value, 10 = highest."""
     if prediction.covered is None:
         return []
-    groups = np.array_split(_ranking(prediction.value), 10)
-    return [
-        {"decile": 10 - i, "inside": float(prediction.covered[group].mean()), "wanted": 0.8}
-        for i, group in enumerate(groups)
-        if len(group)
-    ]
+    rows = decile_table(prediction.value, prediction.covered)
+    return [{"decile": r["decile"], "inside": r["actual"], "wanted": 0.8} for r in rows]
 
 
 def calibration_slope(prediction: ArrayLike, actual: ArrayLike) -> float | None:
@@ -219,28 +215,26 @@ def calibration_slope(prediction: ArrayLike, actual: ArrayLike) -> float | None:
     return float((centered * came).sum() / spread) if spread > 1e-12 else None
 
 
-DRAWS = 200
-
-
 def paired_differences(
-    prediction: ArrayLike, other: ArrayLike, value: ArrayLike, draws: int = DRAWS
-) -> dict[str, dict[str, float]]:
-    """Compare how two forecasts rank the same customers, with the chance of the draw.
+    prediction: ArrayLike, others: Mapping[str, ArrayLike], value: ArrayLike
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Compare how a forecast and others rank the same customers, with the chance of the draw.
 
     Parameters
     ----------
-    prediction, other
-        Arrays of shape (n,).
+    prediction
+        Array of shape (n,).
+    others
+        Arrays of shape (n,), by name.
     value
         Array of shape (n,): what came.
-    draws
-        Number of bootstrap samples of customers, both forecasts on the same.
 
     Returns
     -------
     dict
-        ``gini_value`` and ``capture_top20``, each ``difference`` (the first less the other), ``low`` and
-        ``high``, the ends of its 95 % interval; empty where nobody brought anything.
+        By name ``gini_value`` and ``capture_top20``, each ``difference`` (the first forecast's less the
+        other's), ``low`` and ``high``, the ends of its 95 % interval; empty by name where nobody
+        brought anything.
 
     References
     ----------
@@ -249,22 +243,35 @@ def paired_differences(
     """
     gain = np.maximum(np.asarray(value, dtype=np.float64), 0)
     if not gain.sum() > 0:
-        return {}
-    rankings = [_ranking(prediction), _ranking(other), _ranking(gain)]
-    rng = np.random.default_rng(SEED)
-    samples = [
-        np.ones(len(gain)),
-        *(rng.poisson(1.0, len(gain)).astype(float) for _ in range(draws)),
-    ]
-    found: dict[str, list[float]] = {"gini_value": [], "capture_top20": []}
-    for weight in samples:
+        return {name: {} for name in others}
+    own, best = _ranking(prediction), _ranking(gain)
+    rankings = {name: _ranking(other) for name, other in others.items()}
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in others}
+    for weight in _samples(len(gain)):
         if not (weight * gain).sum() > 0:
             continue
-        ours, theirs, best = (_weighted(gain[rank], weight[rank]) for rank in rankings)
-        top = best[0] if abs(best[0]) > 1e-9 else 1.0
-        found["gini_value"].append((ours[0] - theirs[0]) / top)
-        found["capture_top20"].append(ours[1] - theirs[1])
-    return {name: _interval(values) for name, values in found.items()}
+        ours, perfect = (_weighted(gain[rank], weight[rank]) for rank in (own, best))
+        top = perfect[0] if abs(perfect[0]) > 1e-9 else 1.0
+        for name, rank in rankings.items():
+            theirs = _weighted(gain[rank], weight[rank])
+            found[name].append(((ours[0] - theirs[0]) / top, ours[1] - theirs[1]))
+    return {
+        name: {
+            metric: _interval(list(values))
+            for metric, values in zip(
+                ("gini_value", "capture_top20"), zip(*pairs, strict=True), strict=True
+            )
+        }
+        for name, pairs in found.items()
+    }
+
+
+def _samples(count: int) -> Iterator[Array]:
+    """Yield how often each customer is in a sample: first once each, then by the draw."""
+    yield np.ones(count)
+    rng = np.random.default_rng(SEED)
+    for _ in range(DRAWS):
+        yield rng.poisson(1.0, count).astype(np.float64)
 
 
 def _weighted(gain: Array, weight: Array) -> tuple[float, float]:

@@ -74,8 +74,7 @@ class PurchasesFit:
     @property
     def title(self) -> str:
         """The model's name, with its k where it has one."""
-        k = self.model.to_dict().get("k")
-        return self.model.name if k is None else f"{self.model.name}_{k:.0f}"
+        return self.model.kind
 
     @property
     def standard_errors(self) -> dict[str, float]:

@@ -124,6 +124,12 @@ class PurchaseModel(ABC):
                 break
         return np.maximum(-np.diff(np.stack(above, axis=-1), axis=-1), 0.0)
 
+    @property
+    def kind(self) -> str:
+        """The model's name, with its k where it has one."""
+        k = self.to_dict().get("k")
+        return self.name if k is None else f"{self.name}_{k:.0f}"
+
     def to_dict(self) -> dict[str, float]:
         """Return the parameters by name."""
         said: dict[str, float] = asdict(self)  # type: ignore[call-overload]

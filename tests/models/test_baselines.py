@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.baselines import cell_means, quintiles, rfm_cells
+from models.baselines import cell_means, hiatus_cut, quintiles, rfm_cells
 
 
 def test_ten_different_values_fill_the_quintiles_in_pairs():
@@ -32,3 +32,15 @@ def test_the_best_customer_is_555():
 def test_a_cell_predicts_its_earlier_mean_and_an_unknown_one_everyones():
     found = cell_means([11, 11, 55], [1.0, 3.0, 8.0], [55, 11, 33, 99, 0])
     assert found == pytest.approx([8.0, 2.0, 4.0, 4.0, 4.0])
+
+
+def test_the_hiatus_cut_is_where_the_fewest_are_wrong():
+    silent = [1, 2, 3, 10, 11, 12]
+    assert hiatus_cut(silent, [True, True, False, False, False, False]) == 2
+    assert hiatus_cut(silent, [True, False, True, False, True, False]) == 1
+    assert hiatus_cut(silent, [True] * 6) == 12
+
+
+def test_equal_silence_is_never_split_by_the_hiatus_cut():
+    assert hiatus_cut([5, 5, 5], [True, False, False]) == -1
+    assert hiatus_cut([5, 5, 5], [True, True, False]) == 5

@@ -6,12 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.evaluation import (
+    GAIN_SHARES,
     Prediction,
+    calibration_slope,
     capture,
     decile_table,
     evaluate,
+    gain_curve,
     mean_metrics,
     normalized_gini,
+    paired_differences,
 )
 
 
@@ -130,3 +134,45 @@ def test_everybody_bringing_the_same_has_no_gini():
 
 def test_a_fifth_of_two_customers_is_one():
     assert capture([2, 1], [3.0, 1.0]) == pytest.approx(0.75)
+
+
+def test_a_forecasts_lead_is_the_difference_of_ginis_and_its_interval_holds_it():
+    rng = np.random.default_rng(2)
+    rate = rng.gamma(0.7, 30.0, 3_000)
+    value = rng.poisson(rate / 20) * 20.0
+    noisy = rate * rng.gamma(2.0, 0.5, 3_000)
+    found = paired_differences(rate, {"noisy": noisy, "itself": rate.copy()}, value)
+    lead = found["noisy"]["gini_value"]
+    assert lead["difference"] == pytest.approx(
+        normalized_gini(rate, value) - normalized_gini(noisy, value), abs=1e-3
+    )
+    assert 0 < lead["low"] < lead["difference"] < lead["high"]
+    assert found["noisy"]["capture_top20"]["difference"] == pytest.approx(
+        capture(rate, value) - capture(noisy, value), abs=1e-9
+    )
+    assert set(found["itself"]["gini_value"].values()) == {0.0}
+
+
+def test_two_forecasts_that_are_as_good_differ_within_noise():
+    rng = np.random.default_rng(4)
+    rate = rng.gamma(0.7, 30.0, 3_000)
+    value = rng.poisson(rate / 20) * 20.0
+    one, two = (rate * rng.gamma(4.0, 0.25, 3_000) for _ in range(2))
+    lead = paired_differences(one, {"two": two}, value)["two"]["gini_value"]
+    assert lead["low"] < 0 < lead["high"]
+
+
+def test_where_nobody_bought_nothing_can_be_compared():
+    assert paired_differences([1.0, 2.0], {"other": [2.0, 1.0]}, [0.0, -3.0]) == {"other": {}}
+
+
+def test_the_gain_curve_by_hand():
+    found = dict(zip(GAIN_SHARES, gain_curve([4, 3, 2, 1], [6.0, -5.0, 2.0, 2.0]), strict=True))
+    assert (found[0.0], found[0.25], found[0.5], found[0.75], found[1.0]) == (0, 0.6, 0.6, 0.8, 1)
+
+
+def test_the_calibration_slope_is_one_where_outcomes_are_as_predicted_and_half_where_half_as_far_apart():
+    predicted = np.arange(1.0, 101.0)
+    assert calibration_slope(predicted, predicted + 7) == pytest.approx(1.0)
+    assert calibration_slope(predicted, predicted / 2) == pytest.approx(0.5)
+    assert calibration_slope(np.ones(50), predicted[:50]) is None

@@ -29,11 +29,9 @@ def cutoff(value, champion=None, is_blind=True, orders=RATE):
         "buyers": int((ORDERS > 0).sum()),
         "is_blind": is_blind,
         "models": {name: evaluate(predicted(v), ORDERS, VALUE) for name, v in models.items()},
-        "differences": {
-            name: paired_differences(value, other, VALUE)
-            for name, other in models.items()
-            if name != "champion"
-        },
+        "differences": paired_differences(
+            value, {name: v for name, v in models.items() if name != "champion"}, VALUE
+        ),
     }
 
 
