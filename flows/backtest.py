@@ -148,7 +148,7 @@ def _evaluate_cutoff(
         **_by_the_window_before(engine, orders.known, known.first_date, now, horizon),
     }
     if incumbent is not None:
-        models[INCUMBENT] = _incumbent(incumbent, models, now, horizon)
+        models[INCUMBENT] = _incumbent(incumbent, fits, now, horizon)
     metrics: dict[str, dict[str, float | None]] = {
         name: evaluate(prediction, now.orders, now.value)
         for name, prediction in models.items()
@@ -225,14 +225,18 @@ def _gain(models: dict[str, Prediction | None], now: Origin) -> list[dict[str, f
     ]
 
 
-def _incumbent(
-    incumbent: Forecaster, models: dict[str, Prediction | None], now: Origin, horizon: int
-) -> Prediction | None:
+def _incumbent(incumbent: Forecaster, fits: Fits, now: Origin, horizon: int) -> Prediction:
     """Predict by the model that scores; if it knows what came, by its kind fitted to what was known."""
     if incumbent.trained_as_of <= now.as_of:
         return _by_models(incumbent, now, horizon)
-    kind = f"{incumbent.purchases.kind}_gamma_gamma" if incumbent.learned is None else "blend"
-    return models.get(kind) or models["champion"]
+    kind = incumbent.purchases.kind
+    alike = [fit.model for fit in fits.purchases if fit.model.kind == kind]
+    again = replace(
+        fits.forecaster,
+        purchases=alike[0] if alike else fits.forecaster.purchases,
+        learned=None if incumbent.learned is None else fits.lesson.model,
+    )
+    return _by_models(again, now, horizon)
 
 
 def _is_blind(

@@ -14,7 +14,7 @@ DAY, LATER = "2024-03-31", "2024-06-30"
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory, perennial):
     """A shop that was trained twice on the same day and orders: its settings, and what was said."""
-    config = write_shop(tmp_path_factory.mktemp("twice"), make_orders(500))
+    config = write_shop(tmp_path_factory.mktemp("twice"), make_orders(1_500))
     said = [perennial("train", "--config", config, "--as-of", DAY, "--json") for _ in range(2)]
     return config, said
 
