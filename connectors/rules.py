@@ -270,12 +270,17 @@ def merge_to_orders(
         is_refund=(orders.net_amount < 0) & (source.negative_amounts == "net"),
         **absent,
     )
-    bought = orders.filter(orders.net_amount > 0).group_by(buyer="customer_id")
-    first = bought.aggregate(first_bought=lambda t: t.order_date.min())
+    is_of_two = orders.customer_id != orders.last_customer
+    is_there_twice = (orders.lines > 1) & (not found.of_lines)
+    orders = orders.mutate(is_of_two=is_of_two, is_there_twice=is_there_twice)
+    bought = orders.filter(orders.net_amount > 0, ~orders.is_of_two, ~orders.is_there_twice)
+    first = bought.group_by(buyer="customer_id").aggregate(
+        first_bought=lambda t: t.order_date.min()
+    )
     orders = orders.left_join(first, orders.customer_id == first.buyer)
     rule = ibis.cases(
-        (orders.customer_id != orders.last_customer, "order_of_two_customers"),
-        ((orders.lines > 1) & (not found.of_lines), "duplicate_order_id"),
+        (orders.is_of_two, "order_of_two_customers"),
+        (orders.is_there_twice, "duplicate_order_id"),
         ((orders.net_amount < 0) & ~orders.is_refund, "negative_amount"),
         (
             orders.is_refund & (orders.first_bought > orders.order_date).fill_null(True),

@@ -250,10 +250,11 @@ RATED = {
 
 
 def _backtest(found: dict[str, Any]) -> Table:
-    cutoffs = ", ".join(f"{c['as_of']} ({c['customers']:,} customers)" for c in found["cutoffs"])
-    table = _table(
-        f"Holdout: the {found['horizon_days']} days after {cutoffs}", "model", *RATED.values()
-    )
+    *earlier, newest = (f"{c['as_of']} ({c['customers']:,} customers)" for c in found["cutoffs"])
+    title = f"Holdout: the {found['horizon_days']} days after {newest}"
+    if earlier:
+        title += f"; mean with those after {', '.join(earlier)}"
+    table = _table(title, "model", *RATED.values())
     for name, metrics in found["mean"].items():
         values = [metrics.get(metric) for metric in RATED]
         if any(value is not None for value in values):

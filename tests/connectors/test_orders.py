@@ -1275,6 +1275,14 @@ def first_bought(by_order, *, of_lines, keep_duplicates):
     return first
 
 
+def test_an_order_that_is_refused_is_no_purchase_that_a_refund_could_be_of(read):
+    lines = [("2", "a", 1, 9), ("2", "b", 1, 9), ("1", "a", -1, 5), ("3", "b", 1, 4)]
+    rows = "".join(f"{o},{c},2026-01-01,{n},{price}\n" for o, c, n, price in lines)
+    reading = read(LINES + rows)
+    assert reading.amounts == {"3": 4.0}
+    assert reading.rejected == {"order_of_two_customers": 2, "refund_without_order": 1}
+
+
 @pytest.mark.parametrize(
     ("form", "keep_duplicates"), [("orders", False), ("lines", False), ("lines", True)]
 )
