@@ -27,7 +27,7 @@ demo: install  ## the whole way on a real order history (CDNOW)
 	@$(BIN)/perennial demo
 
 test: install  ## all tests, with line and branch coverage
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover -m pytest --numprocesses 2 --dist loadfile
 
 lint: install  ## format, style, types and the import rules
 	@$(BIN)/ruff format --check .
@@ -69,4 +69,4 @@ lock: install  ## resolve the newest allowed versions again
 	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and every cache; data and MLflow's runs stay
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage* dist build
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
