@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize.elementwise import find_root
+from scipy.special import betainc
 
 from models.pieces import by_rows
 
@@ -21,7 +22,7 @@ ROWS = 1024  # computed at once, in the processor's own memory
 NEGLIGIBLE = 1e-14  # share of the chance of any order from which on further ones are not counted
 MAX_COUNT = 100_000  # of orders that a horizon is thought to hold
 NEVER_DAYS = 1e7  # what takes longer is called never
-RESIDUE = 1e-17  # a chance too small to matter beside rounding
+SMALL = 1e-6  # a chance below which it is computed by itself
 SURE = 600.0  # exponent from which on exp(-exponent) is too small for a recurrence to start with
 
 
@@ -165,21 +166,20 @@ def at_least(odds: Array, shape: Array) -> Iterator[Array]:
 
     Notes
     -----
-    Negative binomial, by its recurrence; where the chance of none is too small to start with, by that
-    of the logarithms, whose rounding is dropped where nothing else is left.
+    Negative binomial, by its recurrence, and by the incomplete beta function where little is left; where
+    the chance of none is too small to start with, by the recurrence of the logarithms.
     """
     odds, shape = as_arrays(odds, shape)
     exponent, z = shape * np.log1p(odds), odds / (1 + odds)
     mass, above, n = np.exp(-exponent), np.ones(z.shape), 0
     is_sure = exponent > SURE
     log_mass, many, log_z = -exponent[is_sure], shape[is_sure], np.log(z[is_sure])
-    mean = (shape * odds)[is_sure]
     while True:
         yield above
         above = np.maximum(above - mass, 0.0)
-        if many.size:
-            is_over = (n > mean) & (mass[is_sure] < RESIDUE)
-            above[is_sure] = np.where(is_over, 0.0, above[is_sure])
+        is_small = above < SMALL  # where differences of numbers near 1 have lost their digits
+        if is_small.any():
+            above[is_small] = betainc(n + 1, shape[is_small], z[is_small])
         mass = mass * z * (n + shape) / (n + 1)
         if many.size:
             log_mass = log_mass + log_z + np.log((n + many) / (n + 1))
