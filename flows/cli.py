@@ -239,6 +239,25 @@ def backtest(
 
 
 @app.command()
+def measure(
+    config: Config = DEFAULT,
+    as_of: AsOf = None,
+    program: Annotated[
+        str, typer.Option(help="What the arms are held out of; control = of all investment.")
+    ] = "control",
+    early: Annotated[
+        bool, typer.Option("--early", help="Look before the planned day, with a wider interval.")
+    ] = False,
+    prefect: Prefect = False,
+    json: Json = False,
+) -> None:
+    """Say what the investment added, beside those who were held out, and whether it paid."""
+    from flows.commands import measure_lift
+
+    _do(json, lambda: measure_lift(config, _day(as_of), program, early=early, prefect=prefect))
+
+
+@app.command()
 def report(
     out: Annotated[Path, typer.Option(help="File to write.")] = Path("report.html"),
     config: Config = DEFAULT,

@@ -27,6 +27,7 @@ from flows.settings import Settings, SettingsError, read_settings
 from flows.terminal import Outcome, program, progress_bar
 from models.gate import FAILED
 from models.purchases import FitError
+from segments.holdout import CONTROL
 
 if TYPE_CHECKING:
     from flows.promote import Decided
@@ -175,6 +176,25 @@ def backtest_models(
     return Outcome("backtest", found)
 
 
+def measure_lift(
+    config: Path, as_of: date | None, program: str, *, early: bool, prefect: bool
+) -> Outcome:
+    """Run the flow ``measure``."""
+    settings = read_settings(config)
+    day = _whole_day(settings, as_of)
+    if program != CONTROL and program not in settings.holdout.programs:
+        known = ", ".join([CONTROL, *settings.holdout.programs])
+        raise SettingsError(f"--program is one of {known}: {program!r} is none. Name one of them")
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.measure import measure  # pandas, Ibis and scikit-learn take seconds
+
+        open_tracking(settings)
+        found = runner.run(
+            measure, config=config.resolve(), as_of=day, program=program, early=early
+        )
+    return Outcome("measured", found)
+
+
 def write_settings(path: Path, source: Path | None = None) -> Outcome:
     """Write commented settings, never over a file that is there; `source` is an export to look at."""
     if path.exists():
@@ -262,6 +282,7 @@ def day_facts(settings: Settings, day: PublishedDay) -> dict[str, Any]:
             "page": str(day.file("report.html")),
             "scores": str(day.file("scores.parquet")),
             "segments": str(day.file("segments.csv")),
+            "moments": str(day.file("moments.csv")),
             "rejects": str(day.file("rejects.csv")),
             "record": str(day.file("run.json")),
             "current": str(settings.exports / "CURRENT.json"),

@@ -1,37 +1,96 @@
 """From customer states to scores: predict, name the segment, choose the investment."""
 
+import json
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from features.tables import CustomerState, Scores
-from flows.forecaster import Forecaster
+from connectors.programs import Programs, write_table
+from connectors.store import Store
+from features.tables import Commitments, CustomerState, Scores
+from flows.forecaster import HISTORY, Forecaster
+from flows.ledger import (
+    Earlier,
+    chosen_of,
+    draw_arms,
+    explorers,
+    list_commitments,
+    plan_budget,
+    standing,
+)
 from flows.settings import Settings
 from flows.steps import step
 from models.baselines import rfm_cells
-from segments.holdout import is_holdout
-from segments.investment import invest
+from models.purchases.response import response
+from segments.investment import Prospects, invest
+from segments.journey import journey_stage
 from segments.lifecycle import SEGMENTS, lifecycle_segments
+from segments.loyalty import loyalty_tiers
 
 FARTHEST_ORDER_DAYS = 3650  # a median further away than ten years is no date
 CARRIED_OVER = [name for name in Scores.columns() if name in CustomerState.columns()]
+LARGEST_FACTOR = 2.0  # by which what was learned moves what there is to win
+SOON_DAYS, NEARLY_SURE = 90, 0.999
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a day decides.
+
+    Attributes
+    ----------
+    scores
+        Table :class:`features.tables.Scores` but for ``model_version`` and ``run_id``.
+    commitments
+        What is newly committed.
+    in_force
+        The same, and what earlier days committed to customers who still have the tier.
+    assignments
+        Who is newly drawn.
+    budget
+        ``committed`` (today), ``left`` (of the period's, before today) and ``next_return``: what one
+        more unit would bring back; None where there is nothing to fund.
+    """
+
+    scores: pd.DataFrame
+    commitments: pd.DataFrame
+    in_force: pd.DataFrame
+    assignments: pd.DataFrame
+    budget: dict[str, float | None]
 
 
 @step
 def decide(settings: Settings, state: Path, model: Path, as_of: date, work: Path) -> Path:
-    """Predict what each customer will do and choose what to do for them; return the Parquet file."""
-    path = work / "decided.parquet"
-    scores = score_customers(settings, pd.read_parquet(state), Forecaster.load(model), as_of)
-    scores.to_parquet(path, index=False)
-    return path
+    """Predict what each customer will do and choose what to do for them; return the folder of the files."""
+    decided = score_customers(
+        settings,
+        pd.read_parquet(state),
+        Forecaster.load(model),
+        as_of,
+        Earlier.read(settings, as_of),
+    )
+    programs = Programs(settings.state, Store(settings.exports))
+    # A draw depends on nothing but the customer: should the day fail later, it stays right.
+    programs.add_assignments(decided.assignments)
+    decided.scores.to_parquet(work / "decided.parquet", index=False)
+    write_table(decided.commitments, Commitments, work / "commitments.parquet")
+    write_table(decided.in_force, Commitments, work / "in_force.parquet")
+    (work / "budget.json").write_text(json.dumps(decided.budget))
+    return work
 
 
 def score_customers(
-    settings: Settings, state: pd.DataFrame, forecaster: Forecaster, as_of: date
-) -> pd.DataFrame:
+    settings: Settings,
+    state: pd.DataFrame,
+    forecaster: Forecaster,
+    as_of: date,
+    earlier: Earlier | None = None,
+) -> Decided:
     """Score customers in memory.
 
     Parameters
@@ -44,31 +103,40 @@ def score_customers(
         The model.
     as_of
         Last day whose orders are known.
-
-    Returns
-    -------
-    DataFrame
-        Table :class:`features.tables.Scores` but for ``model_version`` and ``run_id``.
+    earlier
+        What earlier days decided; None = nothing.
     """
+    earlier = earlier or Earlier()
+    state = state.reset_index(drop=True)
     predicted = forecaster.predict(
         state,
         horizon_days=settings.model.horizon_days,
         annual_discount_rate=settings.model.annual_discount_rate,
     )
-    margin = predicted["expected_value"] * settings.store.margin
-    held = is_holdout(
-        state["customer_id"], share=settings.holdout.share, salt=settings.holdout.salt
-    )
-    investment = invest(margin, held, settings.actions, budget=settings.investment.budget)
+    x, t_x, T = (state[name] for name in HISTORY)
     segment = lifecycle_segments(
-        state["frequency"],
-        state["recency_days"],
-        state["age_days"],
-        state["revenue"],
-        predicted["expected_value"],
+        x, t_x, T, state["revenue"], predicted["expected_value"], settings.lifecycle
     )
+    loyalty = loyalty_tiers(state["orders"], state["revenue"], settings.loyalty.tiers)
+    held, drawn = draw_arms(settings, state["customer_id"], earlier.assignments, as_of)
+    horizon = settings.model.horizon_days
+    prospects = _prospects(settings, state, predicted, forecaster, segment, horizon)
+    stands = standing(settings, state["customer_id"], earlier.commitments, as_of)
+    plan = plan_budget(settings, earlier.commitments, as_of)
+    investment = invest(
+        prospects,
+        settings.actions,
+        held,
+        plan,
+        beliefs=earlier.beliefs,
+        is_eligible=~stands.is_bound,
+        is_explorer=explorers(settings, state["customer_id"], as_of),
+    )
+    tier = np.where(stands.tier == "", investment.tier, stands.tier).astype(object)
+    returns = np.where(stands.tier == "", investment.expected_return, stands.expected_return)
+    margin = predicted["expected_value"] * settings.store.margin
     silent_days = state["age_days"] - state["recency_days"]
-    return pd.DataFrame(
+    scores = pd.DataFrame(
         {
             **state[CARRIED_OVER],
             **predicted.drop(columns="median_days"),
@@ -76,11 +144,70 @@ def score_customers(
             "next_order_date": _dates(as_of, predicted["median_days"]),
             "rfm_score": rfm_cells(silent_days, state["frequency"], state["revenue"]).astype(str),
             "segment": segment,
-            "investment_tier": investment.tier,
-            "expected_return": investment.expected_return,
+            "journey_stage": journey_stage(x, t_x, T, rules=settings.journey),
+            "investment_tier": tier,
+            "expected_return": returns,
             "is_holdout": held,
-            "reason": _reasons(segment, investment.tier, held),
+            "loyalty_tier": loyalty.tier,
+            "orders_to_next_tier": loyalty.orders_to_next,
+            "reason": _reasons(segment, tier, held, investment.is_measured),
         }
+    )
+    new = investment.tier != "none"
+    watched = _prospects(
+        settings,
+        state[new],
+        predicted[new],
+        forecaster,
+        segment[new],
+        settings.holdout.measure_days,
+    )
+    commitments = list_commitments(
+        scores[new], chosen_of(investment, new), watched, settings, as_of
+    )
+    parts = [part for part in (stands.in_force, commitments) if len(part)]
+    return Decided(
+        scores,
+        commitments,
+        pd.concat(parts, ignore_index=True) if parts else commitments,
+        drawn,
+        {
+            "committed": investment.spent,
+            "left": plan.budget,
+            "next_return": investment.next_return if np.isfinite(investment.next_return) else None,
+        },
+    )
+
+
+def _prospects(
+    settings: Settings,
+    state: pd.DataFrame,
+    predicted: pd.DataFrame,
+    forecaster: Forecaster,
+    segment: NDArray[np.object_],
+    days: int,
+) -> Prospects:
+    """Say what there is to win of each customer in the next `days` days."""
+    horizon, chosen = settings.model.horizon_days, settings.investment
+    history = [state[name].to_numpy(dtype=np.float64) for name in HISTORY]
+    purchases = forecaster.leaving or forecaster.purchases
+    won = response(
+        purchases,
+        *history,
+        horizon_days=days,
+        works_days=chosen.works_days,
+        reach_gaps=chosen.reach_gaps,
+    )
+    own = purchases.expected_orders(horizon, *history)
+    learned = predicted["expected_orders"].to_numpy() / np.maximum(own, 1e-9)
+    factor = np.clip(learned, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    chance = predicted["p_order_90d"].clip(upper=NEARLY_SURE).to_numpy()
+    return Prospects(
+        margin_per_order=predicted["expected_order_value"].to_numpy() * settings.store.margin,
+        faster=won.faster * factor,
+        kept=won.kept * factor,
+        orders_soon=-np.log1p(-chance) * chosen.works_days / SOON_DAYS,
+        segment=segment,
     )
 
 
@@ -94,14 +221,12 @@ def _dates(as_of: date, days: pd.Series) -> Any:  # noqa: ANN401  # array of dat
     return dates
 
 
-def _reasons(segment: Any, tier: Any, held: Any) -> Any:  # noqa: ANN401  # arrays of text
+def _reasons(segment: Any, tier: Any, held: Any, is_measured: Any) -> Any:  # noqa: ANN401  # arrays
     """Say in one line why a customer is where they are."""
-    tiers = {
-        "heavy": "heavy investment gains most, if its lift is as assumed",
-        "standard": "standard investment gains most, if its lift is as assumed",
-        "light": "light investment gains most, if its lift is as assumed",
-        "none": "no investment that the budget reaches pays for itself",
-    }
-    frame = pd.DataFrame({"segment": segment, "tier": tier, "held": held})
-    words = frame["segment"].map(SEGMENTS) + "; " + frame["tier"].map(tiers)
+    frame = pd.DataFrame({"segment": segment, "tier": tier, "held": held, "known": is_measured})
+    basis = frame["known"].map({True: "as measured", False: "if its effect is as assumed"})
+    invested = frame["tier"] + " investment gains most per unit of cost, " + basis
+    nothing = "no investment that the budget reaches pays for itself"
+    words = frame["segment"].map({name: one.definition for name, one in SEGMENTS.items()})
+    words = words + "; " + invested.where(frame["tier"] != "none", nothing)
     return words + frame["held"].map({True: "; held out to measure what it brings", False: ""})

@@ -24,6 +24,7 @@ from models.intervals import (
     informed_position,
 )
 from models.purchases import (
+    BetaGeometric,
     PurchaseModel,
     PurchasesFit,
     Regularity,
@@ -211,6 +212,7 @@ def fit_recipe(
         lesson.model if lesson.is_used else None,
         season.days,
         season.multiplier,
+        next((fit.model for fit in family if isinstance(fit.model, BetaGeometric)), None),
     )
     return Fits(family, regularity, spend, second, lesson, season, interval, forecaster)
 

@@ -97,6 +97,9 @@ class Forecaster:
         At which chances the ends of the interval of value lie.
     learned
         What was learned beyond the purchase and spend models; None = they speak alone.
+    leaving
+        The best model in which customers leave after an order: what an action can win is asked of it.
+        None = of `purchases`.
     season_days, season
         Length of the window from the training day on that a season is known for, and what orders within
         it are multiplied by.
@@ -111,6 +114,7 @@ class Forecaster:
     learned: LearnedModel | None = None
     season_days: int = 0
     season: float = 1.0
+    leaving: PurchaseModel | None = None
 
     def predict(
         self, state: pd.DataFrame, *, horizon_days: int, annual_discount_rate: float
@@ -250,11 +254,8 @@ class Forecaster:
 
         folder.mkdir(parents=True, exist_ok=True)
         parameters = {
-            "purchases": {
-                "model": self.purchases.name,
-                "unit": "days",
-                "parameters": self.purchases.to_dict(),
-            },
+            "purchases": _said(self.purchases),
+            "leaving": None if self.leaving is None else _said(self.leaving),
             "spend": {"model": "gamma_gamma", **self.spend.to_dict()},
             "second_purchase_days": self.second_purchase_days,
             "trained_as_of": self.trained_as_of.isoformat(),
@@ -276,7 +277,7 @@ class Forecaster:
 
             classifier = skops.io.load(folder / CLASSIFIER, trusted=TRUSTED_TYPES)
         return cls(
-            FAMILY[said["purchases"]["model"]](**said["purchases"]["parameters"]),
+            _model(said["purchases"]),
             Spend(**{name: said["spend"][name] for name in ("p", "q", "gamma", "slope")}),
             classifier,
             said["second_purchase_days"],
@@ -285,7 +286,16 @@ class Forecaster:
             None if said["learned"] is None else LearnedModel.load(said["learned"], folder),
             said["season"]["days"],
             said["season"]["multiplier"],
+            None if said["leaving"] is None else _model(said["leaving"]),
         )
+
+
+def _said(model: PurchaseModel) -> dict[str, Any]:
+    return {"model": model.name, "unit": "days", "parameters": model.to_dict()}
+
+
+def _model(said: dict[str, Any]) -> PurchaseModel:
+    return FAMILY[said["model"]](**said["parameters"])
 
 
 def check_states(state: pd.DataFrame) -> None:

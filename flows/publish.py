@@ -10,27 +10,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from connectors.csv import write_csv
 from connectors.orders import History
+from connectors.programs import COMMITMENTS, write_table
 from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from features.tables import DataError, Scores
+from flows.moments import MOMENTS
 from flows.prepare import open_tracking
 from flows.settings import Settings
 from flows.steps import current_timings, step
 from reports.page import Page, render_page
 from reports.tables import segment_table, tier_table, totals
 
-ARROW_TYPES = {
-    "string": pa.string(),
-    "date": pa.date32(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "boolean": pa.bool_(),
-}
 KLAVIYO_KEYS = {"external_id": "External ID", "email": "Email", "phone_number": "Phone Number"}
 
 
@@ -74,17 +67,28 @@ def find_published(
 
 @step
 def publish(
-    settings: Settings, history: History, decided: Path, model_version: str, as_of: date
+    settings: Settings,
+    history: History,
+    decided: Path,
+    moments: Path,
+    model_version: str,
+    as_of: date,
 ) -> PublishedDay:
-    """Publish the day in one step, as an MLflow run of its own."""
+    """Publish what was decided in one step, as an MLflow run of its own."""
     tracking = open_tracking(settings)
-    scores = pd.read_parquet(decided).assign(model_version=model_version)
+    scores = pd.read_parquet(decided / "decided.parquet").assign(model_version=model_version)
     check_scores(scores)
     tags = {"as_of": as_of.isoformat(), "kind": "score", "model_version": model_version}
     with tracking.run(f"score {as_of}", tags) as run:
         scores["run_id"] = run.id
         trained = tracking.tags(model_version)["run_id"]
         record = _record(settings, history, scores, as_of) | {
+            "tiers": tier_table(pd.read_parquet(decided / "in_force.parquet")).to_dict("records"),
+            "budget": {
+                "amount": settings.investment.budget,
+                "period_days": settings.investment.period_days,
+                **json.loads((decided / "budget.json").read_text()),
+            },
             "backtest": _artifact(tracking, trained, "backtest.json"),
             "notes": [
                 *history.quality.warnings,
@@ -93,7 +97,9 @@ def publish(
         }
 
         def write(folder: Path) -> None:
-            write_scores(scores, folder / "scores.parquet")
+            write_table(scores, Scores, folder / "scores.parquet")
+            shutil.copyfile(decided / COMMITMENTS, folder / COMMITMENTS)
+            shutil.copyfile(moments, folder / MOMENTS)
             write_csv(marketing_segments(settings, scores), folder / "segments.csv")
             shutil.copyfile(history.rejects, folder / "rejects.csv")
             (folder / "report.html").write_text(render_page(Page.of(record)), encoding="utf-8")
@@ -108,13 +114,6 @@ def publish(
         run.log_file(day.file("report.html"))
         run.log_file(day.file("run.json"))
     return day
-
-
-def write_scores(scores: pd.DataFrame, path: Path) -> None:
-    """Write scores as Parquet, in exactly the columns and types of the contract."""
-    schema = pa.schema([(name, ARROW_TYPES[kind]) for name, kind in Scores.schema().items()])
-    table = pa.Table.from_pandas(scores[schema.names], schema=schema, preserve_index=False)
-    pq.write_table(table, path, compression="zstd")
 
 
 def marketing_segments(settings: Settings, scores: pd.DataFrame) -> pd.DataFrame:
@@ -144,6 +143,9 @@ def marketing_segments(settings: Settings, scores: pd.DataFrame) -> pd.DataFrame
             "Perennial Churn Probability": percent["churn_probability"],
             "Perennial Next Order Date": told["next_order_date"],
             "Perennial RFM Score": told["rfm_score"],
+            "Perennial Journey Stage": told["journey_stage"].str.replace("_", " "),
+            "Perennial Loyalty Tier": told["loyalty_tier"],
+            "Perennial Orders to Next Tier": told["orders_to_next_tier"].fillna(0).astype(int),
             "Perennial Scored At": told["as_of"],
         }
     )
@@ -186,7 +188,6 @@ def _record(
 ) -> dict[str, Any]:
     """Say what went in, what came out and how long it took."""
     counted = "count" if settings.orders.keep_zero_amount else "do not count"
-    costs = {action.tier: action.cost for action in settings.actions}
     return {
         "store": settings.store.name,
         "currency": settings.store.currency,
@@ -201,11 +202,9 @@ def _record(
         "accounting": asdict(history.accounting),
         "zero_amount": f"Orders of no value {counted} as purchases.",
         "horizon_days": settings.model.horizon_days,
-        "budget": settings.investment.budget,
         "holdout_share": settings.holdout.share,
         "totals": totals(scores),
         "segments": segment_table(scores).to_dict("records"),
-        "tiers": tier_table(scores, costs).to_dict("records"),
         "timings": {name: round(seconds, 3) for name, seconds in current_timings().items()},
         "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "perennial_version": installed("perennial"),

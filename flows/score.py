@@ -7,6 +7,7 @@ from pathlib import Path
 from connectors.store import PublishedDay
 from features.tables import DataError
 from flows.decide import decide
+from flows.moments import list_moments
 from flows.prepare import build_customer_state, open_tracking, read_orders, workspace
 from flows.publish import find_published, publish
 from flows.settings import Settings, read_settings
@@ -62,7 +63,9 @@ def score(config: Path, as_of: date, shared: Path | None = None, *, force: bool 
             return Scored(published, is_new=False)
         state = build_customer_state(settings, history, as_of, work)
         decided = decide(settings, state, model.folder, as_of, work)
-        return Scored(publish(settings, history, decided, model.version, as_of), is_new=True)
+        moments = list_moments(settings, decided, as_of, work)
+        day = publish(settings, history, decided, moments, model.version, as_of)
+        return Scored(day, is_new=True)
 
 
 @step

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import re
 import tomllib
@@ -23,6 +24,10 @@ from pydantic import (
 
 from connectors.rules import OrderSource
 from segments.investment import Action
+from segments.journey import JourneyRules
+from segments.lifecycle import LifecycleRules
+from segments.loyalty import DEFAULT_TIERS, LoyaltyTier, check_tiers
+from segments.moments import MomentRules
 
 
 class SettingsError(ValueError):
@@ -110,24 +115,49 @@ class ModelSettings(Section):
 
 
 class ActionSettings(Section):
-    """What an investment tier costs a customer and period, and is assumed to bring."""
+    """What an investment tier costs, and is assumed to do until a holdout has measured it."""
 
     cost: Positive
     assumed_lift: Share
+    assumed_keep: Share | None = None
+    offer_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    redemption: Share = 0.0
+    most_customers: Annotated[int, Field(ge=0)] | None = None
 
 
 class ActionsSettings(Section):
     """The investment tiers."""
 
-    heavy: ActionSettings = ActionSettings(cost=6.0, assumed_lift=0.10)
-    standard: ActionSettings = ActionSettings(cost=2.0, assumed_lift=0.05)
-    light: ActionSettings = ActionSettings(cost=0.3, assumed_lift=0.01)
+    heavy: ActionSettings = ActionSettings(cost=6.0, assumed_lift=0.30, assumed_keep=0.18)
+    standard: ActionSettings = ActionSettings(cost=2.0, assumed_lift=0.12, assumed_keep=0.07)
+    light: ActionSettings = ActionSettings(cost=0.3, assumed_lift=0.04, assumed_keep=0.02)
+
+
+KEEP_PER_LIFT = 0.6  # of an action's assumed lift, where the settings do not say what it keeps
+
+
+class LoyaltySettings(Section):
+    """The loyalty tiers, from the lowest to the highest: all by orders, or all by revenue."""
+
+    tiers: tuple[LoyaltyTier, ...] = DEFAULT_TIERS
+
+    @model_validator(mode="after")
+    def _check_tiers(self) -> "LoyaltySettings":
+        check_tiers(self.tiers)
+        return self
 
 
 class InvestmentSettings(Section):
-    """The retention budget per period, store's currency, and what it buys."""
+    """The retention budget per period, store's currency, and how it is spent."""
 
     budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5000.0
+    period_days: Annotated[int, Field(ge=1, le=366)] = 30
+    rest_days: Annotated[int, Field(ge=0, le=366)] = 30
+    works_days: Annotated[int, Field(ge=1, le=366)] = 60
+    reach_gaps: Positive = 1.5
+    caution: Annotated[float, Field(ge=0, le=3)] = 1.0
+    hurdle: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    exploration: Share = 0.10
     actions: ActionsSettings = ActionsSettings()
 
 
@@ -136,6 +166,8 @@ class HoldoutSettings(Section):
 
     share: Share = 0.10
     salt: str = "retention"
+    measure_days: Annotated[int, Field(ge=1, le=730)] = 90
+    programs: dict[str, Share] = {}
 
 
 class KlaviyoSettings(Section):
@@ -166,6 +198,10 @@ class Settings(Section):
     model: ModelSettings = ModelSettings()
     investment: InvestmentSettings = InvestmentSettings()
     holdout: HoldoutSettings = HoldoutSettings()
+    lifecycle: LifecycleRules = LifecycleRules()
+    journey: JourneyRules = JourneyRules()
+    moments: MomentRules = MomentRules()
+    loyalty: LoyaltySettings = LoyaltySettings()
     klaviyo: KlaviyoSettings = KlaviyoSettings()
     engine: EngineSettings = EngineSettings()
     paths: PathsSettings = PathsSettings()
@@ -216,11 +252,15 @@ class Settings(Section):
     @property
     def actions(self) -> list[Action]:
         """The investment tiers, heaviest first."""
-        chosen = self.investment.actions
         return [
-            Action(tier, getattr(chosen, tier).cost, getattr(chosen, tier).assumed_lift)
+            _action(tier, getattr(self.investment.actions, tier))
             for tier in ("heavy", "standard", "light")
         ]
+
+    @property
+    def state(self) -> Path:
+        """Folder of what outlives a published day: who was drawn into which arm, what was measured."""
+        return self.home / "state"
 
     @property
     def digest(self) -> str:
@@ -243,6 +283,19 @@ class Settings(Section):
     def yesterday(self, now: datetime) -> date:
         """Return the last whole day in the store's time zone."""
         return now.astimezone(ZoneInfo(self.store.timezone)).date() - timedelta(days=1)
+
+
+def _action(tier: str, said: ActionSettings) -> Action:
+    keep = said.assumed_keep
+    return Action(
+        tier,
+        said.cost,
+        said.assumed_lift,
+        KEEP_PER_LIFT * said.assumed_lift if keep is None else keep,
+        said.offer_cost,
+        said.redemption,
+        math.inf if said.most_customers is None else said.most_customers,
+    )
 
 
 def _located(source: str, folder: Path) -> str:

@@ -104,9 +104,14 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps(outcome.facts, indent=2, allow_nan=False) + "\n")
         return
     console = Console(highlight=False)
-    {"day": _show_day, "trained": _show_trained, "backtest": _show_backtest, "said": _show_said}[
-        outcome.kind
-    ](console, outcome.facts)
+    show = {
+        "day": _show_day,
+        "trained": _show_trained,
+        "backtest": _show_backtest,
+        "measured": _show_measured,
+        "said": _show_said,
+    }
+    show[outcome.kind](console, outcome.facts)
 
 
 def _show_day(console: Console, facts: dict[str, Any]) -> None:
@@ -132,7 +137,7 @@ def _show_day(console: Console, facts: dict[str, Any]) -> None:
         total = f"; {facts['seconds']} in all" if "seconds" in facts else ""
         console.print(f"Seconds: {took}{total}")
     console.print()
-    for name in ("page", "scores", "segments"):
+    for name in ("page", "scores", "segments", "moments"):
         _say_where(console, name.capitalize(), _short(facts["files"][name]))
     _say_where(console, "MLflow", facts["mlflow"]["ui"])
     if facts.get("prefect", {}).get("ui"):
@@ -261,6 +266,33 @@ def _backtest(found: dict[str, Any]) -> Table:
             cells = ("-" if value is None else f"{value:.3f}" for value in values)
             table.add_row(name.replace("_", " "), *cells)
     return table
+
+
+def _show_measured(console: Console, facts: dict[str, Any]) -> None:
+    console.print(f"\n[bold]{_plain(facts['sentence'])}[/]\n")
+    kind = "valid at every look" if facts["is_early"] else "95 %"
+    table = _table(
+        f"What investment added per customer in {facts['days']} days ({facts['currency']}, interval {kind})",
+        "group", "invested in", "held out", "orders", "margin", "interval", "detectable", "cost",
+    )  # fmt: skip
+    for row in facts["groups"]:
+        cells = ["-"] * 5
+        if "margin" in row:
+            margin = row["margin"]
+            cells = [
+                f"{row['orders']['estimate']:+.3f}",
+                f"{margin['estimate']:+.2f}",
+                f"{margin['low']:.2f} to {margin['high']:.2f}",
+                f"{row['smallest_margin']:.2f}",
+                f"{row['cost']:.2f}",
+            ]
+        table.add_row(row["group"], f"{row['treated']:,}", f"{row['control']:,}", *cells)
+    console.print(table)
+    if facts["held_out_reached"]:
+        console.print(
+            f"Note: {facts['held_out_reached']:,} held-out customers were sent an action all the same: the "
+            "true effect is larger. Keep the holdout flag in every segment and flow"
+        )
 
 
 def _accounted(accounting: dict[str, Any]) -> str:

@@ -5,8 +5,11 @@ from collections.abc import Iterable
 
 from features.tables import PAPER_SYMBOLS, TABLES, Table
 from models.evaluation import METRICS
+from segments.journey import STAGES
 from segments.lifecycle import SEGMENTS
+from segments.moments import MOMENTS
 
+SEGMENT_WORDS = ("definition", "owner", "action", "window")
 HEAD = """# Data dictionary
 
 Written by `make docs` from the code; a test holds the two equal. Amounts are in the store's currency, rates are
@@ -21,10 +24,19 @@ def data_dictionary() -> str:
         HEAD,
         *(_table(table) for table in TABLES),
         f"The papers' symbols: {symbols}.\n",
-        "## Segments\n\n" + _rows(("segment", "definition"), SEGMENTS.items()),
+        "## Segments\n\n" + _rows(("segment", *SEGMENT_WORDS), _segments()),
+        "## Stages after an order\n\n" + _rows(("stage", "definition"), STAGES.items()),
+        "## Moments\n\n" + _rows(("moment", "definition"), MOMENTS.items()),
         "## Metrics of a backtest\n\n" + _rows(("metric", "definition"), METRICS.items()),
     ]
     return "\n".join(parts)
+
+
+def _segments() -> list[tuple[str, ...]]:
+    return [
+        (name, *(getattr(segment, word) for word in SEGMENT_WORDS))
+        for name, segment in SEGMENTS.items()
+    ]
 
 
 def _table(table: type[Table]) -> str:

@@ -108,7 +108,7 @@ def _tiles(record: dict[str, Any]) -> list[tuple[str, str, str]]:
         (
             "Retention budget used",
             money(cost, currency),
-            f"of {money(record['budget'], currency)} this period",
+            f"of {money(record['budget']['amount'], currency)} for {record['budget']['period_days']} days",
         ),
         (
             "Back per unit spent",

@@ -59,33 +59,30 @@ def segment_table(scores: pd.DataFrame) -> pd.DataFrame:
     counts = pd.crosstab(invested["segment"], invested["investment_tier"])
     counts = counts.reindex(index=table.index, columns=list(TIERS[:-1]), fill_value=0)
     table = table.join(counts).reindex([name for name in SEGMENTS if name in table.index])
-    table.insert(0, "meaning", [SEGMENTS[name] for name in table.index])
+    table.insert(0, "meaning", [SEGMENTS[name].definition for name in table.index])
     table.insert(2, "share", table["customers"] / len(scores))
     return table.rename_axis(index="segment", columns=None).reset_index()
 
 
-def tier_table(scores: pd.DataFrame, costs: dict[str, float]) -> pd.DataFrame:
+def tier_table(commitments: pd.DataFrame) -> pd.DataFrame:
     """Sum up each investment tier.
 
     Parameters
     ----------
-    scores
-        Table :class:`features.tables.Scores`.
-    costs
-        Cost per customer of each tier, store's currency.
+    commitments
+        Table :class:`features.tables.Commitments`: what is in force.
 
     Returns
     -------
     DataFrame
         One row per tier but ``none``: ``tier, customers, held_out, cost, gain, expected_return``;
-        cost and gain (assumed incremental margin before cost) over the customers not held out.
+        cost and gain (incremental margin before cost) over the customers not held out.
     """
     rows = []
     for tier in TIERS[:-1]:
-        of_tier = scores[scores["investment_tier"] == tier]
-        invested = of_tier[~of_tier["is_holdout"]]
-        cost = costs[tier] * len(invested)
-        gain = float((invested["expected_return"] * costs[tier]).sum())
+        of_tier = commitments[commitments["investment_tier"] == tier]
+        invested = of_tier[~of_tier["is_holdout"].astype(bool)]
+        cost, gain = (float(invested[name].sum()) for name in ("expected_cost", "expected_gain"))
         rows.append(
             {
                 "tier": tier,

@@ -1,12 +1,44 @@
-"""Who is kept out of retention marketing, so that what it brings can be measured."""
+"""Who is kept out of retention marketing, so that what it brings can be measured.
+
+A customer is drawn once, when first seen, and stays as drawn for ever: the draw is stored, and what
+is stored counts, whatever the settings say later.
+"""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
 from hashlib import sha256
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 BUCKETS = 10_000
+COLUMNS = ("customer_id", "program", "is_holdout", "share", "salt", "assigned_date")
+CONTROL = "control"  # the permanent control group, kept out of every program
+
+
+class RedrawError(ValueError):
+    """A group that was drawn would be drawn again."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How customers are drawn into an arm.
+
+    Attributes
+    ----------
+    program
+        What the arm is held out of; :data:`CONTROL` = everything.
+    share
+        Share held out, 0 to 1.
+    salt
+        Name of the draw. Another salt draws an independent group.
+    """
+
+    program: str
+    share: float
+    salt: str
 
 
 def bucket(customer_id: str, salt: str) -> int:
@@ -24,7 +56,7 @@ def is_holdout(customer_ids: Iterable[str], *, share: float, salt: str) -> NDArr
     share
         Share held out, 0 to 1.
     salt
-        Name of the draw. Another salt draws an independent group.
+        Name of the draw.
 
     Returns
     -------
@@ -40,3 +72,57 @@ def is_holdout(customer_ids: Iterable[str], *, share: float, salt: str) -> NDArr
         raise ValueError(f"a holdout share lies between 0 and 1; got {share}")
     limit = round(share * BUCKETS)
     return np.fromiter((bucket(c, salt) < limit for c in customer_ids), dtype=bool)
+
+
+def assign(
+    customer_ids: Iterable[str], drawn: pd.DataFrame, draw: Draw, on: date
+) -> tuple[NDArray[np.bool_], pd.DataFrame]:
+    """Return the arm of each customer, and the rows that are new: nobody is drawn twice.
+
+    Parameters
+    ----------
+    customer_ids
+        n customers who are eligible: eligibility is settled before the draw, and equal in both arms.
+    drawn
+        All that was drawn before, :data:`COLUMNS`. Of customers who were merged, the earliest counts.
+    draw
+        How the new ones are drawn.
+    on
+        The day.
+
+    Returns
+    -------
+    tuple
+        Whether held out, shape (n,); new rows, :data:`COLUMNS`.
+
+    Raises
+    ------
+    RedrawError
+        The program was drawn under another salt.
+    """
+    before = drawn[drawn["program"] == draw.program]
+    salts = set(before["salt"]) - {draw.salt}
+    if salts:
+        raise RedrawError(
+            f"a holdout is drawn once: {len(before):,} customers of {draw.program!r} were drawn with the "
+            f"salt {sorted(salts)[0]!r}, the settings say {draw.salt!r}. Set the salt back, or name a new "
+            "program under [holdout.programs]"
+        )
+    ids = pd.Index(list(customer_ids), dtype="str")
+    first = before.sort_values("assigned_date", kind="stable").drop_duplicates("customer_id")
+    arm = first.set_index("customer_id")["is_holdout"].astype("boolean").reindex(ids)
+    unseen = ids[arm.isna().to_numpy()]
+    held = is_holdout(unseen, share=draw.share, salt=draw.salt)
+    arm.loc[arm.isna()] = held
+    new = pd.DataFrame(
+        {
+            "customer_id": unseen,
+            "program": draw.program,
+            "is_holdout": held,
+            "share": draw.share,
+            "salt": draw.salt,
+            "assigned_date": on,
+        },
+        columns=list(COLUMNS),
+    )
+    return arm.to_numpy(dtype=bool), new

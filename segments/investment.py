@@ -1,83 +1,217 @@
-"""Who gets the investment: incremental margin per unit of cost, funded until the budget is spent.
+"""Who gets the investment: what it adds per unit of cost, funded until the budget is spent.
 
-An action's gain for a customer is its lift times the margin expected of the customer, less what
-the action costs. Ranking by risk would put the lapsed first, whose money is already lost; ranking
-by gain per cost puts those first whom the money moves.
+An action makes a customer buy faster for a while, and keeps some of those who would have left. What
+that adds depends on the customer: nothing can be won of the lapsed, whose money is already lost, and
+little of those who buy anyway. Ranking by risk pays for the first, ranking by value for the second.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from segments.allocation import allocate, marginal_return
+
+__all__ = ["TIERS", "Action", "Belief", "Investment", "Plan", "Prospects", "allocate", "invest"]
+
 Array = NDArray[np.float64]
 
 TIERS = ("heavy", "standard", "light", "none")
+UNCERTAINTY = 0.5  # standard deviation of an effect that nobody measured, as a share of it
 
 
 @dataclass(frozen=True)
 class Action:
-    """What an investment tier costs and brings.
+    """What an investment tier costs, and is assumed to do until a holdout has measured it.
 
     Attributes
     ----------
     tier
         ``heavy``, ``standard`` or ``light``.
     cost
-        Per customer and period, store's currency, above 0.
+        Of contacting a customer, store's currency, above 0.
     assumed_lift
-        Share by which it is assumed to raise a customer's margin, until a holdout has measured it.
+        Rise of the pace of buying while the action works; 0.1 = 10 %.
+    assumed_keep
+        Chance that a customer who is about to leave stays.
+    offer_cost
+        Of an offer that is redeemed, store's currency.
+    redemption
+        Share of the orders, while the action works, that redeem the offer.
+    most_customers
+        At most so many get it in one run; infinite = no cap.
     """
 
     tier: str
     cost: float
     assumed_lift: float
+    assumed_keep: float = 0.0
+    offer_cost: float = 0.0
+    redemption: float = 0.0
+    most_customers: float = np.inf
+
+
+@dataclass(frozen=True)
+class Belief:
+    """An action's effect on a segment, as a multiple of the assumed one.
+
+    Attributes
+    ----------
+    mean, deviation
+        1 and its uncertainty, until it is measured.
+    is_measured
+        Whether a holdout stands behind it.
+    """
+
+    mean: float = 1.0
+    deviation: float = UNCERTAINTY
+    is_measured: bool = False
+
+
+Beliefs = Mapping[tuple[str, str], Belief]  # by tier and segment; what is missing is assumed
+
+
+@dataclass(frozen=True)
+class Prospects:
+    """What there is to win of customers: arrays of shape (n,).
+
+    Attributes
+    ----------
+    margin_per_order
+        Store's currency.
+    faster, kept
+        Orders to be won by doubling the pace, and by keeping all who leave
+        (``models.purchases.response``).
+    orders_soon
+        Orders expected anyway while an action works: they redeem its offer, too.
+    segment
+        The customer's segment.
+    """
+
+    margin_per_order: Array
+    faster: Array
+    kept: Array
+    orders_soon: Array
+    segment: NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the budget is to be used.
+
+    Attributes
+    ----------
+    budget
+        To be committed now, store's currency.
+    caution
+        Standard deviations by which an effect is taken below its mean.
+    hurdle
+        Least that the last unit of currency must bring back.
+    exploration
+        Share of the customers, and of the budget, in which effects are drawn from what is believed of
+        them rather than taken low, so that there is something to learn.
+    seed
+        Of that draw.
+    """
+
+    budget: float
+    caution: float = 1.0
+    hurdle: float = 1.0
+    exploration: float = 0.0
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class Investment:
-    """What each customer gets.
+    """What each customer gets: arrays of shape (n,).
 
     Attributes
     ----------
     tier
-        Shape (n,), one of :data:`TIERS`.
-    expected_return
-        Shape (n,): margin gained per unit of currency spent, NaN for ``none``.
+        One of :data:`TIERS`.
+    gain
+        Margin that the tier is taken to add, before its cost; 0 for ``none``.
     cost
-        Spent on all customers who are not held out, store's currency.
+        Expected cost of the tier, offers included; of held-out customers, what it would be.
+    subsidy
+        Part of the cost that goes to orders that would have come anyway.
+    expected_return
+        Gain per unit of cost; NaN for ``none``.
+    is_measured
+        Whether the gain rests on a measured effect.
+    spent
+        Cost of all customers who are not held out.
+    next_return
+        What one more unit of budget would bring back; NaN where there is nothing left to fund.
     """
 
     tier: NDArray[np.object_]
+    gain: Array
+    cost: Array
+    subsidy: Array
     expected_return: Array
-    cost: float
+    is_measured: NDArray[np.bool_]
+    spent: float
+    next_return: float
+
+
+@dataclass(frozen=True)
+class _Options:
+    """Every action for every customer: arrays of shape (n, k), column 0 to do nothing."""
+
+    tiers: NDArray[np.object_]
+    effects: Array
+    costs: Array
+    subsidies: Array
+    caps: Array
+    by_segment: "_BySegment" = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _BySegment:
+    """What is believed of each action (columns) in each segment (rows)."""
+
+    of: NDArray[np.intp]
+    mean: Array
+    deviation: Array
+    is_measured: NDArray[np.bool_]
 
 
 def invest(
-    expected_margin: ArrayLike,
-    is_holdout: ArrayLike,
+    prospects: Prospects,
     actions: Sequence[Action],
+    is_holdout: ArrayLike,
+    plan: Plan,
     *,
-    budget: float,
+    beliefs: Beliefs | None = None,
+    is_eligible: ArrayLike = True,
+    is_explorer: ArrayLike = False,
 ) -> Investment:
-    """Fund what gains most per unit of cost first, until the budget is spent.
+    """Fund what adds most per unit of cost first, until the budget is spent.
 
     Parameters
     ----------
-    expected_margin
-        Array of shape (n,): margin expected without any action, store's currency.
-    is_holdout
-        Array of shape (n,): held-out customers get the tier they would have, and use no budget.
+    prospects
+        What there is to win of n customers.
     actions
         What can be done, at most one for each customer.
-    budget
-        Per period, store's currency.
+    is_holdout
+        Shape (n,): held-out customers get the tier that they would have, and use no budget.
+    plan
+        How the budget is to be used.
+    beliefs
+        Measured effects; the others are assumed.
+    is_eligible
+        Shape (n,): whether something may be done for the customer now.
+    is_explorer
+        Shape (n,): for whom effects are drawn; matters where ``plan.exploration`` is above 0.
 
     Returns
     -------
     Investment
-        Never an action that gains less than it costs, never more cost than the budget.
+        Never an action that is taken to bring back less than the hurdle, never more cost than the
+        budget.
 
     Raises
     ------
@@ -86,78 +220,97 @@ def invest(
 
     Notes
     -----
-    A heavier action is an upgrade of a lighter one: what counts is what it gains and costs on top.
-    Only the upgrades on the upper convex hull of gain against cost are ever worth funding, and
-    along it each gains less per unit than the one before (the greedy rule for the multiple-choice
-    knapsack; Sinha & Zoltners, 1979, Operations Research 27(3)).
+    The multiple-choice knapsack, see :func:`segments.allocation.allocate`.
     """
-    margin = np.asarray(expected_margin, dtype=np.float64)
-    held = np.asarray(is_holdout, dtype=bool)
+    options = _options(prospects, actions, beliefs or {})
+    n = len(prospects.segment)
+    held, eligible, explores = (
+        np.broadcast_to(np.asarray(flag, dtype=bool), n)
+        for flag in (is_holdout, is_eligible, is_explorer)
+    )
+    explores = explores & (plan.exploration > 0)
+    low = options.by_segment.mean - plan.caution * options.by_segment.deviation
+    drawn = np.random.default_rng(plan.seed).normal(
+        options.by_segment.mean, options.by_segment.deviation
+    )
+    chosen, gains = np.zeros(n, dtype=np.intp), np.zeros(options.effects.shape)
+    shares = {False: 1.0 - plan.exploration * explores.any(), True: plan.exploration}
+    next_return = np.nan
+    for is_drawn, multiples in ((False, low), (True, drawn)):
+        here = np.flatnonzero(explores == is_drawn)
+        if not len(here):
+            continue
+        factor = np.maximum(multiples, 0.0)[options.by_segment.of[here]]
+        gains[here] = options.effects[here] * factor
+        net = gains[here] - options.costs[here]
+        net[~eligible[here], 1:] = -1.0
+        budget = plan.budget * shares[is_drawn]
+        chosen[here] = allocate(
+            net,
+            options.costs[here],
+            budget,
+            caps=np.floor(options.caps * shares[is_drawn]),
+            hurdle=plan.hurdle - 1,
+            held=held[here],
+        )
+        if not is_drawn:
+            next_return = 1 + marginal_return(net, options.costs[here], budget)
+    return _investment(options, chosen, gains, held, next_return)
+
+
+def _options(prospects: Prospects, actions: Sequence[Action], beliefs: Beliefs) -> _Options:
     if any(action.cost <= 0 for action in actions):
         raise ValueError("an action costs more than 0: set investment.actions.*.cost")
     ranked = sorted(actions, key=lambda action: action.cost)
-    costs = np.array([0.0] + [action.cost for action in ranked])
-    lifts = np.array([0.0] + [action.assumed_lift for action in ranked])
-    customer, option, gain_per_cost, extra_cost = _upgrades(
-        np.multiply.outer(margin, lifts), costs
+    orders = np.column_stack(
+        [np.zeros(len(prospects.segment))]
+        + [prospects.faster * a.assumed_lift + prospects.kept * a.assumed_keep for a in ranked]
     )
-    order = np.argsort(-gain_per_cost, kind="stable")
-    funded = order[_is_affordable(extra_cost[order], held[customer[order]], budget)]
-    chosen = np.zeros(len(margin), dtype=np.intp)
-    np.maximum.at(chosen, customer[funded], option[funded])
-    with np.errstate(invalid="ignore"):
-        returns = margin * lifts[chosen] / costs[chosen]
-    names = np.array(["none"] + [action.tier for action in ranked], dtype=object)
-    return Investment(names[chosen], returns, float(costs[chosen][~held].sum()))
+    offers = np.array([0.0] + [a.offer_cost * a.redemption for a in ranked])
+    lifts = np.array([0.0] + [a.assumed_lift for a in ranked])
+    contacts = np.array([0.0] + [a.cost for a in ranked])
+    subsidies = np.multiply.outer(prospects.orders_soon, offers)
+    return _Options(
+        tiers=np.array(["none"] + [a.tier for a in ranked], dtype=object),
+        effects=orders * prospects.margin_per_order[:, None],
+        costs=contacts + subsidies * (1 + lifts),
+        subsidies=subsidies,
+        caps=np.array([np.inf] + [a.most_customers for a in ranked]),
+        by_segment=_believed(prospects.segment, [a.tier for a in ranked], beliefs),
+    )
 
 
-def _upgrades(
-    gains: Array, costs: Array
-) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]:
-    """List each customer's upgrades along the hull that gain more than they cost.
+def _believed(segment: NDArray[np.object_], tiers: Sequence[str], beliefs: Beliefs) -> _BySegment:
+    names, of = np.unique(segment.astype(str), return_inverse=True)
+    table = [[beliefs.get((tier, name), Belief()) for tier in tiers] for name in names]
+    nothing = Belief(0.0, 0.0)
+    rows = [[nothing, *row] for row in table]
 
-    Parameters
-    ----------
-    gains
-        Shape (n, k): before cost; column 0 is to do nothing.
-    costs
-        Shape (k,), ascending from 0.
+    def matrix(name: str) -> Array:
+        values = [[float(getattr(belief, name)) for belief in row] for row in rows]
+        return np.array(values).reshape(len(names), len(tiers) + 1)
 
-    Returns
-    -------
-    tuple
-        Customer, option, gain per unit of extra cost and extra cost of each upgrade; a customer's
-        upgrades come in the order in which they are taken.
-    """
-    n, k = gains.shape
-    rows = np.arange(n)
-    at = np.zeros(n, dtype=np.intp)
-    steps = []
-    for _ in range(k - 1):
-        extra = costs[None, :] - costs[at][:, None]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            slope = np.where(extra > 0, (gains - gains[rows, at][:, None]) / extra, -np.inf)
-        # Of equally steep upgrades the farthest: the hull has no corner between them.
-        best = k - 1 - np.argmax(slope[:, ::-1], axis=1)
-        worth = slope[rows, best] > 1
-        steps.append(
-            (rows[worth], best[worth], slope[rows, best][worth], extra[rows, best][worth])
-        )
-        at = np.where(worth, best, at)
-    customer, option, slope, extra = (np.concatenate(part) for part in zip(*steps, strict=True))
-    return customer, option, slope, extra
+    return _BySegment(of, matrix("mean"), matrix("deviation"), matrix("is_measured").astype(bool))
 
 
-def _is_affordable(
-    extra_cost: Array, is_held: NDArray[np.bool_], budget: float
-) -> NDArray[np.bool_]:
-    """Say which upgrades, best first, the budget reaches before the first that it does not.
-
-    Those of held-out customers use nothing up, and are reached where their own cost would still fit.
-    Summed in millionths, since sums of floats would overrun a budget by their last digit.
-    """
-    millionths = np.round(extra_cost * 1e6).astype(np.int64)
-    used = np.where(is_held, 0, millionths)
-    fits = np.cumsum(used) - used + millionths <= round(budget * 1e6)
-    stopped = np.logical_or.accumulate(~fits & ~is_held)
-    return fits & ~stopped
+def _investment(
+    options: _Options,
+    chosen: NDArray[np.intp],
+    gains: Array,
+    held: NDArray[np.bool_],
+    next_return: float,
+) -> Investment:
+    rows = np.arange(len(chosen))
+    gain, cost = gains[rows, chosen], options.costs[rows, chosen]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        returns = np.where(chosen > 0, gain / cost, np.nan)
+    return Investment(
+        tier=options.tiers[chosen],
+        gain=gain,
+        cost=cost,
+        subsidy=options.subsidies[rows, chosen],
+        expected_return=returns,
+        is_measured=options.by_segment.is_measured[options.by_segment.of, chosen],
+        spent=float(cost[~held].sum()),
+        next_return=float(next_return),
+    )

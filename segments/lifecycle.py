@@ -1,28 +1,99 @@
 """Where a customer stands: mutually exclusive segments, judged by their own rhythm.
 
-Silence is counted in cycles, not in days. The store's cycle is the median gap between purchases of
-its repeat customers; a repeat customer's own cycle is the mean gap so far, drawn towards the
-store's where there are few gaps.
+Silence is counted in cycles, not in days: see :mod:`segments.rhythm`.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
+from segments.rhythm import silent_cycles
 
-SEGMENTS: dict[str, str] = {
-    "new": "first order within half a cycle",
-    "second_order_window": "one order, up to two cycles ago: the step that matters most",
-    "one_and_done": "one order, more than two cycles ago",
-    "promising": "two purchase days, still in rhythm",
-    "loyal": "three or more purchase days, still in rhythm",
-    "champion": "loyal, and in the top fifth by expected value",
-    "needs_attention": "one and a half to three own cycles silent",
-    "at_risk": "three to six own cycles silent",
-    "at_risk_high_value": "at risk, and in the top fifth by revenue so far",
-    "lapsed": "came back before, now over six own cycles silent",
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment in plain words.
+
+    Attributes
+    ----------
+    definition
+        Who is in it, at the default thresholds.
+    owner
+        Who acts.
+    action
+        What they do.
+    window
+        When, counted in cycles.
+    """
+
+    definition: str
+    owner: str
+    action: str
+    window: str
+
+
+SEGMENTS: dict[str, Segment] = {
+    "new": Segment(
+        "first order within half a cycle",
+        "Email marketing",
+        "welcome, help with the first use, ask how it went; no offer",
+        "from the first order until half a cycle after it",
+    ),
+    "second_order_window": Segment(
+        "one order, up to two cycles ago: the step that matters most",
+        "Email marketing",
+        "remind when the product runs out, propose what goes with it",
+        "from half a cycle to two cycles after the first order",
+    ),
+    "one_and_done": Segment(
+        "one order, more than two cycles ago",
+        "Email marketing",
+        "one cheap attempt with another product, then the newsletter only",
+        "once, from two cycles after the only order on",
+    ),
+    "promising": Segment(
+        "two purchase days, still in rhythm",
+        "Loyalty program",
+        "make the third order count: show the next tier and the bundle that fits",
+        "within one and a half own cycles of the last order",
+    ),
+    "loyal": Segment(
+        "three or more purchase days, still in rhythm",
+        "Loyalty program",
+        "recognize them, early access, ask for a review and a referral; no discounts",
+        "within one and a half own cycles of the last order",
+    ),
+    "champion": Segment(
+        "loyal, and in the top fifth by expected value",
+        "Customer care",
+        "thank them in person, ask their advice and for referrals; no discounts",
+        "within one and a half own cycles of the last order",
+    ),
+    "needs_attention": Segment(
+        "one and a half to three own cycles silent",
+        "Email marketing",
+        "ask what is missing, remind of what they buy; an offer only after that",
+        "from one and a half to three own cycles after the last order",
+    ),
+    "at_risk": Segment(
+        "three to six own cycles silent",
+        "Email and SMS marketing",
+        "win back with one offer",
+        "from three to six own cycles after the last order, the earlier the better",
+    ),
+    "at_risk_high_value": Segment(
+        "at risk, and in the top fifth by revenue so far",
+        "Customer care",
+        "write or call in person, mend what went wrong, then make one good offer",
+        "from three to six own cycles after the last order, the earlier the better",
+    ),
+    "lapsed": Segment(
+        "came back before, now over six own cycles silent",
+        "Paid media",
+        "leave out of whatever costs per contact; news of the season only",
+        "from six own cycles after the last order on",
+    ),
 }
 
 
@@ -33,13 +104,18 @@ class LifecycleRules:
     Attributes
     ----------
     new_cycles, window_cycles
-        One-time buyers: up to how many store cycles after the order they are new, and in the
+        One-time buyers: up to how many natural cycles after the order they are new, and in the
         second-order window.
     attention_cycles, risk_cycles, lapse_cycles
         Repeat customers: own cycles of silence from which they need attention, are at risk, and
         have lapsed.
     top_share
-        Share of customers that counts as high in value.
+        Share of customers that counts as high in value, 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        Thresholds that are not above 0 and ascending, or a share outside 0 to 1.
     """
 
     new_cycles: float = 0.5
@@ -49,23 +125,23 @@ class LifecycleRules:
     lapse_cycles: float = 6.0
     top_share: float = 0.20
 
-
-def store_cycle_days(frequency: ArrayLike, recency_days: ArrayLike) -> float:
-    """Median over repeat customers of the mean gap between their purchases.
-
-    Parameters
-    ----------
-    frequency, recency_days
-        Arrays of shape (n,).
-
-    Returns
-    -------
-    float
-        Days; 30 where nobody came back.
-    """
-    x, t_x = np.asarray(frequency, dtype=np.float64), np.asarray(recency_days, dtype=np.float64)
-    repeat = x > 0
-    return float(np.median(t_x[repeat] / x[repeat])) if repeat.any() else 30.0
+    def __post_init__(self) -> None:
+        *cycles, share = astuple(self)
+        if not np.isfinite(cycles).all() or not 0 < self.new_cycles < self.window_cycles:
+            raise ValueError(
+                "one-time buyers are new before their window ends: needs 0 < new_cycles < window_cycles; "
+                f"got {self.new_cycles:g} and {self.window_cycles:g}. Set them in this order"
+            )
+        if not 0 < self.attention_cycles < self.risk_cycles < self.lapse_cycles:
+            raise ValueError(
+                "silence needs attention, then is a risk, then a loss: needs 0 < attention_cycles < risk_cycles < "
+                f"lapse_cycles; got {self.attention_cycles:g}, {self.risk_cycles:g} and {self.lapse_cycles:g}. "
+                "Set them in this order"
+            )
+        if not 0 <= share <= 1:
+            raise ValueError(
+                f"top_share lies between 0 and 1; got {share:g}. 0.2 is the top fifth"
+            )
 
 
 def lifecycle_segments(
@@ -75,6 +151,8 @@ def lifecycle_segments(
     revenue: ArrayLike,
     expected_value: ArrayLike,
     rules: LifecycleRules | None = None,
+    *,
+    cycle_days: ArrayLike | None = None,
 ) -> NDArray[np.object_]:
     """Name each customer's segment.
 
@@ -86,30 +164,37 @@ def lifecycle_segments(
         Arrays of shape (n,): net amount so far and expected, store's currency.
     rules
         Thresholds; the defaults are a start.
+    cycle_days
+        Days, shape (n,) or one for all: the natural cycle of the customer's category; NaN or None =
+        unknown, the store's median gap stands in.
 
     Returns
     -------
     NDArray
         Shape (n,), keys of :data:`SEGMENTS`.
+
+    Raises
+    ------
+    ValueError
+        Cycles that are none.
     """
     rules = rules or LifecycleRules()
-    x, t_x, T = (np.asarray(v, dtype=np.float64) for v in (frequency, recency_days, age_days))
-    cycle = store_cycle_days(x, t_x)
-    own_cycle = (t_x + cycle) / (x + 1)  # as if one more gap of the store's length had been seen
-    silence = (T - t_x) / own_cycle
+    x = np.asarray(frequency, dtype=np.float64)
+    silence = silent_cycles(x, recency_days, age_days, cycle_days)
     once = x == 0
-    high_revenue = _is_top(revenue, rules.top_share)
-    high_value = _is_top(expected_value, rules.top_share)
     cases = [
-        (once & (rules.new_cycles * cycle >= T), "new"),
-        (once & (rules.window_cycles * cycle >= T), "second_order_window"),
+        (once & (silence <= rules.new_cycles), "new"),
+        (once & (silence <= rules.window_cycles), "second_order_window"),
         (once, "one_and_done"),
         (silence > rules.lapse_cycles, "lapsed"),
-        ((silence > rules.risk_cycles) & high_revenue, "at_risk_high_value"),
+        (
+            (silence > rules.risk_cycles) & _is_top(revenue, rules.top_share),
+            "at_risk_high_value",
+        ),
         (silence > rules.risk_cycles, "at_risk"),
         (silence > rules.attention_cycles, "needs_attention"),
         (x == 1, "promising"),
-        (high_value, "champion"),
+        (_is_top(expected_value, rules.top_share), "champion"),
     ]
     return np.select([c for c, _ in cases], [name for _, name in cases], "loyal").astype(object)
 

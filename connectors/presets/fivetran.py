@@ -6,13 +6,12 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from connectors.engine import FILE_COLUMN
-from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
+from connectors.engine import FILE_COLUMN, Engine
+from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables
 from connectors.texts import clean_text
 
 TABLES = ("order", "order_line", "refund", "order_line_refund")
 MODEL = ("order_adjusted_total", "net_sales")  # dbt_shopify has one of them in all its versions
-OURS = "perennial_"  # columns that are added to the orders' own
 CREATED = ("created_timestamp", "processed_timestamp", "created_at", "processed_at")
 UNPAID = ("pending", "authorized", "expired")
 NO_ZONE = r"^\d{4}-\d{2}-\d{2}[T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$"
@@ -24,7 +23,7 @@ OF_MODEL = (
 )
 
 
-def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
     """Read Fivetran's tables with refunds up to `known_by`, or the orders of dbt_shopify."""
     order = tables["order"] if "order" in tables else next(iter(tables.values()))
     is_model = _is_model(order.columns)
@@ -32,7 +31,7 @@ def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRo
     created = [name for name in CREATED if name in order.columns]
     _check_columns(order, *(created or CREATED[-2:]))
     _check_columns(order, *mapping.values())
-    rows, lines, notes = _model(order) if is_model else _raw(order, tables, known_by)
+    rows, lines, notes = _model(order) if is_model else _raw(engine, order, tables, known_by)
     texts = {
         "customer_id": ("customer_id",),
         "email": ("email",),
@@ -69,14 +68,17 @@ def _model(order: ir.Table) -> tuple[ir.Table, None, tuple[str, ...]]:
 
 
 def _raw(
-    order: ir.Table, tables: Tables, known_by: date
+    engine: Engine, order: ir.Table, tables: Tables, known_by: date
 ) -> tuple[ir.Table, ir.Table | None, tuple[str, ...]]:
     """Value the orders by their lines and refunds, and return them with the lines."""
     order = order.mutate(**{f"{OURS}key": _key(order.id)})
     lines, refunds = _lines(tables), _refunds(tables, known_by)
+    if lines is not None:
+        lines = engine.view(lines, "lines")
     if refunds is not None:
         if lines is not None:  # a gift card given back is no refund of goods
             refunds = refunds.anti_join(lines.filter(lines.is_gift), "line_key")
+        refunds = engine.view(refunds, "refunds")
         order = _with(order, refunds, refunds=refunds.count(), refund=_sum(refunds.back))
     if "refund" in tables:
         made = _there(tables["refund"])
@@ -88,7 +90,7 @@ def _raw(
         order = _with(
             order, lines, lines=lines.count(), asked=lines.worth.sum(), less=lines.off.sum()
         )
-    order = _valued(order)
+    order = engine.view(_valued(order), "valued")
     if lines is not None:
         lines = _shared_out(lines, refunds, order)
     notes = (NO_LINES,) * (lines is None) + (NO_REFUNDS,) * (refunds is None)

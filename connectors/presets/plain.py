@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 
-from connectors.engine import FILE_COLUMN
+from connectors.engine import FILE_COLUMN, Engine
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
 
 REQUIRED = ("order_id", "customer_id", "ordered_at")
@@ -29,9 +29,9 @@ OPTIONAL = (
 )
 
 
-def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
     """Read any table of orders, or of order lines, by the settings' names."""
-    del known_by  # its rows say when they happened
+    del engine, known_by  # columns are taken as they are, and say when they happened
     (rows,) = tables.values()
     try:
         found = resolve_columns(mapping, [n for n in rows.columns if n != FILE_COLUMN])

@@ -7,9 +7,10 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from connectors.engine import FILE_COLUMN
+from connectors.engine import Engine
 
 Tables = Mapping[str, ir.Table]
+OURS = "perennial_"  # columns that are added to the source's own
 
 
 class PresetError(ValueError):
@@ -60,7 +61,8 @@ def is_older(rows: ir.Table, of: ir.Value, newest_first: Sequence[ir.Value]) -> 
     newest_first
         What the newest version sorts first by. Equal rows are of one age.
     """
-    row = ibis.struct({name: rows[name] for name in rows.columns if name != FILE_COLUMN}).hash()
+    theirs = [name for name in rows.columns if not name.startswith(OURS)]
+    row = ibis.struct({name: rows[name] for name in theirs}).hash()
     newest = row.first().over(ibis.window(group_by=of, order_by=[*newest_first, row]))
     return of.notnull() & (row != newest)
 
@@ -74,8 +76,8 @@ class Preset:
     name
         As in ``orders.preset``.
     read
-        Tables by name (``orders`` where there is one file), the settings' ``{ours: theirs}``, and the
-        last day that is known -> rows with our columns. Raises :class:`PresetError`.
+        The engine, its tables by name (``orders`` where there is one file), the settings'
+        ``{ours: theirs}``, and the last day that is known -> rows with our columns. Raises :class:`PresetError`.
     recognize
         Column names of each table -> whether it is this platform's.
     tables
@@ -85,7 +87,7 @@ class Preset:
     """
 
     name: str
-    read: Callable[[Tables, Mapping[str, str], date], SourceRows]
+    read: Callable[[Engine, Tables, Mapping[str, str], date], SourceRows]
     recognize: Callable[[Mapping[str, tuple[str, ...]]], bool]
     tables: tuple[str, ...] = ()
     varying: str | None = None

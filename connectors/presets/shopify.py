@@ -13,7 +13,7 @@ from difflib import get_close_matches
 import ibis
 import ibis.expr.types as ir
 
-from connectors.engine import FILE_COLUMN
+from connectors.engine import FILE_COLUMN, Engine
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
 from connectors.texts import clean_text
 
@@ -49,12 +49,13 @@ MONEY = "decimal(18, 4)"
 CENT = 0.005  # amounts that differ by less are equal
 
 
-def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
     """Read the order export of Shopify's admin, one file or several."""
     del known_by  # its refunds carry no date
     (source,) = tables.values()
     found = _find_headings([n for n in source.columns if n != FILE_COLUMN], mapping)
-    whole = _with_values(_with_order(_with_id(_texts(source, found))))
+    texts = engine.view(_texts(source, found), "texts")
+    whole = engine.view(_with_values(_with_order(_with_id(texts))), "valued")
     ours = ("order_id", "void", "carries", "net", "gross", "discount", "refund")
     kept = {name: whole[name] for name in (*ours, *OF_ORDER)}
     rows = whole.select(**{n: whole.raw[n] for n in source.columns}, **{READ: ibis.struct(kept)})
@@ -68,8 +69,8 @@ def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRo
         )
         for name in ("net", "gross", "discount", "refund")
     }
-    texts = [name for name in ("currency", "channel", "discount_code") if name in found]
-    names = ("order_id", "ordered_at", "email", "phone", "void", *texts)
+    said = [name for name in ("currency", "channel", "discount_code") if name in found]
+    names = ("order_id", "ordered_at", "email", "phone", "void", *said)
     columns = {name: order[name] for name in names} | amounts
     return SourceRows(rows, columns, True, found, _notes(source, found), _lines(whole))
 

@@ -6,8 +6,8 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from connectors.engine import FILE_COLUMN
-from connectors.presets.preset import Preset, PresetError, SourceRows, Tables, is_older
+from connectors.engine import FILE_COLUMN, Engine
+from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables, is_older
 from connectors.texts import clean_text, trim
 
 HEADERS = {  # ours: theirs, in all versions of the export; punctuation and case aside
@@ -47,29 +47,25 @@ NOTES = (
 )
 
 
-def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
     """Read Stripe's payments; charges of one payment, or of one invoice, are one order."""
     del known_by  # neither charges nor refunds change on a day that the export tells
     (rows,) = tables.values()
     has = _find(rows.columns)
     _check_columns(has, mapping, rows)
-    texts = {ours: clean_text(rows[theirs]) for ours, theirs in has.items()}
-    texts |= {ours: ibis.null("string") for ours in HEADERS if ours not in has}
+    rows = engine.view(_with_texts(rows, has), "texts")
+    texts = {ours: rows[OURS + ours] for ours in HEADERS}
     status, captured = texts["status"].lower(), texts["captured"].lower()
     is_test = (texts["mode"].lower() == "test").fill_null(False)
     is_paid = status.isin(PAID).fill_null(False) & (captured != "false").fill_null(True)
     pays_contract = texts["description"].lower().startswith("subscription").fill_null(False)
     pays_contract = pays_contract | texts["invoice"].notnull()
     facts = _look(rows, has, is_paid & ~is_test, pays_contract)
-    amounts = {
-        name: _amount(texts[name], with_comma=bool(facts.get(name)), may_be_empty=name != "amount")
-        for name in MONEY
-    }
-    # Converted amounts are in the store's currency, and so is the tax beside them.
-    is_converted = texts["converted"].notnull() & texts["converted_currency"].notnull()
-    amount = ibis.ifelse(is_converted, amounts["converted"], amounts["amount"])
-    refunded = ibis.ifelse(is_converted, amounts["converted_refunded"], amounts["refunded"])
-    goods = amount - amounts["tax"]
+    values = _values(texts, facts) | {"is_test": is_test, "is_paid": is_paid, "state": status}
+    rows = engine.view(rows.mutate(**{OURS + n: value for n, value in values.items()}), "values")
+    texts = {ours: rows[OURS + ours] for ours in HEADERS}
+    is_test, is_paid, status = (rows[OURS + name] for name in ("is_test", "is_paid", "state"))
+    amount, refunded, goods = (rows[OURS + name] for name in ("value", "back", "goods"))
     # A refund gives back goods and their tax in the same proportion.
     kept = ibis.ifelse(amount == 0, 1.0, 1 - refunded / amount.nullif(0))
     is_whole = ((refunded >= amount) & (amount > 0)) | ((status == "refunded") & (refunded == 0))
@@ -79,7 +75,7 @@ def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRo
         "ordered_at": _utc(rows[has["created"]]),
         "net_amount": net,
         "refund_amount": goods - net,
-        "currency": ibis.ifelse(is_converted, texts["converted_currency"], texts["currency"]),
+        "currency": rows[f"{OURS}money"],
         "void": ibis.cases(
             (is_test, "test_order"),
             (~is_paid, "unpaid"),
@@ -94,6 +90,30 @@ def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRo
     return SourceRows(
         rows, columns, of_lines=True, found=_words(has) | dict(mapping), notes=_notes(facts)
     )
+
+
+def _with_texts(rows: ir.Table, has: Mapping[str, str]) -> ir.Table:
+    """Add their columns under our names as text, blank = null."""
+    texts = {OURS + ours: ibis.null("string") for ours in HEADERS}
+    texts |= {OURS + ours: clean_text(rows[theirs]) for ours, theirs in has.items()}
+    return rows.mutate(**texts)
+
+
+def _values(texts: Mapping[str, ir.Column], facts: Mapping[str, int]) -> dict[str, ir.Column]:
+    """Return what was paid (``value``), given ``back``, and paid for ``goods``, in which ``money``."""
+    amounts = {
+        name: _amount(texts[name], with_comma=bool(facts.get(name)), may_be_empty=name != "amount")
+        for name in MONEY
+    }
+    # Converted amounts are in the store's currency, and so is the tax beside them.
+    is_converted = texts["converted"].notnull() & texts["converted_currency"].notnull()
+    amount = ibis.ifelse(is_converted, amounts["converted"], amounts["amount"])
+    return {
+        "value": amount,
+        "back": ibis.ifelse(is_converted, amounts["converted_refunded"], amounts["refunded"]),
+        "goods": amount - amounts["tax"],
+        "money": ibis.ifelse(is_converted, texts["converted_currency"], texts["currency"]),
+    }
 
 
 def _find(names: Iterable[str]) -> dict[str, str]:
@@ -138,7 +158,7 @@ def _look(
     """
     commas = {}
     for name in has.keys() & MONEY:
-        text = clean_text(rows[has[name]])
+        text = rows[OURS + name]
         # One comma in a column tells, if no amount contradicts it: 1.234 alone may be either.
         commas[name] = text.re_search(DECIMAL_COMMA).all() & text.contains(",").any()
     paid, contract = (is_one.sum() for is_one in (counts, counts & pays_contract))

@@ -12,8 +12,8 @@ from datetime import date
 import ibis
 import ibis.expr.types as ir
 
-from connectors.engine import FILE_COLUMN
-from connectors.presets.preset import Preset, PresetError, SourceRows, Tables, is_older
+from connectors.engine import FILE_COLUMN, Engine
+from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables, is_older
 from connectors.texts import clean_text, trim
 
 WEBTOFFEE = {"order_date", "status", "order_subtotal", "order_total"}
@@ -29,7 +29,7 @@ MONEY = "decimal(18, 4)"
 CENT = 0.005  # amounts that differ by less are equal
 
 
-def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
     """Read WooCommerce's orders, whichever of the two exports they are of."""
     (rows,) = tables.values()
     names = [name for name in rows.columns if name != FILE_COLUMN]
@@ -52,10 +52,11 @@ def read(tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRo
             'Export again, or set orders.preset = "plain"'
         )
     is_webtoffee = set(names) >= WEBTOFFEE
-    found = _read_webtoffee(rows, known_by) if is_webtoffee else _read_rest(rows)
+    found = _read_webtoffee(engine, rows, known_by) if is_webtoffee else _read_rest(engine, rows)
+    mapped = {ours: found.rows[theirs] for ours, theirs in mapping.items()}
     return replace(
         found,
-        columns={**found.columns, **{ours: rows[theirs] for ours, theirs in mapping.items()}},
+        columns={**found.columns, **mapped},
         found={**found.found, **mapping},
     )
 
@@ -73,7 +74,7 @@ def recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:
 WOOCOMMERCE = Preset("woocommerce", read, recognize, varying=r"line_item_\d+")
 
 
-def _read_webtoffee(rows: ir.Table, known_by: date) -> SourceRows:
+def _read_webtoffee(engine: Engine, rows: ir.Table, known_by: date) -> SourceRows:
     """Read WebToffee's CSV: refunds are dated, and lines say what of them was refunded."""
     columns, found = _named(
         rows,
@@ -90,13 +91,24 @@ def _read_webtoffee(rows: ir.Table, known_by: date) -> SourceRows:
     is_card = {name: _is_gift_card(_said(rows[name], "name")) for name in names}
     gifts = _sum(ibis.ifelse(is_card[n], _said_money(rows[n], "total"), 0.0) for n in names)
     by_line = _sum(ibis.ifelse(is_card[n], 0.0, _said_money(rows[n], "refunded")) for n in names)
-    discount = _money(rows, "discount_total", blank=0.0)
-    goods = _money(rows, "order_subtotal") - discount - gifts
     refunded, known = _dated_refunds(rows, known_by)
-    share = ibis.ifelse(refunded > 0, known / refunded.nullif(0), 1.0)
-    of_known = _of_goods(
-        known, goods, _money(rows, "tax_total", blank=0.0), _money(rows, "order_total")
+    rows, columns, amounts = _staged(
+        engine,
+        rows,
+        columns,
+        gifts=gifts,
+        by_line=by_line,
+        discount=_money(rows, "discount_total", blank=0.0),
+        subtotal=_money(rows, "order_subtotal"),
+        refunded=refunded,
+        known=known,
+        tax=_money(rows, "tax_total", blank=0.0),
+        total=_money(rows, "order_total"),
     )
+    gifts, by_line, discount, subtotal, refunded, known, tax, total = amounts
+    goods = subtotal - discount - gifts
+    share = ibis.ifelse(refunded > 0, known / refunded.nullif(0), 1.0)
+    of_known = _of_goods(known, goods, tax, total)
     refund = ibis.ifelse(by_line > 0, ibis.least(by_line * share, goods), of_known)
     # An order that was refunded in full later was a purchase until then.
     is_known = known >= refunded - CENT
@@ -133,7 +145,7 @@ def _read_webtoffee(rows: ir.Table, known_by: date) -> SourceRows:
     return SourceRows(rows, columns, False, found | {"ordered_at": "order_date"}, (), lines)
 
 
-def _read_rest(rows: ir.Table) -> SourceRows:
+def _read_rest(engine: Engine, rows: ir.Table) -> SourceRows:
     """Read what the REST API gives: lines and refunds are nested, the day is in UTC."""
     columns, found = _named(
         rows,
@@ -151,19 +163,31 @@ def _read_rest(rows: ir.Table) -> SourceRows:
         gifts = cards.map(lambda item: _number(item["total"])).sums().fill_null(0.0)
     if refunds is not None:
         refunded = refunds.map(lambda one: _number(one["total"]).abs()).sums().fill_null(0.0)
-    tax, total = _money(rows, "total_tax", blank=0.0), _money(rows, "total")
-    shipping = _money(rows, "shipping_total", blank=0.0)
+    rows, columns, amounts = _staged(
+        engine,
+        rows,
+        columns,
+        gifts=gifts,
+        refunded=refunded,
+        tax=_money(rows, "total_tax", blank=0.0),
+        of_shipping=_money(rows, "shipping_tax", blank=0.0),
+        shipping=_money(rows, "shipping_total", blank=0.0),
+        discount=_money(rows, "discount_total", blank=0.0),
+        total=_money(rows, "total"),
+    )
+    gifts, refunded, tax, of_shipping, shipping, discount, total = amounts
     goods = total - tax - shipping - gifts
-    of_goods = tax - _money(rows, "shipping_tax", blank=0.0)
-    refund = _of_goods(refunded, goods, of_goods, total)
-    columns |= _values(goods, _money(rows, "discount_total", blank=0.0), refund)
+    refund = _of_goods(refunded, goods, tax - of_shipping, total)
+    columns |= _values(goods, discount, refund)
     columns["ordered_at"], found["ordered_at"] = _moment(rows)
     columns["void"] = _void(rows, goods, gifts, ibis.literal(True))
     columns["is_older"] = _is_older(rows, columns["order_id"], refunded)
     lines = None
     if items is not None:
         newest = rows.filter(~columns["is_older"])
-        whole = newest.select(order_id=columns["order_id"], items=items, left=_left(goods, refund))
+        whole = newest.select(
+            order_id=columns["order_id"], items=rows.line_items, left=_left(goods, refund)
+        )
         long = whole.distinct().mutate(item=lambda t: t["items"].unnest())
         sold = long.filter(~_is_gift_card(long.item["name"]))
         lines = sold.select(
@@ -197,6 +221,19 @@ def _named(rows: ir.Table, **names: tuple[str, ...]) -> tuple[dict[str, ir.Value
         is_guest = columns["customer_id"].re_search(r"^0(\.0)?$")
         columns["customer_id"] = ibis.ifelse(is_guest, ibis.null("string"), columns["customer_id"])
     return columns, found
+
+
+def _staged(
+    engine: Engine, rows: ir.Table, columns: Mapping[str, ir.Value], **amounts: ir.Value
+) -> tuple[ir.Table, dict[str, ir.Value], list[ir.Column]]:
+    """Add what was read to the rows, so that what is made of it does not spell it out each time."""
+    values = {OURS + name: value for name, value in (dict(columns) | amounts).items()}
+    rows = engine.view(rows.mutate(**values), "amounts")
+    return (
+        rows,
+        {name: rows[OURS + name] for name in columns},
+        [rows[OURS + name] for name in amounts],
+    )
 
 
 def _number(column: ir.Value) -> ir.Value:

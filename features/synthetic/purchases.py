@@ -16,7 +16,6 @@ from features.synthetic.people import People
 from features.synthetic.prices import Flags, Ints
 from features.synthetic.profiles import ACTIONS, EFFECT_DAYS
 
-KEEP_GAPS = 1.5  # after so many usual gaps nobody who left comes back
 MOST_STAGES = 700.0  # beyond it exp(-stages) is zero; nobody orders so often
 
 
@@ -208,7 +207,7 @@ def _keep(clock: Clock, leaving: Ints, value: Array, turn: int, draws: Draws) ->
     is_kept: Flags = np.zeros(len(leaving), dtype=bool)
     for rows, action in actions.rounds(leaving):
         day = actions.day[action]
-        open_until = left_at[rows] + KEEP_GAPS / people.rate[leaving[rows]]
+        open_until = left_at[rows] + clock.calendar.profile.keep_gaps / people.rate[leaving[rows]]
         asked = (day > left_at[rows]) & (day <= open_until) & ~is_kept[rows]
         won = asked & (chance[rows] < actions.keep[action])
         is_kept[rows[won]] = True

@@ -7,7 +7,7 @@ from models.purchases.fitting import (
     fit_family,
     fit_purchases,
 )
-from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD
+from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
 from models.purchases.model import PurchaseModel
 from models.purchases.nbd import NBD
 from models.purchases.pareto import ParetoNBD
@@ -22,6 +22,7 @@ __all__ = [
     "MBGCNBD",
     "MBGNBD",
     "NBD",
+    "BetaGeometric",
     "FitError",
     "ParetoNBD",
     "PurchaseModel",

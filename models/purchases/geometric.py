@@ -239,14 +239,14 @@ class BetaGeometric(PurchaseModel):
         order = np.argsort(kind, kind="stable")
         for alike in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if x.size else ():
             count, nodes = divmod(int(kind[alike[0]]), len(NODES))
-            p, weight = _beta_nodes(self.a, self.b + count + self.at_start, NODES[nodes])
+            p, weight = beta_nodes(self.a, self.b + count + self.at_start, NODES[nodes])
             for turn, share in enumerate(phases):
                 shape = self.r + self.every * count + turn
                 if self.every == 1:
-                    mean_of = partial(_mean_orders, shape=shape, p=p, weight=weight)
+                    mean_of = partial(mean_orders, shape=shape, p=p, weight=weight)
                 else:
                     mean_of = partial(
-                        _mean_kth, shape=shape, p=p, weight=weight, every=self.every, turn=turn
+                        mean_kth, shape=shape, p=p, weight=weight, every=self.every, turn=turn
                     )
                 rows = max(1, ROWS * NODES[0] // len(p))
                 mean[alike] += share[alike] * by_rows(mean_of, odds[alike], size=rows)
@@ -316,7 +316,7 @@ def _log_sum(logs: list[Array]) -> Array:
     return reduce(np.logaddexp, logs)
 
 
-def _mean_orders(odds: Array, shape: float, p: Array, weight: Array) -> Array:
+def mean_orders(odds: Array, shape: float, p: Array, weight: Array) -> Array:
     """Return the mean of (1 - (1 + p odds)^-shape) / p over the chance p of leaving."""
     work = np.multiply.outer(odds, p)
     np.log1p(work, out=work)
@@ -327,7 +327,7 @@ def _mean_orders(odds: Array, shape: float, p: Array, weight: Array) -> Array:
     return np.asarray(work.sum(axis=-1))
 
 
-def _mean_kth(odds: Array, shape: float, p: Array, weight: Array, every: int, turn: int) -> Array:
+def mean_kth(odds: Array, shape: float, p: Array, weight: Array, every: int, turn: int) -> Array:
     """Return the mean number of purchases of someone active who buys at every k-th random moment.
 
     Given the chance p of leaving, it is the sum over n of (1 - p)^(n - 1) times the chance of at least
@@ -360,7 +360,7 @@ def _mean_kth(odds: Array, shape: float, p: Array, weight: Array, every: int, tu
     return total
 
 
-def _beta_nodes(a: float, b: float, count: int) -> tuple[Array, Array]:
+def beta_nodes(a: float, b: float, count: int) -> tuple[Array, Array]:
     """Nodes in (0, 1) and weights, summing to 1, of a mean over a beta(a, b) distribution.
 
     Golub & Welsch (1969) on the Jacobi recurrence, which does not overflow for a large `b`.

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from connectors.engine import open_engine
 from connectors.orders import OrderSource, read_orders
+from connectors.programs import ARROW_TYPES
 from features.rfm import customer_state
 from features.tables import Scores
 from flows.decide import score_customers
 from flows.forecaster import INPUTS, Forecaster
 from flows.prepare import known_customers
-from flows.publish import ARROW_TYPES
 from flows.settings import read_settings
 from models.purchases import BGNBD, FAMILY
 from models.spend import Spend
@@ -285,7 +285,9 @@ def test_scores_of_a_day_do_not_change_with_later_orders_in_the_source(
         with open_engine("Europe/Berlin") as engine:
             history = read_orders(engine, config.order_source, as_of, folder)
             state = customer_state(engine.parquet(history.orders), as_of).order_by("customer_id")
-            return history.digest, score_customers(config, engine.frame(state), FORECASTER, as_of)
+            return history.digest, score_customers(
+                config, engine.frame(state), FORECASTER, as_of
+            ).scores
 
     known = [(who, -day, cents) for who, day, cents in rows]
     later = [(who, day + 1, cents) for who, day, cents in others]

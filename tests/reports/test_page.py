@@ -24,7 +24,14 @@ SCORES = pd.DataFrame(
         "expected_return": [2.5, 2.0, 1.5, float("nan")],
     }
 )
-COSTS = {"heavy": 6.0, "standard": 2.0, "light": 0.3}
+COMMITTED = pd.DataFrame(
+    {
+        "investment_tier": ["heavy", "heavy", "light"],
+        "is_holdout": [False, True, False],
+        "expected_cost": [6.0, 6.0, 0.3],
+        "expected_gain": [15.0, 12.0, 0.45],
+    }
+)
 METRICS = {
     "orders_ratio": 1.0, "mae_orders": 0.5, "value_ratio": 1.1, "gini_value": 0.7,
     "capture_top20": 0.6, "auc_active": 0.8,
@@ -40,9 +47,10 @@ def record(**changes):
         "first_order_date": "2023-01-01", "last_order_date": "2024-06-29",
         "accounting": {"rows_in": 9, "orders": 7, "merged": {"exact_duplicates": 1},
                        "rejected": {"missing_customer": 1}},
-        "horizon_days": 365, "budget": 200.0, "holdout_share": 0.1, "notes": [],
+        "horizon_days": 365,
+        "budget": {"amount": 200.0, "period_days": 30, "committed": 6.3, "left": 200.0, "next_return": 1.2}, "holdout_share": 0.1, "notes": [],
         "totals": totals(SCORES), "segments": segment_table(SCORES).to_dict("records"),
-        "tiers": tier_table(SCORES, COSTS).to_dict("records"),
+        "tiers": tier_table(COMMITTED).to_dict("records"),
         "backtest": {"horizon_days": 90, "cutoffs": [
             {"as_of": "2024-03-31", "customers": 4, "models": models}]},
         "published_at": "2024-07-01T02:00:00+00:00", "perennial_version": "0.1.0",
@@ -72,7 +80,7 @@ def test_segments_sum_up_by_hand():
 
 
 def test_tiers_count_costs_of_those_not_held_out():
-    heavy, standard, light = tier_table(SCORES, COSTS).to_dict("records")
+    heavy, standard, light = tier_table(COMMITTED).to_dict("records")
     assert (heavy["customers"], heavy["held_out"], heavy["cost"], heavy["gain"]) == (
         1,
         1,

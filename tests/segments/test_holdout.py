@@ -1,7 +1,10 @@
+from datetime import date
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from segments.holdout import bucket, is_holdout
+from segments.holdout import COLUMNS, CONTROL, Draw, RedrawError, assign, bucket, is_holdout
 
 CUSTOMERS = [f"customer-{n}" for n in range(100_000)]
 
@@ -42,3 +45,57 @@ def test_nobody_and_everybody_can_be_held_out(share, held):
 def test_a_share_beyond_all_is_refused():
     with pytest.raises(ValueError, match="between 0 and 1"):
         draw("a", share=1.2)
+
+
+DAY = date(2026, 1, 5)
+NOBODY = pd.DataFrame(columns=list(COLUMNS))
+CONTROLS = Draw(CONTROL, 0.10, "retention")
+
+
+def assigned(ids, known=NOBODY, draw=CONTROLS, on=DAY):
+    held, new = assign(ids, known, draw, on)
+    return held, new if known.empty else pd.concat([known, new], ignore_index=True)
+
+
+def test_the_first_draw_is_of_everybody():
+    ids = CUSTOMERS[:1000]
+    held, rows = assigned(ids)
+    assert held.tolist() == draw("retention", customers=ids).tolist()
+    assert list(rows.columns) == list(COLUMNS)
+    assert rows["customer_id"].tolist() == ids
+    assert set(rows["assigned_date"]) == {DAY}
+
+
+def test_who_was_drawn_is_never_drawn_again_whatever_the_share():
+    ids = CUSTOMERS[:2000]
+    first, known = assigned(ids[:1000])
+    wider = Draw(CONTROL, 0.5, "retention")
+    held, whole = assigned(ids, known, wider, date(2026, 3, 1))
+    assert held[:1000].tolist() == first.tolist()
+    assert held[1000:].mean() == pytest.approx(0.5, abs=0.05)
+    assert whole["customer_id"].is_unique
+    assert whole.loc[1000:, "share"].eq(0.5).all()
+
+
+def test_what_is_stored_counts_not_what_would_be_drawn():
+    """As of a customer who was merged into another, whose arm came first."""
+    known = pd.DataFrame(
+        [("a", CONTROL, True, 0.1, "retention", DAY), ("a", CONTROL, False, 0.1, "retention", date(2025, 1, 1))],
+        columns=list(COLUMNS),
+    )  # fmt: skip
+    assert assign(["a"], known, CONTROLS, DAY)[0].tolist() == [False]
+
+
+def test_a_program_has_an_arm_of_its_own():
+    ids = CUSTOMERS[:5000]
+    _, known = assigned(ids)
+    held, new = assign(ids, known, Draw("winback", 0.3, "retention:winback"), DAY)
+    assert len(new) == 5000
+    control = known["is_holdout"].to_numpy(dtype=bool)
+    assert held[control].mean() == pytest.approx(held[~control].mean(), abs=0.08)
+
+
+def test_another_salt_for_those_drawn_is_refused():
+    _, known = assigned(CUSTOMERS[:100])
+    with pytest.raises(RedrawError, match="drawn once: 100 customers of 'control'"):
+        assign(CUSTOMERS[:100], known, Draw(CONTROL, 0.1, "other"), DAY)

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segments.lifecycle import SEGMENTS, lifecycle_segments, store_cycle_days
+from segments.lifecycle import SEGMENTS, LifecycleRules, lifecycle_segments
+from segments.rhythm import natural_cycles, store_cycle_days
 
 # One repeat customer with a gap of 40 days makes the store's cycle 40 days; a repeat customer with
 # x = 1 and t_x = 40 has an own cycle of 40, one with x = 3 and t_x = 120 too.
@@ -55,11 +56,57 @@ def test_a_faster_rhythm_makes_the_same_silence_longer():
 
 
 def test_the_stores_cycle_is_the_median_mean_gap():
-    assert store_cycle_days([0, 1, 2, 4], [0, 30, 40, 400]) == 30
+    assert store_cycle_days([0, 1, 2, 4], [0, 30, 40, 400], [9, 40, 50, 410]) == 30
 
 
-def test_a_store_to_which_nobody_came_back_has_a_cycle_of_thirty_days():
-    assert store_cycle_days([0, 0], [0, 0]) == 30
+def test_a_store_to_which_nobody_came_back_has_a_cycle_no_shorter_than_it_was_watched():
+    assert store_cycle_days([0, 0], [0, 0], [12, 80]) == 80
+
+
+def test_a_products_own_cycle_moves_the_thresholds():
+    """The same 100 days after one order: long over for coffee, still early for a mattress."""
+    state = ([0, 0, 0], [0, 0, 0], [100, 100, 100], [1.0] * 3, [1.0] * 3)
+    found = lifecycle_segments(*state, cycle_days=[30.0, 60.0, 400.0])
+    assert found.tolist() == ["one_and_done", "second_order_window", "new"]
+
+
+def test_an_unknown_cycle_is_the_stores():
+    cycles = natural_cycles([1, 0, 0], [40, 0, 0], [50, 9, 9], [np.nan, 20.0, np.nan])
+    assert cycles.tolist() == [40.0, 20.0, 40.0]
+    with pytest.raises(ValueError, match="cycle"):
+        natural_cycles([1], [40], [50], [0.0])
+
+
+def test_every_segment_says_what_it_is_who_acts_how_and_when():
+    for name, segment in SEGMENTS.items():
+        for word in ("definition", "owner", "action", "window"):
+            assert len(getattr(segment, word)) > 4, name
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"new_cycles": 2.0},
+        {"attention_cycles": 3.0},
+        {"lapse_cycles": 1.0},
+        {"top_share": 1.5},
+        {"new_cycles": 0.0},
+    ],
+)
+def test_thresholds_that_are_out_of_order_are_refused(wrong):
+    with pytest.raises(ValueError, match=r"needs 0 <|between 0 and 1"):
+        LifecycleRules(**wrong)
+
+
+def test_twice_as_slow_a_world_has_the_same_segments():
+    rng = np.random.default_rng(1)
+    x = rng.poisson(2, 200)
+    t_x = np.where(x > 0, rng.integers(10, 300, 200), 0)
+    T = t_x + rng.integers(0, 400, 200)
+    money = rng.gamma(2, 20, 200)
+    usual = lifecycle_segments(x, t_x, T, money, money)
+    assert lifecycle_segments(x, 2 * t_x, 2 * T, money, money).tolist() == usual.tolist()
+    assert len(set(usual)) > 6
 
 
 @given(

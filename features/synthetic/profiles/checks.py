@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 Rules = Iterator[tuple[bool, str]]  # whether a rule is kept, and the rule in words
 
-ABOVE_ZERO = ("r", "mean_gap_days", "a", "b", "s", "mean_life_days", "p", "mean_spend")
+ABOVE_ZERO = (
+    "r", "mean_gap_days", "a", "b", "s", "mean_life_days", "p", "mean_spend", "keep_gaps",
+)  # fmt: skip
 SHARES = ("cost_share", "refund_share", "review_share", "loyalty_share", "wholesale_share")
 WHOLE = (int, np.integer)
 NUMBER = (float, np.floating, *WHOLE)

@@ -53,6 +53,8 @@ class Profile:
     effects
         How strongly satisfaction, channel, first order and bundles move a customer: 1 as a rule, 0
         for a store that keeps to the pure models.
+    keep_gaps
+        After so many of their usual gaps nobody who left is kept by an action.
     same_day_orders
         Whether a customer may order twice on a day; else the second is put on the next day.
     price_rise, gap_days
@@ -88,6 +90,7 @@ class Profile:
     loyalty_share: float = 0.35
     wholesale_share: float = 0.0005
     effects: float = 1.0
+    keep_gaps: float = 1.5
     same_day_orders: bool = True
     price_rise: float = 0.08
     gap_days: int = 3

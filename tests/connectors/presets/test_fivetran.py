@@ -123,7 +123,7 @@ def notes_of(tables, preset=FIVETRAN):
             name: engine.table(frame.dropna(axis=1, how="all"), f"t_{name}")
             for name, frame in tables.items()
         }
-        return preset.read(opened, {}, AS_OF).notes
+        return preset.read(engine, opened, {}, AS_OF).notes
 
 
 def groups(names):

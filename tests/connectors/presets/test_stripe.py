@@ -84,7 +84,7 @@ def groups(names):
 def notes_of(folder):
     with open_engine() as engine:
         rows, _ = engine.read_rows([folder / "in" / "payments.csv"])
-        return STRIPE.read({"orders": rows}, {}, AS_OF).notes
+        return STRIPE.read(engine, {"orders": rows}, {}, AS_OF).notes
 
 
 def charge(number, **said):

@@ -1,0 +1,89 @@
+"""Who was drawn into which arm, and what was committed to whom: what a later run must not do again.
+
+Draws are kept in ``state/assignments.parquet``, for ever. Commitments are a file of each published
+day, so that a day and what it spends are published together or not at all.
+"""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors.store import Store, replace_file
+from features.tables import Assignments, Commitments, Table
+
+COMMITMENTS = "commitments.parquet"
+
+
+class Programs:
+    """The draws and the commitments of a store.
+
+    Parameters
+    ----------
+    state
+        Folder of what outlives a day.
+    store
+        The published days.
+    """
+
+    def __init__(self, state: Path, store: Store) -> None:
+        self.path = state / "assignments.parquet"
+        self.store = store
+
+    def assignments(self) -> pd.DataFrame:
+        """Return every draw so far, :class:`features.tables.Assignments`."""
+        return pd.read_parquet(self.path) if self.path.exists() else empty(Assignments)
+
+    def add_assignments(self, new: pd.DataFrame) -> None:
+        """Keep new draws beside those there are."""
+        if new.empty:
+            return
+        known = self.assignments()
+        whole = new if known.empty else pd.concat([known, new], ignore_index=True)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(self.path, lambda draft: write_table(whole, Assignments, draft))
+
+    def commitments(self, since: date, until: date, *, but: date | None = None) -> pd.DataFrame:
+        """Return what was committed from one day to another, both included, but for one day's.
+
+        Of a day that was published again, the newest publication counts.
+        """
+        days = self.store.published_days(since, until)
+        files = [day.file(COMMITMENTS) for day in days if day.as_of != but]
+        found = [pd.read_parquet(path) for path in files if path.exists()]
+        found = [frame for frame in found if len(frame)]
+        return pd.concat(found, ignore_index=True) if found else empty(Commitments)
+
+
+def since(as_of: date, days: int) -> date:
+    """Return the first of the `days` days that end on a day."""
+    return as_of - timedelta(days=days - 1)
+
+
+ARROW_TYPES = {
+    "string": pa.string(),
+    "date": pa.date32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "boolean": pa.bool_(),
+}
+
+
+def arrow_schema(table: type[Table]) -> pa.Schema:
+    """Return a table's columns as Parquet keeps them."""
+    return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in table.schema().items()])
+
+
+def write_table(frame: pd.DataFrame, table: type[Table], path: Path) -> None:
+    """Write a table as Parquet, in exactly its columns and types."""
+    schema = arrow_schema(table)
+    rows = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
+    pq.write_table(rows, path, compression="zstd")
+
+
+def empty(table: type[Table]) -> pd.DataFrame:
+    """Return a table without rows."""
+    frame: pd.DataFrame = arrow_schema(table).empty_table().to_pandas()
+    return frame

@@ -1,0 +1,30 @@
+"""Whether it paid: lift against a randomized holdout, how sure it is, and who responds."""
+
+from models.lift.average import Lift, average_lift, bootstrap_lift, winsorized
+from models.lift.checks import LiftError
+from models.lift.design import SUSPICIOUS, customers_needed, sample_ratio, smallest_lift
+from models.lift.pooling import posterior, shrink
+from models.lift.ranking import PolicyValue, Qini, policy_value, qini
+from models.lift.sequential import always_valid, always_valid_interval
+from models.lift.uplift import Uplift
+
+__all__ = [
+    "SUSPICIOUS",
+    "Lift",
+    "LiftError",
+    "PolicyValue",
+    "Qini",
+    "Uplift",
+    "always_valid",
+    "always_valid_interval",
+    "average_lift",
+    "bootstrap_lift",
+    "customers_needed",
+    "policy_value",
+    "posterior",
+    "qini",
+    "sample_ratio",
+    "shrink",
+    "smallest_lift",
+    "winsorized",
+]
