@@ -328,8 +328,9 @@ def learn_season(
     if now is None:
         return none("the history has no such window a year before the day")
     pairs = []
-    for k in range(PROOFS):
-        day = as_of - timedelta(days=horizon_days + k * max(horizon_days // 2, LEAST_DAYS))
+    apart = max(horizon_days // 2, LEAST_DAYS)
+    latest = [as_of - timedelta(days=horizon_days + k * apart) for k in range(PROOFS)]
+    for day in (*latest, as_of - year):  # the last: the very season, a year earlier
         before = ratio(day - year)
         came = None if before is None else ratio(day)
         if before is not None and came is not None:

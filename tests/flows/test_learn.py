@@ -7,18 +7,19 @@ import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
+from flows import learn
 from flows.learn import learn_season, window_of
 from models.purchases import fit_purchases
 
 FIRST, DAYS = date(2021, 1, 1), 1_400
 
 
-def store(season: float, customers: int = 3_000) -> pd.DataFrame:
-    """Orders of customers who never leave; from October to December each is `season` times as likely."""
+def store(season: float, month: int, customers: int = 3_000) -> pd.DataFrame:
+    """Orders of customers who never leave; from `month` to December each is `season` times as likely."""
     rng = np.random.default_rng(11)
     rate = rng.gamma(1.5, 1 / 60, customers)
     months = pd.date_range(FIRST, periods=DAYS).month.to_numpy()
-    often = np.where(months >= 10, season, 1.0)
+    often = np.where(months >= month, season, 1.0)
     first = rng.integers(0, 700, customers)
     bought = rng.random((customers, DAYS)) < np.outer(rate, often)
     bought[np.arange(customers), first] = True
@@ -36,8 +37,8 @@ def store(season: float, customers: int = 3_000) -> pd.DataFrame:
     )
 
 
-def found(season: float, as_of: date, horizon: int = 90, first: date = FIRST):
-    frame = store(season)
+def found(season: float, as_of: date, horizon: int = 90, first: date = FIRST, month: int = 10):
+    frame = store(season, month)
     with open_engine() as engine:
         orders = engine.table(frame, "orders_of_store")
         known = frame[frame["order_date"] <= as_of]
@@ -65,6 +66,24 @@ def test_a_store_with_a_season_gets_its_multiplier():
     later = frame[(frame["order_date"] > as_of) & frame["customer_id"].isin(ends.index)]
     came = (later["order_date"] <= date(2023, 12, 29)).sum()
     assert abs(np.log(came / (season.multiplier * expected))) < 0.5 * abs(np.log(came / expected))
+
+
+def test_a_season_proves_itself_on_the_same_window_a_year_before(monkeypatch):
+    """The windows just before are quiet and noisy; last year's season was as the one before it."""
+    as_of = date(2023, 9, 30)
+    said = {date(2022, 9, 30): 1.6, date(2021, 9, 30): 1.5}
+
+    def ratio(engine, orders, day, purchases, days):
+        return said.get(day, 1.05 if day.year == 2022 else 0.98)
+
+    monkeypatch.setattr(learn, "_ratio", ratio)
+    season = learn.learn_season(None, None, date(2021, 1, 1), as_of, None, 90)
+    assert season.multiplier == 1.6
+    quiet, last = abs(np.log(0.98)), np.log(1.6)
+    assert season.metrics["without"] == pytest.approx((3 * quiet + last) / 4)
+    said[date(2021, 9, 30)] = 1 / 1.6
+    season = learn.learn_season(None, None, date(2021, 1, 1), as_of, None, 90)
+    assert season.multiplier == 1
 
 
 def test_a_store_without_one_gets_none():
