@@ -28,6 +28,7 @@ REQUIRED_FILES = (
     "segments.csv",
     "commitments.parquet",
     "moments.csv",
+    "new_customers.csv",
     "rejects.csv",
     "report.html",
     "run.json",

@@ -27,10 +27,11 @@ from flows.settings import Settings
 from flows.steps import step
 from models.baselines import rfm_cells
 from models.purchases.response import response
-from segments.investment import Prospects, invest
+from segments.investment import Investment, Prospects, invest
 from segments.journey import journey_stage
 from segments.lifecycle import SEGMENTS, lifecycle_segments
 from segments.loyalty import loyalty_tiers
+from segments.newcomers import top_newcomers
 
 FARTHEST_ORDER_DAYS = 3650  # a median further away than ten years is no date
 CARRIED_OVER = [name for name in Scores.columns() if name in CustomerState.columns()]
@@ -52,16 +53,20 @@ class Decided:
         The same, and what earlier days committed to customers who still have the tier.
     assignments
         Who is newly drawn.
+    newcomers
+        First-time buyers whose second order is worth most, see :mod:`segments.newcomers`.
     budget
-        ``committed`` (today), ``left`` (of the period's, before today) and ``next_return``: what one
-        more unit would bring back; None where there is nothing to fund.
+        ``committed`` (today), ``left`` (of the period's, before today), ``next_return`` (what one
+        more unit would bring back; None where there is nothing to fund) and ``curve`` (``budget`` and
+        what each would gain net of cost; None where there is nobody to invest in).
     """
 
     scores: pd.DataFrame
     commitments: pd.DataFrame
     in_force: pd.DataFrame
     assignments: pd.DataFrame
-    budget: dict[str, float | None]
+    newcomers: pd.DataFrame
+    budget: dict[str, Any]
 
 
 @step
@@ -80,6 +85,7 @@ def decide(settings: Settings, state: Path, model: Path, as_of: date, work: Path
     decided.scores.to_parquet(work / "decided.parquet", index=False)
     write_table(decided.commitments, Commitments, work / "commitments.parquet")
     write_table(decided.in_force, Commitments, work / "in_force.parquet")
+    decided.newcomers.to_parquet(work / "newcomers.parquet", index=False)
     (work / "budget.json").write_text(json.dumps(decided.budget))
     return work
 
@@ -171,12 +177,35 @@ def score_customers(
         commitments,
         pd.concat(parts, ignore_index=True) if parts else commitments,
         drawn,
+        top_newcomers(
+            scores,
+            _second_order_margin(settings, state, predicted, forecaster),
+            settings.lifecycle,
+        ),
         {
             "committed": investment.spent,
             "left": plan.budget,
             "next_return": investment.next_return if np.isfinite(investment.next_return) else None,
+            "curve": _curve(investment),
         },
     )
+
+
+def _second_order_margin(
+    settings: Settings, state: pd.DataFrame, predicted: pd.DataFrame, forecaster: Forecaster
+) -> NDArray[np.float64]:
+    """Return the margin of a second order today, and of what is expected after it."""
+    T = state["age_days"].to_numpy(dtype=np.float64)
+    after = forecaster.purchases.expected_orders(
+        settings.model.horizon_days, np.ones_like(T), T, T
+    )
+    margin = predicted["expected_order_value"].to_numpy() * settings.store.margin
+    return np.asarray(margin * (1 + after))
+
+
+def _curve(investment: Investment) -> dict[str, list[float]] | None:
+    curve = investment.curve
+    return None if curve is None else {n: v.tolist() for n, v in curve._asdict().items()}
 
 
 def _prospects(

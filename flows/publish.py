@@ -22,7 +22,7 @@ from flows.prepare import open_tracking
 from flows.settings import Settings
 from flows.steps import current_timings, step
 from reports.page import Page, render_page
-from reports.tables import segment_table, tier_table, totals
+from reports.tables import newcomer_table, segment_table, tier_table, totals
 
 KLAVIYO_KEYS = {"external_id": "External ID", "email": "Email", "phone_number": "Phone Number"}
 
@@ -78,6 +78,7 @@ def publish(
     tracking = open_tracking(settings)
     scores = pd.read_parquet(decided / "decided.parquet").assign(model_version=model_version)
     check_scores(scores)
+    newcomers = pd.read_parquet(decided / "newcomers.parquet")
     tags = {"as_of": as_of.isoformat(), "kind": "score", "model_version": model_version}
     with tracking.run(f"score {as_of}", tags) as run:
         scores["run_id"] = run.id
@@ -89,6 +90,7 @@ def publish(
                 "period_days": settings.investment.period_days,
                 **json.loads((decided / "budget.json").read_text()),
             },
+            "newcomers": newcomer_table(scores, newcomers).to_dict("records"),
             "backtest": _artifact(tracking, trained, "backtest.json"),
             "notes": [
                 *history.quality.warnings,
@@ -100,6 +102,7 @@ def publish(
             write_table(scores, Scores, folder / "scores.parquet")
             shutil.copyfile(decided / COMMITMENTS, folder / COMMITMENTS)
             shutil.copyfile(moments, folder / MOMENTS)
+            write_csv(newcomers[~newcomers["is_holdout"]], folder / "new_customers.csv")
             write_csv(marketing_segments(settings, scores), folder / "segments.csv")
             shutil.copyfile(history.rejects, folder / "rejects.csv")
             (folder / "report.html").write_text(render_page(Page.of(record)), encoding="utf-8")

@@ -4,6 +4,7 @@ import pandas as pd
 
 from segments.investment import TIERS
 from segments.lifecycle import SEGMENTS
+from segments.newcomers import WINDOW
 
 EXPECTED = ("expected_orders", "expected_value", "expected_margin")
 
@@ -62,6 +63,38 @@ def segment_table(scores: pd.DataFrame) -> pd.DataFrame:
     table.insert(0, "meaning", [SEGMENTS[name].definition for name in table.index])
     table.insert(2, "share", table["customers"] / len(scores))
     return table.rename_axis(index="segment", columns=None).reset_index()
+
+
+def newcomer_table(scores: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:
+    """Compare the first-time buyers who are named with the others in the post-purchase window.
+
+    Parameters
+    ----------
+    scores
+        Table :class:`features.tables.Scores`.
+    named
+        As :func:`segments.newcomers.top_newcomers` returns them.
+
+    Returns
+    -------
+    DataFrame
+        Rows ``top`` and ``others``: ``group, customers, p_second_order, expected_margin, margin_share``
+        (their part of the expected margin of both, 0 to 1); means are None where there are none.
+    """
+    window = scores[scores["segment"].isin(WINDOW)]
+    is_top = window["customer_id"].isin(named["customer_id"])
+    margin = float(window["expected_margin"].sum())
+    rows = [
+        {
+            "group": group,
+            "customers": len(part),
+            "p_second_order": float(part["p_second_order"].mean()) if len(part) else None,
+            "expected_margin": float(part["expected_margin"].mean()) if len(part) else None,
+            "margin_share": float(part["expected_margin"].sum()) / margin if margin else None,
+        }
+        for group, part in (("top", window[is_top]), ("others", window[~is_top]))
+    ]
+    return pd.DataFrame(rows, dtype=object)
 
 
 def tier_table(commitments: pd.DataFrame) -> pd.DataFrame:

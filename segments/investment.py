@@ -11,13 +11,24 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from segments.allocation import allocate, marginal_return
+from segments.allocation import Frontier, allocate, marginal_return, return_curve
 
-__all__ = ["TIERS", "Action", "Belief", "Investment", "Plan", "Prospects", "allocate", "invest"]
+__all__ = [
+    "TIERS",
+    "Action",
+    "Belief",
+    "Frontier",
+    "Investment",
+    "Plan",
+    "Prospects",
+    "allocate",
+    "invest",
+]
 
 Array = NDArray[np.float64]
 
 TIERS = ("heavy", "standard", "light", "none")
+CURVE_POINTS = 40
 UNCERTAINTY = 0.5  # standard deviation of an effect that nobody measured, as a share of it
 
 
@@ -144,6 +155,9 @@ class Investment:
         Cost of all customers who are not held out.
     next_return
         What one more unit of budget would bring back; NaN where there is nothing left to fund.
+    curve
+        What budgets would gain net of cost, without caps, for those who are not explored; None where
+        there are none.
     """
 
     tier: NDArray[np.object_]
@@ -154,6 +168,7 @@ class Investment:
     is_measured: NDArray[np.bool_]
     spent: float
     next_return: float
+    curve: Frontier | None
 
 
 @dataclass(frozen=True)
@@ -235,7 +250,7 @@ def invest(
     )
     chosen, gains = np.zeros(n, dtype=np.intp), np.zeros(options.effects.shape)
     shares = {False: 1.0 - plan.exploration * explores.any(), True: plan.exploration}
-    next_return = np.nan
+    next_return, curve = np.nan, None
     for is_drawn, multiples in ((False, low), (True, drawn)):
         here = np.flatnonzero(explores == is_drawn)
         if not len(here):
@@ -249,13 +264,20 @@ def invest(
             net,
             options.costs[here],
             budget,
-            caps=np.floor(options.caps * shares[is_drawn]),
+            caps=_shared(options.caps, shares[is_drawn]),
             hurdle=plan.hurdle - 1,
             held=held[here],
         )
         if not is_drawn:
-            next_return = 1 + marginal_return(net, options.costs[here], budget)
-    return _investment(options, chosen, gains, held, next_return)
+            next_return = 1 + marginal_return(net, options.costs[here], budget, held=held[here])
+            curve = return_curve(net, options.costs[here], CURVE_POINTS, held=held[here])
+    return _investment(options, chosen, gains, held, next_return, curve)
+
+
+def _shared(caps: Array, share: float) -> Array:
+    """Return a share of the places; no cap stays none."""
+    is_capped = np.isfinite(caps)
+    return np.where(is_capped, np.floor(share * np.where(is_capped, caps, 0)), np.inf)
 
 
 def _options(prospects: Prospects, actions: Sequence[Action], beliefs: Beliefs) -> _Options:
@@ -299,6 +321,7 @@ def _investment(
     gains: Array,
     held: NDArray[np.bool_],
     next_return: float,
+    curve: Frontier | None,
 ) -> Investment:
     rows = np.arange(len(chosen))
     gain, cost = gains[rows, chosen], options.costs[rows, chosen]
@@ -313,4 +336,5 @@ def _investment(
         is_measured=options.by_segment.is_measured[options.by_segment.of, chosen],
         spent=float(cost[~held].sum()),
         next_return=float(next_return),
+        curve=curve,
     )

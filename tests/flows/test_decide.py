@@ -149,3 +149,28 @@ def test_explorers_are_the_same_for_a_period():
     assert first.mean() == pytest.approx(0.2, abs=0.02)
     assert first.tolist() == same.tolist()
     assert (first & other).mean() == pytest.approx(0.04, abs=0.015)
+
+
+def test_the_best_fifth_of_first_time_buyers_is_named_by_chance_and_what_follows():
+    found = decided()
+    scores = found.scores.set_index("customer_id")
+    window = scores[scores["segment"].isin(["new", "second_order_window"])]
+    named = found.newcomers.set_index("customer_id")
+    assert len(named) == int(np.ceil(len(window) / 5)) > 3
+    assert named["worth"].is_monotonic_decreasing
+    one = scores.loc[named.index[0]]
+    age = float(one["age_days"])
+    after = FORECASTER.purchases.expected_orders(365, [1.0], [age], [age])[0]
+    margin = one["expected_order_value"] * 0.55 * (1 + after)
+    assert named["second_order_margin"].iloc[0] == pytest.approx(margin)
+    assert named["worth"].iloc[0] == pytest.approx(one["p_second_order"] * margin)
+
+
+def test_the_curve_says_what_a_budget_gains():
+    found = decided()
+    curve = found.budget["curve"]
+    free = found.commitments[~found.commitments["is_holdout"]]
+    gained = (free["expected_gain"] - free["expected_cost"]).sum()
+    told = np.interp(found.budget["committed"], curve["budget"], curve["gain"])
+    assert gained == pytest.approx(told, rel=0.02)
+    assert curve["budget"][0] == curve["gain"][0] == 0
