@@ -111,8 +111,8 @@ def explorers(settings: Settings, customer_id: pd.Series, as_of: date) -> NDArra
 
 
 def chosen_of(investment: Investment, rows: NDArray[np.bool_]) -> pd.DataFrame:
-    """Return what some customers get: ``tier, gain, cost``."""
-    columns = ("tier", "gain", "cost")
+    """Return what some customers get: ``tier, gain, gain_low, gain_high, is_measured, cost``."""
+    columns = ("tier", "gain", "gain_low", "gain_high", "is_measured", "cost")
     return pd.DataFrame({name: getattr(investment, name)[rows] for name in columns})
 
 
@@ -133,5 +133,8 @@ def list_commitments(
         investment_tier=chosen["tier"].to_numpy(),
         expected_cost=chosen["cost"].to_numpy(),
         expected_gain=chosen["gain"].to_numpy(),
+        gain_low=chosen["gain_low"].to_numpy(),
+        gain_high=chosen["gain_high"].to_numpy(),
+        is_measured=chosen["is_measured"].to_numpy(),
         assumed_gain=(watched.faster * lift + watched.kept * keep) * watched.margin_per_order,
     )[list(Commitments.schema())].reset_index(drop=True)

@@ -29,6 +29,7 @@ Array = NDArray[np.float64]
 
 TIERS = ("heavy", "standard", "light", "none")
 CURVE_POINTS = 40
+TEN_PERCENT = 1.2816  # standard deviations below which lies a tenth of a normal distribution
 UNCERTAINTY = 0.5  # standard deviation of an effect that nobody measured, as a share of it
 
 
@@ -143,6 +144,8 @@ class Investment:
         One of :data:`TIERS`.
     gain
         Margin that the tier is taken to add, before its cost; 0 for ``none``.
+    gain_low, gain_high
+        80 % interval of what the tier adds, as far as its effect is uncertain.
     cost
         Expected cost of the tier, offers included; of held-out customers, what it would be.
     subsidy
@@ -162,6 +165,8 @@ class Investment:
 
     tier: NDArray[np.object_]
     gain: Array
+    gain_low: Array
+    gain_high: Array
     cost: Array
     subsidy: Array
     expected_return: Array
@@ -327,9 +332,14 @@ def _investment(
     gain, cost = gains[rows, chosen], options.costs[rows, chosen]
     with np.errstate(invalid="ignore", divide="ignore"):
         returns = np.where(chosen > 0, gain / cost, np.nan)
+    believed = options.by_segment
+    whole, segment = options.effects[rows, chosen], believed.of
+    mean, spread = believed.mean[segment, chosen], TEN_PERCENT * believed.deviation[segment, chosen]
     return Investment(
         tier=options.tiers[chosen],
         gain=gain,
+        gain_low=whole * np.maximum(mean - spread, 0),
+        gain_high=whole * np.maximum(mean + spread, 0),
         cost=cost,
         subsidy=options.subsidies[rows, chosen],
         expected_return=returns,

@@ -22,7 +22,7 @@ def draws(ids, on=DAY):
 def committed(ids, on):
     return pd.DataFrame(
         {"customer_id": ids, "committed_date": on, "investment_tier": "heavy", "segment": "loyal",
-         "is_holdout": False, "expected_cost": 6.0, "expected_gain": 9.0, "assumed_gain": 3.0,
+         "is_holdout": False, "expected_cost": 6.0, "expected_gain": 9.0, "gain_low": 1.0, "gain_high": 12.0, "is_measured": False, "assumed_gain": 3.0,
          "expected_margin": 40.0}
     )  # fmt: skip
 

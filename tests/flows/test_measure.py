@@ -59,7 +59,7 @@ def plant(folder, *, n=4000, lift=0.4, share=0.5, seed=1):
     ]))  # fmt: skip
     commitments = pd.DataFrame(
         {"customer_id": ids, "committed_date": DAY, "investment_tier": tier, "segment": segment,
-         "is_holdout": held, "expected_cost": 2.0, "expected_gain": 5.0, "assumed_gain": 2.0,
+         "is_holdout": held, "expected_cost": 2.0, "expected_gain": 5.0, "gain_low": 1.0, "gain_high": 12.0, "is_measured": False, "assumed_gain": 2.0,
          "expected_margin": 3.0 * value}
     )  # fmt: skip
 
