@@ -9,7 +9,7 @@ from typing import Any
 from connectors.store import replace_file
 from segments.investment import Belief, Beliefs
 
-FILE = "measured.json"
+FILE, READOUTS = "measured.json", "readouts.json"
 
 
 def read_beliefs(state: Path, as_of: date) -> Beliefs:
@@ -31,12 +31,34 @@ def keep_beliefs(state: Path, as_of: date, beliefs: Mapping[tuple[str, str], Bel
         for (tier, segment), said in beliefs.items()
     ]
     others = [said for said in _read(state) if said["as_of"] != as_of.isoformat()]
-    text = json.dumps([*others, {"as_of": as_of.isoformat(), "effects": rows}], indent=2) + "\n"
+    _write(state, FILE, [*others, {"as_of": as_of.isoformat(), "effects": rows}])
+
+
+def read_readouts(state: Path, as_of: date) -> list[dict[str, Any]]:
+    """Return the newest read-out of each program by a day, as ``perennial measure`` printed it."""
+    known = [said for said in _read(state, READOUTS) if date.fromisoformat(said["as_of"]) <= as_of]
+    newest = {said["program"]: said for said in sorted(known, key=lambda said: str(said["as_of"]))}
+    return list(newest.values())
+
+
+def keep_readout(state: Path, found: dict[str, Any]) -> None:
+    """Keep a read-out, in place of what was read of the same program as of the same day."""
+    same = ("program", "as_of")
+    others = [
+        said
+        for said in _read(state, READOUTS)
+        if any(said[name] != found[name] for name in same)
+    ]
+    _write(state, READOUTS, [*others, found])
+
+
+def _write(state: Path, name: str, rows: list[dict[str, Any]]) -> None:
+    text = json.dumps(rows, indent=2, allow_nan=False) + "\n"
     state.mkdir(parents=True, exist_ok=True)
-    replace_file(state / FILE, lambda draft: draft.write_text(text))
+    replace_file(state / name, lambda draft: draft.write_text(text))
 
 
-def _read(state: Path) -> list[dict[str, Any]]:
-    path = state / FILE
+def _read(state: Path, name: str = FILE) -> list[dict[str, Any]]:
+    path = state / name
     found: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
     return found

@@ -14,7 +14,7 @@ from connectors.programs import Programs
 from connectors.store import Store
 from features.labels import outcomes_since
 from features.tables import DataError
-from flows.beliefs import keep_beliefs
+from flows.beliefs import keep_beliefs, keep_readout
 from flows.prepare import engine_for, open_tracking, read_orders, workspace
 from flows.settings import Settings, read_settings
 from flows.steps import flow, step
@@ -82,6 +82,7 @@ def measure(
         found = compare(settings, experiment, watched, as_of)
         if program == CONTROL and not found["is_early"]:
             learn_effects(settings, watched, as_of)
+        keep_readout(settings.state, found)
         record(settings, found, as_of)
         return found
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,25 @@ from connectors.programs import COMMITMENTS, write_table
 from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from features.tables import DataError, Scores
+from flows.beliefs import read_readouts
 from flows.moments import MOMENTS
 from flows.prepare import open_tracking
 from flows.settings import Settings
 from flows.steps import current_timings, step
-from reports.page import Page, render_page
-from reports.tables import newcomer_table, segment_table, tier_table, totals
+from reports.page import render_page
+from reports.tables import (
+    budget_table,
+    newcomer_table,
+    order_matrix,
+    rfm_grid,
+    segment_table,
+    tier_table,
+    totals,
+)
+from reports.tiles import figures
 
+KPIS = "kpis.json"
+PAGES = 30  # earlier ones that a page names
 KLAVIYO_KEYS = {"external_id": "External ID", "email": "Email", "phone_number": "Phone Number"}
 
 
@@ -71,6 +83,7 @@ def publish(
     history: History,
     decided: Path,
     moments: Path,
+    kpis: Path,
     model_version: str,
     as_of: date,
 ) -> PublishedDay:
@@ -79,24 +92,35 @@ def publish(
     scores = pd.read_parquet(decided / "decided.parquet").assign(model_version=model_version)
     check_scores(scores)
     newcomers = pd.read_parquet(decided / "newcomers.parquet")
+    in_force = pd.read_parquet(decided / "in_force.parquet")
+    kpis_json = json.loads(kpis.read_text())
+    store = Store(settings.exports)
     tags = {"as_of": as_of.isoformat(), "kind": "score", "model_version": model_version}
     with tracking.run(f"score {as_of}", tags) as run:
         scores["run_id"] = run.id
         trained = tracking.tags(model_version)["run_id"]
         record = _record(settings, history, scores, as_of) | {
-            "tiers": tier_table(pd.read_parquet(decided / "in_force.parquet")).to_dict("records"),
+            "tiers": tier_table(in_force).to_dict("records"),
+            "budget_by_segment": budget_table(in_force).to_dict("records"),
             "budget": {
                 "amount": settings.investment.budget,
                 "period_days": settings.investment.period_days,
                 **json.loads((decided / "budget.json").read_text()),
             },
             "newcomers": newcomer_table(scores, newcomers).to_dict("records"),
+            "rfm": rfm_grid(scores).to_dict("records"),
+            "order_chances": order_matrix(scores).to_dict("records"),
+            "readouts": read_readouts(settings.state, as_of),
             "backtest": _artifact(tracking, trained, "backtest.json"),
+            "frequency_fit": _artifact(tracking, trained, "frequency_fit.json"),
             "notes": [
                 *history.quality.warnings,
                 *(_artifact(tracking, trained, "fits.json") or {}).get("notes", []),
             ],
         }
+
+        record["figures"] = figures(record, kpis_json)
+        record |= _earlier(store, as_of)
 
         def write(folder: Path) -> None:
             write_table(scores, Scores, folder / "scores.parquet")
@@ -105,10 +129,11 @@ def publish(
             write_csv(newcomers[~newcomers["is_holdout"]], folder / "new_customers.csv")
             write_csv(marketing_segments(settings, scores), folder / "segments.csv")
             shutil.copyfile(history.rejects, folder / "rejects.csv")
-            (folder / "report.html").write_text(render_page(Page.of(record)), encoding="utf-8")
+            shutil.copyfile(kpis, folder / KPIS)
+            (folder / "report.html").write_text(render_page(record, kpis_json), encoding="utf-8")
             (folder / "run.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
 
-        day = Store(settings.exports).publish(as_of, run.id, write)
+        day = store.publish(as_of, run.id, write)
         run.log(
             params={"model_version": model_version, "settings_digest": settings.digest},
             metrics={"customers": len(scores), "expected_value": scores["expected_value"].sum()},
@@ -183,7 +208,23 @@ def check_scores(scores: pd.DataFrame) -> None:
 
 def page_of(day: PublishedDay) -> str:
     """Render the page of a published day again."""
-    return render_page(Page.of(day.record()))
+    return render_page(day.record(), json.loads(day.file(KPIS).read_text()))
+
+
+def _earlier(store: Store, as_of: date) -> dict[str, Any]:
+    """Return the headline figures of the day published before, and where earlier pages are."""
+    days = store.published_days(date.min, as_of - timedelta(days=1))[-PAGES:][::-1]
+    previous = days[0].record() if days else {}
+    return {
+        "previous": {name: previous[name] for name in ("as_of", "figures") if name in previous},
+        "history": [
+            {
+                "as_of": day.as_of.isoformat(),
+                "path": f"../../as_of={day.as_of}/{day.folder.name}/report.html",
+            }
+            for day in days
+        ],
+    }
 
 
 def _record(
@@ -194,6 +235,7 @@ def _record(
     return {
         "store": settings.store.name,
         "currency": settings.store.currency,
+        "locale": settings.store.locale,
         "as_of": as_of.isoformat(),
         "run_id": scores["run_id"].iloc[0],
         "model_version": scores["model_version"].iloc[0],

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+from babel import localedata
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -52,6 +53,12 @@ def _no_password(source: str) -> str:
     return source
 
 
+def _known_locale(name: str) -> str:
+    if not localedata.exists(name):
+        raise ValueError(f"{name!r} is not a locale such as 'en_US' or 'de_DE'")
+    return name
+
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -63,6 +70,7 @@ class StoreSettings(Section):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     timezone: Annotated[str, AfterValidator(_known_timezone)] = "UTC"
     margin: Annotated[float, Field(gt=0, le=1)] = 0.55
+    locale: Annotated[str, AfterValidator(_known_locale)] = "en_US"
 
 
 class OrdersSettings(Section):

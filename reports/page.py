@@ -1,71 +1,50 @@
 """The retention page: one file, no network, no script, readable on a phone and in the dark."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from features.tables import Scores
+from reports import drawings
+from reports.advocacy import advocacy_table
+from reports.dashboard import quadrants
+from reports.grids import MOST_AGES, chances, cohorts, rfm
+from reports.quality import holdout_table
+from reports.tiles import tiles, verdict
+from reports.words import Words
 
-METRICS = {
-    "gini_value": ("ranking of value", "1 = perfect, 0 = by chance", "{:.3f}", max),
-    "capture_top20": (
-        "value in the top fifth",
-        "share that the best fifth brought",
-        "{:.1%}",
-        max,
-    ),
-    "mae_orders": ("miss in orders", "mean absolute error per customer", "{:.3f}", min),
-    "orders_ratio": ("orders, actual / expected", "1 = level is right", "{:.2f}", None),
-    "value_ratio": ("value, actual / expected", "1 = level is right", "{:.2f}", None),
-    "auc_active": ("who orders again", "AUC; 0.5 = by chance", "{:.3f}", max),
-}
-MODELS = {
-    "champion": "this model",
-    "last_period": "same as the period before",
-    "rfm": "average of the RFM cell",
-}
-
-RULES = {
-    "last_period": "what each brought in the period before",
-    "total_past": "what each has brought so far",
-    "rfm": "the average of the RFM cell",
-    "hiatus": "days since the last order",
+SECTIONS = {
+    "budget": "Budget",
+    "segments": "Segments",
+    "dashboard": "Quadrants",
+    "cohorts": "Cohorts and forecast",
+    "second_order": "Second order",
+    "grids": "Who will order",
+    "holdout": "Was it right before",
+    "products": "Products and bundles",
+    "advocacy": "Advocacy",
+    "experiments": "Did it pay",
+    "data": "Data",
+    "definitions": "Definitions",
+    "run": "How it was made",
 }
 
+Json = Mapping[str, Any]
 
-@dataclass(frozen=True)
-class Page:
-    """What the page shows.
 
-    Attributes
+def render_page(record: Json, kpis: Json) -> str:
+    """Render a published day as one HTML file; text from data is escaped.
+
+    Parameters
     ----------
     record
-        What ``run.json`` says of a published day.
-    tiles
-        Headline figures: label, value, what it is.
-    holdout
-        The backtest's metrics by model, in words; None where the history was too short.
+        What ``run.json`` says of it.
+    kpis
+        What ``kpis.json`` says.
     """
-
-    record: dict[str, Any]
-    tiles: list[tuple[str, str, str]]
-    holdout: dict[str, Any] | None
-
-    @classmethod
-    def of(cls, record: dict[str, Any]) -> "Page":
-        """Choose what to show of a published day.
-
-        Parameters
-        ----------
-        record
-            What ``run.json`` says.
-        """
-        return cls(record, _tiles(record), _holdout(record["backtest"]))
-
-
-def render_page(page: Page) -> str:
-    """Render the page as one HTML file; text from data is escaped."""
+    words = Words(record["currency"], record["locale"])
     environment = Environment(
         loader=PackageLoader("reports"),
         autoescape=True,
@@ -73,86 +52,84 @@ def render_page(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["money"] = lambda value: money(value, page.record["currency"])
-    environment.filters["percent"] = lambda value: f"{value:.1%}"
-    environment.filters["count"] = lambda value: f"{value:,.0f}"
-    definitions = {name: column.meaning for name, column in Scores.columns().items()}
-    return environment.get_template("page.html.j2").render(page=page, definitions=definitions)
+    environment.filters["count"] = words.count
+    table = cohorts(kpis["cohorts"], words)
+    html: str = environment.get_template("page.html.j2").render(
+        words=words,
+        record=record,
+        kpis=kpis,
+        sections=SECTIONS,
+        verdict=verdict(record, kpis, words),
+        tiles=tiles(record, kpis, words),
+        dashboard=quadrants(kpis["dashboard"], words),
+        cohorts=table,
+        alarm=_alarm(kpis["cohort_alarm"], words),
+        rfm=rfm(record["rfm"], words),
+        chances=chances(record["order_chances"], kpis["least_customers"], words),
+        holdout=holdout_table(record["backtest"]),
+        advocacy=advocacy_table(kpis["advocacy"], kpis["loyalty"], words),
+        pictures=_pictures(record, kpis, table["cost"]),
+        measures=kpis.get("definitions", {}),
+        definitions={name: column.meaning for name, column in Scores.columns().items()},
+    )
+    return html
 
 
-def money(value: float, currency: str) -> str:
-    """Write an amount with its currency: whole units from 100 on, else two decimals."""
-    return f"{currency} {value:,.0f}" if abs(value) >= 100 else f"{currency} {value:,.2f}"
-
-
-def _tiles(record: dict[str, Any]) -> list[tuple[str, str, str]]:
-    totals, currency = record["totals"], record["currency"]
-    gain, cost = (sum(tier[name] for tier in record["tiers"]) for name in ("gain", "cost"))
-    share = totals["orderers_90d"] / record["customers"]
-    return [
-        (
-            "Customers",
-            f"{record['customers']:,}",
-            f"{totals['share_once']:.0%} of them bought once",
-        ),
-        (
-            "Will order in 90 days",
-            f"{totals['orderers_90d']:,.0f}",
-            f"expected, {share:.1%} of all",
-        ),
-        (
-            f"Revenue, next {record['horizon_days']} days",
-            money(totals["expected_value"], currency),
-            "expected from today's customers, discounted",
-        ),
-        (
-            "Retention budget used",
-            money(cost, currency),
-            f"of {money(record['budget']['amount'], currency)} for {record['budget']['period_days']} days",
-        ),
-        (
-            "Back per unit spent",
-            f"{gain / cost:.2f}" if cost else "nothing spent",
-            "margin, if the lift is as assumed",
-        ),
-    ]
-
-
-def _holdout(backtest: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Write the metrics of the last cutoff; the best of each row is marked."""
-    if backtest is None:
-        return None
-    cutoff = backtest["cutoffs"][-1]
-    rows: list[dict[str, Any]] = []
-    for name, (label, meaning, pattern, better) in METRICS.items():
-        values = {model: cutoff["models"][model][name] for model in MODELS}
-        known = [value for value in values.values() if value is not None]
-        best = better(known) if better and known else None
-        cells = [
-            {
-                "text": "not made" if v is None else pattern.format(v),
-                "is_best": v is not None and v == best,
-            }
-            for v in values.values()
-        ]
-        rows.append({"label": label, "meaning": meaning, "cells": cells})
-    won = sum(row["cells"][0]["is_best"] for row in rows)
-    rated = sum(better is not None for *_, better in METRICS.values())
+def _pictures(record: Json, kpis: Json, cost: float | None) -> dict[str, Any]:
+    """Draw what the page shows; what there is nothing for is None."""
+    curve = record["budget"].get("curve")
+    second, found = kpis["second_order"], kpis["cohorts"]
+    months = [m["ages"][:MOST_AGES] for m in found["months"] if len(m["ages"]) > 1]
+    average = found["average"][:MOST_AGES]
+    committed = record["budget"]["committed"]
     return {
-        "as_of": cutoff["as_of"],
-        "horizon_days": backtest["horizon_days"],
-        "customers": cutoff["customers"],
-        "models": list(MODELS.values()),
-        "rows": rows,
-        "verdict": f"This model is best in {won} of {rated} rated figures.{_beaten(cutoff)}",
+        "budget": drawings.budget_curve(
+            curve, committed, "Margin gained less its cost, by budget spent today"
+        )
+        if curve and len(curve["budget"]) > 1
+        else None,
+        "cohorts": drawings.cohort_lines(
+            months, average, cost, "Cumulative margin per customer by months since the first order"
+        )
+        if len(average) > 1
+        else None,
+        "second_order": drawings.second_order_curve(
+            second["curve"],
+            second["median_days"],
+            "Share of customers who ordered again, by days since the first order",
+        ),
+        "quality": _of_backtest(record),
     }
 
 
-def _beaten(cutoff: dict[str, Any]) -> str:
-    """Say which simple rules ranked value better, beyond noise."""
-    ends = {
-        words: cutoff.get("differences", {}).get(rule, {}).get("gini_value", {}).get("high", 0.0)
-        for rule, words in RULES.items()
-    }
-    better = [words for words, high in ends.items() if high < 0]
-    return f" Value was ranked better by a simple rule: {', '.join(better)}." if better else ""
+def _of_backtest(record: Json) -> list[tuple[str, Markup]]:
+    pictures: list[tuple[str, Markup]] = []
+    if record["frequency_fit"]:
+        title = (
+            "Customers by repeat orders so far, beside what the model expects of as many new ones"
+        )
+        drawn = drawings.pairs(record["frequency_fit"], "repeat_orders", "repeat orders", title)
+        pictures.append((title, drawn))
+    for cutoff in (record["backtest"] or {"cutoffs": []})["cutoffs"][-1:]:
+        if cutoff.get("deciles"):
+            title = "Later value per customer, by tenth of the forecast"
+            rows = cutoff["deciles"]
+            pictures.append((title, drawings.pairs(rows, "decile", "tenth, 10 = highest", title)))
+        if cutoff.get("curves", {}).get("weekly"):
+            title = f"Orders by week after {cutoff['as_of']}"
+            pictures.append((title, drawings.tracking(cutoff["curves"]["weekly"], title)))
+    return pictures
+
+
+def _alarm(alarm: Json | None, words: Words) -> str:
+    if not alarm:
+        return ""
+    if alarm.get("difference") is None:
+        return str(alarm.get("why", ""))
+    recent, before = (words.percent(alarm[name]["value"]) for name in ("recent", "before"))
+    ends = [words.decimal(100 * alarm[name], 1) for name in ("difference", "low", "high")]
+    said = (
+        f"Of the last three months' cohorts {recent} came back within {alarm['age_days']} days, of those a "
+        f"year before {before}: {ends[0]} points ({ends[1]} to {ends[2]})."
+    )
+    return f"Alarm: {said}" if alarm["is_alarm"] else said

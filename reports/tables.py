@@ -1,11 +1,14 @@
 """Scores -> the small tables that people read."""
 
+import numpy as np
 import pandas as pd
 
 from segments.investment import TIERS
 from segments.lifecycle import SEGMENTS
 from segments.newcomers import WINDOW
 
+ORDER_LABELS = ["1", "2", "3", "4-5", "6-9", "10+"]
+SILENT_LABELS = ["0-30", "31-60", "61-90", "91-180", "181-365", "over 365"]
 EXPECTED = ("expected_orders", "expected_value", "expected_margin")
 
 
@@ -21,11 +24,12 @@ def totals(scores: pd.DataFrame) -> dict[str, float]:
     -------
     dict
         ``share_once`` (bought once, 0 to 1), ``orderers_90d`` (customers expected to order in 90
-        days), ``expected_orders``, ``expected_value`` and ``expected_margin`` over the horizon.
+        days), ``held_out`` (customers), ``expected_orders``, ``expected_value`` and ``expected_margin`` over the horizon.
     """
     return {
         "share_once": float((scores["frequency"] == 0).mean()),
         "orderers_90d": float(scores["p_order_90d"].sum()),
+        "held_out": float(scores["is_holdout"].sum()),
         **{name: float(scores[name].sum()) for name in EXPECTED},
     }
 
@@ -63,6 +67,82 @@ def segment_table(scores: pd.DataFrame) -> pd.DataFrame:
     table.insert(0, "meaning", [SEGMENTS[name].definition for name in table.index])
     table.insert(2, "share", table["customers"] / len(scores))
     return table.rename_axis(index="segment", columns=None).reset_index()
+
+
+def budget_table(commitments: pd.DataFrame) -> pd.DataFrame:
+    """Sum up what is in force by segment, best return first.
+
+    Parameters
+    ----------
+    commitments
+        Table :class:`features.tables.Commitments`.
+
+    Returns
+    -------
+    DataFrame
+        One row per segment in which somebody is invested in: ``segment, action, heavy, standard,
+        light, customers, held_out, cost, gain, low, high`` (of the gain, 80 %), ``expected_return``
+        and ``is_measured`` (all of it); amounts over the customers who are not held out.
+    """
+    columns = {
+        "expected_cost": "cost",
+        "expected_gain": "gain",
+        "gain_low": "low",
+        "gain_high": "high",
+    }
+    held = commitments["is_holdout"].astype(bool)
+    invested = commitments[~held]
+    by = invested.groupby("segment", sort=True)
+    table = by[list(columns)].sum().rename(columns=columns)
+    counts = pd.crosstab(invested["segment"], invested["investment_tier"])
+    table = table.join(counts.reindex(columns=list(TIERS[:-1]), fill_value=0))
+    table["customers"] = by.size()
+    table["held_out"] = commitments[held].groupby("segment").size().reindex(table.index).fillna(0)
+    table["expected_return"] = table["gain"] / table["cost"]
+    table["is_measured"] = by["is_measured"].all()
+    table["action"] = [SEGMENTS[name].action for name in table.index]
+    table = table.sort_values("expected_return", ascending=False, kind="stable")
+    return table.astype({"held_out": int}).rename_axis(columns=None).reset_index()
+
+
+def rfm_grid(scores: pd.DataFrame) -> pd.DataFrame:
+    """Count customers by quintile of recency (rows) and of frequency.
+
+    Returns
+    -------
+    DataFrame
+        25 rows: ``recency, frequency`` (5 = best), ``customers`` and ``expected_margin`` (mean; None
+        where there are none).
+    """
+    digits = scores["rfm_score"].astype(str)
+    by = scores["expected_margin"].groupby([digits.str[0].astype(int), digits.str[1].astype(int)])
+    whole = pd.MultiIndex.from_product([range(5, 0, -1)] * 2, names=["recency", "frequency"])
+    table = pd.DataFrame({"customers": by.size(), "expected_margin": by.mean()}).reindex(whole)
+    table["customers"] = table["customers"].fillna(0).astype(int)
+    return _with_none(table.reset_index())
+
+
+def order_matrix(scores: pd.DataFrame) -> pd.DataFrame:
+    """Average the chance of an order in 90 days by orders so far and by days since the last.
+
+    Returns
+    -------
+    DataFrame
+        One row per cell: ``orders, silent_days`` (labels), ``customers`` and ``p_order_90d`` (mean;
+        None where there are none).
+    """
+    orders = pd.cut(scores["frequency"] + 1, [0, 1, 2, 3, 5, 9, np.inf], labels=ORDER_LABELS)
+    silent_days = scores["age_days"] - scores["recency_days"]
+    silent = pd.cut(silent_days, [-1, 30, 60, 90, 180, 365, np.inf], labels=SILENT_LABELS)
+    by = scores["p_order_90d"].groupby([orders, silent], observed=False)
+    table = pd.DataFrame({"customers": by.size(), "p_order_90d": by.mean()})
+    return _with_none(table.rename_axis(["orders", "silent_days"]).reset_index())
+
+
+def _with_none(table: pd.DataFrame) -> pd.DataFrame:
+    """Return it with None for what is not known, as JSON says it."""
+    whole = table.astype(object)
+    return whole.where(whole.notna(), None)
 
 
 def newcomer_table(scores: pd.DataFrame, named: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,220 @@
+"""The page's pictures: SVG inside the page, in its colors, dark mode included."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Colors by meaning; the page's style says what they are by day and by night.
+VALUE, COST, CONTEXT, INK = "#0f766e", "#b45309", "#94a3b8", "#475569"
+STYLES = {VALUE: "value", COST: "cost", CONTEXT: "context", INK: "soft"}
+SIZE = (5.2, 2.9)
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def second_order_curve(rows: Rows, median: float | None, name: str) -> Markup:
+    """Draw the share of customers who came back, by days since the first order, with its interval.
+
+    Parameters
+    ----------
+    rows
+        ``day, share, low, high``.
+    median
+        Days; None where fewer than half come back.
+    name
+        Alternative text.
+    """
+    axes, figure = _axes()
+    day, share, low, high = (np.array([r[k] for r in rows], float) for k in rows[0] if k in _CURVE)
+    axes.fill_between(day, low, high, step="post", color=VALUE, alpha=0.2, linewidth=0)
+    axes.plot(day, share, color=VALUE, linewidth=2, drawstyle="steps-post")
+    top = max(float(np.nanmax(high)), 0.02)
+    for mark in (30, 60, 90):
+        if mark <= day[-1]:
+            k = int(np.searchsorted(day, mark, side="right")) - 1
+            axes.plot([mark, mark], [0, share[k]], color=CONTEXT, linewidth=1)
+            _label(axes, f"{mark} d\n{share[k]:.0%}", (mark, float(high[k])), (2, 4), INK, -1)
+    if median is not None and median <= day[-1]:
+        axes.axvline(median, color=COST, linewidth=1)
+        _label(axes, f"half after {median:.0f} d", (median, top), (4, -9), COST)
+    axes.set_ylim(0, top * 1.12)
+    _percent(axes)
+    return inline(figure, name, "days since the first order")
+
+
+_CURVE = ("day", "share", "low", "high")
+
+
+def cohort_lines(cohorts: Sequence[Rows], average: Rows, cost: float | None, name: str) -> Markup:
+    """Draw cumulative margin per customer: each cohort in grey, the average in color, the cost as a line.
+
+    Parameters
+    ----------
+    cohorts, average
+        ``age`` (months) and ``margin``, of each cohort and of all.
+    cost
+        Acquisition cost per customer; None where it is not known.
+    name
+        Alternative text.
+    """
+    axes, figure = _axes()
+    for rows in cohorts:
+        axes.plot(*_xy(rows, "age", "margin"), color=CONTEXT, linewidth=0.8, alpha=0.6)
+    x, y = _xy(average, "age", "margin")
+    axes.plot(x, y, color=VALUE, linewidth=2.4)
+    _label(axes, "all", (x[-1], y[-1]), (4, 0), VALUE)
+    if cost is not None:
+        axes.axhline(cost, color=COST, linewidth=1.2)
+        _label(axes, "cost of a new customer", (x[0], cost), (4, 4), COST)
+    axes.set_ylim(bottom=0)
+    return inline(figure, name, "months since the first order")
+
+
+def pairs(rows: Rows, along: str, below: str, name: str) -> Markup:
+    """Draw what was expected (dots) and what happened (bars).
+
+    Parameters
+    ----------
+    rows
+        ``expected``, ``actual`` and the column `along`.
+    along
+        Column of the horizontal axis.
+    below
+        What it is, in words.
+    name
+        Alternative text.
+    """
+    axes, figure = _axes()
+    places = np.arange(len(rows))
+    actual, expected = ([float(r[k] or 0) for r in rows] for k in ("actual", "expected"))
+    axes.bar(places, actual, color=VALUE, width=0.65)
+    axes.plot(places, expected, "o", color=COST, markersize=6)
+    axes.set_xticks(places, [str(row[along]) for row in rows])
+    is_rising = int(np.argmax(expected)) > len(rows) / 2
+    for line, (word, color) in enumerate((("dots: expected", COST), ("bars: what came", VALUE))):
+        axes.text(
+            0.03 if is_rising else 0.97,
+            0.95 - 0.09 * line,
+            word,
+            color=color,
+            ha="left" if is_rising else "right",
+            transform=axes.transAxes,
+            fontsize=9,
+        )
+    return inline(figure, name, below)
+
+
+def tracking(rows: Rows, name: str) -> Markup:
+    """Draw orders by week after a forecast: expected as a line, actual as dots.
+
+    Parameters
+    ----------
+    rows
+        ``week, expected, actual``.
+    name
+        Alternative text.
+    """
+    axes, figure = _axes()
+    for column, color, style in (("expected", COST, "-"), ("actual", VALUE, "o-")):
+        x, y = _xy(rows, "week", column)
+        axes.plot(x, y, style, color=color, linewidth=1.6, markersize=3)
+    ends = [(float(rows[-1][c] or 0), word, color) for c, word, color in _ENDS]
+    for place, (y_end, word, color) in enumerate(sorted(ends)):
+        _label(axes, word, (x[-1], y_end), (5, 12 * place - 6), color)
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.14)
+    return inline(figure, name, "weeks after the forecast")
+
+
+_ENDS = (("expected", "expected", COST), ("actual", "came", VALUE))
+
+
+def budget_curve(curve: Mapping[str, Sequence[float]], spent: float, name: str) -> Markup:
+    """Draw what budgets would gain net of cost, and where today's is.
+
+    Parameters
+    ----------
+    curve
+        ``budget`` and ``gain``.
+    spent
+        Today's budget.
+    name
+        Alternative text.
+    """
+    axes, figure = _axes()
+    axes.plot(curve["budget"], curve["gain"], color=VALUE, linewidth=2.2)
+    at = float(np.interp(spent, curve["budget"], curve["gain"]))
+    axes.plot([spent], [at], "o", color=COST)
+    _label(axes, "this budget", (spent, at), (7, -11), COST)
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
+    return inline(figure, name, "budget")
+
+
+def inline(figure: Figure, name: str, below: str) -> Markup:
+    """Return a figure as SVG that stands in a page.
+
+    Parameters
+    ----------
+    figure
+        Drawn in this module's colors.
+    name
+        Alternative text.
+    below
+        What the horizontal axis is.
+    """
+    figure.axes[0].set_xlabel(below, color=INK)
+    drawn = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(drawn, format="svg", transparent=True, metadata=metadata)
+    svg = drawn.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r' (width|height)="[\d.]+pt"', "", svg, count=2)
+    svg = re.sub(r"<style.*?</style>|<title>.*?</title>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r" font-family: [^;\"]*;", "", svg)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # names repeat from one picture to the next
+    for color, meaning in STYLES.items():
+        svg = svg.replace(color, f"var(--{meaning})")
+    svg = re.sub(r"\s*\n\s*", "\n", svg)
+    return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(name)}"', 1))  # noqa: S704  # ours
+
+
+def _axes() -> tuple[Axes, Figure]:
+    figure = Figure(figsize=SIZE, layout="constrained")
+    axes = figure.subplots()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(CONTEXT)
+    axes.tick_params(colors=INK, length=0)
+    axes.grid(axis="y", color=CONTEXT, alpha=0.3, linewidth=0.6)
+    axes.set_axisbelow(True)
+    return axes, figure
+
+
+def _xy(rows: Rows, x: str, y: str) -> tuple[list[float], list[float]]:
+    return [float(r[x]) for r in rows], [np.nan if r[y] is None else float(r[y]) for r in rows]
+
+
+def _percent(axes: Axes) -> None:
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+
+
+def _label(
+    axes: Axes,
+    text: str,
+    at: tuple[float, float],
+    shift: tuple[float, float],
+    color: str,
+    side: int = 1,
+) -> None:
+    aligned = {1: "left", 0: "center", -1: "right"}[side]
+    axes.annotate(
+        text, at, xytext=shift, textcoords="offset points", color=color, ha=aligned, fontsize=9
+    )

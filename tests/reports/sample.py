@@ -1,0 +1,139 @@
+"""A published day by hand: what ``run.json`` and ``kpis.json`` say of a tiny store."""
+
+import pandas as pd
+
+from reports.tables import (
+    budget_table,
+    newcomer_table,
+    order_matrix,
+    rfm_grid,
+    segment_table,
+    tier_table,
+    totals,
+)
+from reports.tiles import figures
+
+SCORES = pd.DataFrame(
+    {
+        "customer_id": ["a", "b", "c", "d"],
+        "segment": ["loyal", "loyal", "new", "lapsed"],
+        "revenue": [100.0, 50.0, 10.0, 30.0],
+        "frequency": [3, 2, 0, 1],
+        "recency_days": [200, 100, 0, 40],
+        "age_days": [210, 130, 5, 900],
+        "p_order_90d": [0.8, 0.6, 0.2, 0.0],
+        "p_second_order": [None, None, 0.2, None],
+        "expected_orders": [2.0, 1.0, 0.3, 0.0],
+        "expected_value": [80.0, 40.0, 6.0, 1.0],
+        "expected_margin": [40.0, 20.0, 3.0, 0.5],
+        "rfm_score": ["455", "334", "511", "122"],
+        "is_holdout": [False, True, False, False],
+        "investment_tier": ["heavy", "heavy", "light", "none"],
+        "expected_return": [2.5, 2.0, 1.5, float("nan")],
+    }
+)
+COMMITTED = pd.DataFrame(
+    {
+        "segment": ["loyal", "loyal", "new"],
+        "investment_tier": ["heavy", "heavy", "light"],
+        "is_holdout": [False, True, False],
+        "expected_cost": [6.0, 6.0, 0.3],
+        "expected_gain": [15.0, 12.0, 0.45],
+        "gain_low": [9.0, 7.0, 0.3],
+        "gain_high": [30.0, 24.0, 1.2],
+        "is_measured": [True, True, False],
+    }
+)
+METRICS = {
+    "orders_ratio": 1.0, "mae_orders": 0.5, "value_ratio": 1.1, "gini_value": 0.7,
+    "capture_top20": 0.6, "auc_active": 0.8,
+}  # fmt: skip
+WEEKS = [{"start": f"2024-05-{day:02}", "value": 10.0 + day, "n": 40} for day in (6, 13, 20, 27)]
+NAMES = pd.DataFrame({"customer_id": ["c"]})
+
+
+def rate(count, n):
+    if n < 30:
+        return {"value": None, "low": None, "high": None, "n": n, "count": count}
+    value = count / n
+    return {"value": value, "low": 0.9 * value, "high": 1.1 * value, "n": n, "count": count}
+
+
+def missing(needs, measure):
+    return {"missing": {"needs": needs, "measure": measure}}
+
+
+def record(**changes):
+    worse = {**METRICS, "gini_value": 0.6, "auc_active": None, "mae_orders": 0.4}
+    models = {"champion": METRICS, "last_period": worse, "rfm": worse}
+    made = {
+        "store": "Tiny Teas", "currency": "EUR", "locale": "en_US", "as_of": "2024-06-30",
+        "run_id": "r1", "model_version": "3", "data_digest": "d1", "customers": 4,
+        "zero_amount": "Zero is out.", "first_order_date": "2023-01-01",
+        "last_order_date": "2024-06-29",
+        "accounting": {"rows_in": 9, "orders": 7, "merged": {"exact_duplicates": 1},
+                       "rejected": {"missing_customer": 1}},
+        "horizon_days": 365,
+        "budget": {"amount": 200.0, "period_days": 30, "committed": 6.3, "left": 200.0,
+                   "next_return": 1.2, "curve": {"budget": [0.0, 6.0, 6.3], "gain": [0.0, 9.0, 9.1]}},
+        "holdout_share": 0.1, "notes": [],
+        "totals": totals(SCORES), "segments": segment_table(SCORES).to_dict("records"),
+        "tiers": tier_table(COMMITTED).to_dict("records"),
+        "budget_by_segment": budget_table(COMMITTED).to_dict("records"),
+        "newcomers": newcomer_table(SCORES, NAMES).to_dict("records"),
+        "rfm": rfm_grid(SCORES).to_dict("records"),
+        "order_chances": order_matrix(SCORES).to_dict("records"),
+        "readouts": [], "frequency_fit": None, "history": [], "previous": {},
+        "backtest": {"horizon_days": 90, "cutoffs": [
+            {"as_of": "2024-03-31", "customers": 4, "models": models}]},
+        "published_at": "2024-07-01T02:00:00+00:00", "perennial_version": "0.1.0",
+    }  # fmt: skip
+    whole = {**made, **changes}
+    return {**whole, "figures": figures(whole, kpis())}
+
+
+def kpis(**changes):
+    ages = [
+        {
+            "age": k,
+            "active": rate(60 - 10 * k, 60),
+            "revenue": 20.0 + 5 * k,
+            "margin": 10.0 + 2 * k,
+        }
+        for k in range(3)
+    ]
+    made = {
+        "as_of": "2024-06-30", "least_customers": 30, "natural_cycle_days": 40.0,
+        "repeat": {"rate_12m": rate(30, 100), "estimate_12m": rate(33, 110), "benchmark": 0.28,
+                   "returned": {"30": rate(10, 100), "60": rate(15, 100), "90": rate(3, 20)}},
+        "second_order": {"median_days": 95.0, "low": 80.0, "high": 120.0, "is_late": True,
+                         "curve": [{"day": d, "share": d / 200, "low": d / 220, "high": d / 190,
+                                    "at_risk": 100 - d} for d in range(0, 101, 10)]},
+        "steps": [{"from": k, "to": k + 1, "rate": rate(30 + k, 100)} for k in (1, 2, 3)],
+        "cohorts": {
+            "months": [{"month": "2024-04", "customers": 60, "first_order_amount": 20.0,
+                        "spend": 600.0, "cac": 10.0, "payback_month": 1, "ages": ages,
+                        "is_partial": False}],
+            "average": [{"age": k, "active": 1.0 - k / 6, "revenue": 20.0 + 5 * k,
+                         "margin": 10.0 + 2 * k, "n": 60} for k in range(3)]},
+        "cohort_alarm": {"age_days": 60, "recent": rate(15, 100), "before": rate(30, 100),
+                         "difference": -0.15, "low": -0.25, "high": -0.05, "is_alarm": True},
+        "products": missing("order_lines", "Products"),
+        "bundles": missing("order_lines", "Bundles"),
+        "discounts": {"share_of_repeat_revenue": 0.25, "n": 80,
+                      "by_segment": [{"segment": "loyal", "share": 0.2, "n": 60}]},
+        "advocacy": {"referral_rate_12m": missing("referrals", "Referral rate"),
+                     "review_rate": rate(12, 100)},
+        "loyalty": missing("loyalty_events", "Loyalty program"),
+        "forecast": {
+            "existing": [{"days": d, "orders": d / 10, "revenue": 3.0 * d, "low": 2.0 * d,
+                          "high": 4.0 * d} for d in (30, 90, 365)],
+            "new": [{"days": d, "customers": d / 5, "orders": d / 4, "revenue": 2.0 * d}
+                    for d in (30, 90, 365)],
+            "five_points": {"revenue": 500.0, "orders": 20.0, "text": "Five more points: EUR 500."}},
+        "dashboard": [
+            {"quadrant": "acquisition", "measure": "New customers", "unit": "count",
+             "weeks": WEEKS, "months": WEEKS, "is_anomaly_week": True, "is_anomaly_month": False},
+            {"quadrant": "program", "measure": "NPS", **missing("nps", "NPS")}],
+    }  # fmt: skip
+    return {**made, **changes}

@@ -1,0 +1,37 @@
+import pytest
+
+from reports.words import Words
+
+
+@pytest.mark.parametrize(
+    ("locale", "currency", "value", "text"),
+    [
+        ("en_US", "USD", 99.994, "$99.99"),
+        ("en_US", "USD", 1234.6, "$1,235"),
+        ("en_US", "USD", -3, "-$3.00"),
+        ("de_DE", "EUR", 1234.6, "1.235\xa0€"),
+        ("de_DE", "EUR", 12.5, "12,50\xa0€"),
+        ("ja_JP", "JPY", 12.6, "￥13"),
+    ],
+)
+def test_money_is_written_as_its_locale_does(locale, currency, value, text):
+    assert Words(currency, locale).money(value) == text
+
+
+def test_shares_and_numbers_are_written_as_the_locale_does():
+    german, english = Words("EUR", "de_DE"), Words("USD")
+    assert (german.percent(0.1234), german.count(12345.6), german.decimal(2.5)) == (
+        "12,3\xa0%",
+        "12.346",
+        "2,50",
+    )
+    assert (english.percent(0.5, 0), english.count(12345.6)) == ("50%", "12,346")
+
+
+def test_a_value_is_written_by_its_unit():
+    words = Words("USD")
+    said = [
+        words.unit(12.0, unit) for unit in ("count", "money", "share", "days", "score", "ratio")
+    ]
+    assert said == ["12", "$12.00", "1,200.0%", "12 days", "12.00", "12.00"]
+    assert words.unit(None, "money") == "too few"
