@@ -236,7 +236,9 @@ class Commitments(Table):
         "of contact and offers, store's currency; what it would be for the held-out, who use no budget",
     )
     expected_gain = Column("float64", "margin that the tier is taken to add before its cost")
-    gain_low = Column("float64", "lower end of the 80 % interval of that, as far as its effect is uncertain")
+    gain_low = Column(
+        "float64", "lower end of the 80 % interval of that, as far as its effect is uncertain"
+    )
     gain_high = Column("float64", "upper end")
     is_measured = Column("boolean", "a holdout stands behind the effect; false = it is assumed")
     assumed_gain = Column(

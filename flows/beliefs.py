@@ -45,9 +45,7 @@ def keep_readout(state: Path, found: dict[str, Any]) -> None:
     """Keep a read-out, in place of what was read of the same program as of the same day."""
     same = ("program", "as_of")
     others = [
-        said
-        for said in _read(state, READOUTS)
-        if any(said[name] != found[name] for name in same)
+        said for said in _read(state, READOUTS) if any(said[name] != found[name] for name in same)
     ]
     _write(state, READOUTS, [*others, found])
 

@@ -57,8 +57,8 @@ class Decided:
         First-time buyers whose second order is worth most, see :mod:`segments.newcomers`.
     budget
         ``committed`` (today), ``left`` (of the period's, before today), ``next_return`` (what one
-        more unit would bring back; None where there is nothing to fund) and ``curve`` (``budget`` and
-        what each would gain net of cost; None where there is nobody to invest in).
+        more unit would bring back; None where there is nothing to fund) and ``curve`` (``budget``, the
+        ``gain`` of each net of cost, and what is ``spent``, but for those who are explored).
     """
 
     scores: pd.DataFrame
@@ -203,9 +203,15 @@ def _second_order_margin(
     return np.asarray(margin * (1 + after))
 
 
-def _curve(investment: Investment) -> dict[str, list[float]] | None:
+def _curve(investment: Investment) -> dict[str, Any] | None:
     curve = investment.curve
-    return None if curve is None else {n: v.tolist() for n, v in curve._asdict().items()}
+    if curve is None:
+        return None
+    return {
+        "budget": curve.budget.tolist(),
+        "gain": curve.gain.tolist(),
+        "spent": investment.curve_spent,
+    }
 
 
 def _prospects(

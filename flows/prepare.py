@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import ibis.expr.types as ir
 from filelock import FileLock
 
 from connectors.engine import Engine, open_engine
+from connectors.optional import read_table
 from connectors.orders import History
 from connectors.orders import read_orders as import_orders
 from connectors.tracking import Tracking
@@ -67,12 +69,24 @@ def read_orders(settings: Settings, known_by: date, work: Path) -> History:
     try:
         with engine_for(settings, work) as engine:
             history = import_orders(engine, settings.order_source, known_by, folder)
+            history = _with_lines(engine, settings, history, known_by, folder)
     finally:
         rejects = folder / "rejects.csv"
         if rejects.exists():
             shutil.copyfile(rejects, settings.home / "rejects.csv")
     said.write_text(json.dumps(history.to_dict()))
     return history
+
+
+def _with_lines(
+    engine: Engine, settings: Settings, history: History, known_by: date, folder: Path
+) -> History:
+    """Take the order lines from the table that the settings name, where the source itself has none."""
+    location = settings.optional_tables.get("order_lines")
+    if history.order_lines is not None or location is None:
+        return history
+    read = read_table(engine, "order_lines", location, known_by, folder / "tables")
+    return replace(history, order_lines=read.path)
 
 
 def known_customers(

@@ -18,6 +18,7 @@ from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from features.tables import DataError, Scores
 from flows.beliefs import read_readouts
+from flows.kpis import KPIS
 from flows.moments import MOMENTS
 from flows.prepare import open_tracking
 from flows.settings import Settings
@@ -34,7 +35,6 @@ from reports.tables import (
 )
 from reports.tiles import figures
 
-KPIS = "kpis.json"
 PAGES = 30  # earlier ones that a page names
 KLAVIYO_KEYS = {"external_id": "External ID", "email": "Email", "phone_number": "Phone Number"}
 
@@ -112,7 +112,7 @@ def publish(
             "order_chances": order_matrix(scores).to_dict("records"),
             "readouts": read_readouts(settings.state, as_of),
             "backtest": _artifact(tracking, trained, "backtest.json"),
-            "frequency_fit": _artifact(tracking, trained, "frequency_fit.json"),
+            "frequency_fit": _artifact(tracking, trained, "pictures/frequency_fit.json"),
             "notes": [
                 *history.quality.warnings,
                 *(_artifact(tracking, trained, "fits.json") or {}).get("notes", []),
@@ -204,6 +204,14 @@ def check_scores(scores: pd.DataFrame) -> None:
             f"scores are published when {' and '.join(broken)}: these {len(scores):,} are not. "
             "Yesterday's stay current; look at the model's parameters in MLflow"
         )
+
+
+def past_ratios(settings: Settings, model_version: str) -> list[float]:
+    """Return how much more revenue came in past windows than a model's recipe expected."""
+    tracking = open_tracking(settings)
+    backtest = _artifact(tracking, tracking.tags(model_version)["run_id"], "backtest.json") or {}
+    found = [c["models"]["champion"]["value_ratio"] for c in backtest.get("cutoffs", [])]
+    return [ratio for ratio in found if ratio]
 
 
 def page_of(day: PublishedDay) -> str:

@@ -191,6 +191,16 @@ class EngineSettings(Section):
     memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = None
 
 
+class KpiSettings(Section):
+    """The retention measures."""
+
+    repeat_rate_benchmark: Share | None = None
+    natural_cycle_days: Positive | None = None
+    least_customers: Annotated[int, Field(ge=1)] = 30
+    loyalty_active_floor: Share = 0.15
+    bundle_refill_days: tuple[int, int] = (28, 45)
+
+
 class PathsSettings(Section):
     """Where things are kept, relative to the settings' file."""
 
@@ -210,6 +220,7 @@ class Settings(Section):
     journey: JourneyRules = JourneyRules()
     moments: MomentRules = MomentRules()
     loyalty: LoyaltySettings = LoyaltySettings()
+    kpis: KpiSettings = KpiSettings()
     klaviyo: KlaviyoSettings = KlaviyoSettings()
     engine: EngineSettings = EngineSettings()
     paths: PathsSettings = PathsSettings()

@@ -32,6 +32,16 @@ margin = {margin:.2f}                    # what the simulated goods leave
 [orders]
 source = "orders.parquet"
 
+[tables]
+order_lines = "order_lines.parquet"
+customers = "customers.parquet"
+marketing_spend = "marketing_spend.parquet"
+referrals = "referrals.parquet"
+nps = "nps.parquet"
+reviews = "reviews.parquet"
+loyalty_events = "loyalty_events.parquet"
+touches = "touches.parquet"
+
 [paths]
 home = "."
 """

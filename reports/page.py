@@ -11,6 +11,7 @@ from reports import drawings
 from reports.advocacy import advocacy_table
 from reports.dashboard import quadrants
 from reports.grids import MOST_AGES, chances, cohorts, rfm
+from reports.measures.definitions import DEFINITIONS
 from reports.quality import holdout_table
 from reports.tiles import tiles, verdict
 from reports.words import Words
@@ -69,7 +70,7 @@ def render_page(record: Json, kpis: Json) -> str:
         holdout=holdout_table(record["backtest"]),
         advocacy=advocacy_table(kpis["advocacy"], kpis["loyalty"], words),
         pictures=_pictures(record, kpis, table["cost"]),
-        measures=kpis.get("definitions", {}),
+        measures=DEFINITIONS,
         definitions={name: column.meaning for name, column in Scores.columns().items()},
     )
     return html
@@ -81,10 +82,9 @@ def _pictures(record: Json, kpis: Json, cost: float | None) -> dict[str, Any]:
     second, found = kpis["second_order"], kpis["cohorts"]
     months = [m["ages"][:MOST_AGES] for m in found["months"] if len(m["ages"]) > 1]
     average = found["average"][:MOST_AGES]
-    committed = record["budget"]["committed"]
     return {
         "budget": drawings.budget_curve(
-            curve, committed, "Margin gained less its cost, by budget spent today"
+            curve, curve["spent"], "Margin gained less its cost, by budget spent today"
         )
         if curve and len(curve["budget"]) > 1
         else None,

@@ -6,7 +6,7 @@ little of those who buy anyway. Ranking by risk pays for the first, ranking by v
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -143,7 +143,8 @@ class Investment:
     tier
         One of :data:`TIERS`.
     gain
-        Margin that the tier is taken to add, before its cost; 0 for ``none``.
+        Margin that the tier is taken to add, before its cost; 0 for ``none``. Taken low for explored
+        customers, too.
     gain_low, gain_high
         80 % interval of what the tier adds, as far as its effect is uncertain.
     cost
@@ -158,9 +159,9 @@ class Investment:
         Cost of all customers who are not held out.
     next_return
         What one more unit of budget would bring back; NaN where there is nothing left to fund.
-    curve
-        What budgets would gain net of cost, without caps, for those who are not explored; None where
-        there are none.
+    curve, curve_spent
+        What budgets would gain net of cost, without caps, for those who are not explored, and what of
+        `spent` is theirs; None and 0 where there are none.
     """
 
     tier: NDArray[np.object_]
@@ -174,6 +175,7 @@ class Investment:
     spent: float
     next_return: float
     curve: Frontier | None
+    curve_spent: float
 
 
 @dataclass(frozen=True)
@@ -253,16 +255,15 @@ def invest(
     drawn = np.random.default_rng(plan.seed).normal(
         options.by_segment.mean, options.by_segment.deviation
     )
-    chosen, gains = np.zeros(n, dtype=np.intp), np.zeros(options.effects.shape)
+    chosen = np.zeros(n, dtype=np.intp)
     shares = {False: 1.0 - plan.exploration * explores.any(), True: plan.exploration}
-    next_return, curve = np.nan, None
+    next_return, curve, curve_spent = np.nan, None, 0.0
     for is_drawn, multiples in ((False, low), (True, drawn)):
         here = np.flatnonzero(explores == is_drawn)
         if not len(here):
             continue
         factor = np.maximum(multiples, 0.0)[options.by_segment.of[here]]
-        gains[here] = options.effects[here] * factor
-        net = gains[here] - options.costs[here]
+        net = options.effects[here] * factor - options.costs[here]
         net[~eligible[here], 1:] = -1.0
         budget = plan.budget * shares[is_drawn]
         chosen[here] = allocate(
@@ -276,7 +277,10 @@ def invest(
         if not is_drawn:
             next_return = 1 + marginal_return(net, options.costs[here], budget, held=held[here])
             curve = return_curve(net, options.costs[here], CURVE_POINTS, held=held[here])
-    return _investment(options, chosen, gains, held, next_return, curve)
+            paid = options.costs[here, chosen[here]]
+            curve_spent = float(paid[~held[here]].sum())
+    found = _investment(options, chosen, np.maximum(low, 0.0), held)
+    return replace(found, next_return=next_return, curve=curve, curve_spent=curve_spent)
 
 
 def _shared(caps: Array, share: float) -> Array:
@@ -323,18 +327,19 @@ def _believed(segment: NDArray[np.object_], tiers: Sequence[str], beliefs: Belie
 def _investment(
     options: _Options,
     chosen: NDArray[np.intp],
-    gains: Array,
+    low: Array,
     held: NDArray[np.bool_],
-    next_return: float,
-    curve: Frontier | None,
 ) -> Investment:
     rows = np.arange(len(chosen))
-    gain, cost = gains[rows, chosen], options.costs[rows, chosen]
+    whole, segment = options.effects[rows, chosen], options.by_segment.of
+    gain, cost = whole * low[segment, chosen], options.costs[rows, chosen]
     with np.errstate(invalid="ignore", divide="ignore"):
         returns = np.where(chosen > 0, gain / cost, np.nan)
     believed = options.by_segment
-    whole, segment = options.effects[rows, chosen], believed.of
-    mean, spread = believed.mean[segment, chosen], TEN_PERCENT * believed.deviation[segment, chosen]
+    mean, spread = (
+        believed.mean[segment, chosen],
+        TEN_PERCENT * believed.deviation[segment, chosen],
+    )
     return Investment(
         tier=options.tiers[chosen],
         gain=gain,
@@ -345,6 +350,7 @@ def _investment(
         expected_return=returns,
         is_measured=options.by_segment.is_measured[options.by_segment.of, chosen],
         spent=float(cost[~held].sum()),
-        next_return=float(next_return),
-        curve=curve,
+        next_return=np.nan,
+        curve=None,
+        curve_spent=0.0,
     )

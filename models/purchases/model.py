@@ -22,7 +22,7 @@ ROWS = 1024  # computed at once, in the processor's own memory
 NEGLIGIBLE = 1e-14  # share of the chance of any order from which on further ones are not counted
 MAX_COUNT = 100_000  # of orders that a horizon is thought to hold
 NEVER_DAYS = 1e7  # what takes longer is called never
-SMALL = 1e-6  # a chance below which it is computed by itself
+SMALL = 1e-6  # share of the last chance computed by itself, below which the next one is
 SURE = 600.0  # exponent from which on exp(-exponent) is too small for a recurrence to start with
 
 
@@ -172,14 +172,15 @@ def at_least(odds: Array, shape: Array) -> Iterator[Array]:
     odds, shape = as_arrays(odds, shape)
     exponent, z = shape * np.log1p(odds), odds / (1 + odds)
     mass, above, n = np.exp(-exponent), np.ones(z.shape), 0
+    exact = above.copy()
     is_sure = exponent > SURE
     log_mass, many, log_z = -exponent[is_sure], shape[is_sure], np.log(z[is_sure])
     while True:
         yield above
         above = np.maximum(above - mass, 0.0)
-        is_small = above < SMALL  # where differences of numbers near 1 have lost their digits
+        is_small = above < SMALL * exact  # where differences have lost their digits
         if is_small.any():
-            above[is_small] = betainc(n + 1, shape[is_small], z[is_small])
+            above[is_small] = exact[is_small] = betainc(n + 1, shape[is_small], z[is_small])
         mass = mass * z * (n + shape) / (n + 1)
         if many.size:
             log_mass = log_mass + log_z + np.log((n + many) / (n + 1))

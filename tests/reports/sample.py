@@ -75,7 +75,7 @@ def record(**changes):
                        "rejected": {"missing_customer": 1}},
         "horizon_days": 365,
         "budget": {"amount": 200.0, "period_days": 30, "committed": 6.3, "left": 200.0,
-                   "next_return": 1.2, "curve": {"budget": [0.0, 6.0, 6.3], "gain": [0.0, 9.0, 9.1]}},
+                   "next_return": 1.2, "curve": {"budget": [0.0, 6.0, 6.3], "gain": [0.0, 9.0, 9.1], "spent": 6.3}},
         "holdout_share": 0.1, "notes": [],
         "totals": totals(SCORES), "segments": segment_table(SCORES).to_dict("records"),
         "tiers": tier_table(COMMITTED).to_dict("records"),

@@ -1,0 +1,314 @@
+"""What customers buy: product cycles, first products, breadth and bundles."""
+
+from datetime import date, timedelta
+
+import ibis
+import ibis.expr.types as ir
+
+from features.rfm import MONEY
+
+WINDOW_DAYS = 90
+VALUE_DAYS = 180
+
+
+def customers(journeys: ir.Table, as_of: date) -> ir.Table:
+    """Say of each customer when they first came back and what they brought.
+
+    Parameters
+    ----------
+    journeys
+        What :func:`features.journeys.journeys` returns.
+    as_of
+        Last day whose orders are known.
+
+    Returns
+    -------
+    ir.Table
+        ``customer_id, first_date, age_days, gap_days`` (to the second purchase; null = none),
+        ``revenue`` (so far), ``value_90d, value_180d`` (of the first days), decimals.
+    """
+    early = {
+        f"value_{days}d": ibis.ifelse(journeys.since_days <= days, journeys.net_amount, _zero())
+        for days in (WINDOW_DAYS, VALUE_DAYS)
+    }
+    is_second = journeys.is_purchase & (journeys.number == 2)
+    by = journeys.group_by("customer_id", "first_date").aggregate(
+        gap_days=ibis.ifelse(is_second, journeys.since_days, ibis.null("int64")).min(),
+        revenue=journeys.net_amount.sum(),
+        **{name: value.sum() for name, value in early.items()},
+    )
+    return by.mutate(age_days=ibis.date(as_of).delta(by.first_date, unit="day"))
+
+
+def _zero() -> ir.Value:
+    return ibis.literal(0).cast(MONEY)
+
+
+def baskets(lines: ir.Table, orders: ir.Table, as_of: date) -> ir.Table:
+    """Merge order lines to one row per customer, day, product and bundle.
+
+    Parameters
+    ----------
+    lines
+        Table :class:`features.tables.OrderLines`.
+    orders
+        Table :class:`features.tables.Orders`; later orders are not looked at.
+    as_of
+        Last day whose orders are known.
+
+    Returns
+    -------
+    ir.Table
+        ``customer_id, order_date, product_id, bundle_id, category, net_amount``.
+    """
+    known = orders.filter((orders.order_date <= as_of) & (orders.net_amount >= 0))
+    bought = lines.join(known.select("order_id", "customer_id", "order_date"), "order_id")
+    return bought.group_by("customer_id", "order_date", "product_id", "bundle_id").aggregate(
+        category=bought.category.min(), net_amount=bought.net_amount.cast(MONEY).sum()
+    )
+
+
+def names(lines: ir.Table) -> ir.Table:
+    """Name the products: ``product_id, product_name, category``."""
+    return lines.group_by("product_id").aggregate(
+        product_name=lines.product_name.min(), category=lines.category.min()
+    )
+
+
+def most_bought(bought: ir.Table, by: str, most: int) -> ir.Table:
+    """Return the products or categories with most customers: the column `by`, and ``customers``."""
+    each = bought.filter(bought[by].notnull()).select("customer_id", by).distinct()
+    counted = each.group_by(by).aggregate(customers=each.count())
+    return counted.order_by(counted.customers.desc(), counted[by]).limit(most)
+
+
+def reorder_gaps(bought: ir.Table, chosen: ir.Table, by: str, as_of: date) -> ir.Table:
+    """Count how long customers waited until they bought the same again.
+
+    Parameters
+    ----------
+    bought
+        What :func:`baskets` returns.
+    chosen
+        Products or categories to look at: the column `by`.
+    by
+        ``product_id`` or ``category``.
+    as_of
+        Last day whose orders are known: whoever has not bought again is watched until then.
+
+    Returns
+    -------
+    ir.Table
+        The column `by`, ``days, is_event, customers``.
+    """
+    days = bought.semi_join(chosen, by).select("customer_id", by, "order_date").distinct()
+    own = ibis.window(group_by=["customer_id", by], order_by="order_date")
+    each = days.mutate(next_date=days.order_date.lead().over(own))
+    until = ibis.coalesce(each.next_date, ibis.date(as_of))
+    waited = each.mutate(
+        days=until.delta(each.order_date, unit="day"), is_event=each.next_date.notnull()
+    )
+    return waited.group_by(by, "days", "is_event").aggregate(customers=waited.count())
+
+
+def due(bought: ir.Table, cycles: ir.Table, as_of: date) -> ir.Table:
+    """Count customers whose last purchase of a product is between one and two of its cycles ago.
+
+    Parameters
+    ----------
+    bought
+        What :func:`baskets` returns.
+    cycles
+        ``product_id, median_days``.
+    as_of
+        Last day whose orders are known.
+
+    Returns
+    -------
+    ir.Table
+        One row: ``customers, products``.
+    """
+    last = bought.group_by("customer_id", "product_id").aggregate(
+        last_date=bought.order_date.max()
+    )
+    known = last.join(cycles, "product_id")
+    silent = ibis.date(as_of).delta(known.last_date, unit="day")
+    now = known.filter((silent >= known.median_days) & (silent <= 2 * known.median_days))
+    return now.aggregate(customers=now.customer_id.nunique(), products=now.product_id.nunique())
+
+
+def main_products(bought: ir.Table, journeys: ir.Table) -> ir.Table:
+    """Name the product on which most was spent on the first and on the second purchase day.
+
+    Parameters
+    ----------
+    bought
+        What :func:`baskets` returns.
+    journeys
+        What :func:`features.journeys.journeys` returns.
+
+    Returns
+    -------
+    ir.Table
+        ``customer_id, product_id`` and ``next_id`` (null = has not come back, or not known); of equal
+        ones, the first by its id.
+    """
+    early = journeys.filter(journeys.is_purchase & (journeys.number <= 2))
+    inside = bought.join(
+        early.select("customer_id", "order_date", "number"), ["customer_id", "order_date"]
+    )
+    spent = inside.group_by("customer_id", "number", "product_id").aggregate(
+        amount=inside.net_amount.sum()
+    )
+    top = spent.group_by("customer_id", "number").aggregate(amount=spent.amount.max())
+    main = spent.join(top, ["customer_id", "number", "amount"])
+    main = main.group_by("customer_id", "number").aggregate(product_id=main.product_id.min())
+    first, second = main.filter(main.number == 1), main.filter(main.number == 2)
+    following = second.select(returning_id="customer_id", next_id="product_id")
+    both = first.left_join(following, first.customer_id == following.returning_id)
+    return both.select("customer_id", "product_id", "next_id")
+
+
+def first_products(main: ir.Table, known: ir.Table) -> ir.Table:
+    """Count by first product who came back within 90 days and what they brought by then.
+
+    Parameters
+    ----------
+    main
+        What :func:`main_products` returns.
+    known
+        What :func:`customers` returns.
+
+    Returns
+    -------
+    ir.Table
+        ``product_id, customers, seen`` (for 90 days or longer), ``returned`` and ``value_90d`` (sum),
+        both of those.
+    """
+    both = main.join(known, "customer_id")
+    is_seen = both.age_days >= WINDOW_DAYS
+    return both.group_by("product_id").aggregate(
+        customers=both.count(),
+        seen=is_seen.sum(),
+        returned=(is_seen & (both.gap_days <= WINDOW_DAYS)).fill_null(False).sum(),
+        value_90d=ibis.ifelse(is_seen, both.value_90d, _zero()).sum().cast("float64"),
+    )
+
+
+def next_products(main: ir.Table) -> ir.Table:
+    """Count what is bought after a first product: ``product_id, next_id, customers``."""
+    came = main.filter(main.next_id.notnull())
+    return came.group_by("product_id", "next_id").aggregate(customers=came.count())
+
+
+def breadth(bought: ir.Table, known: ir.Table) -> ir.Table:
+    """Count customers by the number of categories they bought: ``categories`` (3 = 3 or more).
+
+    Returns
+    -------
+    ir.Table
+        ``categories, customers, revenue``.
+    """
+    by = (
+        bought.filter(bought.category.notnull())
+        .group_by("customer_id")
+        .aggregate(n=lambda t: t.category.nunique())
+    )
+    both = by.join(known, "customer_id")
+    both = both.mutate(categories=ibis.least(both.n, 3))
+    return both.group_by("categories").aggregate(
+        customers=both.count(), revenue=both.revenue.sum().cast("float64")
+    )
+
+
+def bundle_share(lines: ir.Table, orders: ir.Table, as_of: date) -> ir.Table:
+    """Count orders with lines, and those with a bundle among them, by day: ``date, orders, bundled``."""
+    known = orders.filter((orders.order_date <= as_of) & (orders.net_amount >= 0))
+    inside = lines.group_by("order_id").aggregate(has_bundle=lines.bundle_id.notnull().any())
+    both = known.select("order_id", "order_date").join(inside, "order_id")
+    return both.group_by(date=both.order_date).aggregate(
+        orders=both.count(), bundled=both.has_bundle.sum()
+    )
+
+
+def bundle_days(bought: ir.Table, journeys: ir.Table) -> ir.Table:
+    """List the purchase days of each customer with a bundle.
+
+    Parameters
+    ----------
+    bought
+        What :func:`baskets` returns.
+    journeys
+        What :func:`features.journeys.journeys` returns.
+
+    Returns
+    -------
+    ir.Table
+        ``customer_id, bundle_id, order_date, number, next_date``.
+    """
+    inside = bought.filter(bought.bundle_id.notnull())
+    inside = inside.select("customer_id", "order_date", "bundle_id").distinct()
+    bought_on = journeys.filter(journeys.is_purchase)
+    bought_on = bought_on.select("customer_id", "order_date", "number", "next_date")
+    return inside.join(bought_on, ["customer_id", "order_date"])
+
+
+def bundle_reorders(days: ir.Table, as_of: date) -> ir.Table:
+    """Count by bundle its customers, and who bought anything within 90 days after the first time.
+
+    Returns
+    -------
+    ir.Table
+        ``bundle_id, customers, seen`` (for 90 days or longer) and ``reordered`` (of those).
+    """
+    first = days.group_by("bundle_id", "customer_id").aggregate(order_date=days.order_date.min())
+    each = first.join(days, ["bundle_id", "customer_id", "order_date"])
+    is_seen = each.order_date <= as_of - timedelta(days=WINDOW_DAYS)
+    gap = each.next_date.delta(each.order_date, unit="day")
+    return each.group_by("bundle_id").aggregate(
+        customers=each.count(),
+        seen=is_seen.sum(),
+        reordered=(is_seen & (gap <= WINDOW_DAYS)).fill_null(False).sum(),
+    )
+
+
+def first_bundles(days: ir.Table, known: ir.Table) -> ir.Table:
+    """Sum what customers brought in 180 days, by the bundle in their first purchase; null = none.
+
+    Returns
+    -------
+    ir.Table
+        ``bundle_id, customers, value`` of customers seen for 180 days or longer.
+    """
+    first = days.filter(days.number == 1).select(buyer="customer_id", bundle_id="bundle_id")
+    seen = known.filter(known.age_days >= VALUE_DAYS)
+    both = seen.left_join(first, seen.customer_id == first.buyer)
+    return both.group_by("bundle_id").aggregate(
+        customers=both.count(), value=both.value_180d.sum().cast("float64")
+    )
+
+
+def gateways(bought: ir.Table, days: ir.Table, journeys: ir.Table) -> ir.Table:
+    """Count who began with a single product, and which bundle was in their second purchase.
+
+    Returns
+    -------
+    ir.Table
+        ``bundle_id`` (null = none, or has not come back) and ``customers``.
+    """
+    first = journeys.filter(journeys.is_purchase & (journeys.number == 1))
+    inside = bought.join(first.select("customer_id", "order_date"), ["customer_id", "order_date"])
+    by = inside.group_by("customer_id").aggregate(
+        products=inside.product_id.nunique(), bundled=inside.bundle_id.notnull().any()
+    )
+    single = by.filter((by.products == 1) & ~by.bundled).select("customer_id")
+    second = days.filter(days.number == 2).select(buyer="customer_id", bundle_id="bundle_id")
+    both = single.left_join(second, single.customer_id == second.buyer)
+    return both.group_by("bundle_id").aggregate(customers=both.customer_id.nunique())
+
+
+def bundle_refills(days: ir.Table, as_of: date, from_day: int, to_day: int) -> ir.Table:
+    """Count customers whose last purchase was a bundle, so many days ago: one row, ``customers``."""
+    silent = ibis.date(as_of).delta(days.order_date, unit="day")
+    now = days.filter(days.next_date.isnull() & (silent >= from_day) & (silent <= to_day))
+    return now.aggregate(customers=now.customer_id.nunique())

@@ -1,0 +1,208 @@
+"""The retention measures of a day, from the orders and whatever optional tables there are."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from connectors.orders import History
+from features import advocacy, journeys, products
+from flows.forecaster import Forecaster
+from flows.kpis.dashboard import dashboard
+from flows.kpis.day import Day, opened
+from flows.settings import Settings
+from flows.steps import step
+from reports.measures import advocacy as told
+from reports.measures import forecast, repeat
+from reports.measures import products as bought
+from reports.measures.cohorts import cohorts
+from reports.measures.rates import Json, days_of, missing, rate
+from segments.rhythm import store_cycle_days
+
+KPIS = "kpis.json"
+MOST_PRODUCTS = 50
+SAMPLE = 100_000  # customers whose forecasts stand for all of a larger store
+
+
+@step
+def measure_retention(
+    settings: Settings,
+    history: History,
+    state: Path,
+    decided: Path,
+    model: Path,
+    past_ratios: list[float],
+    as_of: date,
+    work: Path,
+) -> Path:
+    """Measure how retention stands; return the JSON file."""
+    known = pd.read_parquet(state)
+    columns = (known[name] for name in ("frequency", "recency_days", "age_days"))
+    cycle = settings.kpis.natural_cycle_days or store_cycle_days(*columns)
+    with opened(settings, history, as_of, work) as day:
+        gaps = day.fetch(journeys.gaps(day.journeys, as_of))
+        returned = day.fetch(journeys.returned(day.journeys, as_of))
+        first = day.fetch(journeys.first_days(day.journeys))
+        spend = (
+            day.fetch(day.tables["marketing_spend"]) if "marketing_spend" in day.tables else None
+        )
+        cells = day.fetch(journeys.cohort_cells(day.journeys))
+        kpis = settings.kpis
+        found: Json = {
+            "as_of": as_of.isoformat(),
+            "least_customers": day.least,
+            "natural_cycle_days": cycle,
+            "repeat": repeat.repeat(returned, gaps, kpis.repeat_rate_benchmark, day.least),
+            "second_order": repeat.second_order(gaps, cycle),
+            "steps": repeat.steps(gaps, day.least),
+            "cohorts": cohorts(cells, first, spend, as_of, settings.store.margin, day.least),
+            "cohort_alarm": repeat.cohort_alarm(returned, as_of, cycle, day.least),
+            "discounts": _discounts(day, decided),
+            "advocacy": _advocacy(day, len(known)),
+            "loyalty": _loyalty(day, len(known)),
+            "forecast": _forecast(
+                day, known, Forecaster.load(model), past_ratios, first, returned
+            ),
+        }
+        back = found["repeat"]["returned"]["90"]
+        found |= {"products": _products(day), "bundles": _bundles(day, back)}
+        found["dashboard"] = dashboard(day, first, spend)
+    (work / KPIS).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    return work / KPIS
+
+
+def _discounts(day: Day, decided: Path) -> Json:
+    segments = day.engine.parquet(decided / "decided.parquet").select("customer_id", "segment")
+    found = day.fetch(journeys.discounted_revenue(day.journeys, segments))
+    return bought.discount_section(found, day.least)
+
+
+def _products(day: Day) -> Json:
+    baskets = day.baskets
+    if day.lines is None or baskets is None:
+        return missing("order_lines", "Products")
+    by = {}
+    for key in ("product_id", "category"):
+        most = day.engine.keep(
+            products.most_bought(baskets, key, MOST_PRODUCTS), f"most_bought_{key}"
+        )
+        gaps = day.fetch(products.reorder_gaps(baskets, most, key, day.as_of))
+        by[key] = bought.cycles(gaps, key, day.fetch(most), day.least)
+    cycles = by["product_id"].dropna(subset=["median_days"])[["product_id", "median_days"]]
+    typed = cycles.astype({"product_id": str, "median_days": float})
+    due = products.due(baskets, day.engine.table(typed, "product_cycles"), day.as_of)
+    main = day.engine.keep(products.main_products(baskets, day.journeys), "main_products")
+    return bought.product_section(
+        by["product_id"],
+        by["category"],
+        day.fetch(products.first_products(main, day.customers)),
+        day.fetch(products.next_products(main)),
+        day.fetch(products.breadth(baskets, day.customers)),
+        day.fetch(due),
+        day.fetch(products.names(day.lines)),
+        day.least,
+    )
+
+
+def _bundles(day: Day, overall: Json) -> Json:
+    baskets = day.baskets
+    if day.lines is None or baskets is None:
+        return missing("order_lines", "Bundles")
+    days = day.engine.keep(products.bundle_days(baskets, day.journeys), "bundle_days")
+    if not day.engine.has_rows(days):
+        return missing("bundle_id in order_lines", "Bundles")
+    first, last = day.settings.kpis.bundle_refill_days
+    refill = day.fetch(products.bundle_refills(days, day.as_of, first, last))
+    return bought.bundle_section(
+        day.fetch(products.bundle_share(day.lines, day.orders, day.as_of)),
+        day.fetch(products.bundle_reorders(days, day.as_of)),
+        day.fetch(products.first_bundles(days, day.customers)),
+        day.fetch(products.gateways(baskets, days, day.journeys)),
+        {"customers": int(refill["customers"].iloc[0]), "from_day": first, "to_day": last},
+        overall,
+        day.least,
+    )
+
+
+def _advocacy(day: Day, customers: int) -> Json:
+    tables, least = day.tables, day.least
+    won = advocacy.conversions(tables["referrals"]) if "referrals" in tables else None
+    referring = None
+    if won is not None:
+        referring = int(day.fetch(advocacy.referrers(won, day.as_of))["customers"].iloc[0])
+    origins = None
+    if "customers" in tables:
+        paid = tables.get("marketing_spend")
+        channels = day.engine.table(pd.DataFrame({"channel": pd.Series(dtype=str)}), "no_channels")
+        spent_on = channels if paid is None else paid
+        origins = day.fetch(advocacy.origins(day.customers, tables["customers"], spent_on))
+    found = told.referral_section(referring, origins, customers, least)
+    if "nps" in tables:
+        kinds = day.fetch(advocacy.promoters_who_refer(tables["nps"], won))
+        found["promoters_refer"] = (
+            missing("referrals", "Promoters who refer")
+            if won is None
+            else told.promoter_rates(kinds, least)
+        )
+        found["nps"] = told.nps_trend(day.fetch(advocacy.scores_by_month(tables["nps"])), least)
+    else:
+        found |= {"promoters_refer": missing("nps", "Promoters who refer"),
+                  "nps": missing("nps", "Net promoter score")}  # fmt: skip
+    found["review_rate"] = _review_rate(day)
+    return found
+
+
+def _review_rate(day: Day) -> Json:
+    if "reviews" not in day.tables:
+        return missing("reviews", "Review rate")
+    reviews = day.tables["reviews"]
+    since = day.as_of - timedelta(days=advocacy.YEAR_DAYS)
+    orders = day.orders.filter((day.orders.order_date > since) & (day.orders.net_amount >= 0))
+    reviewed = orders.semi_join(reviews, "order_id")
+    counts = [int(day.fetch(t.aggregate(n=t.count()))["n"].iloc[0]) for t in (reviewed, orders)]
+    return rate(*counts, day.least)
+
+
+def _loyalty(day: Day, customers: int) -> Json:
+    if "loyalty_events" not in day.tables:
+        return missing("loyalty_events", "Loyalty program")
+    members = day.fetch(advocacy.members(day.tables["loyalty_events"], day.as_of))
+    floor = day.settings.kpis.loyalty_active_floor
+    return told.loyalty_section(members, customers, floor, day.least)
+
+
+def _forecast(
+    day: Day,
+    state: pd.DataFrame,
+    forecaster: Forecaster,
+    ratios: list[float],
+    first: pd.DataFrame,
+    returned: pd.DataFrame,
+) -> Json:
+    chosen = state
+    if len(state) > SAMPLE:
+        chosen = state.iloc[np.linspace(0, len(state) - 1, SAMPLE).astype(int)]
+    factor = len(state) / max(len(chosen), 1)
+    totals = {}
+    for days in forecast.AHEAD:
+        f = forecaster.expect(chosen, days)
+        totals[days] = (
+            factor * float(np.sum(f.expected_orders)),
+            factor * float(np.sum(f.expected_value)),
+        )
+    arrived = days_of(first["date"])
+    late = arrived > pd.Timestamp(day.as_of) - pd.Timedelta(days=forecast.RECENT_DAYS)
+    ages = returned[returned["age_days"] < journeys.ARRIVALS_DAYS]
+    new, per_day = forecast.new_customers(
+        day.fetch(journeys.by_age(day.journeys, day.as_of)),
+        first["customers"][late],
+        ages["age_days"].repeat(ages["customers"]),
+    )
+    more = day.fetch(journeys.returners(day.journeys, day.as_of))
+    return {
+        "existing": forecast.existing(totals, ratios),
+        "new": new,
+        "five_points": forecast.five_points(more, per_day, day.settings.store.currency),
+    }

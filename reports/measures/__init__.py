@@ -1,0 +1,1 @@
+"""Counted tables -> the retention measures, each with what it rests on."""

@@ -1,0 +1,121 @@
+"""Referrals, recommendations, reviews and the loyalty program."""
+
+import numpy as np
+import pandas as pd
+
+from reports.measures.rates import Json, days_of, missing, rate
+
+NORMAL_95 = 1.96
+
+
+def referral_section(
+    referring: int | None, origins: pd.DataFrame | None, customers: int, least: int
+) -> Json:
+    """Say who refers and who was referred.
+
+    Parameters
+    ----------
+    referring
+        Customers who brought somebody within a year; None = no table of referrals.
+    origins
+        What :func:`features.advocacy.origins` counted; None = no table of customers.
+    customers
+        All of them.
+    least
+        Customers below whom nothing is said.
+    """
+    found: Json = {
+        "referral_rate_12m": missing("referrals", "Referral rate")
+        if referring is None
+        else rate(referring, customers, least)
+    }
+    if origins is None:
+        lacking = missing("customers", "Referred against paid customers")
+        return {
+            **found, "share_of_new_referred": missing("customers", "New customers who were referred"),
+            "referred": lacking, "paid": lacking, "ratio": None,
+        }  # fmt: skip
+    new = origins[origins["is_new"].astype(bool)]
+    referred = new[new["origin"] == "referred"]["customers"].sum()
+    found["share_of_new_referred"] = rate(referred, new["customers"].sum(), least)
+    for origin in ("referred", "paid"):
+        of = origins[origins["origin"] == origin]
+        seen = of["seen"].sum()
+        value = float(of["value_90d"].sum() / seen) if seen >= least else None
+        found[origin] = {"customers": int(of["customers"].sum()), "value_90d": value, "cac": None}
+    values = [found[origin]["value_90d"] for origin in ("referred", "paid")]
+    is_known = values[0] is not None and values[1]
+    found["ratio"] = values[0] / values[1] if is_known else None
+    return found
+
+
+def promoter_rates(found: pd.DataFrame, least: int) -> Json:
+    """Say how many refer, by what they answered.
+
+    Parameters
+    ----------
+    found
+        What :func:`features.advocacy.promoters_who_refer` counted.
+    least
+        Customers below whom it is not said.
+    """
+    known = found.set_index("kind")
+    none = pd.Series({"customers": 0, "referring": 0})
+    said = {
+        k: known.loc[k] if k in known.index else none
+        for k in ("nines_and_tens", "sevens_and_eights")
+    }
+    return {k: rate(row["referring"], row["customers"], least) for k, row in said.items()}
+
+
+def nps_trend(months: pd.DataFrame, least: int) -> list[Json]:
+    """Return the net promoter score of each month, -100 to 100, with its 95 % interval.
+
+    Parameters
+    ----------
+    months
+        What :func:`features.advocacy.scores_by_month` counted.
+    least
+        Answers below which it is not said.
+
+    Notes
+    -----
+    Promoters less detractors, in percent; the variance of a mean of 1, 0 and -1.
+    """
+    rows = []
+    for row in months.sort_values("month").to_dict("records"):
+        n = int(row["answers"])
+        up, down = row["promoters"] / n, row["detractors"] / n
+        score = up - down
+        half = NORMAL_95 * float(np.sqrt(max(up + down - score**2, 0.0) / n))
+        said = {"score": 100 * score, "low": 100 * (score - half), "high": 100 * (score + half)}
+        month = days_of(pd.Series([row["month"]]))[0].strftime("%Y-%m")
+        known = said if n >= least else dict.fromkeys(said)
+        rows.append({"month": month, **known, "n": n})
+    return rows
+
+
+def loyalty_section(members: pd.DataFrame, customers: int, floor: float, least: int) -> Json:
+    """Say how many take part in the loyalty program.
+
+    Parameters
+    ----------
+    members
+        What :func:`features.advocacy.members` counted.
+    customers
+        All of them.
+    floor
+        Share of active members below which the program is flagged.
+    least
+        Customers below whom nothing is said.
+    """
+    enrolled, active, risen = (
+        int(members[n].iloc[0] or 0) for n in ("enrolled", "active", "risen")
+    )
+    share = rate(active, enrolled, least)
+    return {
+        "enrolled": rate(enrolled, customers, least),
+        "active_quarter": share,
+        "is_low": share["value"] is not None and share["value"] < floor,
+        "ascension": rate(risen, enrolled, least),
+    }

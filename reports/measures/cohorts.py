@@ -1,0 +1,133 @@
+"""Cohorts by month of the first order."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from reports.measures.rates import Json, days_of, rate
+
+MOST_AGES = 25
+
+
+def cohorts(
+    cells: pd.DataFrame,
+    first: pd.DataFrame,
+    spend: pd.DataFrame | None,
+    as_of: date,
+    margin: float,
+    least: int,
+) -> Json:
+    """Follow each month's new customers.
+
+    Parameters
+    ----------
+    cells
+        What :func:`features.journeys.cohort_cells` counted.
+    first
+        What :func:`features.journeys.first_days` counted.
+    spend
+        Table :class:`features.tables.MarketingSpend`; None = not given.
+    as_of
+        Last day whose orders are known.
+    margin
+        Kept from net revenue.
+    least
+        Customers below whom a rate is not said.
+    """
+    days = days_of(first["date"])
+    by_month = first.groupby(days.dt.to_period("M"))
+    customers, paid = by_month["customers"].sum(), by_month["net_amount"].sum()
+    months = days_of(cells["first_month"]).dt.to_period("M")
+    table = cells.assign(month=months)
+    active, revenue = (
+        table.pivot_table(index="month", columns="age", values=name, aggfunc="sum")
+        for name in ("active", "net_amount")
+    )
+    now = pd.Period(as_of, freq="M")
+    is_whole = (as_of + timedelta(days=1)).day == 1
+    spent = _by_month(spend, as_of)
+    rows = []
+    for month in customers.index:
+        n = int(customers[month])
+        last = (now - month).n
+        shown = range(min(last, MOST_AGES - 1) + 1)
+        brought = revenue.loc[month].reindex(shown).fillna(0.0).cumsum() / n
+        cost = _spent_in(spent, month)
+        each = margin * brought
+        rows.append(
+            {
+                "month": str(month),
+                "customers": n,
+                "first_order_amount": float(paid[month]) / n,
+                "spend": cost,
+                "cac": None if cost is None else cost / n,
+                "payback_month": _payback(each, None if cost is None else cost / n),
+                "is_partial": month == now and not is_whole,
+                "ages": [
+                    {
+                        "age": age,
+                        "active": rate(_count(active, month, age), n, least),
+                        "revenue": float(brought[age]),
+                        "margin": float(each[age]),
+                        "is_partial": age == last and not is_whole,
+                    }
+                    for age in shown
+                ],
+            }
+        )
+    return {"months": rows, "average": _average(rows, margin)}
+
+
+def _spent_in(spent: pd.Series | None, month: pd.Period) -> float | None:
+    """Return what was spent in a month; None where it is not known."""
+    return None if spent is None or month not in spent.index else float(spent[month])
+
+
+def _count(active: pd.DataFrame, month: pd.Period, age: int) -> float:
+    found = active.loc[month].get(age, 0.0)
+    return 0.0 if np.isnan(found) else float(found)
+
+
+def _payback(margin: pd.Series, cost: float | None) -> int | None:
+    """Return the first age at which the margin covers the cost."""
+    paid = [] if cost is None else [int(age) for age, m in margin.items() if m >= cost]
+    return paid[0] if paid else None
+
+
+def _by_month(spend: pd.DataFrame | None, as_of: date) -> pd.Series | None:
+    if spend is None:
+        return None
+    days = days_of(spend["date"])
+    known = spend[days <= pd.Timestamp(as_of)]
+    summed: pd.Series = known.groupby(days[days <= pd.Timestamp(as_of)].dt.to_period("M"))[
+        "amount"
+    ].sum()
+    return summed
+
+
+def _average(rows: list[Json], margin: float) -> list[Json]:
+    """Weigh cohorts by their customers; each month adds what those that lived it whole brought in it."""
+    found: list[Json] = []
+    revenue = 0.0
+    for age in range(MOST_AGES):
+        whole = [r for r in rows if len(r["ages"]) > age and not r["ages"][age]["is_partial"]]
+        n = sum(r["customers"] for r in whole)
+        if not n:
+            break
+        revenue += sum(_added(r["ages"], age) * r["customers"] for r in whole) / n
+        came = sum(r["ages"][age]["active"]["count"] for r in whole)
+        found.append(
+            {
+                "age": age,
+                "active": came / n,
+                "revenue": revenue,
+                "margin": margin * revenue,
+                "n": n,
+            }
+        )
+    return found
+
+
+def _added(ages: list[Json], age: int) -> float:
+    return float(ages[age]["revenue"] - (ages[age - 1]["revenue"] if age else 0.0))

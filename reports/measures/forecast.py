@@ -1,0 +1,103 @@
+"""What the next days are to bring, from today's customers and from new ones."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from reports.measures.rates import Json
+
+AHEAD = (30, 90, 365)
+RECENT_DAYS = 90  # whose rate of new customers goes on
+LEAST_ERROR = 0.05  # of a total: no past says less
+EIGHTY_PERCENT = 1.2816
+POINTS = 0.05
+
+
+def existing(totals: Mapping[int, tuple[float, float]], ratios: Sequence[float]) -> list[Json]:
+    """Say what today's customers are to bring.
+
+    Parameters
+    ----------
+    totals
+        Expected orders and revenue by days ahead.
+    ratios
+        What came over what was expected, of past totals: how far off they were is how far off this
+        one may be, 80 %. Empty = not known, and no interval is given.
+    """
+    logs = np.log([r for r in ratios if r and r > 0])
+    error = max(float(np.sqrt(np.mean(logs**2))), LEAST_ERROR) if len(logs) else None
+    factor = None if error is None else float(np.exp(EIGHTY_PERCENT * error))
+    return [
+        {
+            "days": days,
+            "orders": orders,
+            "revenue": revenue,
+            "low": None if factor is None else revenue / factor,
+            "high": None if factor is None else revenue * factor,
+        }
+        for days, (orders, revenue) in totals.items()
+    ]
+
+
+def new_customers(
+    by_age: pd.DataFrame, arrivals: pd.Series, ages: pd.Series
+) -> tuple[list[Json], float]:
+    """Say what customers who are still to come are to bring, were they as many and as good as of late.
+
+    Parameters
+    ----------
+    by_age
+        What :func:`features.journeys.by_age` summed.
+    arrivals
+        New customers of each of the last 90 days.
+    ages
+        Days since the first purchase of the customers in `by_age`.
+
+    Returns
+    -------
+    tuple
+        ``days, customers, orders, revenue`` for each time ahead, and new customers per day.
+    """
+    per_day = float(arrivals.sum()) / RECENT_DAYS
+    seen = np.array([(ages >= age).sum() for age in range(max(AHEAD) + 1)], dtype=np.float64)
+    table = by_age.set_index("since_days").reindex(range(max(AHEAD) + 1)).fillna(0.0)
+    each = {
+        name: np.cumsum(table[name].to_numpy() / np.maximum(seen, 1))
+        for name in ("orders", "net_amount")
+    }
+    rows = []
+    for days in AHEAD:
+        # Who comes on day t of the window has days - t days left in it.
+        brought = {name: per_day * float(curve[:days].sum()) for name, curve in each.items()}
+        rows.append(
+            {"days": days, "customers": per_day * days, "orders": brought["orders"],
+             "revenue": brought["net_amount"]}
+        )  # fmt: skip
+    return rows, per_day
+
+
+def five_points(returners: pd.DataFrame, per_day: float, money: str) -> Json:
+    """Say what five more of a hundred new customers who come back would bring in a year.
+
+    Parameters
+    ----------
+    returners
+        What :func:`features.journeys.returners` summed.
+    per_day
+        New customers per day.
+    money
+        The store's currency.
+    """
+    n = int(returners["customers"].iloc[0] or 0)
+    if not n:
+        text = "What five more points of repeat rate would bring is known when customers were seen for a year."
+        return {"revenue": None, "orders": None, "text": text}
+    more = POINTS * per_day * 365
+    revenue = more * float(returners["net_amount"].iloc[0]) / n
+    orders = more * float(returners["orders"].iloc[0]) / n
+    text = (
+        f"Five more points of repeat rate: {more:,.0f} more of a year's new customers come back, and bring "
+        f"{money} {revenue:,.0f} within a year of their first order."
+    )
+    return {"revenue": revenue, "orders": orders, "text": text}

@@ -1,0 +1,52 @@
+"""Rates with what they rest on, and measures whose table is missing."""
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from models.survival import Curve, wilson
+
+Json = dict[str, Any]
+
+
+def rate(count: float, n: float, least: int) -> Json:
+    """Return a rate with its 95 % interval (Wilson); of fewer than `least` it is not said."""
+    low, high = wilson(count, n)
+    return _said(count / n if n else None, low, high, n, count, least)
+
+
+def rate_by(curve: Curve, day: float, least: int) -> Json:
+    """Return the share to whom it has happened by a day (Kaplan-Meier)."""
+    value, low, high = curve.at(day)
+    return _said(value, low, high, curve.n, curve.events, least)
+
+
+def missing(needs: str, measure: str) -> Json:
+    """Say which table a measure needs."""
+    return {"missing": {"needs": needs, "measure": measure}}
+
+
+def number(value: Any) -> float | None:  # noqa: ANN401  # a pandas value
+    """Return a number, None where there is none."""
+    return None if value is None or pd.isna(value) or not np.isfinite(value) else float(value)
+
+
+def day_of(value: Any) -> date:  # noqa: ANN401  # a pandas value
+    """Return a day of whatever kind the engine gave."""
+    return value if type(value) is date else pd.Timestamp(value).date()
+
+
+def days_of(column: pd.Series) -> pd.Series:
+    """Return a column of days as pandas' moments."""
+    moments: pd.Series = pd.to_datetime(column)
+    return moments.dt.tz_localize(None) if moments.dt.tz is not None else moments
+
+
+def _said(
+    value: float | None, low: float, high: float, n: float, count: float, least: int
+) -> Json:
+    if value is None or n < least:
+        value = low = high = None  # type: ignore[assignment]
+    return {"value": value, "low": low, "high": high, "n": int(n), "count": int(count)}

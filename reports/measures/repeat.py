@@ -1,0 +1,142 @@
+"""How many come back, and when."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+
+from models.survival import kaplan_meier, rate_difference
+from reports.measures.rates import Json, rate, rate_by
+
+YEAR_DAYS = 365
+MARKS = (30, 60, 90)
+POINTS, SHOWN_DAYS = 120, 400  # of the curve
+LATE_CYCLES = 2.0
+RECENT_DAYS = 91  # of first orders that the alarm looks at
+ALARM_DAYS = (30, 90)  # shortest and longest age at which cohorts are compared
+
+
+def repeat(
+    returned: pd.DataFrame, gaps: pd.DataFrame, benchmark: float | None, least: int
+) -> Json:
+    """Say how many come back.
+
+    Parameters
+    ----------
+    returned
+        What :func:`features.journeys.returned` counted.
+    gaps
+        What :func:`features.journeys.gaps` counted.
+    benchmark
+        Share of customers who come back within a year elsewhere; None = not given.
+    least
+        Customers below whom a rate is not said.
+    """
+    first = gaps[gaps["number"] == 1]
+    curve = kaplan_meier(first["days"], first["is_event"], first["customers"])
+    return {
+        "rate_12m": _within(returned, YEAR_DAYS, least),
+        "estimate_12m": rate_by(curve, YEAR_DAYS, least),
+        "benchmark": benchmark,
+        "returned": {str(days): _within(returned, days, least) for days in MARKS},
+    }
+
+
+def _within(returned: pd.DataFrame, days: int, least: int) -> Json:
+    seen = returned[returned["age_days"] >= days]
+    came = seen[seen["gap_days"] <= days]
+    return rate(came["customers"].sum(), seen["customers"].sum(), least)
+
+
+def second_order(gaps: pd.DataFrame, cycle_days: float) -> Json:
+    """Say how long it takes from the first purchase to the second.
+
+    Parameters
+    ----------
+    gaps
+        What :func:`features.journeys.gaps` counted.
+    cycle_days
+        Natural cycle.
+    """
+    first = gaps[gaps["number"] == 1]
+    curve = kaplan_meier(first["days"], first["is_event"], first["customers"])
+    median, low, high = curve.median()
+    limit = LATE_CYCLES * cycle_days
+    late = curve.at(limit)[2] < 0.5 if median is None else median > limit
+    inside = int(np.searchsorted(curve.days, SHOWN_DAYS, side="right"))
+    shown = np.unique(np.linspace(0, max(inside - 1, 0), POINTS).astype(int))
+    points = [
+        {"day": float(curve.days[k]), "share": float(curve.share[k]), "low": float(curve.low[k]),
+         "high": float(curve.high[k]), "at_risk": int(curve.at_risk[k])}
+        for k in shown if len(curve.days)
+    ]  # fmt: skip
+    start = {"day": 0.0, "share": 0.0, "low": 0.0, "high": 0.0, "at_risk": int(curve.n)}
+    watched = bool(len(first)) and float(first["days"].max()) >= limit
+    return {
+        "median_days": median,
+        "low": low,
+        "high": high,
+        "is_late": bool(late and watched),
+        "curve": [start, *points],
+    }
+
+
+def steps(gaps: pd.DataFrame, least: int) -> list[Json]:
+    """Say how many go from each order to the next within a year (Kaplan-Meier).
+
+    Parameters
+    ----------
+    gaps
+        What :func:`features.journeys.gaps` counted.
+    least
+        Customers below whom a rate is not said.
+    """
+    found = []
+    for number in (1, 2, 3):
+        of = gaps[gaps["number"] == number]
+        curve = kaplan_meier(of["days"], of["is_event"], of["customers"])
+        found.append({"from": number, "to": number + 1, "rate": rate_by(curve, YEAR_DAYS, least)})
+    return found
+
+
+def cohort_alarm(returned: pd.DataFrame, as_of: date, cycle_days: float, least: int) -> Json:
+    """Compare the newest cohorts with those of a year before, at equal age.
+
+    Parameters
+    ----------
+    returned
+        What :func:`features.journeys.returned` counted.
+    as_of
+        Last day whose orders are known.
+    cycle_days
+        Natural cycle: the age at which they are compared, kept between 30 and 90 days.
+    least
+        Customers below whom nothing is compared.
+
+    Returns
+    -------
+    dict
+        ``age_days, recent, before, difference, low, high, is_alarm``; where nothing can be compared,
+        ``difference`` is None and ``why`` says so.
+    """
+    age = int(np.clip(round(cycle_days), *ALARM_DAYS))
+    recent = _cohort(returned, age, 0, least)
+    before = _cohort(returned, age, YEAR_DAYS, least)
+    said: Json = {"age_days": age, "recent": recent, "before": before, "is_alarm": False}
+    if min(recent["n"], before["n"]) < least:
+        until = as_of - timedelta(days=age)
+        why = (
+            f"Cohorts a year apart are compared when both have {least} customers: of the three months to "
+            f"{until} there are {recent['n']:,}, of those a year before {before['n']:,}."
+        )
+        return {**said, "difference": None, "low": None, "high": None, "why": why}
+    counts = (recent["count"], recent["n"], before["count"], before["n"])
+    difference, low, high = rate_difference(*counts)
+    return {**said, "difference": difference, "low": low, "high": high, "is_alarm": high < 0}
+
+
+def _cohort(returned: pd.DataFrame, age: int, back: int, least: int) -> Json:
+    since = returned["age_days"] - back - age
+    inside = returned[(since >= 0) & (since < RECENT_DAYS)]
+    came = inside[inside["gap_days"] <= age]
+    return rate(came["customers"].sum(), inside["customers"].sum(), least)
