@@ -75,7 +75,7 @@ def _has(found: Found, name: str) -> bool:
     return bool(found.get(name)) and not found[name].get("missing")
 
 
-def _rate(label: str, rate: Found, words: Words) -> dict[str, Any]:
+def _rate(label: str, rate: dict[str, Any], words: Words) -> dict[str, Any]:
     return _row(label, words.rate(rate), words.based_on(rate))
 
 

@@ -59,27 +59,29 @@ def measure_retention(
             "steps": repeat.steps(gaps, day.least),
             "cohorts": cohorts(cells, first, spend, as_of, settings.store.margin, day.least),
             "cohort_alarm": repeat.cohort_alarm(returned, as_of, cycle, day.least),
-            "discounts": _discounts(day, decided),
-            "advocacy": _advocacy(day, len(known)),
-            "loyalty": _loyalty(day, len(known)),
-            "forecast": _forecast(
+            "discounts": discount_measures(day, decided),
+            "advocacy": advocacy_measures(day, len(known)),
+            "loyalty": loyalty_measures(day, len(known)),
+            "forecast": forecast_measures(
                 day, known, Forecaster.load(model), past_ratios, first, returned
             ),
         }
         back = found["repeat"]["returned"]["90"]
-        found |= {"products": _products(day), "bundles": _bundles(day, back)}
+        found |= {"products": product_measures(day), "bundles": bundle_measures(day, back)}
         found["dashboard"] = dashboard(day, first, spend)
     (work / KPIS).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
     return work / KPIS
 
 
-def _discounts(day: Day, decided: Path) -> Json:
+def discount_measures(day: Day, decided: Path) -> Json:
+    """Say how much of the repeat revenue depends on discounts."""
     segments = day.engine.parquet(decided / "decided.parquet").select("customer_id", "segment")
     found = day.fetch(journeys.discounted_revenue(day.journeys, segments))
     return bought.discount_section(found, day.least)
 
 
-def _products(day: Day) -> Json:
+def product_measures(day: Day) -> Json:
+    """Say when products are bought again, and what the first one leads to."""
     baskets = day.baskets
     if day.lines is None or baskets is None:
         return missing("order_lines", "Products")
@@ -106,7 +108,8 @@ def _products(day: Day) -> Json:
     )
 
 
-def _bundles(day: Day, overall: Json) -> Json:
+def bundle_measures(day: Day, overall: Json) -> Json:
+    """Say what bundles do for retention."""
     baskets = day.baskets
     if day.lines is None or baskets is None:
         return missing("order_lines", "Bundles")
@@ -126,7 +129,8 @@ def _bundles(day: Day, overall: Json) -> Json:
     )
 
 
-def _advocacy(day: Day, customers: int) -> Json:
+def advocacy_measures(day: Day, customers: int) -> Json:
+    """Say who refers, recommends and reviews."""
     tables, least = day.tables, day.least
     won = advocacy.conversions(tables["referrals"]) if "referrals" in tables else None
     referring = None
@@ -161,11 +165,12 @@ def _review_rate(day: Day) -> Json:
     since = day.as_of - timedelta(days=advocacy.YEAR_DAYS)
     orders = day.orders.filter((day.orders.order_date > since) & (day.orders.net_amount >= 0))
     reviewed = orders.semi_join(reviews, "order_id")
-    counts = [int(day.fetch(t.aggregate(n=t.count()))["n"].iloc[0]) for t in (reviewed, orders)]
-    return rate(*counts, day.least)
+    count, n = (int(day.fetch(t.aggregate(n=t.count()))["n"].iloc[0]) for t in (reviewed, orders))
+    return rate(count, n, day.least)
 
 
-def _loyalty(day: Day, customers: int) -> Json:
+def loyalty_measures(day: Day, customers: int) -> Json:
+    """Say who takes part in the loyalty program."""
     if "loyalty_events" not in day.tables:
         return missing("loyalty_events", "Loyalty program")
     members = day.fetch(advocacy.members(day.tables["loyalty_events"], day.as_of))
@@ -173,7 +178,7 @@ def _loyalty(day: Day, customers: int) -> Json:
     return told.loyalty_section(members, customers, floor, day.least)
 
 
-def _forecast(
+def forecast_measures(
     day: Day,
     state: pd.DataFrame,
     forecaster: Forecaster,
@@ -181,6 +186,7 @@ def _forecast(
     first: pd.DataFrame,
     returned: pd.DataFrame,
 ) -> Json:
+    """Say what the next days are to bring."""
     chosen = state
     if len(state) > SAMPLE:
         chosen = state.iloc[np.linspace(0, len(state) - 1, SAMPLE).astype(int)]
@@ -198,7 +204,7 @@ def _forecast(
     new, per_day = forecast.new_customers(
         day.fetch(journeys.by_age(day.journeys, day.as_of)),
         first["customers"][late],
-        ages["age_days"].repeat(ages["customers"]),
+        pd.Series(np.repeat(ages["age_days"], ages["customers"])),
     )
     more = day.fetch(journeys.returners(day.journeys, day.as_of))
     return {

@@ -59,13 +59,12 @@ def promoter_rates(found: pd.DataFrame, least: int) -> Json:
     least
         Customers below whom it is not said.
     """
-    known = found.set_index("kind")
-    none = pd.Series({"customers": 0, "referring": 0})
-    said = {
-        k: known.loc[k] if k in known.index else none
-        for k in ("nines_and_tens", "sevens_and_eights")
+    by = found.set_index("kind")[["referring", "customers"]]
+    whole = by.reindex(["nines_and_tens", "sevens_and_eights"], fill_value=0)
+    return {
+        str(kind): rate(float(referring), float(n), least)
+        for kind, referring, n in whole.itertuples()
     }
-    return {k: rate(row["referring"], row["customers"], least) for k, row in said.items()}
 
 
 def nps_trend(months: pd.DataFrame, least: int) -> list[Json]:

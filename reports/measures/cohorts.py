@@ -53,7 +53,7 @@ def cohorts(
         last = (now - month).n
         shown = range(min(last, MOST_AGES - 1) + 1)
         brought = revenue.loc[month].reindex(shown).fillna(0.0).cumsum() / n
-        cost = _spent_in(spent, month)
+        cost = spent.get(str(month))
         each = margin * brought
         rows.append(
             {
@@ -79,31 +79,25 @@ def cohorts(
     return {"months": rows, "average": _average(rows, margin)}
 
 
-def _spent_in(spent: pd.Series | None, month: pd.Period) -> float | None:
-    """Return what was spent in a month; None where it is not known."""
-    return None if spent is None or month not in spent.index else float(spent[month])
-
-
 def _count(active: pd.DataFrame, month: pd.Period, age: int) -> float:
-    found = active.loc[month].get(age, 0.0)
+    found = active.reindex(index=[month], columns=[age], fill_value=0.0).to_numpy()[0, 0]
     return 0.0 if np.isnan(found) else float(found)
 
 
 def _payback(margin: pd.Series, cost: float | None) -> int | None:
     """Return the first age at which the margin covers the cost."""
-    paid = [] if cost is None else [int(age) for age, m in margin.items() if m >= cost]
+    paid = [] if cost is None else [k for k, m in enumerate(margin) if m >= cost]
     return paid[0] if paid else None
 
 
-def _by_month(spend: pd.DataFrame | None, as_of: date) -> pd.Series | None:
+def _by_month(spend: pd.DataFrame | None, as_of: date) -> dict[str, float]:
+    """Sum the spend by month; nothing where none is given."""
     if spend is None:
-        return None
+        return {}
     days = days_of(spend["date"])
-    known = spend[days <= pd.Timestamp(as_of)]
-    summed: pd.Series = known.groupby(days[days <= pd.Timestamp(as_of)].dt.to_period("M"))[
-        "amount"
-    ].sum()
-    return summed
+    known = days <= pd.Timestamp(as_of)
+    months = days[known].dt.strftime("%Y-%m")
+    return {str(month): float(of.sum()) for month, of in spend["amount"][known].groupby(months)}
 
 
 def _average(rows: list[Json], margin: float) -> list[Json]:

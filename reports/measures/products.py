@@ -39,11 +39,12 @@ def cycles(gaps: pd.DataFrame, by: str, customers: pd.DataFrame, least: int) -> 
     for key, of in gaps.groupby(by, sort=False):
         curve = kaplan_meier(of["days"], of["is_event"], of["customers"])
         medians[key] = curve.median()
-    rows = []
-    for row in customers.to_dict("records"):
+    rows: list[Json] = []
+    for row in _records(customers):
         found = medians.get(row[by], (None, None, None))
         known = found if row["customers"] >= least else (None, None, None)
-        rows.append({**row, **dict(zip(("median_days", "low", "high"), known, strict=True))})
+        middle, low, high = known
+        rows.append({**row, "median_days": middle, "low": low, "high": high})
     return pd.DataFrame(rows, columns=[by, "customers", "median_days", "low", "high"])
 
 
@@ -95,9 +96,9 @@ def product_section(
                 "product_name": _name(known, row["product_id"]),
                 "category": known["category"].get(row["product_id"]),
             }
-            for row in by_product.to_dict("records")
+            for row in _records(by_product)
         ],
-        "categories": [_numbers(row, "category") for row in by_category.to_dict("records")],
+        "categories": [_numbers(row, "category") for row in _records(by_category)],
         "first_products": firsts,
         "breadth": _breadth(breadth, least),
         "refill_due": {name: int(due[name].iloc[0]) for name in ("customers", "products")},
@@ -215,6 +216,11 @@ def _breadth(found: pd.DataFrame, least: int) -> list[Json]:
 def _numbers(row: Json, by: str) -> Json:
     numbers = {name: number(row[name]) for name in ("median_days", "low", "high")}
     return {by: row[by], "customers": int(row["customers"]), **numbers}
+
+
+def _records(frame: pd.DataFrame) -> list[Json]:
+    rows: list[Json] = frame.to_dict("records")  # type: ignore[assignment]
+    return rows
 
 
 def _name(known: pd.DataFrame, key: str) -> str:

@@ -137,3 +137,67 @@ def kpis(**changes):
             {"quadrant": "program", "measure": "NPS", **missing("nps", "NPS")}],
     }  # fmt: skip
     return {**made, **changes}
+
+
+def rich_kpis():
+    """Return the measures of a store that gives every table."""
+    products = {
+        "cycles": [{"product_id": "t", "product_name": "Tea", "category": "leaf", "customers": 90,
+                    "median_days": 31.0, "low": 28.0, "high": 35.0},
+                   {"product_id": "m", "product_name": "Mug", "category": "ware", "customers": 40,
+                    "median_days": None, "low": None, "high": None}],
+        "categories": [],
+        "first_products": [{"product_id": "t", "product_name": "Tea <b>fine</b>", "customers": 80,
+                            "repeat": rate(20, 70), "value_90d": 30.0, "next_product": "Mug",
+                            "next_share": 0.4}],
+        "breadth": [{"categories": "1", "customers": 60, "revenue_per_customer": 20.0,
+                     "multiplier": 1.0},
+                    {"categories": "3 or more", "customers": 3, "revenue_per_customer": None,
+                     "multiplier": None}],
+        "refill_due": {"customers": 12, "products": 2},
+    }  # fmt: skip
+    bundles = {
+        "attach": rate(40, 300),
+        "list": [{"bundle_id": "kit", "name": "kit", "customers": 50, "reorder_90d": rate(20, 40),
+                  "value_multiplier": 1.8, "box": "scale", "action": "feature it"}],
+        "gateway": {"bundle_id": "kit", "name": "kit", "rate": rate(9, 80)},
+        "refill_due": {"customers": 7, "from_day": 28, "to_day": 45},
+    }  # fmt: skip
+    advocacy = {
+        "referral_rate_12m": rate(12, 300), "share_of_new_referred": rate(30, 200),
+        "referred": {"customers": 40, "value_90d": 60.0, "cac": None},
+        "paid": {"customers": 100, "value_90d": 40.0, "cac": 12.0}, "ratio": 1.5,
+        "promoters_refer": {"nines_and_tens": rate(20, 90), "sevens_and_eights": rate(2, 50)},
+        "nps": [{"month": "2024-05", "score": 40.0, "low": 24.0, "high": 56.0, "n": 100}],
+        "review_rate": rate(12, 100),
+    }  # fmt: skip
+    loyalty = {"enrolled": rate(100, 300), "active_quarter": rate(14, 100), "is_low": True,
+               "ascension": rate(5, 100)}  # fmt: skip
+    return kpis(products=products, bundles=bundles, advocacy=advocacy, loyalty=loyalty)
+
+
+def rich_record():
+    """Return the record of a day with curves, a read-out and an earlier page."""
+    worse = {**METRICS, "gini_value": 0.6, "auc_active": None}
+    pairs = [{"expected": 50.0 / k, "actual": 48.0 / k} for k in range(1, 6)]
+    cutoff = {
+        "as_of": "2024-03-31", "customers": 4,
+        "models": {"champion": METRICS, "last_period": worse, "rfm": worse},
+        "deciles": [{"decile": 10 - k, **pair} for k, pair in enumerate(pairs)],
+        "curves": {"weekly": [{"week": k, **pair} for k, pair in enumerate(pairs, start=1)]},
+    }  # fmt: skip
+    lift = {"estimate": 2.0, "low": 0.5, "high": 3.5}
+    told = {"program": "control", "as_of": "2024-06-01", "is_early": False, "planned": "2024-06-01",
+            "sentence": "Each EUR 1.00 brought back EUR 3.00.",
+            "groups": [{"group": "heavy", "treated": 90, "control": 10, "margin": lift,
+                        "orders": lift}]}  # fmt: skip
+    return record(
+        backtest={"horizon_days": 90, "cutoffs": [cutoff]},
+        frequency_fit=[{"repeat_orders": str(k), **pair} for k, pair in enumerate(pairs)],
+        readouts=[told],
+        previous={
+            "as_of": "2024-06-29",
+            "figures": {"repeat_rate": {"value": 0.28, "unit": "share"}},
+        },
+        history=[{"as_of": "2024-06-29", "path": "../../as_of=2024-06-29/run=r0/report.html"}],
+    )

@@ -8,7 +8,7 @@ import pytest
 from reports.page import render_page
 from reports.tables import segment_table, tier_table
 from segments.lifecycle import SEGMENTS
-from tests.reports.sample import COMMITTED, SCORES, kpis, record
+from tests.reports.sample import COMMITTED, SCORES, kpis, record, rich_kpis, rich_record
 
 
 def text_of(html: str) -> str:
@@ -153,6 +153,22 @@ def test_a_read_out_is_told_with_its_interval():
     text = text_of(render_page(record(readouts=[told]), kpis()))
     assert "Each EUR 1.00 brought back EUR 3.00." in text
     assert "heavy 90 10 €2.00 €0.50 to €3.50" in text
+
+
+def test_a_store_with_every_table_sees_every_section():
+    html = render_page(rich_record(), rich_kpis())
+    text = text_of(html)
+    for words in (
+        "Tea 90 31 28 to 35", "Mug 40 fewer than half do", "Mug 40% of them", "€20.00 1.00",
+        "Gateway: kit.", "kit 50 50.0% 1.80 scale feature it", "Due for a refill: 7 customers, 28 to 45",
+        "Referred over paid, revenue in 90 days 1.50", "Net promoter score, 2024-05 40 24 to 56, n = 100",
+        "Each EUR 1.00 brought back EUR 3.00.", "up 2.0 points since 2024-06-29", "3 or more 3 too few",
+    ):  # fmt: skip
+        assert words in text, words
+    assert "Tea &lt;b&gt;fine" in html
+    assert 'class="odd">14.0%' in html
+    assert 'href="../../as_of=2024-06-29/run=r0/report.html"' in html
+    assert "not available" not in text
 
 
 def test_every_picture_has_an_alternative_text(page):

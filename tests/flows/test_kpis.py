@@ -1,0 +1,332 @@
+"""Every retention measure of a ten-customer history, counted by hand.
+
+Purchases until 2024-12-31, with days since the purchase before:
+
+A  2023-01-10 10, 2023-02-09 20 (30), 2023-04-10 30 (60)     F  2024-10-01 10, 2024-10-21 10 (20)
+B  2023-01-20 10                                             G  2024-10-05 50
+C  2023-02-01 40, 2023-05-02 10 with a discount (90)         H  2024-11-01 10, 2024-11-16 30 with one (15)
+D  2023-02-10 10, 2024-02-10 10 (365)                        I  2024-12-20 10
+E  2023-03-01 10, 2024-03-15 20 (380)                        J  2024-12-25 20
+"""
+
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from connectors.engine import open_engine
+from features import journeys, products
+from features.tables import (
+    Customers,
+    LoyaltyEvents,
+    MarketingSpend,
+    Nps,
+    OrderLines,
+    Orders,
+    Referrals,
+    Reviews,
+)
+from flows.kpis.day import Day
+from flows.kpis.measures import (
+    advocacy_measures,
+    bundle_measures,
+    discount_measures,
+    loyalty_measures,
+    product_measures,
+)
+from flows.settings import build_settings
+from reports.measures import repeat
+from reports.measures.cohorts import cohorts
+from segments.rhythm import store_cycle_days
+
+AS_OF = date(2024, 12, 31)
+TEA, MUG = ("tea", "leaf"), ("mug", "ware")
+BOUGHT = [  # customer, day, discount, lines of (product, amount), bundle
+    ("A", "2023-01-10", 0, [(TEA, 10)], None),
+    ("A", "2023-02-09", 0, [(TEA, 20)], None),
+    ("A", "2023-04-10", 0, [(MUG, 30)], None),
+    ("B", "2023-01-20", 0, [(TEA, 10)], None),
+    ("C", "2023-02-01", 0, [(TEA, 15), (MUG, 25)], "kit"),
+    ("C", "2023-05-02", 5, [(TEA, 10)], None),
+    ("D", "2023-02-10", 0, [(TEA, 10)], None),
+    ("D", "2024-02-10", 0, [(TEA, 4), (MUG, 6)], "kit"),
+    ("E", "2023-03-01", 0, [(MUG, 10)], None),
+    ("E", "2024-03-15", 0, [(MUG, 20)], None),
+    ("F", "2024-10-01", 0, [(TEA, 10)], None),
+    ("F", "2024-10-21", 0, [(TEA, 5), (MUG, 5)], "kit"),
+    ("G", "2024-10-05", 0, [(TEA, 20), (MUG, 30)], "kit"),
+    ("H", "2024-11-01", 0, [(TEA, 10)], None),
+    ("H", "2024-11-16", 5, [(MUG, 30)], None),
+    ("I", "2024-12-20", 0, [(TEA, 10)], None),
+    ("J", "2024-12-25", 0, [(MUG, 20)], None),
+]
+TOLD = {
+    Customers: [
+        {"customer_id": c, "acquired_via": {"F": "ads", "G": "friend"}.get(c, "organic"),
+         "referred_by": "A" if c == "G" else None} for c in "ABCDEFGHIJ"
+    ],
+    MarketingSpend: [
+        {"date": "2023-01-15", "channel": "ads", "amount": 24.0},
+        {"date": "2024-10-15", "channel": "ads", "amount": 30.0},
+    ],
+    Referrals: [
+        {"referrer_id": "A", "occurred_at": "2024-06-01", "event": "converted", "referred_id": "G"},
+        {"referrer_id": "C", "occurred_at": "2023-06-01", "event": "converted", "referred_id": "X"},
+        {"referrer_id": "B", "occurred_at": "2024-06-01", "event": "invited"},
+    ],
+    Nps: [
+        {"customer_id": "A", "answered_at": "2023-03-01", "score": 10},
+        {"customer_id": "D", "answered_at": "2024-05-01", "score": 9},
+        {"customer_id": "B", "answered_at": "2024-05-02", "score": 7},
+        {"customer_id": "E", "answered_at": "2024-05-20", "score": 3},
+    ],
+    Reviews: [{"customer_id": "F", "order_id": "10", "reviewed_at": "2024-10-09", "rating": 5}],
+    LoyaltyEvents: [
+        {"customer_id": "A", "occurred_at": "2023-01-10", "event": "enrolled"},
+        {"customer_id": "C", "occurred_at": "2023-02-01", "event": "enrolled"},
+        {"customer_id": "F", "occurred_at": "2024-10-01", "event": "enrolled"},
+        {"customer_id": "F", "occurred_at": "2024-11-01", "event": "earned", "points": 5},
+        {"customer_id": "A", "occurred_at": "2024-12-01", "event": "tier_reached", "tier": "gold"},
+    ],
+}  # fmt: skip
+NAMES = {Customers: "customers", MarketingSpend: "marketing_spend", Referrals: "referrals",
+         Nps: "nps", Reviews: "reviews", LoyaltyEvents: "loyalty_events"}  # fmt: skip
+
+
+def typed(engine, rows, table, name):
+    """Return rows as a table of the contract's types."""
+    frame = pd.DataFrame(rows).reindex(columns=list(table.schema()))
+    raw = engine.table(
+        frame.astype(object).where(frame.notna(), None).astype("string"), f"raw_{name}"
+    )
+    return engine.keep(
+        raw.select(**{column: raw[column].cast(kind) for column, kind in table.schema().items()}),
+        name,
+    )
+
+
+@pytest.fixture(scope="module")
+def day():
+    orders = [
+        {"order_id": str(k), "customer_id": customer, "order_date": on, "ordered_at": f"{on} 12:00:00",
+         "net_amount": sum(a for _, a in lines), "gross_amount": sum(a for _, a in lines) + less,
+         "discount_amount": less, "refund_amount": 0.0}
+        for k, (customer, on, less, lines, _) in enumerate(BOUGHT)
+    ]  # fmt: skip
+    lines = [
+        {"order_id": str(k), "product_id": product, "product_name": product, "category": category,
+         "bundle_id": bundle, "quantity": 1, "net_amount": amount}
+        for k, (*_, parts, bundle) in enumerate(BOUGHT) for (product, category), amount in parts
+    ]  # fmt: skip
+    settings = build_settings(
+        {
+            "orders": {"source": "o.csv"},
+            "kpis": {"least_customers": 1, "bundle_refill_days": (60, 100)},
+        },
+        Path(),
+    )
+    with open_engine() as engine:
+        known = typed(engine, orders, Orders, "orders_by_hand")
+        found = engine.keep(journeys.journeys(known, AS_OF), "journeys")
+        yield Day(
+            settings, engine, AS_OF, known, found,
+            engine.keep(products.customers(found, AS_OF), "journey_customers"),
+            typed(engine, lines, OrderLines, "lines_by_hand"),
+            {NAMES[table]: typed(engine, rows, table, NAMES[table]) for table, rows in TOLD.items()},
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def returned(day):
+    return day.fetch(journeys.returned(day.journeys, AS_OF))
+
+
+@pytest.fixture(scope="module")
+def gaps(day):
+    return day.fetch(journeys.gaps(day.journeys, AS_OF))
+
+
+def of(rate):
+    return rate["count"], rate["n"]
+
+
+def test_repeat_rates(returned, gaps):
+    """A to E were seen for a year: A, C, D came back within it. Kaplan-Meier: 1 - 7/8 6/7 5/6 3/4 2/3."""
+    found = repeat.repeat(returned, gaps, 0.28, 1)
+    assert of(found["rate_12m"]) == (3, 5)
+    assert found["rate_12m"]["value"] == pytest.approx(0.6)
+    assert found["estimate_12m"]["value"] == pytest.approx(1 - 5 / 8 * 3 / 4 * 2 / 3)
+    assert found["benchmark"] == 0.28
+    assert {days: of(rate) for days, rate in found["returned"].items()} == {
+        "30": (3, 8), "60": (3, 8), "90": (3, 6),
+    }  # fmt: skip
+
+
+def test_the_time_to_the_second_purchase(gaps):
+    """Shares after 15, 20, 30, 90 days: 1/8, 2/8, 3/8, then 1 - 5/8 3/4 = .531: half after 90 days."""
+    found = repeat.second_order(gaps, 40.0)
+    assert found["median_days"] == 90
+    assert found["is_late"]
+    assert not repeat.second_order(gaps, 45.0)["is_late"]
+    shares = {point["day"]: point["share"] for point in found["curve"]}
+    assert shares == pytest.approx(
+        {0: 0, 15: 1 / 8, 20: 2 / 8, 30: 3 / 8, 90: 0.53125, 365: 0.6875, 380: 0.84375}
+    )
+    assert {p["day"]: p["at_risk"] for p in found["curve"]}[90] == 4
+
+
+def test_steps_from_order_to_order(gaps):
+    """From 2 to 3: A after 60 days, of the five (not H) who were watched that long. From 3: nobody."""
+    values = [step["rate"]["value"] for step in repeat.steps(gaps, 1)]
+    assert values == pytest.approx([0.6875, 0.2, 0.0])
+
+
+def test_cohorts(day):
+    first = day.fetch(journeys.first_days(day.journeys))
+    cells = day.fetch(journeys.cohort_cells(day.journeys))
+    spend = day.fetch(day.tables["marketing_spend"])
+    found = cohorts(cells, first, spend, AS_OF, 0.5, 1)
+    months = {row["month"]: row for row in found["months"]}
+    assert list(months) == ["2023-01", "2023-02", "2023-03", "2024-10", "2024-11", "2024-12"]
+    january = months["2023-01"]
+    assert (january["customers"], january["cac"], january["payback_month"]) == (2, 12.0, 3)
+    assert [a["revenue"] for a in january["ages"][:5]] == [10, 20, 20, 35, 35]
+    assert [a["margin"] for a in january["ages"][:4]] == [5, 10, 10, 17.5]
+    assert [of(a["active"]) for a in january["ages"][:4]] == [(2, 2), (1, 2), (0, 2), (1, 2)]
+    october = months["2024-10"]
+    assert (october["cac"], october["payback_month"], len(october["ages"])) == (15.0, 0, 3)
+    assert months["2023-02"]["cac"] is None
+    assert months["2023-02"]["ages"][12]["revenue"] == 35
+    assert not any(age["is_partial"] for row in months.values() for age in row["ages"])
+    # Age 1: of ten but I and J, A, and no other, ordered in the month after: 20 / 8 on top.
+    start = (10 + 10 + 40 + 10 + 10 + 20 + 50 + 40 + 10 + 20) / 10
+    assert found["average"][0]["revenue"] == pytest.approx(start)
+    assert found["average"][1] == pytest.approx(
+        {"age": 1, "active": 1 / 8, "revenue": start + 2.5, "margin": (start + 2.5) / 2, "n": 8}
+    )
+
+
+def test_the_newest_month_is_partial_until_it_is_over(day):
+    first = day.fetch(journeys.first_days(day.journeys))
+    cells = day.fetch(journeys.cohort_cells(day.journeys))
+    found = cohorts(cells, first, None, date(2024, 12, 30), 0.5, 1)
+    assert [a["is_partial"] for a in found["months"][3]["ages"]] == [False, False, True]
+    assert found["months"][-1]["is_partial"]
+    assert found["average"][0]["n"] == 8
+
+
+def test_the_alarm_compares_equal_ages():
+    """At 40 days: 5 of 50 of the newest three months came back, 20 of 50 a year before; older do not count."""
+    rows = [(40, 10, 5), (130, None, 45), (131, 1, 99), (405, 40, 20), (405, 41, 10), (495, None, 20),
+            (496, 1, 99), (39, 1, 99)]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["age_days", "gap_days", "customers"])
+    found = repeat.cohort_alarm(frame, AS_OF, 40.0, 30)
+    assert (of(found["recent"]), of(found["before"])) == ((5, 50), (20, 50))
+    assert found["difference"] == pytest.approx(-0.3)
+    assert found["is_alarm"]
+    assert found["low"] < -0.3 < found["high"] < 0
+    calm = frame.assign(customers=[5, 45, 99, 5, 25, 20, 99, 99])
+    assert not repeat.cohort_alarm(calm, AS_OF, 40.0, 30)["is_alarm"]
+    few = repeat.cohort_alarm(frame, AS_OF, 40.0, 51)
+    assert few["difference"] is None
+    assert "have 51 customers" in few["why"]
+
+
+def test_products(day):
+    found = product_measures(day)
+    assert [(row["product_id"], row["customers"], row["median_days"]) for row in found["cycles"]] == [
+        ("mug", 8, None), ("tea", 8, None),
+    ]  # fmt: skip
+    firsts = {row["product_id"]: row for row in found["first_products"]}
+    assert (firsts["tea"]["customers"], of(firsts["tea"]["repeat"])) == (6, (2, 4))
+    assert (firsts["mug"]["customers"], of(firsts["mug"]["repeat"])) == (4, (1, 2))
+    assert firsts["tea"]["value_90d"] == pytest.approx((60 + 10 + 10 + 20) / 4)
+    assert firsts["mug"]["value_90d"] == pytest.approx((50 + 10) / 2)
+    assert (firsts["tea"]["next_product"], firsts["tea"]["next_share"]) == ("mug", 0.75)
+    assert found["breadth"] == [
+        {"categories": "1", "customers": 4, "revenue_per_customer": 17.5, "multiplier": 1.0},
+        {"categories": "2", "customers": 6, "revenue_per_customer": 40.0,
+         "multiplier": pytest.approx(40 / 17.5)},
+    ]  # fmt: skip
+    assert found["refill_due"] == {"customers": 0, "products": 0}
+
+
+def test_who_is_due_for_a_refill(day):
+    """Tea, with a cycle of 60 days: F 71, G 87 and H 60 days ago."""
+    cycles = day.engine.table(
+        pd.DataFrame({"product_id": ["tea"], "median_days": [60.0]}), "cycle"
+    )
+    found = day.fetch(products.due(day.baskets, cycles, AS_OF))
+    assert found.to_dict("records") == [{"customers": 3, "products": 1}]
+
+
+def test_bundles(day):
+    """C, D, F and G bought the kit; C (after 90 days) and D were seen for 90; C 50 against 90 / 4."""
+    found = bundle_measures(day, {"value": 0.5})
+    assert of(found["attach"]) == (4, 17)
+    (kit,) = found["list"]
+    assert (kit["customers"], of(kit["reorder_90d"])) == (4, (1, 2))
+    assert kit["value_multiplier"] == pytest.approx(50 / 22.5)
+    assert kit["box"] == "scale"
+    assert bundle_measures(day, {"value": 0.51})["list"][0]["box"] == "fix the habit"
+    assert found["gateway"]["bundle_id"] == "kit"
+    assert of(found["gateway"]["rate"]) == (2, 8)
+    assert found["refill_due"] == {"customers": 2, "from_day": 60, "to_day": 100}
+
+
+def test_discounts(day, tmp_path):
+    """Repeat revenue 130, 40 of it with a discount (C 10, H 30)."""
+    segment = ["one" if c in "ABC" else "two" for c in "ABCDEFGHIJ"]
+    frame = pd.DataFrame({"customer_id": list("ABCDEFGHIJ"), "segment": segment})
+    frame.to_parquet(tmp_path / "decided.parquet")
+    found = discount_measures(day, tmp_path)
+    assert found["share_of_repeat_revenue"] == pytest.approx(40 / 130)
+    assert found["n"] == 7
+    assert found["by_segment"] == [
+        {"segment": "one", "share": pytest.approx(10 / 60), "n": 3},
+        {"segment": "two", "share": pytest.approx(30 / 70), "n": 4},
+    ]
+
+
+def test_advocacy(day):
+    found = advocacy_measures(day, 10)
+    assert of(found["referral_rate_12m"]) == (1, 10)
+    assert of(found["share_of_new_referred"]) == (1, 5)
+    assert found["referred"] == {"customers": 1, "value_90d": None, "cac": None}
+    assert found["paid"]["value_90d"] == 20
+    assert found["ratio"] is None
+    assert of(found["promoters_refer"]["nines_and_tens"]) == (1, 2)
+    assert of(found["promoters_refer"]["sevens_and_eights"]) == (0, 1)
+    assert [(m["month"], m["score"], m["n"]) for m in found["nps"]] == [
+        ("2023-03", 100, 1), ("2024-05", 0, 3),
+    ]  # fmt: skip
+    assert of(found["review_rate"]) == (1, 9)
+
+
+def test_loyalty(day):
+    found = loyalty_measures(day, 10)
+    assert (of(found["enrolled"]), of(found["active_quarter"]), of(found["ascension"])) == (
+        (3, 10), (1, 3), (1, 3),
+    )  # fmt: skip
+    assert not found["is_low"]
+
+
+def test_the_natural_cycle_is_the_median_own_gap():
+    """45, 90, 365, 380, 20 and 15 days."""
+    x, t_x = [2, 0, 1, 1, 1, 1, 0, 1, 0, 0], [90, 0, 90, 365, 380, 20, 0, 15, 0, 0]
+    assert store_cycle_days(x, t_x, [721] * 10) == 67.5
+
+
+def test_a_measure_without_its_table_says_which_one_it_needs(day):
+    bare = Day(day.settings, day.engine, AS_OF, day.orders, day.journeys, day.customers, None, {})
+    assert product_measures(bare)["missing"]["needs"] == "order_lines"
+    assert bundle_measures(bare, {"value": 0.5})["missing"]["needs"] == "order_lines"
+    assert loyalty_measures(bare, 10)["missing"]["needs"] == "loyalty_events"
+    found = advocacy_measures(bare, 10)
+    needs = {name: part["missing"]["needs"] for name, part in found.items() if part}
+    assert needs == {
+        "referral_rate_12m": "referrals", "share_of_new_referred": "customers",
+        "referred": "customers", "paid": "customers", "promoters_refer": "nps", "nps": "nps",
+        "review_rate": "reviews",
+    }  # fmt: skip
