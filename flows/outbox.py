@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from connectors.csv import write_csv
 from connectors.klaviyo.apply import ERASED, UNCLEAR, Hands
@@ -100,7 +101,8 @@ class SyncPlaces:
 def read_audience(settings: Settings, day: PublishedDay) -> Audience:
     """Read the published scores, and who their customers are to Klaviyo."""
     properties = settings.klaviyo.all_properties
-    scores = pd.read_parquet(day.file("scores.parquet"), columns=columns_needed(properties))
+    read = pq.read_table(day.file("scores.parquet"), columns=columns_needed(properties))
+    scores = read.to_pandas(date_as_object=False, self_destruct=True, split_blocks=True)
     names = name_customers(settings, scores["customer_id"], day.as_of)
     return Audience(scores, names.key, names.email, settings.klaviyo.identifier)
 

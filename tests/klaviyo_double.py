@@ -19,8 +19,16 @@ from urllib.parse import parse_qs, urlsplit
 KEY = "pk_double_0123456789abcdef"
 START = datetime(2024, 7, 1, 3, tzinfo=UTC)
 SCOPES = frozenset(
-    "accounts:read profiles:read profiles:write lists:read lists:write segments:read segments:write "
-    "events:write".split()
+    [
+        "accounts:read",
+        "profiles:read",
+        "profiles:write",
+        "lists:read",
+        "lists:write",
+        "segments:read",
+        "segments:write",
+        "events:write",
+    ]
 )
 SERIAL = r"([A-Za-z0-9]+)"
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
@@ -65,12 +73,14 @@ ROUTES = (
     _route("GET", MEMBERS, "show_members", "lists:read profiles:read", 75, 750),
     _route("POST", MEMBERS, "add_members", "lists:write profiles:write"),
     _route("DELETE", MEMBERS, "remove_members", "lists:write profiles:write"),
-    _route("POST", "/api/data-privacy-deletion-jobs", "delete_person", "data-privacy:write", 3, 60),
+    _route(
+        "POST", "/api/data-privacy-deletion-jobs", "delete_person", "data-privacy:write", 3, 60
+    ),
     _route("POST", CONSENT, "change_consent", "subscriptions:write", 75, 750),
 )
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An answer that says no."""
 
     def __init__(self, status: int, code: str, detail: str = "", pointer: str = "") -> None:
@@ -170,7 +180,7 @@ class Double:
         self.bad_keys: set[str] = set()
         self.hides_payload = False
         self.cancels: Callable[[], bool] = lambda: False
-        self.fault: Callable[[str, str], Fault | None] = lambda method, path: None
+        self.fault: Callable[[str, str], Fault | None] = lambda *_: None
         self.has_windows = True
         self._windows: dict[tuple[str, int, int], int] = defaultdict(int)
         self._quota: dict[tuple[str, str], int] = defaultdict(int)
@@ -219,22 +229,17 @@ class Double:
             try:
                 route, one = self._find(method, url.path)
                 self._check_headers(headers, bool(body))
-                missing = route.scopes - self.scopes
-                if missing:
-                    raise Refused(403, "permission_denied", f"needs {' '.join(sorted(missing))}")
+                self._check_scopes(route)
                 extra = self._count(route)
                 query = {name: values[0] for name, values in parse_qs(url.query).items()}
-                if len(body) > self.most_bytes:
-                    raise Refused(413, "payload_too_large")
-                try:
-                    said = json.loads(body) if body else {}
-                except ValueError:
-                    raise Refused(400, "parse_error") from None
+                said = self._read(body)
                 if body and self.keeps_bodies:
                     self.bodies.append((method, url.path, said))
                 status, found = getattr(self, f"_{route.handler}")(one, query, said)
-            except Refused as refusal:
-                retry = {"Retry-After": refusal.body.pop("retry")} if "retry" in refusal.body else {}
+            except RefusedError as refusal:
+                retry = (
+                    {"Retry-After": refusal.body.pop("retry")} if "retry" in refusal.body else {}
+                )
                 return refusal.status, refusal.body, retry
         return status, found, extra
 
@@ -243,15 +248,28 @@ class Double:
             match = route.path.match(path)
             if match and route.method == method:
                 return route, match.group(1) if match.groups() else ""
-        raise Refused(404, "not_found", path)
+        raise RefusedError(404, "not_found", path)
 
     def _check_headers(self, headers: dict[str, str], has_body: bool) -> None:
         if headers.get("authorization") != f"Klaviyo-API-Key {self.key}":
-            raise Refused(401, "not_authenticated", "Missing or invalid private key.")
+            raise RefusedError(401, "not_authenticated", "Missing or invalid private key.")
         if not re.match(r"^\d{4}-\d\d-\d\d$", headers.get("revision", "")):
-            raise Refused(400, "revision_missing")
+            raise RefusedError(400, "revision_missing")
         if has_body and headers.get("content-type") != "application/vnd.api+json":
-            raise Refused(415, "unsupported_media_type")
+            raise RefusedError(415, "unsupported_media_type")
+
+    def _check_scopes(self, route: Route) -> None:
+        missing = route.scopes - self.scopes
+        if missing:
+            raise RefusedError(403, "permission_denied", f"needs {' '.join(sorted(missing))}")
+
+    def _read(self, body: bytes) -> Any:
+        if len(body) > self.most_bytes:
+            raise RefusedError(413, "payload_too_large")
+        try:
+            return json.loads(body) if body else {}
+        except ValueError:
+            raise RefusedError(400, "parse_error") from None
 
     def _count(self, route: Route) -> dict[str, str]:
         """Count a request in its fixed windows of a second and a minute."""
@@ -262,7 +280,7 @@ class Double:
         for most, width in ((route.burst, 1), (route.steady, 60)):
             window = int(now // width)
             if self._windows[name, width, window] >= most:
-                refusal = Refused(429, "throttled")
+                refusal = RefusedError(429, "throttled")
                 refusal.body["retry"] = str(max(1, int((window + 1) * width - now + 0.999)))  # type: ignore[assignment]
                 raise refusal
         for width in (1, 60):
@@ -281,7 +299,7 @@ class Double:
     def _pages(self, rows: list[dict[str, Any]], query: dict[str, str], most: int) -> Any:
         size = int(query.get("page[size]", 20))
         if not 1 <= size <= most:
-            raise Refused(400, "invalid", "page size", "page[size]")
+            raise RefusedError(400, "invalid", "page size", "page[size]")
         size = min(size, self.page)
         start = int(query.get("page[cursor]", "c0")[1:])
         following = None
@@ -298,10 +316,10 @@ class Double:
     def _find_profiles(self, one: str, query: dict[str, str], said: Any) -> Any:
         asked = re.match(r"^any\((email|external_id|phone_number),(\[.*\])\)$", query["filter"])
         if asked is None:
-            raise Refused(400, "invalid", "filter", "filter")
+            raise RefusedError(400, "invalid", "filter", "filter")
         kind, keys = asked[1], json.loads(asked[2])
         if len(keys) > 100:
-            raise Refused(400, "invalid", "filter", "filter")
+            raise RefusedError(400, "invalid", "filter", "filter")
         found = [self.by_key.get((kind, key.lower())) for key in keys]
         rows = [
             {"type": "profile", "id": serial, "attributes": {
@@ -313,15 +331,15 @@ class Double:
     def _create_job(self, one: str, query: dict[str, str], said: Any) -> Any:
         data = said["data"]
         if data["type"] != "profile-bulk-import-job":
-            raise Refused(400, "invalid", "type", "/data/type")
+            raise RefusedError(400, "invalid", "type", "/data/type")
         rows = data["attributes"]["profiles"]["data"]
         if not 1 <= len(rows) <= 10_000:
-            raise Refused(400, "invalid", "rows", "/data/attributes/profiles/data")
+            raise RefusedError(400, "invalid", "rows", "/data/attributes/profiles/data")
         if self.refuses_at_once:
             for i, row in enumerate(rows):
                 if self._row_fault(row) is not None:
                     where = f"/data/attributes/profiles/data/{i}/attributes/email"
-                    raise Refused(400, "invalid", "Invalid email", where)
+                    raise RefusedError(400, "invalid", "Invalid email", where)
         now = self.clock.seconds
         starts = now + self.queue_seconds
         job = Job(self._next("J"), rows, now, starts, starts + self.work_seconds + self.late_by)
@@ -348,13 +366,13 @@ class Double:
 
     def _show_job(self, one: str, query: dict[str, str], said: Any) -> Any:
         if one not in self.jobs:
-            raise Refused(404, "not_found")
+            raise RefusedError(404, "not_found")
         return 200, {"data": self._job_row(self.jobs[one])}
 
     def _list_jobs(self, one: str, query: dict[str, str], said: Any) -> Any:
         status = re.match(r"""^equals\(status,["'](\w+)["']\)$""", query["filter"])
         if status is None:
-            raise Refused(400, "invalid", "filter", "filter")
+            raise RefusedError(400, "invalid", "filter", "filter")
         rows = [self._job_row(job) for job in self.jobs.values() if not job.is_done]
         rows = [row for row in rows if row["attributes"]["status"] == status[1]]
         return 200, self._pages(rows, query, 100)
@@ -386,7 +404,9 @@ class Double:
             if finding is not None:
                 error = {"code": "invalid", "title": "Invalid input", "detail": finding,
                          "source": {"pointer": f"/data/attributes/profiles/data/{i}/attributes/email"}}  # fmt: skip
-                job.errors.append(error | ({} if self.hides_payload else {"original_payload": row}))
+                job.errors.append(
+                    error | ({} if self.hides_payload else {"original_payload": row})
+                )
                 continue
             job.completed += 1
             said = row["attributes"]
@@ -417,7 +437,7 @@ class Double:
     def _by_name(self, rows: dict[str, dict[str, Any]], query: dict[str, str]) -> Any:
         name = re.match(r"""^equals\(name,(".*")\)$""", query["filter"])
         if name is None:
-            raise Refused(400, "invalid", "filter", "filter")
+            raise RefusedError(400, "invalid", "filter", "filter")
         wanted = json.loads(name[1])
         return [
             {"type": "x", "id": serial, "attributes": row}
@@ -428,7 +448,7 @@ class Double:
     def _spend(self, what: str, most: int) -> None:
         day = self.clock.now().date().isoformat()
         if self._quota[what, day] >= most:
-            raise Refused(429, "daily_quota")
+            raise RefusedError(429, "daily_quota")
         self._quota[what, day] += 1
 
     def _create_segment(self, one: str, query: dict[str, str], said: Any) -> Any:
@@ -440,14 +460,14 @@ class Double:
     def _update_segment(self, one: str, query: dict[str, str], said: Any) -> Any:
         self._spend("segment updates", 100)
         if said["data"]["id"] != one:
-            raise Refused(409, "conflict")
+            raise RefusedError(409, "conflict")
         self.segments[one] = said["data"]["attributes"]
         return 200, {"data": {"type": "segment", "id": one, "attributes": {}}}
 
     def _create_events(self, one: str, query: dict[str, str], said: Any) -> Any:
         people = said["data"]["attributes"]["events-bulk-create"]["data"]
         if sum(len(person["attributes"]["events"]["data"]) for person in people) > 1000:
-            raise Refused(400, "invalid", "events")
+            raise RefusedError(400, "invalid", "events")
         for person in people:
             serial = self._resolve(person["attributes"]["profile"]["data"]["attributes"])
             for event in person["attributes"]["events"]["data"]:
@@ -473,7 +493,7 @@ class Double:
     def _ids(self, said: Any) -> set[str]:
         ids = {row["id"] for row in said["data"]}
         if len(said["data"]) > 1000 or not ids <= set(self.profiles):
-            raise Refused(400, "invalid", "members")
+            raise RefusedError(400, "invalid", "members")
         return ids
 
     def _add_members(self, one: str, query: dict[str, str], said: Any) -> Any:

@@ -42,7 +42,9 @@ class Confirmed:
         """Return the confirmed rows, one per customer."""
         if not self.path.exists():
             return no_rows()
-        frame: pd.DataFrame = pq.read_table(self.path, schema=SCHEMA).to_pandas()
+        frame: pd.DataFrame = pq.read_table(self.path, schema=SCHEMA).to_pandas(
+            date_as_object=False
+        )
         return frame
 
     def add(self, rows: pd.DataFrame) -> None:
@@ -68,13 +70,13 @@ class Confirmed:
 
 def no_rows() -> pd.DataFrame:
     """Return confirmed rows without a row."""
-    frame: pd.DataFrame = SCHEMA.empty_table().to_pandas()
+    frame: pd.DataFrame = SCHEMA.empty_table().to_pandas(date_as_object=False)
     return frame
 
 
 def newest(known: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Return known rows with those that newer ones replace."""
-    rows = rows[SCHEMA.names]
+    rows = rows[SCHEMA.names].assign(scored_date=pd.to_datetime(rows["scored_date"]))
     if known.empty:
         return rows
     kept = known[~known["customer_id"].isin(rows["customer_id"])]

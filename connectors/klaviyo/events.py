@@ -35,13 +35,15 @@ def send_events(manifest: Manifest, number: int, hands: Hands, metric: str) -> N
     Parameters
     ----------
     manifest, number
-        A verified job.
+        The job; of one that is not verified nothing is told.
     hands
         What it takes.
     metric
         Name of the event.
     """
     state = manifest.state(number)
+    if not state.is_verified:
+        return
     rows = manifest.confirmed(number)
     moved = rows["previous_segment"].notna() & (rows["previous_segment"] != rows["segment"])
     rows = rows[moved & ~rows["is_holdout"].astype(bool)]

@@ -6,6 +6,8 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from connectors.klaviyo.client import KeyKind
@@ -20,6 +22,13 @@ REJECTS = {
     "shared_key": ("another customer has the same identifier and is told instead", "merge the two in the shop system"),
     "unknown_profile": ("Klaviyo does not know this person", "nothing to do; --create-missing would make a billed profile"),
 }  # fmt: skip
+NOTHING_CONFIRMED = pd.DataFrame(
+    {
+        "row_hash": [0],
+        "scored_date": pd.to_datetime(["1970-01-01"]).astype("datetime64[ms]"),
+        "segment": [None],
+    }
+)
 ROW_COLUMNS = [
     "customer_id", "kind", "key", "email", "row_hash", "segment", "previous_segment", "is_holdout", "profile_id",
 ]  # fmt: skip
@@ -95,8 +104,6 @@ def plan_changes(
         An unchanged row is sent again when its confirmation is so old, so that it stays fresh.
     """
     scores = audience.scores
-    table = property_table(scores, properties)
-    scored_at = properties[-1].name
     rows = pd.DataFrame(
         {
             "customer_id": scores["customer_id"],
@@ -104,22 +111,16 @@ def plan_changes(
             "email": audience.email,
             "segment": scores["segment"].astype("str"),
             "is_holdout": scores["is_holdout"].to_numpy(bool),
-            "row_hash": row_hashes([audience.key], table, scored_at),
+            "row_hash": row_hashes(audience.key, scores, properties),
         }
     )
     is_erased = erased.covers(rows["customer_id"], rows["key"], rows["email"])
     code = broken_rules(audience, is_erased)
-    place = pd.Index(confirmed["customer_id"]).get_indexer(rows["customer_id"])
-    was_confirmed = place >= 0
-    before = confirmed.take(np.where(was_confirmed, place, 0)) if len(confirmed) else confirmed
-    if len(before):
-        previous = before["segment"].to_numpy(object)
-        is_same = was_confirmed & (before["row_hash"].to_numpy() == rows["row_hash"].to_numpy())
-        is_old = was_confirmed & (age_days(before["scored_date"], as_of) >= refresh_days)
-    else:
-        previous, is_same = np.full(len(rows), None), was_confirmed
-        is_old = was_confirmed
-    rows["previous_segment"] = pd.Series(previous, index=rows.index).where(was_confirmed, None)
+    before = _last_confirmed(confirmed, rows["customer_id"])
+    was_confirmed = before["was_confirmed"].to_numpy()
+    is_same = was_confirmed & (before["row_hash"] == rows["row_hash"]).to_numpy()
+    is_old = was_confirmed & (age_days(before["scored_date"], as_of) >= refresh_days)
+    rows["previous_segment"] = before["segment"]
     may = (code == "") & ~is_erased
     send = may & (~is_same | is_old)
     moved = may & was_confirmed & (rows["previous_segment"] != rows["segment"]).to_numpy()
@@ -127,7 +128,7 @@ def plan_changes(
     bad = code != ""
     return Plan(
         chosen[ROW_COLUMNS].reset_index(drop=True),
-        table[send].reset_index(drop=True),
+        property_table(scores[send], properties).reset_index(drop=True),
         rows[["customer_id", "key"]][bad].assign(code=code[bad]).reset_index(drop=True),
         {
             "customers": len(rows),
@@ -143,6 +144,20 @@ def plan_changes(
             **{name: int((code == name).sum()) for name in REJECTS},
         },
     )
+
+
+def _last_confirmed(confirmed: pd.DataFrame, customers: pd.Series) -> pd.DataFrame:
+    """Return what was confirmed of each customer, row by row; ``was_confirmed`` says whether anything was."""
+    place = pc.index_in(pa.array(customers), value_set=pa.array(confirmed["customer_id"]))
+    place = place.fill_null(-1).to_numpy(zero_copy_only=False)
+    known = confirmed[["row_hash", "scored_date", "segment"]]
+    padded = (
+        pd.concat([known, NOTHING_CONFIRMED], ignore_index=True)
+        if len(known)
+        else NOTHING_CONFIRMED
+    )
+    before = padded.take(place).set_axis(customers.index)
+    return before.assign(was_confirmed=place >= 0)
 
 
 def broken_rules(audience: Audience, is_erased: NDArray[np.bool_]) -> NDArray[np.object_]:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from features.tables import Scores
 
@@ -117,30 +118,29 @@ def _iso(day: Any) -> str:  # noqa: ANN401  # a date or a timestamp
     return date(day.year, day.month, day.day).isoformat()
 
 
-def row_hashes(keys: Sequence[pd.Series], table: pd.DataFrame, scored_at: str) -> pd.Series:
+def row_hashes(
+    key: pd.Series, scores: pd.DataFrame, properties: Sequence[Property]
+) -> NDArray[np.int64]:
     """Hash what is said of each customer, and whom it is said of; when it was scored does not count.
 
     Parameters
     ----------
-    keys
-        What names a customer in Klaviyo.
-    table
-        From :func:`property_table`.
-    scored_at
-        Name of the property that changes every day.
+    key
+        What names each customer in Klaviyo.
+    scores, properties
+        As :func:`property_table` has them.
     """
-    columns = [*keys, *(table[name] for name in table.columns if name != scored_at)]
-    salt = json.dumps([str(name) for name in table.columns]).encode()
-    found = np.empty(len(table), dtype=np.int64)
-    for start in range(0, len(table), HASH_ROWS):
+    salt = json.dumps([one.name for one in properties]).encode()[:64]
+    lasting = [one for one in properties if one.column != ALWAYS[SCORED_AT]]
+    found = np.empty(len(scores), dtype=np.int64)
+    for start in range(0, len(scores), HASH_ROWS):
         part = slice(start, start + HASH_ROWS)
-        texts = [_text(column.iloc[part]) for column in columns]
+        table = property_table(scores.iloc[part], lasting)
+        texts = [_text(column) for column in (key.iloc[part], *(table[n] for n in table.columns))]
         rows = pc.binary_join_element_wise(*texts, "\x1f", null_handling="replace").to_pylist()
-        digests = b"".join(
-            blake2b(row.encode(), digest_size=8, key=salt[:64]).digest() for row in rows
-        )
+        digests = b"".join(blake2b(row.encode(), digest_size=8, key=salt).digest() for row in rows)
         found[part] = np.frombuffer(digests, dtype=np.int64)
-    return pd.Series(np.where(found == 0, 1, found), index=table.index)
+    return np.where(found == 0, 1, found)  # no row's hash is IN_DOUBT
 
 
 def _text(column: pd.Series) -> Any:  # noqa: ANN401  # Arrow has no types
