@@ -44,6 +44,10 @@ def _scored(column: str) -> str:
     return column
 
 
+def _is_text(column: str) -> bool:
+    return Scores.schema()[column] == "string"
+
+
 Condition = (
     StrictBool | StrictInt | StrictFloat | StrictStr | list[StrictStr] | dict[str, int | float]
 )
@@ -88,6 +92,12 @@ class KlaviyoSettings(BaseModel):
                 self.definition(name)
             except ValueError as error:
                 raise ValueError(f"segments.{name}: {error}") from error
+        texts = {name for name, column in self.properties.items() if _is_text(column)}
+        for name, conditions in self.lists.items():
+            if not conditions or not conditions.keys() <= texts:
+                raise ValueError(
+                    f"lists.{name}: a list is of people with given texts, such as Tier"
+                )
         return self
 
     @property

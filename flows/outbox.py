@@ -19,8 +19,8 @@ from connectors.klaviyo.guards import check_counts, check_types
 from connectors.klaviyo.lookup import look_up
 from connectors.klaviyo.manifest import Manifest, SyncHeader
 from connectors.klaviyo.pack import fewest_jobs, pack, write_profiles
-from connectors.klaviyo.plan import REJECTS, Audience, Plan, plan_changes
-from connectors.klaviyo.properties import columns_needed
+from connectors.klaviyo.plan import REJECTS, Audience, Plan, broken_rules, plan_changes
+from connectors.klaviyo.properties import columns_needed, property_table
 from connectors.store import PublishedDay, replace_file
 from flows.people import name_customers
 from flows.settings import Settings
@@ -71,6 +71,11 @@ class SyncPlaces:
     def segments(self) -> Path:
         """Which segments are ours."""
         return self.state / "segments.json"
+
+    @property
+    def lists(self) -> Path:
+        """Which lists are ours."""
+        return self.state / "lists.json"
 
     @property
     def types(self) -> Path:
@@ -207,6 +212,27 @@ def list_rejects(settings: Settings, manifest: Manifest) -> int:
         whole = whole.drop_duplicates(["customer_id", "code"], keep="last")
         replace_file(places.rejects, lambda draft: write_csv(whole, draft))
     return len(rows)
+
+
+def list_members(settings: Settings, day: PublishedDay, erased: Erasures) -> dict[str, set[str]]:
+    """Return who belongs on each list, by Klaviyo's ids: only people whose rows were confirmed."""
+    chosen = settings.klaviyo
+    if not chosen.lists:
+        return {}
+    audience = read_audience(settings, day)
+    gone = erased.covers(audience.scores["customer_id"], audience.key, audience.email)
+    may = (broken_rules(audience, gone) == "") & ~gone & ~audience.scores["is_holdout"]
+    said = property_table(audience.scores, chosen.all_properties)
+    confirmed = Confirmed(SyncPlaces.of(settings).confirmed).read()
+    ids = confirmed.set_index("customer_id")["profile_id"].dropna()
+    members = {}
+    for name, conditions in chosen.lists.items():
+        fits = may.copy()
+        for title, value in conditions.items():
+            fits &= said[f"{chosen.prefix} {title}"] == value
+        people = audience.scores["customer_id"][fits]
+        members[f"{chosen.prefix}: {name}"] = set(ids.reindex(people).dropna())
+    return members
 
 
 def _confirmed(places: SyncPlaces) -> pd.DataFrame:

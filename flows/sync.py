@@ -24,11 +24,12 @@ from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.events import send_events
 from connectors.klaviyo.guards import check_account as check_answers
 from connectors.klaviyo.guards import check_fresh, check_key
+from connectors.klaviyo.lists import keep_list
 from connectors.klaviyo.manifest import Manifest
-from connectors.klaviyo.segments import SegmentBook
+from connectors.klaviyo.segments import Book
 from connectors.klaviyo.segments import keep_segments as keep
 from connectors.store import PublishedDay, Store
-from flows.outbox import SyncPlaces, list_rejects, write_plan
+from flows.outbox import SyncPlaces, list_members, list_rejects, write_plan
 from flows.prepare import open_tracking
 from flows.settings import Settings, SettingsError, read_settings
 from flows.steps import again_after, flow, in_prefect, step
@@ -93,7 +94,9 @@ def sync_day(
             verify_job(settings, hands, number)
         confirmed = finish_sync(settings, hands)
         segments = keep_segments(settings, hands)
-        return report_sync(settings, day, hands, planned, confirmed, segments)
+        lists = keep_lists(settings, day, hands)
+        made = {"segments": segments, "lists": lists}
+        return report_sync(settings, day, hands, planned, confirmed, made)
 
 
 @step
@@ -268,9 +271,21 @@ def finish_sync(settings: Settings, hands: Hands) -> dict[str, int]:
 @again_after(UnavailableError)
 def keep_segments(settings: Settings, hands: Hands) -> dict[str, list[str]]:
     """Create and change the segments that the settings define."""
-    book = SegmentBook(SyncPlaces.of(settings).segments)
+    book = Book(SyncPlaces.of(settings).segments)
     done = keep(settings.klaviyo.definitions, hands.klaviyo, hands.clock, book)
     return {name: list(names) for name, names in asdict(done).items()}
+
+
+@step
+@again_after(UnavailableError)
+def keep_lists(settings: Settings, day: PublishedDay, hands: Hands) -> dict[str, dict[str, int]]:
+    """Put people on the lists that the settings define, and take them off."""
+    places = SyncPlaces.of(settings)
+    book = Book(places.lists)
+    return {
+        name: asdict(keep_list(name, people, hands.klaviyo, hands.clock, book))
+        for name, people in list_members(settings, day, hands.erased).items()
+    }
 
 
 @step
@@ -280,7 +295,7 @@ def report_sync(
     hands: Hands,
     planned: dict[str, Any],
     confirmed: dict[str, int],
-    segments: dict[str, list[str]],
+    made: dict[str, Any],
 ) -> dict[str, Any]:
     """Say what was done, in a file and, under Prefect, as an artifact: counts only."""
     said = {
@@ -290,7 +305,7 @@ def report_sync(
         "resumed": not planned,
         "counts": planned.get("counts", {}),
         **confirmed,
-        "segments": segments,
+        **made,
         "requests": dict(hands.klaviyo.requests),
         "files": {"rejects": str(SyncPlaces.of(settings).rejects)},
     }

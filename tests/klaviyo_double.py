@@ -172,6 +172,7 @@ class Double:
         self.consent_calls = 0
         self.created_profiles = 0
         self.received: dict[str, int] = defaultdict(int)
+        self.refused: dict[int, int] = defaultdict(int)
         self.bodies: list[tuple[str, str, dict[str, Any]]] = []
         self.keeps_bodies = True
         self.queue_seconds, self.work_seconds, self.late_by = 2.0, 5.0, 0.0
@@ -240,6 +241,7 @@ class Double:
                 retry = (
                     {"Retry-After": refusal.body.pop("retry")} if "retry" in refusal.body else {}
                 )
+                self.refused[refusal.status] += 1
                 return refusal.status, refusal.body, retry
         return status, found, extra
 
@@ -575,7 +577,9 @@ class Server:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that were killed
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 

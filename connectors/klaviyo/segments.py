@@ -131,8 +131,8 @@ def _filter(one: Property, wanted: Wanted) -> Filter:
     raise wrong
 
 
-class SegmentBook:
-    """Which segments Perennial made, and how much of the day's quota it used.
+class Book:
+    """Which segments or lists Perennial made, and how much of the day's quota it used.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ class SegmentBook:
         return self._used.get(what, 0) < DAILY_SEGMENTS
 
     def note(self, name: str, digest: str, what: str = "") -> None:
-        """Keep a segment's definition, before it is sent; `what` counts against the quota."""
+        """Keep what is ours, before it is sent; `what` counts against the quota."""
         self.made[name] = digest
         if what:
             self._used[what] = self._used.get(what, 0) + 1
@@ -164,7 +164,7 @@ class SegmentBook:
 
 
 def keep_segments(
-    definitions: Mapping[str, SegmentDefinition], klaviyo: Klaviyo, clock: Clock, book: SegmentBook
+    definitions: Mapping[str, SegmentDefinition], klaviyo: Klaviyo, clock: Clock, book: Book
 ) -> SegmentCounts:
     """Create what is missing and change what is defined otherwise; never touch another's.
 
