@@ -442,7 +442,11 @@ class Double:
             raise RefusedError(400, "invalid", "filter", "filter")
         wanted = json.loads(name[1])
         return [
-            {"type": "x", "id": serial, "attributes": row}
+            {
+                "type": "x",
+                "id": serial,
+                "attributes": {n: v for n, v in row.items() if n != "members"},
+            }
             for serial, row in rows.items()
             if row["name"] == wanted
         ]
