@@ -69,6 +69,8 @@ class ChaosDouble(Double):
         kind = self.moments.choice(
             ["status", "throttle", "drop", "lose", "lose", "twice", "garble", "slow"]
         )
+        if kind == "twice" and path == "/api/segments":
+            kind = "lose"  # nobody but Klaviyo could see to that
         self.injected[kind] += 1
         self.late_by = self.moments.choice([0.0, 0.0, 20.0, 90.0])
         if kind == "throttle":

@@ -214,9 +214,9 @@ class Klaviyo:
         """Return the segment of exactly that name."""
         return self._named(api.SEGMENTS, name)
 
-    def create_segment(self, body: Body) -> str:
-        """Create a segment; return its id."""
-        return _one(Named, self._call(api.CREATE_SEGMENT, body=body.to_json())).id
+    def create_segment(self, name: str, body: Body) -> str:
+        """Create a segment, once; return its id."""
+        return self._create(api.CREATE_SEGMENT, body, lambda: self.segment(name))
 
     def update_segment(self, segment_id: str, body: Body) -> None:
         """Change a segment."""
@@ -230,9 +230,9 @@ class Klaviyo:
         """Return the list of exactly that name."""
         return self._named(api.LISTS, name)
 
-    def create_list(self, body: Body) -> str:
-        """Create a list; return its id."""
-        return _one(Named, self._call(api.CREATE_LIST, body=body.to_json())).id
+    def create_list(self, name: str, body: Body) -> str:
+        """Create a list, once; return its id."""
+        return self._create(api.CREATE_LIST, body, lambda: self.list_named(name))
 
     def members(self, list_id: str) -> set[str]:
         """Return the profile ids on a list."""
@@ -250,6 +250,18 @@ class Klaviyo:
     def delete_person(self, body: Body) -> None:
         """Ask to delete a person with everything that is known of them."""
         self._call(api.DELETE_PERSON, body=body.to_json())
+
+    def _create(self, endpoint: Endpoint, body: Body, find: Callable[[], Named | None]) -> str:
+        """Create something that would be there twice were it created again: a lost answer is looked for."""
+        tries = 0
+
+        def is_there() -> dict[str, Any] | None:
+            nonlocal tries
+            tries += 1
+            found = find() if tries > 1 else None
+            return None if found is None else {"data": {"id": found.id}}
+
+        return _one(Named, self._call(endpoint, body=body.to_json(), is_there=is_there)).id
 
     def _named(self, endpoint: Endpoint, name: str) -> Named | None:
         found = self._read(endpoint, Named, {"filter": f"equals(name,{_quoted(name)})"})
@@ -283,6 +295,7 @@ class Klaviyo:
         body: bytes | None = None,
         one: str = "",
         before_try: Callable[[], None] = lambda: None,
+        is_there: Callable[[], dict[str, Any] | None] = lambda: None,
     ) -> dict[str, Any]:
         if endpoint not in ENDPOINTS:
             raise KlaviyoError(f"only listed endpoints are called: {endpoint} is not listed")
@@ -293,8 +306,12 @@ class Klaviyo:
             retry=retry_if_exception_type(_TryAgainError),
             reraise=True,
         )
+
+        def attempt() -> dict[str, Any]:
+            return is_there() or self._try(endpoint, query, body, one, before_try)
+
         try:
-            return retrying(self._try, endpoint, query, body, one, before_try)
+            return retrying(attempt)
         except _TryAgainError as error:
             raise UnavailableError(
                 f"Klaviyo answers within {self._tries} tries: {endpoint} did not ({error}). Try "

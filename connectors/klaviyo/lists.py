@@ -50,7 +50,8 @@ def keep_list(
         if not book.has_room("created", clock.now()):
             return ListCounts()
         book.note(name, "", "created")  # a killed run finds the name and knows it for its own
-        list_id = klaviyo.create_list(ListBody(data=List(attributes=ListAttributes(name=name))))
+        body = ListBody(data=List(attributes=ListAttributes(name=name)))
+        list_id = klaviyo.create_list(name, body)
     else:
         list_id = found.id
     there = klaviyo.members(list_id)

@@ -201,7 +201,7 @@ def keep_segments(
             continue
         if found is None:
             book.note(name, digest, what)  # a killed run finds the name and knows it for its own
-            klaviyo.create_segment(body)
+            klaviyo.create_segment(name, body)
         else:
             klaviyo.update_segment(found.id, body)
             book.note(name, digest, what)

@@ -4,28 +4,31 @@ import json
 import logging
 import os
 import shutil
-from datetime import date
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience
+from connectors.programs import arrow_schema
+from features.tables import Scores
+from flows.forget import forget_person
 from flows.people import name_customers
 from flows.publish import marketing_segments
-from flows.settings import build_settings, read_settings
+from flows.settings import Settings, build_settings, read_settings
 from tests.flows.conftest import AS_OF, SETTINGS, make_orders, write_shop
-from tests.klaviyo_double import KEY, SCOPES, Double, Server
-from tests.klaviyo_store import make_scores, store_settings
+from tests.klaviyo_double import KEY, SCOPES, Double, Fault, Server, VirtualClock
+from tests.klaviyo_store import make_scores, publish_scores, store_settings
 
 DAY = ("--as-of", AS_OF.isoformat())
 KLAVIYO = """
 [klaviyo]
 identifier = "email"
 account = "AbC123"
-stale_days = 365
 events = true
 [klaviyo.segments]
 "At risk" = { Segment = "at risk" }
@@ -35,16 +38,8 @@ customers = "customers.csv"
 PRIVATE_KEY = "pk_privacy_fedcba9876543210"
 
 
-def days_since() -> int:
-    return (date.today() - AS_OF).days  # noqa: DTZ011  # how stale the shop's orders are
-
-
 def secret_email(customer: str) -> str:
     return f"secret.{customer}@hush.example"
-
-
-def shop_settings(extra: str = KLAVIYO) -> str:
-    return SETTINGS + extra.replace("stale_days = 365", f"stale_days = {min(365, days_since())}")
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +86,7 @@ def klaviyo(published_shop, monkeypatch):
 @pytest.fixture
 def fresh(monkeypatch):
     """Let the published day be yesterday."""
-    from flows.settings import Settings
-
-    monkeypatch.setattr(Settings, "yesterday", lambda self, now: AS_OF)
+    monkeypatch.setattr(Settings, "yesterday", lambda *_: AS_OF)
 
 
 def test_a_run_plans_the_sync_without_a_word_to_klaviyo(published_shop):
@@ -102,8 +95,10 @@ def test_a_run_plans_the_sync_without_a_word_to_klaviyo(published_shop):
     assert "stale" in planned["refused"] or "fresh" in planned["refused"]
 
 
-def test_a_run_without_an_account_plans_nothing(published):
-    assert published[1]["sync"] is None
+def test_a_run_without_an_account_plans_nothing(shop, klaviyo, perennial):
+    shop.write_text(shop.read_text().replace('account = "AbC123"', ""))
+    said = perennial("run", "--config", shop, *DAY, "--json")
+    assert (said.code, said.json["sync"]) == (10, None)
 
 
 def test_a_run_of_a_fresh_day_says_what_would_be_sent(shop, fresh, klaviyo, perennial):
@@ -129,11 +124,11 @@ def test_sync_and_sync_apply(shop, fresh, klaviyo, perennial):
 @pytest.mark.parametrize(
     ("break_it", "code", "said"),
     [
-        (lambda double, env: env.delenv("KLAVIYO_API_KEY"), 2, "KLAVIYO_API_KEY"),
-        (lambda double, env: env.setenv("KLAVIYO_API_KEY", "pk_wrong"), 2, "401"),
-        (lambda double, env: env.setenv("KLAVIYO_API_URL", "http://a.example"), 2, "https"),
-        (lambda double, env: setattr(double, "account", "Other9"), 20, "Other9"),
-        (lambda double, env: setattr(double, "most_bytes", 9), 20, "413"),
+        (lambda _, env: env.delenv("KLAVIYO_API_KEY"), 2, "KLAVIYO_API_KEY"),
+        (lambda _, env: env.setenv("KLAVIYO_API_KEY", "pk_wrong"), 2, "401"),
+        (lambda _, env: env.setenv("KLAVIYO_API_URL", "http://a.example"), 2, "https"),
+        (lambda double, _: setattr(double, "account", "Other9"), 20, "Other9"),
+        (lambda double, _: setattr(double, "most_bytes", 9), 20, "413"),
     ],
     ids=["no key", "wrong key", "no encryption", "another account", "refused"],
 )
@@ -148,9 +143,8 @@ def test_what_is_wrong_is_said_with_its_exit_code(
 
 
 def test_a_klaviyo_out_of_reach_is_tried_later(shop, fresh, klaviyo, perennial, monkeypatch):
-    monkeypatch.setattr("connectors.klaviyo.client.TRIES", 1)
-    monkeypatch.setenv("KLAVIYO_API_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("flows.sync.SystemClock.sleep", lambda self, seconds: None)
+    monkeypatch.setattr("flows.sync.SystemClock", VirtualClock)
+    klaviyo.fault = lambda *_: Fault("drop")
     assert perennial("sync", "--config", shop, "--apply", "--json").code == 30
 
 
@@ -178,8 +172,9 @@ def test_scores_of_a_model_that_the_gate_refused_are_not_sent(shop, fresh, klavi
     assert klaviyo.received == {}
 
 
-def test_without_an_account_a_sync_says_what_to_set(published, perennial):
-    found = perennial("sync", "--config", published[0], "--json")
+def test_without_an_account_a_sync_says_what_to_set(shop, klaviyo, perennial):
+    shop.write_text(shop.read_text().replace('account = "AbC123"', ""))
+    found = perennial("sync", "--config", shop, "--json")
     assert found.code == 2
     assert "klaviyo.account" in found.json["error"]
 
@@ -212,7 +207,9 @@ def test_a_forgotten_person_is_gone_and_stays_gone(shop, fresh, klaviyo, perenni
         assert customer.encode() not in text
         assert secret_email(customer).encode() not in text
     klaviyo.key = KEY
-    again = perennial("run", "--config", shop, *DAY, "--force", "--json")
+    tomorrow = AS_OF + timedelta(days=1)
+    monkeypatch.setattr(Settings, "yesterday", lambda *_: tomorrow)
+    again = perennial("run", "--config", shop, "--as-of", tomorrow.isoformat(), "--json")
     assert again.code == 0, again.err
     scores = pd.read_parquet(again.json["files"]["scores"])
     assert customer not in set(scores["customer_id"])
@@ -228,16 +225,15 @@ def test_forgetting_without_the_separate_key_says_what_to_do(shop, perennial, mo
     assert len(Erasures(read_settings(shop).state)) >= 1
 
 
-def test_a_customer_id_that_is_a_common_value_takes_nobody_else_along(tmp_path, perennial):
-    orders = make_orders(120)
-    orders["customer_id"] = orders["customer_id"].replace({"c0000": "555", "c0001": "gold"})
-    config = write_shop(tmp_path, orders)
-    first = perennial("run", "--config", config, *DAY, "--json").json
-    before = pd.read_parquet(first["files"]["scores"])
-    for name in ("555", "gold"):
-        assert perennial("forget", name, "--config", config).code == 0
-    after = pd.read_parquet(first["files"]["scores"])
-    assert set(before["customer_id"]) - set(after["customer_id"]) == {"555", "gold"}
+def test_a_customer_id_that_is_a_common_value_takes_nobody_else_along(tmp_path):
+    settings, scores = store_settings(tmp_path), make_scores(20)
+    scores.loc[:1, "customer_id"] = ["555", "silver"]  # an RFM score, a loyalty tier
+    day = publish_scores(settings, scores, "r1")
+    for name in ("555", "silver"):
+        forget_person(settings, name)
+    after = pd.read_parquet(day.file("scores.parquet"))
+    assert set(scores["customer_id"]) - set(after["customer_id"]) == {"555", "silver"}
+    assert pq.read_schema(day.file("scores.parquet")).equals(arrow_schema(Scores))
 
 
 def test_segments_csv_is_what_klaviyo_imports(published_shop):

@@ -324,6 +324,22 @@ def test_segments_are_made_once_and_changed_only_with_their_definition(tmp_path)
     assert groups[3]["consent"]["can_receive_marketing"] is True
 
 
+def test_a_segment_whose_answer_is_lost_is_not_made_twice(tmp_path):
+    shop = Shop(
+        tmp_path, segments={"Gone": {"Segment": "lapsed"}}, lists={"Heavy": {"Tier": "heavy"}}
+    )
+    made = Counter()
+
+    def lose_first(method, path):
+        made[path] += method == "POST"
+        is_first = method == "POST" and made[path] == 1 and path in ("/api/segments", "/api/lists")
+        return Fault("lose") if is_first else None
+
+    shop.double.fault = lose_first
+    shop.sync()
+    assert (len(shop.double.segments), len(shop.double.lists)) == (1, 1)
+
+
 def test_somebody_elses_segment_is_left_alone(tmp_path):
     shop = Shop(tmp_path, segments={"Gone": {"Segment": "lapsed"}})
     theirs = {"name": "Retention: Gone", "definition": {"condition_groups": []}}
@@ -438,7 +454,7 @@ def test_who_is_known_by_e_mail_only_is_told_by_it_and_gets_no_second_identifier
 def test_a_short_chaos_ends_as_published():
     """A few seeds of ``make chaos``, with few profiles."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.klaviyo_chaos", "--runs", "3", "--profiles", "300"],
+        [sys.executable, "-W", "ignore", "-m", "tests.klaviyo_chaos", "--runs", "2", "--profiles", "200"],
         capture_output=True,
         text=True,
         check=False,
@@ -451,7 +467,7 @@ def test_chaos_sees_a_sync_that_forgets_what_was_confirmed():
     planted = (
         "import connectors.klaviyo.confirmed as c, tests.klaviyo_chaos as k\n"
         "c.Confirmed.add = lambda self, rows: None\n"
-        "found = [k.one_run(seed, 60, kills=False) for seed in (1, 2)]\n"
+        "found = [k.one_run(seed, 60, kills=False) for seed in (1,)]\n"
         "assert any('sent again' in ' '.join(one['problems']) for one in found), found\n"
     )
     done = subprocess.run(
