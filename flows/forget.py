@@ -28,10 +28,11 @@ from connectors.klaviyo.payloads import (
     DeletionBody,
 )
 from connectors.store import replace_file
+from flows.account import API_URL, SystemClock, open_hands
 from flows.outbox import SyncPlaces
 from flows.people import known_names, matches
 from flows.settings import Settings, SettingsError
-from flows.sync import API_URL, SystemClock, one_sync, open_hands
+from flows.sync import one_sync
 
 PRIVACY_KEY = "KLAVIYO_PRIVACY_KEY"  # the variable's name
 NAMES_PEOPLE = re.compile(r"customer|e-?mail|phone|external.?id|^key$|referr|buyer", re.IGNORECASE)

@@ -14,8 +14,8 @@ from pydantic import (
     model_validator,
 )
 
+from connectors.klaviyo.conditions import SegmentDefinition
 from connectors.klaviyo.guards import Limits
-from connectors.klaviyo.payloads import SegmentDefinition
 from connectors.klaviyo.properties import ALWAYS, PRIVATE, Property, list_properties
 from connectors.klaviyo.segments import define
 from features.tables import Scores

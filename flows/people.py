@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from connectors.engine import open_engine
+from connectors.klaviyo.erasure import plain
 from connectors.klaviyo.payloads import EMAIL, PHONE
 from connectors.optional import read_table
 from flows.settings import Settings
@@ -89,9 +90,9 @@ def known_names(settings: Settings, customer: str) -> set[str]:
 
 
 def matches(column: pd.Series, names: set[str]) -> "pd.Series[bool]":
-    """Tell which texts are one of some names, in any case."""
-    lowered = {name.strip().lower() for name in names}
-    return column.astype("str").str.strip().str.lower().isin(lowered)
+    """Tell which texts are one of some names."""
+    wanted, texts = {plain(name) for name in names}, column.astype("str").str.strip()
+    return texts.where(~texts.str.contains("@", na=False), texts.str.lower()).isin(wanted)
 
 
 def _plain(names: pd.Series, kind: str) -> pd.Series:

@@ -1,25 +1,18 @@
 """Bring the published scores to Klaviyo: plan what differs, send it, believe what is confirmed."""
 
 import json
-import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
-from pydantic import SecretStr
 
-from connectors.klaviyo import api
 from connectors.klaviyo.apply import Hands, drain, settle, verify
 from connectors.klaviyo.apply import send as send_rows
-from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.confirmed import Confirmed
-from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.events import send_events
 from connectors.klaviyo.guards import check_account as check_answers
@@ -29,30 +22,12 @@ from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.segments import Book
 from connectors.klaviyo.segments import keep_segments as keep
 from connectors.store import PublishedDay, Store
+from flows.account import open_hands
 from flows.outbox import SyncPlaces, list_members, list_rejects, write_plan
 from flows.prepare import open_tracking
 from flows.settings import Settings, SettingsError, read_settings
 from flows.steps import again_after, flow, in_prefect, step
 from models.gate import FAILED
-
-API_KEY, API_URL = "KLAVIYO_API_KEY", "KLAVIYO_API_URL"
-NEARBY = ("127.0.0.1", "localhost")
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
 
 
 @flow
@@ -129,28 +104,6 @@ def find_day(settings: Settings, as_of: date) -> PublishedDay:
             f'`perennial promote {version} --because "…"`'
         )
     return day
-
-
-@contextmanager
-def open_hands(settings: Settings, *, needs_key: bool) -> Iterator[Hands | None]:
-    """Open the account with the key in the environment; None where there is none and none is needed."""
-    key = SecretStr(os.environ.get(API_KEY, ""))
-    url = os.environ.get(API_URL, api.HOST)
-    if not key.get_secret_value():
-        if needs_key:
-            raise SettingsError(
-                f"a sync needs a key: {API_KEY} is not set. Make one as docs/klaviyo.md says and set it in the "
-                "environment, never in the settings"
-            )
-        yield None
-        return
-    if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in NEARBY:
-        raise SettingsError(
-            f"a key travels encrypted: {API_URL} must start with https://. Mend it"
-        )
-    clock = SystemClock()
-    with connect(key.get_secret_value(), url) as connection:
-        yield Hands(Klaviyo(connection, clock), clock, Erasures(settings.state))
 
 
 @contextmanager

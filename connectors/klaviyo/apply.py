@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from connectors.klaviyo.client import ImportFault, Job, Klaviyo
+from connectors.klaviyo.answers import ImportFault, Job
+from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.clock import Clock
 from connectors.klaviyo.confirmed import IN_DOUBT, Confirmed
 from connectors.klaviyo.erasure import Erasures

@@ -2,12 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import httpx
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -17,13 +15,24 @@ from tenacity import (
 )
 
 from connectors.klaviyo import api
+from connectors.klaviyo.answers import (
+    A,
+    Account,
+    FoundProfile,
+    ImportFault,
+    Job,
+    Named,
+    TryAgainError,
+    read_many,
+    read_object,
+    read_one,
+    refusal,
+)
 from connectors.klaviyo.api import ENDPOINTS, Endpoint
 from connectors.klaviyo.clock import Clock
 from connectors.klaviyo.errors import (
-    Fault,
     KeyRefusedError,
     KlaviyoError,
-    RequestRefusedError,
     UnavailableError,
 )
 from connectors.klaviyo.limits import Pace
@@ -34,67 +43,6 @@ TRIES = 8
 LONGEST_WAIT_SECONDS = 300.0
 BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 PASSING = {408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
-
-
-class _Answer(BaseModel):
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-
-A = TypeVar("A", bound=_Answer)
-
-
-class Account(_Answer):
-    """The account that a key belongs to."""
-
-    id: str
-
-
-class FoundProfile(_Answer):
-    """A person whom Klaviyo knows."""
-
-    id: str
-    email: str | None = None
-    phone_number: str | None = None
-    external_id: str | None = None
-
-
-class Job(_Answer):
-    """An import job."""
-
-    id: str
-    status: Literal["queued", "processing", "complete", "cancelled"]
-    total_count: int
-    created_at: datetime
-    completed_count: int | None = None
-    failed_count: int | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more will happen."""
-        return self.status in ("complete", "cancelled")
-
-
-class ImportFault(_Answer):
-    """Why a row was not imported."""
-
-    code: str = ""
-    title: str = ""
-    detail: str = ""
-    source: dict[str, Any] | None = None
-    original_payload: dict[str, Any] | None = None
-
-    @property
-    def pointer(self) -> str:
-        """Where in the body, as a JSON pointer."""
-        return str((self.source or {}).get("pointer") or "")
-
-
-class Named(_Answer):
-    """A segment or a list."""
-
-    id: str
-    name: str | None = None
-    definition: dict[str, Any] | None = None
 
 
 class _NoUrls(logging.Filter):
@@ -131,18 +79,10 @@ def connect(key: str, url: str = api.HOST) -> httpx.Client:
     )
 
 
-class _TryAgainError(Exception):
-    """A try failed in a way that another may not."""
-
-    def __init__(self, finding: str, seconds: float | None = None) -> None:
-        super().__init__(finding)
-        self.seconds = seconds
-
-
 def _pause(state: RetryCallState) -> float:
     """Wait as long as Klaviyo asks, else longer with each try, with jitter."""
     error = state.outcome.exception() if state.outcome is not None else None
-    asked = error.seconds if isinstance(error, _TryAgainError) else None
+    asked = error.seconds if isinstance(error, TryAgainError) else None
     return BACKOFF(state) if asked is None else asked + BACKOFF(state) / 30
 
 
@@ -195,11 +135,11 @@ class Klaviyo:
         A try that ends without an answer may have been accepted: `before_try` is told of each.
         """
         answer = self._call(api.IMPORT, body=body, before_try=before_try)
-        return _one(Named, answer).id
+        return read_one(Named, answer).id
 
     def job(self, job_id: str) -> Job:
         """Return how far a job is."""
-        return _one(Job, self._call(api.JOB, one=job_id))
+        return read_one(Job, self._call(api.JOB, one=job_id))
 
     def jobs(self, status: str) -> list[Job]:
         """Return the jobs of a status, whoever made them."""
@@ -261,7 +201,7 @@ class Klaviyo:
             found = find() if tries > 1 else None
             return None if found is None else {"data": {"id": found.id}}
 
-        return _one(Named, self._call(endpoint, body=body.to_json(), is_there=is_there)).id
+        return read_one(Named, self._call(endpoint, body=body.to_json(), is_there=is_there)).id
 
     def _named(self, endpoint: Endpoint, name: str) -> Named | None:
         found = self._read(endpoint, Named, {"filter": f"equals(name,{_quoted(name)})"})
@@ -274,7 +214,7 @@ class Klaviyo:
         query: Mapping[str, str] | None = None,
         one: str = "",
     ) -> list[A]:
-        return [row for page in self._pages(endpoint, query, one) for row in _many(kind, page)]
+        return [row for page in self._pages(endpoint, query, one) for row in read_many(kind, page)]
 
     def _pages(
         self, endpoint: Endpoint, query: Mapping[str, str] | None, one: str
@@ -303,7 +243,7 @@ class Klaviyo:
             sleep=self._clock.sleep,
             wait=_pause,
             stop=stop_after_attempt(self._tries),
-            retry=retry_if_exception_type(_TryAgainError),
+            retry=retry_if_exception_type(TryAgainError),
             reraise=True,
         )
 
@@ -312,7 +252,7 @@ class Klaviyo:
 
         try:
             return retrying(attempt)
-        except _TryAgainError as error:
+        except TryAgainError as error:
             raise UnavailableError(
                 f"Klaviyo answers within {self._tries} tries: {endpoint} did not ({error}). Try "
                 "again later; what was confirmed is not sent again"
@@ -338,13 +278,13 @@ class Klaviyo:
                 headers=None if body is None else {"Content-Type": api.JSON_API},
             )
         except httpx.HTTPError as error:
-            raise _TryAgainError(type(error).__name__) from None
+            raise TryAgainError(type(error).__name__) from None
         self._pace.note(endpoint, answer.headers)
         if answer.status_code in PASSING:
-            raise _TryAgainError(f"status {answer.status_code}", self._asked_to_wait(answer))
+            raise TryAgainError(f"status {answer.status_code}", self._asked_to_wait(answer))
         if answer.status_code >= 300:
-            raise _refused(endpoint, answer)
-        return _object(answer)
+            raise refusal(endpoint, answer)
+        return read_object(answer)
 
     def _asked_to_wait(self, answer: httpx.Response) -> float | None:
         said = answer.headers.get("Retry-After", "")
@@ -361,71 +301,3 @@ def _quoted(text: str) -> str:
     """Write a text as a filter has it."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _object(answer: httpx.Response) -> dict[str, Any]:
-    if answer.status_code == httpx.codes.NO_CONTENT or not answer.content:
-        return {}
-    try:
-        found = answer.json()
-    except ValueError:
-        raise _TryAgainError("an answer that is not JSON") from None
-    if not isinstance(found, dict):
-        raise _TryAgainError("an answer that is no JSON object")
-    return found
-
-
-def _refused(endpoint: Endpoint, answer: httpx.Response) -> KlaviyoError:
-    """Return the error of an answer that says no."""
-    status = answer.status_code
-    if status == httpx.codes.UNAUTHORIZED:
-        return KeyRefusedError(
-            f"the key opens the account: Klaviyo does not know it ({endpoint}, 401). Set a private API key "
-            "of the account in the environment"
-        )
-    if status == httpx.codes.FORBIDDEN:
-        return KeyRefusedError(
-            f"{endpoint} needs a key with {' '.join(endpoint.scopes)}: this one may not (403). Give the key "
-            "these scopes in Klaviyo, or leave out what needs them"
-        )
-    faults = _faults(answer)
-    codes = ", ".join(sorted({fault.code for fault in faults if fault.code})) or "no code"
-    return RequestRefusedError(
-        f"Klaviyo takes what is asked: {endpoint} was refused with {status} ({codes}, {len(faults)} faults). "
-        "Nothing of this request was done; see docs/klaviyo.md",
-        status,
-        faults,
-    )
-
-
-def _faults(answer: httpx.Response) -> list[Fault]:
-    try:
-        said = _object(answer).get("errors")
-    except _TryAgainError:
-        return []
-    rows = said if isinstance(said, list) else []
-    return [
-        Fault(
-            str(row.get("code", "")),
-            str(row.get("detail", "")),
-            str((row.get("source") or {}).get("pointer", "")),
-        )
-        for row in rows
-        if isinstance(row, dict)
-    ]
-
-
-def _one(kind: type[A], page: dict[str, Any]) -> A:
-    return _many(kind, {"data": [page.get("data")]})[0]
-
-
-def _many(kind: type[A], page: dict[str, Any]) -> list[A]:
-    """Read the resources of an answer."""
-    try:
-        rows = [{"id": row.get("id", ""), **(row.get("attributes") or {})} for row in page["data"]]
-        return TypeAdapter(list[kind]).validate_python(rows)  # type: ignore[valid-type]
-    except (KeyError, TypeError, AttributeError, ValidationError):
-        raise UnavailableError(
-            f"Klaviyo's answers have the form of revision {api.REVISION}: one has not. Try again later, or "
-            "look whether Klaviyo has retired that revision"
-        ) from None

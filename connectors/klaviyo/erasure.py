@@ -62,5 +62,12 @@ class Erasures:
         return found
 
     def _hash(self, name: str) -> str:
-        plain = name.strip().lower().encode()
-        return blake2b(plain, digest_size=16, key=bytes.fromhex(self._salt)).hexdigest()
+        return blake2b(
+            plain(name).encode(), digest_size=16, key=bytes.fromhex(self._salt)
+        ).hexdigest()
+
+
+def plain(name: str) -> str:
+    """Return a name as names are compared: an e-mail is the same in any case, an id is not."""
+    trimmed = name.strip()
+    return trimmed.lower() if "@" in trimmed else trimmed

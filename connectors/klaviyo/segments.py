@@ -11,7 +11,7 @@ from typing import Any
 from connectors.klaviyo.api import DAILY_SEGMENTS
 from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.clock import Clock
-from connectors.klaviyo.payloads import (
+from connectors.klaviyo.conditions import (
     ConditionGroup,
     ConsentCondition,
     DateNear,

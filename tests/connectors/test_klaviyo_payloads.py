@@ -25,6 +25,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT4
 
 from connectors.klaviyo.api import ENDPOINTS, MOST_ROWS
+from connectors.klaviyo.conditions import Segment, SegmentAttributes, SegmentBody
 from connectors.klaviyo.events import event_body
 from connectors.klaviyo.pack import import_body, write_profiles
 from connectors.klaviyo.payloads import (
@@ -40,9 +41,6 @@ from connectors.klaviyo.payloads import (
     ListBody,
     Member,
     MembersBody,
-    Segment,
-    SegmentAttributes,
-    SegmentBody,
 )
 from connectors.klaviyo.properties import list_properties, property_table
 from flows.marketing import DEFAULT_PROPERTIES, KlaviyoSettings

@@ -106,7 +106,7 @@ def test_of_two_who_share_an_address_the_held_out_one_counts(nobody):
 
 def test_the_forgotten_are_left_out_by_any_name(tmp_path):
     erased = Erasures(tmp_path)
-    erased.add(["C0000001 ", "x@example.com"])
+    erased.add(["c0000001 ", "x@example.com"])
     scores = make_scores(3)
     names = audience(scores)
     names = Audience(scores, names.key, pd.Series([None, None, "X@example.com"]), "external_id")

@@ -143,7 +143,7 @@ def test_what_is_wrong_is_said_with_its_exit_code(
 
 
 def test_a_klaviyo_out_of_reach_is_tried_later(shop, fresh, klaviyo, perennial, monkeypatch):
-    monkeypatch.setattr("flows.sync.SystemClock", VirtualClock)
+    monkeypatch.setattr("flows.account.SystemClock", VirtualClock)
     klaviyo.fault = lambda *_: Fault("drop")
     assert perennial("sync", "--config", shop, "--apply", "--json").code == 30
 
