@@ -78,6 +78,11 @@ class SyncPlaces:
         return self.state / "lists.json"
 
     @property
+    def last(self) -> Path:
+        """How many customers the last sync had."""
+        return self.state / "last.json"
+
+    @property
     def types(self) -> Path:
         """The type of every property that was ever sent."""
         return self.state / "types.json"
@@ -158,7 +163,12 @@ def write_plan(
         "as_of": day.as_of.isoformat(),
         "run_id": day.run_id,
         "looked_up": hands is not None,
-        "counts": {"to_send": len(bodies), "created": 0, **plan.counts},
+        "counts": {
+            "to_send": len(bodies),
+            "created": 0,
+            "customers_before": _customers_before(places),
+            **plan.counts,
+        },
         "jobs": int(job.max() + 1) if len(job) else 0,
         "least_jobs": fewest_jobs(sizes),
         "megabytes": round(float(sizes.sum()) / 1e6, 3),
@@ -176,6 +186,9 @@ def write_plan(
     _write_down(places, plan, bodies, said)
     if said["refused"]:
         raise SyncRefusedError(said["refused"])
+    if apply:
+        text = json.dumps({"customers": plan.counts["customers"]})
+        replace_file(places.last, lambda draft: draft.write_text(text))
     if apply and bodies:
         rows = plan.rows.assign(row=np.arange(len(bodies)), body=bodies)
         header = SyncHeader(
@@ -233,6 +246,11 @@ def list_members(settings: Settings, day: PublishedDay, erased: Erasures) -> dic
         people = audience.scores["customer_id"][fits]
         members[f"{chosen.prefix}: {name}"] = set(ids.reindex(people).dropna())
     return members
+
+
+def _customers_before(places: SyncPlaces) -> int:
+    """Return how many customers the last sync had."""
+    return int(json.loads(places.last.read_text())["customers"]) if places.last.exists() else 0
 
 
 def _confirmed(places: SyncPlaces) -> pd.DataFrame:

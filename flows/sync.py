@@ -51,6 +51,7 @@ def sync_day(
     create_missing: bool,
 ) -> dict[str, Any]:
     """Sync a day in named steps; without `hands` Klaviyo is not even read."""
+    check_switch(settings)
     with one_sync(settings):
         if hands is not None:
             check_account(settings, hands)
@@ -63,7 +64,7 @@ def sync_day(
             else plan_sync(settings, day, hands, create_missing=create_missing, apply=True)
         )
         for number in job_numbers(settings):
-            check_switch(config)
+            check_switch(settings if config is None else read_settings(config))
             send_job(settings, hands, number)
         for number in job_numbers(settings):
             verify_job(settings, hands, number)
@@ -174,15 +175,15 @@ def job_numbers(settings: Settings) -> range:
     return range(0) if manifest is None else manifest.numbers
 
 
-def check_switch(config: Path | None) -> None:
-    """Stop where the kill switch was thrown since.
+def check_switch(settings: Settings) -> None:
+    """Stop where the kill switch is thrown; it is looked at again before each job.
 
     Raises
     ------
     SyncRefusedError
         ``klaviyo.enabled`` is off.
     """
-    if config is not None and not read_settings(config).klaviyo.enabled:
+    if not settings.klaviyo.enabled:
         raise SyncRefusedError(
             "a sync runs while klaviyo.enabled is true: it is false. What was confirmed is kept; turn it on and "
             "sync again to go on"

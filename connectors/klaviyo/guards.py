@@ -23,7 +23,7 @@ class Limits:
     most_changed_share
         Share of the customers known from before who may change segment in one sync.
     least_rows_share
-        Share of the customers confirmed before who must be there again.
+        Customers there must be at least, as a share of how many there were at the last sync.
     most_created
         Profiles that one sync may make in Klaviyo; each is billed.
     """
@@ -72,10 +72,10 @@ def check_counts(counts: Mapping[str, int], limits: Limits) -> None:
             f"at most {limits.most_changed_share:.0%} of the customers change segment at once: {moved:,} of "
             f"{compared:,} would. Look at the page; if it is right, raise klaviyo.most_changed_share for this sync"
         )
-    before, now = counts["confirmed_before"], counts["customers"]
+    before, now = counts["customers_before"], counts["customers"]
     if now < limits.least_rows_share * before:
         reasons.append(
-            f"customers do not vanish: {now:,} are published, {before:,} were confirmed. Look at the orders' "
+            f"customers do not vanish: {now:,} are published, {before:,} were the last time. Look at the orders' "
             "source; if it is right, lower klaviyo.least_rows_share for this sync"
         )
     if counts["created"] > limits.most_created:

@@ -132,7 +132,6 @@ def plan_changes(
         rows[["customer_id", "key"]][bad].assign(code=code[bad]).reset_index(drop=True),
         {
             "customers": len(rows),
-            "confirmed_before": len(confirmed),
             "compared": int((may & was_confirmed).sum()),
             "unchanged": int((may & is_same & ~is_old).sum()),
             "new": int((may & ~was_confirmed).sum()),

@@ -200,7 +200,7 @@ def test_a_million_rows_of_two_sizes_need_no_job_too_many():
 
 
 def counts(**said):
-    return {"compared": 1000, "moved": 0, "confirmed_before": 1000, "customers": 1000, "created": 0,
+    return {"compared": 1000, "moved": 0, "customers_before": 1000, "customers": 1000, "created": 0,
             **said}  # fmt: skip
 
 

@@ -242,6 +242,22 @@ def test_the_kill_switch_stops_a_sync_between_jobs(tmp_path, shop):
     assert shop.sync(config=config)["confirmed"] == 60
 
 
+def test_the_kill_switch_stops_a_sync_before_it_asks_anything(tmp_path, shop):
+    shop.settings = store_settings(tmp_path, enabled=False)
+    for apply in (False, True):
+        with pytest.raises(SyncRefusedError, match=r"klaviyo\.enabled"):
+            shop.sync(apply=apply)
+    assert shop.double.received == {}
+
+
+def test_customers_who_left_the_history_long_ago_do_not_count_as_vanished(tmp_path):
+    shop = Shop(tmp_path, least_rows_share=0.7)
+    for i, customers in enumerate((45, 34, 25)):
+        shop.sync()
+        shop.publish(change(shop.scores.head(customers), 0.1, i), f"r{customers}")
+    assert shop.sync()["counts"]["customers_before"] == 34
+
+
 def test_another_account_is_refused(shop):
     shop.double.account = "ZzZ999"
     with pytest.raises(SyncRefusedError, match="ZzZ999"):
