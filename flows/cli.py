@@ -160,7 +160,7 @@ def run(
     prefect: Prefect = False,
     json: Json = False,
 ) -> None:
-    """Do the daily work: train if no model fits the day, score, decide, publish."""
+    """Do the daily work: train if no model fits the day, score, decide, publish, plan the sync."""
     from flows.commands import run_day
 
     _do(json, lambda: run_day("run", config, _day(as_of), force=force, prefect=prefect))
@@ -255,6 +255,42 @@ def measure(
     from flows.commands import measure_lift
 
     _do(json, lambda: measure_lift(config, _day(as_of), program, early=early, prefect=prefect))
+
+
+@app.command()
+def sync(
+    config: Config = DEFAULT,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Send it; without this nothing in Klaviyo changes.")
+    ] = False,
+    create_missing: Annotated[
+        bool,
+        typer.Option(
+            "--create-missing", help="Also make profiles for people unknown there; each is billed."
+        ),
+    ] = False,
+    prefect: Prefect = False,
+    json: Json = False,
+) -> None:
+    """Write what Klaviyo would be sent of the published day, and with --apply send it."""
+    from flows.commands import sync_klaviyo
+
+    _do(
+        json,
+        lambda: sync_klaviyo(config, apply=apply, create_missing=create_missing, prefect=prefect),
+    )
+
+
+@app.command()
+def forget(
+    customer: Annotated[str, typer.Argument(help="Customer id, e-mail or phone number.")],
+    config: Config = DEFAULT,
+    json: Json = False,
+) -> None:
+    """Remove a person from state and exports for good, and ask Klaviyo to delete them."""
+    from flows.commands import forget_customer
+
+    _do(json, lambda: forget_customer(config, customer))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from connectors.engine import open_engine
+from connectors.klaviyo.errors import KeyRefusedError, KlaviyoError, UnavailableError
 from connectors.optional import read_table
 from connectors.orders import look_at_source
 from connectors.recognize import recognize
@@ -33,13 +34,22 @@ if TYPE_CHECKING:
     from flows.promote import Decided
     from flows.simulate import Simulation
 
-DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED = 0, 2, 10, 20
-WRONG_USAGE_ERRORS = (SettingsError, SourceError, OSError)
-EXPECTED_ERRORS = (*WRONG_USAGE_ERRORS, DataError, FitError, ServerError, TrackingError)
+DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED, TRY_AGAIN = 0, 2, 10, 20, 30
+WRONG_USAGE_ERRORS = (SettingsError, SourceError, OSError, KeyRefusedError)
+EXPECTED_ERRORS = (
+    *WRONG_USAGE_ERRORS,
+    DataError,
+    FitError,
+    KlaviyoError,
+    ServerError,
+    TrackingError,
+)
 
 
 def exit_code(error: BaseException) -> int:
     """Return the exit code of an expected error."""
+    if isinstance(error, UnavailableError):
+        return TRY_AGAIN
     return WRONG_USAGE if isinstance(error, WRONG_USAGE_ERRORS) else REFUSED
 
 
@@ -107,6 +117,7 @@ def _publish_day(name: str, config: Path, as_of: date, runner: Runner, *, force:
     scored = runner.run(flow, config=config.resolve(), as_of=as_of, force=force)
     facts = day_facts(read_settings(config), scored.day)
     facts["status"] = "published" if scored.is_new else "already_published"
+    facts["sync"] = scored.sync
     facts["timings"] = runner.timings
     facts["prefect"] = runner.where
     return Outcome("day", facts, DONE if scored.is_new else NOTHING_TO_DO)
@@ -193,6 +204,31 @@ def measure_lift(
             measure, config=config.resolve(), as_of=day, program=program, early=early
         )
     return Outcome("measured", found)
+
+
+def sync_klaviyo(config: Path, *, apply: bool, create_missing: bool, prefect: bool) -> Outcome:
+    """Run the flow ``sync`` on the published day."""
+    settings = read_settings(config)
+    day = _current(settings)
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.sync import sync  # pandas, Arrow and MLflow take seconds
+
+        open_tracking(settings)
+        said = runner.run(
+            sync,
+            config=config.resolve(),
+            as_of=day.as_of,
+            apply=apply,
+            create_missing=create_missing,
+        )
+    return Outcome("synced", {**said, "timings": runner.timings, "prefect": runner.where})
+
+
+def forget_customer(config: Path, customer: str) -> Outcome:
+    """Forget a person: state, exports, and Klaviyo where a key for that is set."""
+    from flows.forget import forget_person  # pandas and Arrow take seconds
+
+    return Outcome("said", forget_person(read_settings(config), customer))
 
 
 def write_settings(path: Path, source: Path | None = None) -> Outcome:

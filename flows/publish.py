@@ -12,14 +12,18 @@ import numpy as np
 import pandas as pd
 
 from connectors.csv import write_csv
+from connectors.klaviyo.erasure import Erasures
+from connectors.klaviyo.plan import Audience, broken_rules
+from connectors.klaviyo.properties import property_table
 from connectors.orders import History
 from connectors.programs import COMMITMENTS, write_table
 from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
-from features.tables import DataError, Scores
+from features.tables import Commitments, DataError, Scores
 from flows.beliefs import read_readouts
 from flows.kpis import KPIS
 from flows.moments import MOMENTS
+from flows.people import Names, name_customers
 from flows.prepare import open_tracking
 from flows.settings import Settings
 from flows.steps import current_timings, step
@@ -87,9 +91,11 @@ def publish(
     model_version: str,
     as_of: date,
 ) -> PublishedDay:
-    """Publish what was decided in one step, as an MLflow run of its own."""
+    """Publish what was decided in one step, as an MLflow run of its own; the forgotten are left out."""
     tracking = open_tracking(settings)
+    erased = Erasures(settings.state)
     scores = pd.read_parquet(decided / "decided.parquet").assign(model_version=model_version)
+    scores = scores[~erased.covers(scores["customer_id"])].reset_index(drop=True)
     check_scores(scores)
     newcomers = pd.read_parquet(decided / "newcomers.parquet")
     in_force = pd.read_parquet(decided / "in_force.parquet")
@@ -99,6 +105,9 @@ def publish(
     with tracking.run(f"score {as_of}", tags) as run:
         scores["run_id"] = run.id
         trained = tracking.tags(model_version)["run_id"]
+        names = name_customers(settings, scores["customer_id"], as_of)
+        audience = Audience(scores, names.key, names.email, settings.klaviyo.identifier)
+        told = marketing_segments(settings, audience, erased)
         record = _record(settings, history, scores, as_of) | {
             "tiers": tier_table(in_force).to_dict("records"),
             "budget_by_segment": budget_table(in_force).to_dict("records"),
@@ -113,8 +122,14 @@ def publish(
             "readouts": read_readouts(settings.state, as_of),
             "backtest": _artifact(tracking, trained, "backtest.json"),
             "frequency_fit": _artifact(tracking, trained, "pictures/frequency_fit.json"),
+            "segments_csv": {
+                "rows": len(told),
+                "held_out": int(scores["is_holdout"].sum()),
+                "no_key": int(names.key.isna().sum()),
+            },
             "notes": [
                 *history.quality.warnings,
+                *_unnamed(settings, names),
                 *(_artifact(tracking, trained, "fits.json") or {}).get("notes", []),
             ],
         }
@@ -124,10 +139,13 @@ def publish(
 
         def write(folder: Path) -> None:
             write_table(scores, Scores, folder / "scores.parquet")
-            shutil.copyfile(decided / COMMITMENTS, folder / COMMITMENTS)
-            shutil.copyfile(moments, folder / MOMENTS)
-            write_csv(newcomers[~newcomers["is_holdout"]], folder / "new_customers.csv")
-            write_csv(marketing_segments(settings, scores), folder / "segments.csv")
+            commitments = pd.read_parquet(decided / COMMITMENTS)
+            kept = commitments[~erased.covers(commitments["customer_id"])]
+            write_table(kept, Commitments, folder / COMMITMENTS)
+            copy_without(moments, folder / MOMENTS, erased)
+            named = newcomers[~newcomers["is_holdout"] & ~erased.covers(newcomers["customer_id"])]
+            write_csv(named, folder / "new_customers.csv")
+            write_csv(told, folder / "segments.csv")
             shutil.copyfile(history.rejects, folder / "rejects.csv")
             shutil.copyfile(kpis, folder / KPIS)
             (folder / "report.html").write_text(render_page(record, kpis_json), encoding="utf-8")
@@ -144,39 +162,52 @@ def publish(
     return day
 
 
-def marketing_segments(settings: Settings, scores: pd.DataFrame) -> pd.DataFrame:
-    """Return what marketing gets: one row per customer who is not held out.
+def marketing_segments(settings: Settings, audience: Audience, erased: Erasures) -> pd.DataFrame:
+    """Return what marketing gets: one row per customer who is not held out and whom Klaviyo can find.
 
     Parameters
     ----------
     settings
-        The store's: what a customer id is to Klaviyo.
-    scores
-        Table :class:`features.tables.Scores`.
+        The store's: what is said of customers.
+    audience
+        Scores, and what their customers are called in Klaviyo.
+    erased
+        Who is left out.
 
     Returns
     -------
     DataFrame
-        Klaviyo's key column, then properties in Title Case; percentages are 0 to 100.
+        Klaviyo's key columns, then the same properties that a sync sends.
     """
-    told = scores[~scores["is_holdout"]]
-    percent = {name: (100 * told[name]).round(1) for name in ("p_order_90d", "churn_probability")}
-    return pd.DataFrame(
-        {
-            KLAVIYO_KEYS[settings.klaviyo.identifier]: told["customer_id"],
-            "Perennial Segment": told["segment"].str.replace("_", " "),
-            "Perennial Investment Tier": told["investment_tier"],
-            "Perennial Expected Value": told["expected_value"].round(2),
-            "Perennial Chance of Order in 90 Days": percent["p_order_90d"],
-            "Perennial Churn Probability": percent["churn_probability"],
-            "Perennial Next Order Date": told["next_order_date"],
-            "Perennial RFM Score": told["rfm_score"],
-            "Perennial Journey Stage": told["journey_stage"].str.replace("_", " "),
-            "Perennial Loyalty Tier": told["loyalty_tier"],
-            "Perennial Orders to Next Tier": told["orders_to_next_tier"].fillna(0).astype(int),
-            "Perennial Scored At": told["as_of"],
-        }
-    )
+    scores, key, email = audience.scores, audience.key, audience.email
+    is_erased = erased.covers(scores["customer_id"], key, email)
+    is_told = ~scores["is_holdout"] & (broken_rules(audience, is_erased) == "") & ~is_erased
+    table = property_table(scores, settings.klaviyo.all_properties)
+    table.insert(0, KLAVIYO_KEYS[audience.kind], key)
+    if audience.kind != "email" and email.notna().any():
+        table.insert(1, KLAVIYO_KEYS["email"], email.fillna(""))
+    told: pd.DataFrame = table[is_told]
+    return told
+
+
+def copy_without(source: Path, target: Path, erased: Erasures) -> None:
+    """Copy a CSV file of customers, but for the forgotten."""
+    if not len(erased):
+        shutil.copyfile(source, target)
+        return
+    rows = pd.read_csv(source, dtype="str", keep_default_na=False)
+    write_csv(rows[~erased.covers(rows["customer_id"])], target)
+
+
+def _unnamed(settings: Settings, names: Names) -> list[str]:
+    """Say how many customers marketing cannot reach, if it is many or few."""
+    missing = int(names.key.isna().sum())
+    if not missing:
+        return []
+    return [
+        f"{missing:,} of {len(names.key):,} customers have no known {settings.klaviyo.identifier} and are not in "
+        "segments.csv: give tables.customers, or choose another klaviyo.identifier"
+    ]
 
 
 def check_scores(scores: pd.DataFrame) -> None:

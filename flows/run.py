@@ -1,20 +1,25 @@
-"""The daily way: train if no model fits the day, then score and publish."""
+"""The daily way: train if no model fits the day, score, publish, and plan what marketing gets."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
+from connectors.klaviyo.errors import SyncRefusedError
+from connectors.store import PublishedDay
 from features.tables import DataError
 from flows.prepare import workspace
 from flows.score import Scored, find_model, score
 from flows.settings import read_settings
-from flows.steps import flow
+from flows.steps import flow, step
+from flows.sync import find_day, sync_day
 from flows.train import train
 from models.gate import FAILED
 
 
 @flow
 def run(config: Path, as_of: date, *, force: bool = False) -> Scored:
-    """Train if need be, score, publish; the orders are read once."""
+    """Train if need be, score, publish, plan the sync; the orders are read once."""
     settings = read_settings(config)
     with workspace(settings) as work:
         if find_model(settings, as_of) is None:
@@ -25,4 +30,18 @@ def run(config: Path, as_of: date, *, force: bool = False) -> Scored:
                     f"{'; '.join(trained.reasons)}. To use it all the same: `perennial promote "
                     f'{trained.model_version} --because "…"`'
                 )
-        return score(config, as_of, work, force=force)
+        scored = score(config, as_of, work, force=force)
+    return replace(
+        scored, sync=plan_marketing(config, scored.day) if settings.klaviyo.is_configured else None
+    )
+
+
+@step
+def plan_marketing(config: Path, day: PublishedDay) -> dict[str, Any]:
+    """Say what a sync would send, without a word to Klaviyo; a refusal is told and stops nothing."""
+    settings = read_settings(config)
+    try:
+        find_day(settings, day.as_of)
+        return sync_day(settings, day, None, apply=False, create_missing=False)
+    except SyncRefusedError as error:
+        return {"status": "refused", "refused": str(error)}

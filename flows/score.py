@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from connectors.store import PublishedDay
 from features.tables import DataError
@@ -41,10 +42,13 @@ class Scored:
         The day.
     is_new
         False where the same orders, settings and model had already published it.
+    sync
+        What a sync would send; None where no account is set.
     """
 
     day: PublishedDay
     is_new: bool
+    sync: dict[str, Any] | None = None
 
 
 @flow

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from connectors.rules import OrderSource
+from flows.marketing import KlaviyoSettings
 from segments.investment import Action
 from segments.journey import JourneyRules
 from segments.lifecycle import LifecycleRules
@@ -178,12 +179,6 @@ class HoldoutSettings(Section):
     programs: dict[str, Share] = {}
 
 
-class KlaviyoSettings(Section):
-    """What a customer id is to Klaviyo: the first column of ``segments.csv``."""
-
-    identifier: Literal["external_id", "email", "phone_number"] = "external_id"
-
-
 class EngineSettings(Section):
     """Where tables are computed."""
 
@@ -284,8 +279,15 @@ class Settings(Section):
     @property
     def digest(self) -> str:
         """Hash of the settings that shape scores."""
+        told = {"identifier", "prefix", "properties"}
         shaping = self.model_dump_json(
-            exclude={"paths": True, "engine": True, "tables": True, "orders": {"source", "table"}}
+            exclude={
+                "paths": True,
+                "engine": True,
+                "tables": True,
+                "orders": {"source", "table"},
+                "klaviyo": set(KlaviyoSettings.model_fields) - told,
+            }
         )
         return hashlib.sha256(shaping.encode()).hexdigest()[:16]
 

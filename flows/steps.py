@@ -11,10 +11,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+PAUSES = [30.0, 120.0]  # before a step is tried again
 
 Reporter = Callable[[str, float | None], None]
 
@@ -45,6 +50,21 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
         return result
 
     return call
+
+
+def again_after(*errors: type[Exception]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let Prefect try a step again after these errors; for steps that may be done twice."""
+
+    def mark(function: Callable[P, R]) -> Callable[P, R]:
+        function.__dict__["again_after"] = errors
+        return function
+
+    return mark
+
+
+def in_prefect() -> bool:
+    """Tell whether a Prefect flow run is under way."""
+    return _in_flow_run()
 
 
 def flow(function: Callable[P, R]) -> Callable[P, R]:
@@ -115,4 +135,19 @@ def _as_task(function: Callable[P, R]) -> Callable[P, R]:
     from prefect import task
     from prefect.cache_policies import NO_CACHE
 
-    return task(cache_policy=NO_CACHE, persist_result=False)(function)
+    errors: tuple[type[Exception], ...] = function.__dict__.get("again_after", ())
+    if not errors:
+        return task(cache_policy=NO_CACHE, persist_result=False)(function)
+
+    def is_passing(_task: object, _run: object, state: "State[R]") -> bool:
+        found = state.result(raise_on_failure=False)
+        return isinstance(found, errors)
+
+    return task(
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        retries=len(PAUSES),
+        retry_delay_seconds=PAUSES,
+        retry_jitter_factor=0.5,
+        retry_condition_fn=is_passing,
+    )(function)

@@ -109,6 +109,7 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
         "trained": _show_trained,
         "backtest": _show_backtest,
         "measured": _show_measured,
+        "synced": _show_synced,
         "said": _show_said,
     }
     show[outcome.kind](console, outcome.facts)
@@ -137,6 +138,10 @@ def _show_day(console: Console, facts: dict[str, Any]) -> None:
         total = f"; {facts['seconds']} in all" if "seconds" in facts else ""
         console.print(f"Seconds: {took}{total}")
     console.print()
+    planned = facts.get("sync")
+    if planned is not None:
+        said = planned["refused"] or f"would send {planned['counts']['to_send']:,} profiles"
+        console.print(f"Klaviyo: {_plain(said)}")
     for name in ("page", "scores", "segments", "moments"):
         _say_where(console, name.capitalize(), _short(facts["files"][name]))
     _say_where(console, "MLflow", facts["mlflow"]["ui"])
@@ -174,6 +179,27 @@ def _show_trained(console: Console, facts: dict[str, Any]) -> None:
 
 def _show_backtest(console: Console, facts: dict[str, Any]) -> None:
     console.print(_backtest(facts))
+
+
+def _show_synced(console: Console, facts: dict[str, Any]) -> None:
+    counts = facts["counts"]
+    if facts["status"] == "planned":
+        known = "" if facts["looked_up"] else ", none of them looked up: no key is set"
+        console.print(
+            f"\n[bold]A sync of {facts['as_of']} would send {counts['to_send']:,} profiles[/] in "
+            f"{facts['jobs']:,} jobs{known}. Nothing was sent: add --apply for that"
+        )
+    else:
+        console.print(
+            f"\n[bold]Synced {facts['as_of']}[/]: {facts['confirmed']:,} of {facts['sent']:,} profiles confirmed"
+        )
+    parts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n)
+    console.print(f"Customers: {parts or 'see the sync that was resumed'}")
+    for name, of_kind in facts.get("segments", {}).items():
+        if of_kind:
+            console.print(f"Segments {name}: {_plain(', '.join(of_kind))}")
+    for name, path in facts["files"].items():
+        _say_where(console, name.replace("_", " ").capitalize(), _short(path))
 
 
 def _show_said(console: Console, facts: dict[str, Any]) -> None:

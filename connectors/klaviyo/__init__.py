@@ -1,0 +1,1 @@
+"""Scores to Klaviyo: plan, apply, verify. Consent is read in segments, and never written."""

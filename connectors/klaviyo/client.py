@@ -1,0 +1,303 @@
+"""A thin client of the part of Klaviyo's API that the sync needs."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+import httpx
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from connectors.klaviyo import api
+from connectors.klaviyo.answers import (
+    A,
+    Account,
+    FoundProfile,
+    ImportFault,
+    Job,
+    Named,
+    TryAgainError,
+    read_many,
+    read_object,
+    read_one,
+    refusal,
+)
+from connectors.klaviyo.api import ENDPOINTS, Endpoint
+from connectors.klaviyo.clock import Clock
+from connectors.klaviyo.errors import (
+    KeyRefusedError,
+    KlaviyoError,
+    UnavailableError,
+)
+from connectors.klaviyo.limits import Pace
+from connectors.klaviyo.payloads import Body
+
+KeyKind = Literal["external_id", "email", "phone_number"]
+TRIES = 8
+LONGEST_WAIT_SECONDS = 300.0
+BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
+PASSING = {408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
+
+
+class _NoUrls(logging.Filter):
+    """Drops what httpx logs: its lines name the people who are looked up."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.name.startswith("httpx")
+
+
+_NO_URLS = _NoUrls()
+
+
+def connect(key: str, url: str = api.HOST) -> httpx.Client:
+    """Return a connection that sends Klaviyo's headers and waits no longer than a minute.
+
+    Parameters
+    ----------
+    key
+        A private API key.
+    url
+        Klaviyo's.
+    """
+    logging.getLogger("httpx").addFilter(_NO_URLS)
+    return httpx.Client(
+        base_url=url,
+        headers={
+            "Authorization": f"Klaviyo-API-Key {key}",
+            "revision": api.REVISION,
+            "Accept": api.JSON_API,
+            "User-Agent": "perennial",
+        },
+        timeout=httpx.Timeout(60.0, connect=10.0),
+        follow_redirects=False,
+    )
+
+
+def _pause(state: RetryCallState) -> float:
+    """Wait as long as Klaviyo asks, else longer with each try, with jitter."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.seconds if isinstance(error, TryAgainError) else None
+    return BACKOFF(state) if asked is None else asked + BACKOFF(state) / 30
+
+
+class Klaviyo:
+    """Klaviyo, as far as the sync goes.
+
+    Parameters
+    ----------
+    connection
+        From :func:`connect`.
+    clock
+        Paces requests and waits between tries.
+    tries
+        Of each request, while Klaviyo is out of reach, out of order or out of breath.
+    """
+
+    def __init__(self, connection: httpx.Client, clock: Clock, *, tries: int = TRIES) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._tries = tries
+        self.requests: dict[str, int] = {}
+
+    def account(self) -> Account:
+        """Return the account that the key belongs to."""
+        (found, *_) = self._read(api.ACCOUNT, Account)
+        return found
+
+    def may_do_more(self) -> bool:
+        """Tell whether the key has a scope that the sync has no use for, as far as a read shows it."""
+        try:
+            self._call(api.NOT_NEEDED)
+        except KeyRefusedError:
+            return False
+        return True
+
+    def profiles(self, kind: KeyKind, keys: Sequence[str]) -> list[FoundProfile]:
+        """Look up to a hundred people up."""
+        listed = ",".join(_quoted(key) for key in keys)
+        query = {
+            "filter": f"any({kind},[{listed}])",
+            "fields[profile]": "email,phone_number,external_id",
+            "page[size]": "100",
+        }
+        return self._read(api.PROFILES, FoundProfile, query)
+
+    def create_import_job(self, body: bytes, before_try: Callable[[], None]) -> str:
+        """Hand in rows; return the job's id.
+
+        A try that ends without an answer may have been accepted: `before_try` is told of each.
+        """
+        answer = self._call(api.IMPORT, body=body, before_try=before_try)
+        return read_one(Named, answer).id
+
+    def job(self, job_id: str) -> Job:
+        """Return how far a job is."""
+        return read_one(Job, self._call(api.JOB, one=job_id))
+
+    def jobs(self, status: str) -> list[Job]:
+        """Return the jobs of a status, whoever made them."""
+        query = {"filter": f"equals(status,{_quoted(status)})", "page[size]": "100"}
+        return self._read(api.JOBS, Job, query)
+
+    def import_errors(self, job_id: str) -> list[ImportFault]:
+        """Return why rows of a job were not imported: every page."""
+        return self._read(api.IMPORT_ERRORS, ImportFault, {"page[size]": "100"}, one=job_id)
+
+    def segment(self, name: str) -> Named | None:
+        """Return the segment of exactly that name."""
+        return self._named(api.SEGMENTS, name)
+
+    def create_segment(self, name: str, body: Body) -> str:
+        """Create a segment, once; return its id."""
+        return self._create(api.CREATE_SEGMENT, body, lambda: self.segment(name))
+
+    def update_segment(self, segment_id: str, body: Body) -> None:
+        """Change a segment."""
+        self._call(api.UPDATE_SEGMENT, body=body.to_json(), one=segment_id)
+
+    def create_events(self, body: Body) -> None:
+        """Hand in events; one that is handed in again, with its unique id, counts once."""
+        self._call(api.EVENTS, body=body.to_json())
+
+    def list_named(self, name: str) -> Named | None:
+        """Return the list of exactly that name."""
+        return self._named(api.LISTS, name)
+
+    def create_list(self, name: str, body: Body) -> str:
+        """Create a list, once; return its id."""
+        return self._create(api.CREATE_LIST, body, lambda: self.list_named(name))
+
+    def members(self, list_id: str) -> set[str]:
+        """Return the profile ids on a list."""
+        found = self._read(api.MEMBERS, Named, {"page[size]": "100"}, one=list_id)
+        return {member.id for member in found}
+
+    def add_members(self, list_id: str, body: Body) -> None:
+        """Put people on a list; no consent changes by it."""
+        self._call(api.ADD_MEMBERS, body=body.to_json(), one=list_id)
+
+    def remove_members(self, list_id: str, body: Body) -> None:
+        """Take people off a list; no consent changes by it."""
+        self._call(api.REMOVE_MEMBERS, body=body.to_json(), one=list_id)
+
+    def delete_person(self, body: Body) -> None:
+        """Ask to delete a person with everything that is known of them."""
+        self._call(api.DELETE_PERSON, body=body.to_json())
+
+    def _create(self, endpoint: Endpoint, body: Body, find: Callable[[], Named | None]) -> str:
+        """Create something that would be there twice were it created again: a lost answer is looked for."""
+        tries = 0
+
+        def is_there() -> dict[str, Any] | None:
+            nonlocal tries
+            tries += 1
+            found = find() if tries > 1 else None
+            return None if found is None else {"data": {"id": found.id}}
+
+        return read_one(Named, self._call(endpoint, body=body.to_json(), is_there=is_there)).id
+
+    def _named(self, endpoint: Endpoint, name: str) -> Named | None:
+        found = self._read(endpoint, Named, {"filter": f"equals(name,{_quoted(name)})"})
+        return next((one for one in found if one.name == name), None)
+
+    def _read(
+        self,
+        endpoint: Endpoint,
+        kind: type[A],
+        query: Mapping[str, str] | None = None,
+        one: str = "",
+    ) -> list[A]:
+        return [row for page in self._pages(endpoint, query, one) for row in read_many(kind, page)]
+
+    def _pages(
+        self, endpoint: Endpoint, query: Mapping[str, str] | None, one: str
+    ) -> Iterator[dict[str, Any]]:
+        """Give every page of an answer."""
+        page = self._call(endpoint, query=query, one=one)
+        yield page
+        while following := (page.get("links") or {}).get("next"):
+            cursor = httpx.URL(following).params.get("page[cursor]")
+            page = self._call(endpoint, query={**(query or {}), "page[cursor]": cursor}, one=one)
+            yield page
+
+    def _call(
+        self,
+        endpoint: Endpoint,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        one: str = "",
+        before_try: Callable[[], None] = lambda: None,
+        is_there: Callable[[], dict[str, Any] | None] = lambda: None,
+    ) -> dict[str, Any]:
+        if endpoint not in ENDPOINTS:
+            raise KlaviyoError(f"only listed endpoints are called: {endpoint} is not listed")
+        retrying = Retrying(
+            sleep=self._clock.sleep,
+            wait=_pause,
+            stop=stop_after_attempt(self._tries),
+            retry=retry_if_exception_type(TryAgainError),
+            reraise=True,
+        )
+
+        def attempt() -> dict[str, Any]:
+            return is_there() or self._try(endpoint, query, body, one, before_try)
+
+        try:
+            return retrying(attempt)
+        except TryAgainError as error:
+            raise UnavailableError(
+                f"Klaviyo answers within {self._tries} tries: {endpoint} did not ({error}). Try "
+                "again later; what was confirmed is not sent again"
+            ) from None
+
+    def _try(
+        self,
+        endpoint: Endpoint,
+        query: Mapping[str, str] | None,
+        body: bytes | None,
+        one: str,
+        before_try: Callable[[], None],
+    ) -> dict[str, Any]:
+        self._pace.wait_turn(endpoint)
+        before_try()
+        self.requests[str(endpoint)] = self.requests.get(str(endpoint), 0) + 1
+        try:
+            answer = self._connection.request(
+                endpoint.method,
+                endpoint.path.replace("{id}", one),
+                params=query,
+                content=body,
+                headers=None if body is None else {"Content-Type": api.JSON_API},
+            )
+        except httpx.HTTPError as error:
+            raise TryAgainError(type(error).__name__) from None
+        self._pace.note(endpoint, answer.headers)
+        if answer.status_code in PASSING:
+            raise TryAgainError(f"status {answer.status_code}", self._asked_to_wait(answer))
+        if answer.status_code >= 300:
+            raise refusal(endpoint, answer)
+        return read_object(answer)
+
+    def _asked_to_wait(self, answer: httpx.Response) -> float | None:
+        said = answer.headers.get("Retry-After", "")
+        if said.isdigit():
+            return min(float(said), LONGEST_WAIT_SECONDS)
+        try:
+            seconds = (parsedate_to_datetime(said) - self._clock.now()).total_seconds()
+        except (TypeError, ValueError):
+            return None
+        return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
+
+
+def _quoted(text: str) -> str:
+    """Write a text as a filter has it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

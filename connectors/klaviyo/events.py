@@ -1,0 +1,100 @@
+"""An event for each change of segment, after its properties are there: once, however often it is sent."""
+
+from datetime import date
+from hashlib import blake2b
+
+import pandas as pd
+
+from connectors.klaviyo.api import MOST_EVENTS
+from connectors.klaviyo.apply import Hands
+from connectors.klaviyo.manifest import Manifest
+from connectors.klaviyo.payloads import (
+    Event,
+    EventAttributes,
+    EventJob,
+    EventJobAttributes,
+    Events,
+    EventsBody,
+    Metric,
+    MetricData,
+    MetricName,
+    PersonEvents,
+    PersonEventsAttributes,
+    PersonEventsList,
+    Profile,
+    ProfileAttributes,
+    ProfileData,
+)
+
+LATE_DAYS = 2  # older changes are recorded and start no flow
+
+
+def send_events(manifest: Manifest, number: int, hands: Hands, metric: str) -> None:
+    """Tell of the changes among a job's confirmed rows; the held-out are not told of.
+
+    Parameters
+    ----------
+    manifest, number
+        The job; of one that is not verified nothing is told.
+    hands
+        What it takes.
+    metric
+        Name of the event.
+    """
+    state = manifest.state(number)
+    if not state.is_verified:
+        return
+    rows = manifest.confirmed(number)
+    moved = rows["previous_segment"].notna() & (rows["previous_segment"] != rows["segment"])
+    rows = rows[moved & ~rows["is_holdout"].astype(bool)]
+    is_late = (hands.clock.now().date() - manifest.as_of).days > LATE_DAYS
+    for start in range(state.events, len(rows), MOST_EVENTS):
+        part = rows.iloc[start : start + MOST_EVENTS]
+        gone = hands.erased.covers(part["customer_id"], part["key"], part["email"])
+        if gone.all():
+            continue
+        part = part[~gone]
+        hands.klaviyo.create_events(event_body(part, metric, manifest.as_of, is_late=is_late))
+        state = manifest.note(number, state, events=start + MOST_EVENTS)
+
+
+def event_body(rows: pd.DataFrame, metric: str, as_of: date, *, is_late: bool) -> EventsBody:
+    """Return the body that tells of changes of segment.
+
+    Parameters
+    ----------
+    rows
+        ``customer_id, kind, key, previous_segment, segment``.
+    metric
+        Name of the event.
+    as_of
+        Day of the change.
+    is_late
+        Whether the change is so old that it must start no flow.
+    """
+    kind = MetricData(data=Metric(attributes=MetricName(name=metric)))
+    columns = ["customer_id", "kind", "key", "previous_segment", "segment"]
+    people = []
+    for customer, key_kind, key, before, after in rows[columns].itertuples(index=False):
+        event = EventAttributes(
+            properties={"From": _words(before), "To": _words(after)},
+            time=f"{as_of.isoformat()}T12:00:00+00:00",
+            unique_id=f"{blake2b(customer.encode(), digest_size=12).hexdigest()}:{as_of}:{after}",
+            backfill=is_late,
+            metric=kind,
+        )
+        person = ProfileAttributes.model_validate({key_kind: key})
+        people.append(
+            PersonEvents(
+                attributes=PersonEventsAttributes(
+                    profile=ProfileData(data=Profile(attributes=person)),
+                    events=Events(data=(Event(attributes=event),)),
+                )
+            )
+        )
+    told = EventJobAttributes(people=PersonEventsList(data=tuple(people)))
+    return EventsBody(data=EventJob(attributes=told))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,217 @@
+"""A sync on disk: what is to be sent, and how far each job is, so that a killed one goes on.
+
+A sync is written beside its place and renamed when it is whole. From then on every step of a job is
+on disk before the next begins: a try before it is made, a job's id before it is asked for, what was
+confirmed before anything else is done.
+
+Layout of a sync::
+
+    sync.json                      whose it is, and how many jobs it has
+    rows-0001.parquet, ...         the rows of each job with their bodies
+    job-0001.json, ...             how far each job is
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors.klaviyo.confirmed import no_rows
+from connectors.store import flush, flush_tree, replace_file
+
+ROWS = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("customer_id", pa.string()),
+        ("kind", pa.string()),
+        ("key", pa.string()),
+        ("email", pa.string()),
+        ("row_hash", pa.int64()),
+        ("segment", pa.string()),
+        ("previous_segment", pa.string()),
+        ("is_holdout", pa.bool_()),
+        ("profile_id", pa.string()),
+        ("body", pa.binary()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class SyncHeader:
+    """Whose a sync is.
+
+    Attributes
+    ----------
+    as_of, run_id
+        The published day.
+    account
+        Klaviyo's id of the account.
+    jobs
+        How many import jobs it has.
+    with_events
+        Whether changes of segment are told as events.
+    """
+
+    as_of: str
+    run_id: str
+    account: str
+    jobs: int
+    with_events: bool = False
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How far a job is.
+
+    Attributes
+    ----------
+    tries, answered
+        Requests to create it, and how many were answered: whatever had no answer may be at work.
+    first_try_at
+        Moment of the first, ISO 8601.
+    job_id
+        Klaviyo's, once it is accepted.
+    sent
+        Rows in it.
+    lost
+        Jobs that Klaviyo canceled or forgot.
+    faults
+        Rows that are not confirmed: code, detail and pointer by row number.
+    is_verified
+        Whether Klaviyo's word on every row is in.
+    events
+        Events that are handed in.
+    """
+
+    tries: int = 0
+    answered: int = 0
+    first_try_at: str = ""
+    job_id: str = ""
+    sent: int = 0
+    lost: int = 0
+    faults: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    is_verified: bool = False
+    events: int = 0
+
+    @property
+    def may_run_twice(self) -> bool:
+        """Whether a try without an answer may have left a job behind."""
+        return self.tries > self.answered
+
+
+class Manifest:
+    """A sync that is under way.
+
+    Parameters
+    ----------
+    folder
+        Where it is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.header = SyncHeader(**json.loads((folder / "sync.json").read_text()))
+
+    @classmethod
+    def open(cls, folder: Path) -> "Manifest | None":
+        """Return the sync that a folder keeps, if there is one."""
+        return cls(folder) if (folder / "sync.json").exists() else None
+
+    @classmethod
+    def create(cls, folder: Path, header: SyncHeader, parts: list[pd.DataFrame]) -> "Manifest":
+        """Write a sync, all of it or nothing; `parts` are the rows of each job."""
+        stage = folder.with_name(f".{folder.name}.stage")
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir(parents=True)
+        for number, rows in enumerate(parts, start=1):
+            _write_rows(rows, stage / _rows_file(number))
+        (stage / "sync.json").write_text(json.dumps(asdict(header)))
+        flush_tree(stage)
+        stage.rename(folder)
+        flush(folder.parent)
+        return cls(folder)
+
+    @property
+    def as_of(self) -> date:
+        """Day of the scores."""
+        return date.fromisoformat(self.header.as_of)
+
+    @property
+    def numbers(self) -> range:
+        """Numbers of the jobs."""
+        return range(1, self.header.jobs + 1)
+
+    def rows(self, number: int) -> pd.DataFrame:
+        """Return the rows of a job, with their bodies."""
+        frame: pd.DataFrame = pq.read_table(self.folder / _rows_file(number)).to_pandas()
+        return frame
+
+    def state(self, number: int) -> JobState:
+        """Return how far a job is."""
+        path = self.folder / f"job-{number:04}.json"
+        if not path.exists():
+            return JobState()
+        said: dict[str, Any] = json.loads(path.read_text())
+        said["faults"] = {row: tuple(fault) for row, fault in said["faults"].items()}
+        return JobState(**said)
+
+    def note(self, number: int, state: JobState, **changes: Any) -> JobState:  # noqa: ANN401  # its fields
+        """Keep how far a job is; it is on disk when this returns."""
+        state = replace(state, **changes)
+        path = self.folder / f"job-{number:04}.json"
+        replace_file(path, lambda draft: draft.write_text(json.dumps(asdict(state))))
+        return state
+
+    def confirmed(self, number: int) -> pd.DataFrame:
+        """Return the rows of a job that Klaviyo confirmed, as they are remembered."""
+        state = self.state(number)
+        if not state.is_verified:
+            return no_rows()
+        rows = self.rows(number)
+        good = ~rows["row"].astype(str).isin(list(state.faults))
+        return rows[good].assign(scored_date=self.as_of)
+
+    def faults(self) -> Iterator[tuple[str, str, tuple[str, str, str]]]:
+        """Give every customer and key that was not confirmed, with code, detail and pointer."""
+        for number in self.numbers:
+            state = self.state(number)
+            if state.faults:
+                rows = self.rows(number)[["row", "customer_id", "key"]]
+                for row, customer, key in rows.itertuples(index=False):
+                    if str(row) in state.faults:
+                        yield customer, key, state.faults[str(row)]
+
+    def forget(self, customers: set[str]) -> None:
+        """Remove customers' rows, and what was said of them."""
+        for number in self.numbers:
+            rows = self.rows(number)
+            gone = rows["customer_id"].isin(list(customers))
+            if gone.any():
+                state, names = self.state(number), set(rows["row"][gone].astype(str))
+                faults = {row: said for row, said in state.faults.items() if row not in names}
+                self.note(number, state, faults=faults)
+                path = self.folder / _rows_file(number)
+                replace_file(path, lambda draft, kept=rows[~gone]: _write_rows(kept, draft))  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Remove the sync: what it confirmed is remembered elsewhere by now."""
+        gone = self.folder.with_name(f".{self.folder.name}.closed")
+        shutil.rmtree(gone, ignore_errors=True)
+        self.folder.rename(gone)
+        shutil.rmtree(gone)
+
+
+def _rows_file(number: int) -> str:
+    return f"rows-{number:04}.parquet"
+
+
+def _write_rows(rows: pd.DataFrame, path: Path) -> None:
+    table = pa.Table.from_pandas(rows[ROWS.names], schema=ROWS, preserve_index=False)
+    pq.write_table(table, path, compression="zstd")

@@ -1,0 +1,152 @@
+"""Forget a person: out of state and exports, onto the erasure list, and out of Klaviyo."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import SecretStr
+
+from connectors.csv import write_csv
+from connectors.klaviyo import api
+from connectors.klaviyo.client import Klaviyo, connect
+from connectors.klaviyo.confirmed import Confirmed
+from connectors.klaviyo.erasure import Erasures
+from connectors.klaviyo.manifest import Manifest
+from connectors.klaviyo.payloads import (
+    EMAIL,
+    DeletedAttributes,
+    DeletedData,
+    DeletedProfile,
+    Deletion,
+    DeletionAttributes,
+    DeletionBody,
+)
+from connectors.store import replace_file
+from flows.account import API_URL, SystemClock, open_hands
+from flows.outbox import SyncPlaces
+from flows.people import known_names, matches
+from flows.settings import Settings, SettingsError
+from flows.sync import one_sync
+
+PRIVACY_KEY = "KLAVIYO_PRIVACY_KEY"  # the variable's name
+NAMES_PEOPLE = re.compile(r"customer|e-?mail|phone|external.?id|^key$|referr|buyer", re.IGNORECASE)
+
+
+def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
+    """Forget a person for good.
+
+    The erasure list comes first, so that whatever fails later, nothing of them goes out again.
+    Doing it again does no harm, and goes on where it failed.
+
+    Parameters
+    ----------
+    settings
+        The store's.
+    customer
+        Customer id, e-mail or phone number.
+
+    Returns
+    -------
+    dict
+        How many rows were removed from what, and what Klaviyo was asked.
+    """
+    names = known_names(settings, customer)
+    with one_sync(settings):
+        Erasures(settings.state).add(names)
+        removed = {
+            "state": _forget_state(settings, names),
+            "exports": sum(_forget_rows(path, names) for path in _exports(settings)),
+        }
+        return {"removed": removed, "klaviyo": _ask_klaviyo(settings, names)}
+
+
+def _forget_state(settings: Settings, names: set[str]) -> int:
+    """Remove a person from what outlives a day, and what no sync needs any more."""
+    removed = _forget_rows(settings.state / "assignments.parquet", names)
+    for account in (settings.state / "klaviyo").glob("*/"):
+        removed += Confirmed(account / "confirmed.parquet").forget(names)
+        for left in account.glob(".open.*"):
+            shutil.rmtree(left)
+        manifest = Manifest.open(account / "open")
+        if manifest is not None:
+            manifest.forget(names)
+    for path in (SyncPlaces.of(settings).would_send, SyncPlaces.of(settings).rejects):
+        path.unlink(missing_ok=True)  # the next plan writes them again
+    return removed
+
+
+def _exports(settings: Settings) -> Iterator[Path]:
+    """Give every file of every published day that names customers."""
+    yield settings.home / "rejects.csv"
+    for folder in settings.exports.glob("scores/as_of=*/run=*"):
+        yield from sorted([*folder.rglob("*.parquet"), *folder.glob("*.csv")])
+
+
+def _forget_rows(path: Path, names: set[str]) -> int:
+    """Remove a person's rows from a file, at once or not at all; return how many there were."""
+    if not path.exists() or not path.stat().st_size:
+        return 0
+    if path.suffix == ".parquet":
+        rows = pd.read_parquet(path)
+    else:
+        rows = pd.read_csv(path, dtype="str", keep_default_na=False)
+    gone = _names_them(rows, names)
+    if not gone.any():
+        return 0
+    kept = rows[~gone]
+    if path.suffix == ".parquet":
+        table = pa.Table.from_pandas(kept, schema=pq.read_schema(path), preserve_index=False)
+        replace_file(path, lambda draft: pq.write_table(table, draft, compression="zstd"))
+    else:
+        replace_file(path, lambda draft: write_csv(kept, draft))
+    return int(gone.sum())
+
+
+def _names_them(rows: pd.DataFrame, names: set[str]) -> "pd.Series[bool]":
+    """Tell which rows name a person, in the columns that name people."""
+    gone = pd.Series(data=False, index=rows.index)
+    for name in rows.columns:
+        if NAMES_PEOPLE.search(str(name)):
+            gone |= matches(rows[name], names)
+    return gone
+
+
+def _ask_klaviyo(settings: Settings, names: set[str]) -> str:
+    """Ask Klaviyo to delete a person, with a key that may do that and nothing else."""
+    if settings.klaviyo.account is None:
+        return "not asked: klaviyo.account is not set"
+    key = SecretStr(os.environ.get(PRIVACY_KEY, ""))
+    if not key.get_secret_value():
+        return f"not asked: set {PRIVACY_KEY} and say it again, or delete the profile in Klaviyo"
+    who = _klaviyo_names(settings, names)
+    url = os.environ.get(API_URL, api.HOST)
+    with connect(key.get_secret_value(), url) as connection:
+        klaviyo = Klaviyo(connection, SystemClock())
+        for one in who:
+            deletion = Deletion(attributes=DeletionAttributes(profile=DeletedData(data=one)))
+            klaviyo.delete_person(DeletionBody(data=deletion))
+    if not who:
+        return "not asked: Klaviyo knows nobody of that name, as far as the keys show"
+    return f"asked to delete {len(who)} profile{'s' if len(who) > 1 else ''}"
+
+
+def _klaviyo_names(settings: Settings, names: set[str]) -> list[DeletedProfile]:
+    """Return what a person is called in Klaviyo: e-mails as they are, ids looked up."""
+    emails = pd.Series(sorted(names), dtype="str").str.extract(f"({EMAIL})")[0].dropna()
+    found = [DeletedProfile(attributes=DeletedAttributes(email=email)) for email in emails]
+    if settings.klaviyo.identifier == "email" or found:
+        return found
+    with open_hands(settings, needs_key=False) as hands:
+        if hands is None:
+            raise SettingsError(
+                "a person without a known e-mail is looked up in Klaviyo: KLAVIYO_API_KEY is not set. Set it and "
+                "say it again; the erasure list has them already"
+            )
+        known = hands.klaviyo.profiles(settings.klaviyo.identifier, sorted(names))
+    return [DeletedProfile(id=one.id) for one in known]

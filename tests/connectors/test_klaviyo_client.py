@@ -1,0 +1,193 @@
+"""The client against the double: patience, windows, pages, and what never leaves it."""
+
+import logging
+from collections import Counter
+
+import httpx
+import pytest
+
+from connectors.klaviyo import api
+from connectors.klaviyo.api import JOB, PROFILES, Endpoint
+from connectors.klaviyo.client import Klaviyo, connect
+from connectors.klaviyo.errors import (
+    KeyRefusedError,
+    KlaviyoError,
+    RequestRefusedError,
+    UnavailableError,
+)
+from connectors.klaviyo.limits import Pace
+from tests.klaviyo_double import KEY, SCOPES, Double, Fault, Server, VirtualClock
+
+ROW = (
+    b'{"type":"profile","attributes":{"external_id":"c1","properties":{"Retention Tier":"light"}}}'
+)
+BODY = (
+    b'{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"data":['
+    + ROW
+    + b"]}}}}"
+)
+
+
+@pytest.fixture
+def double():
+    return Double()
+
+
+@pytest.fixture
+def klaviyo(double):
+    server = Server(double)
+    with connect(KEY, server.url) as connection:
+        yield Klaviyo(connection, double.clock)
+    server.close()
+
+
+def faults(double, *planned):
+    """Let the next requests fail as planned."""
+    left = list(planned)
+    double.fault = lambda *_: left.pop(0) if left else None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("status", 500),
+        Fault("status", 503),
+        Fault("drop"),
+        Fault("lose"),
+        Fault("garble"),
+        Fault("slow"),
+    ],
+    ids=lambda fault: f"{fault.kind}{fault.status}",
+)
+def test_a_request_is_tried_again(double, klaviyo, fault):
+    faults(double, fault, fault)
+    assert klaviyo.account().id == "AbC123"
+
+
+def test_klaviyo_is_given_the_time_that_it_asks_for(double, klaviyo):
+    faults(double, Fault("status", 429, retry_after=37))
+    klaviyo.account()
+    assert 37 <= double.clock.seconds < 40
+
+
+def test_patience_ends(double, klaviyo):
+    double.fault = lambda *_: Fault("status", 502)
+    with pytest.raises(UnavailableError, match="within 8 tries"):
+        klaviyo.account()
+
+
+def test_what_klaviyo_refuses_is_not_asked_again(double, klaviyo):
+    double.most_bytes = 10
+    with pytest.raises(RequestRefusedError, match="413"):
+        klaviyo.create_import_job(BODY, lambda: None)
+    assert double.received["POST /api/profile-bulk-import-jobs"] == 1
+
+
+def test_each_try_of_an_import_is_told_before_it_is_made(double, klaviyo):
+    faults(double, Fault("lose"), Fault("drop"))
+    tries = Counter()
+    klaviyo.create_import_job(BODY, lambda: tries.update(["try"]))
+    assert tries["try"] == 3
+    assert len(double.jobs) == 2  # the lost one is at work too
+
+
+def test_a_wrong_key_and_a_missing_scope_are_said(double, klaviyo):
+    double.scopes = SCOPES - {"segments:read"}
+    with pytest.raises(KeyRefusedError, match="segments:read"):
+        klaviyo.segment("x")
+    double.key = "another"
+    with pytest.raises(KeyRefusedError, match="401"):
+        klaviyo.account()
+
+
+def test_a_key_that_may_do_more_is_seen(double, klaviyo):
+    assert not klaviyo.may_do_more()
+    double.scopes = SCOPES | {"metrics:read"}
+    assert klaviyo.may_do_more()
+
+
+def test_every_page_is_read(double, klaviyo):
+    double.page = 7
+    for i in range(50):
+        double.add_profile(external_id=f"c{i}")
+    found = klaviyo.profiles("external_id", [f"c{i}" for i in range(60)])
+    assert {one.external_id for one in found} == {f"c{i}" for i in range(50)}
+
+
+def test_a_key_with_quotes_is_one_key(double, klaviyo):
+    odd = 'o"b\\r,ien]'
+    double.add_profile(external_id=odd)
+    assert [one.external_id for one in klaviyo.profiles("external_id", [odd])] == [odd]
+
+
+def test_the_limits_are_kept_so_that_klaviyo_never_says_429(double, klaviyo):
+    for _ in range(160):
+        klaviyo.jobs("queued")
+    assert double.clock.seconds >= 60  # 150 a minute
+    assert double.refused[429] == 0
+
+
+def test_requests_that_ignore_the_windows_are_refused(double):
+    """The check of the windows catches a client without patience."""
+    server = Server(double)
+    headers = {"Authorization": f"Klaviyo-API-Key {KEY}", "revision": api.REVISION}
+    with httpx.Client(base_url=server.url, headers=headers) as rude:
+        codes = [rude.get("/api/accounts").status_code for _ in range(2)]
+    server.close()
+    assert codes == [200, 429]
+
+
+@pytest.mark.parametrize("endpoint", [JOB, PROFILES], ids=str)
+def test_no_second_has_more_than_the_burst_and_no_minute_more_than_the_steady_rate(endpoint):
+    clock = VirtualClock()
+    pace, sent = Pace(clock), []
+    for _ in range(2 * endpoint.steady):
+        pace.wait_turn(endpoint)
+        sent.append(clock.seconds)
+        clock.sleep(0.001)
+    for width, most in ((1, endpoint.burst), (60, endpoint.steady)):
+        for i in range(len(sent) - most):
+            assert sent[i + most] - sent[i] >= width
+
+
+def test_a_spent_minute_is_waited_out():
+    clock = VirtualClock()
+    pace = Pace(clock)
+    pace.note(JOB, {"RateLimit-Remaining": "0", "RateLimit-Reset": "25"})
+    pace.wait_turn(JOB)
+    assert clock.seconds >= 25
+
+
+def test_nothing_but_listed_endpoints_can_be_called(klaviyo):
+    consent = Endpoint("POST", "/api/profile-subscription-bulk-create-jobs", (), 1, 1)
+    with pytest.raises(KlaviyoError, match="not listed"):
+        klaviyo._call(consent)
+
+
+def test_the_revision_and_the_key_are_sent_and_redirects_are_not_followed():
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(302, headers={"Location": "https://elsewhere.example/"})
+
+    connection = connect(KEY)
+    connection._transport = httpx.MockTransport(answer)
+    with pytest.raises(RequestRefusedError):
+        Klaviyo(connection, VirtualClock()).account()
+    assert len(seen) == 1
+    assert seen[0].headers["revision"] == "2026-10-15"
+    assert seen[0].headers["accept"] == "application/vnd.api+json"
+
+
+def test_logs_and_errors_name_nobody(double, klaviyo, caplog):
+    caplog.set_level(logging.DEBUG)
+    double.add_profile(email="jane@example.com")
+    klaviyo.profiles("email", ["jane@example.com"])
+    double.scopes = frozenset()
+    with pytest.raises(KeyRefusedError) as caught:
+        klaviyo.profiles("email", ["jane@example.com"])
+    assert "jane" not in caplog.text
+    assert KEY not in caplog.text
+    assert "jane" not in str(caught.value)
+    assert caught.value.__context__ is None or "jane" not in str(caught.value.__context__)

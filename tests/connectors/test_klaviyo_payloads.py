@@ -1,0 +1,254 @@
+"""Every body is what Klaviyo's own package and OpenAPI document take, and each checker catches a broken one."""
+
+import copy
+import json
+import os
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from openapi_client.models import (
+    DataPrivacyCreateDeletionJobQuery,
+    EventsBulkCreateJob,
+    ListCreateQuery,
+    ListMembersAddQuery,
+    ProfileImportJobCreateQuery,
+    SegmentCreateQuery,
+    SegmentPartialUpdateQuery,
+)
+from openapi_schema_validator import OAS30Validator
+from pydantic import ValidationError
+from referencing import Registry
+from referencing.jsonschema import DRAFT4
+
+from connectors.klaviyo.api import ENDPOINTS, MOST_ROWS
+from connectors.klaviyo.conditions import Segment, SegmentAttributes, SegmentBody
+from connectors.klaviyo.events import event_body
+from connectors.klaviyo.pack import import_body, write_profiles
+from connectors.klaviyo.payloads import (
+    DeletedAttributes,
+    DeletedData,
+    DeletedProfile,
+    Deletion,
+    DeletionAttributes,
+    DeletionBody,
+    ImportBody,
+    List,
+    ListAttributes,
+    ListBody,
+    Member,
+    MembersBody,
+)
+from connectors.klaviyo.properties import list_properties, property_table
+from flows.marketing import DEFAULT_PROPERTIES, KlaviyoSettings
+from tests.klaviyo_store import make_scores
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT / Path(os.environ.get("PERENNIAL_DATA", "../shared/data")).parent / "klaviyo"
+DAY = date(2024, 6, 30)
+
+
+def imported() -> dict[str, Any]:
+    scores = make_scores(20)
+    said = property_table(scores, list_properties("Retention", DEFAULT_PROPERTIES))
+    rows = pd.DataFrame({"key": scores["customer_id"], "kind": "external_id", "email": None})
+    rows["profile_id"] = ["P1"] * 10 + [None] * 10
+    rows.loc[10:, "email"] = [f"a{i}@example.com" for i in range(10)]
+    return json.loads(import_body(write_profiles(rows, said)))
+
+
+def segment(serial: str | None = None) -> dict[str, Any]:
+    settings = KlaviyoSettings.model_validate(
+        {
+            "segments": {
+                "Win back": {
+                    "Segment": ["at risk", "lapsed"],
+                    "Tier": "heavy",
+                    "Churn Risk": {"above": 60},
+                    "Expected Value": {"at_most": 12.5},
+                    "Next Order Date": {"in_next_days": 7},
+                }
+            }
+        }
+    )
+    definition = settings.definition("Win back")
+    attributes = SegmentAttributes(name="Retention: Win back", definition=definition)
+    return json.loads(SegmentBody(data=Segment(id=serial, attributes=attributes)).to_json())
+
+
+def events() -> dict[str, Any]:
+    rows = pd.DataFrame(
+        {
+            "customer_id": ["1", "2"],
+            "kind": ["external_id", "email"],
+            "key": ["1", "a@example.com"],
+            "previous_segment": "loyal",
+            "segment": ["at_risk", "lapsed"],
+        }
+    )
+    return json.loads(event_body(rows, "Retention Segment Changed", DAY, is_late=False).to_json())
+
+
+def deletion() -> dict[str, Any]:
+    who = DeletedProfile(attributes=DeletedAttributes(email="a@example.com"))
+    data = Deletion(attributes=DeletionAttributes(profile=DeletedData(data=who)))
+    return json.loads(DeletionBody(data=data).to_json())
+
+
+def new_list() -> dict[str, Any]:
+    return json.loads(
+        ListBody(data=List(attributes=ListAttributes(name="Retention: Gold"))).to_json()
+    )
+
+
+def members() -> dict[str, Any]:
+    return json.loads(MembersBody(data=(Member(id="01G"), Member(id="01H"))).to_json())
+
+
+BODIES = {
+    "import": (imported, ProfileImportJobCreateQuery, "ProfileImportJobCreateQuery"),
+    "segment": (segment, SegmentCreateQuery, "SegmentCreateQuery"),
+    "segment update": (lambda: segment("S1"), SegmentPartialUpdateQuery, "SegmentPartialUpdateQuery"),
+    "events": (events, EventsBulkCreateJob, "EventsBulkCreateJob"),
+    "deletion": (deletion, DataPrivacyCreateDeletionJobQuery, "DataPrivacyCreateDeletionJobQuery"),
+    "list": (new_list, ListCreateQuery, "ListCreateQuery"),
+    "members": (members, ListMembersAddQuery, "ListMembersAddQuery"),
+}  # fmt: skip
+
+
+def round_trip(model: Any, body: dict[str, Any]) -> dict[str, Any]:
+    """What Klaviyo's own package makes of a body."""
+    read = model.model_validate(body)
+    found: dict[str, Any] = read.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    return found
+
+
+def at_same_moment(body: Any) -> Any:
+    """Write moments as Klaviyo's package writes them."""
+    return json.loads(json.dumps(body).replace("+00:00", "Z"))
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_klaviyos_own_package_reads_every_body_and_writes_the_same(name):
+    write, model, _ = BODIES[name]
+    body = write()
+    assert round_trip(model, body) == at_same_moment(body)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_klaviyos_own_package_loses_a_key_that_it_does_not_know(name):
+    write, model, _ = BODIES[name]
+    body = broken(write())
+    with suppress(ValidationError):
+        assert round_trip(model, body) != at_same_moment(body)
+
+
+def broken(body: dict[str, Any]) -> dict[str, Any]:
+    """Put a score where Klaviyo does not look for it."""
+    body = copy.deepcopy(body)
+    data = body["data"][0] if isinstance(body["data"], list) else body["data"]
+    data.get("attributes", data)["Chance Still Active"] = 47
+    return body
+
+
+@pytest.fixture(scope="module")
+def openapi() -> Any:
+    path = SHARED / "klaviyo-openapi-subset.min.json"
+    if not path.exists():
+        pytest.skip(
+            f"Klaviyo's OpenAPI subset is not at {path}; it is published in Klaviyo's repository openapi"
+        )
+    return json.loads(path.read_text())
+
+
+def check_schema(openapi: Any, name: str, body: dict[str, Any]) -> list[str]:
+    """What the OpenAPI document has against a body."""
+    registry = Registry().with_resource("", DRAFT4.create_resource(openapi))
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    validator = OAS30Validator(schema, registry=registry, _resolver=registry.resolver(""))
+    return [error.message for error in validator.iter_errors(body)]
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_every_body_is_valid_by_the_openapi_document(openapi, name):
+    write, _, schema = BODIES[name]
+    assert check_schema(openapi, schema, write()) == []
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_the_openapi_document_refuses_a_body_of_another_type(openapi, name):
+    write, _, schema = BODIES[name]
+    body = write()
+    data = body["data"][0] if isinstance(body["data"], list) else body["data"]
+    data["type"] = "person"
+    assert check_schema(openapi, schema, body)
+
+
+def test_the_openapi_document_refuses_an_operator_that_segments_do_not_have(openapi):
+    body = segment()
+    group = body["data"]["attributes"]["definition"]["condition_groups"][1]
+    group["conditions"][0]["filter"]["operator"] = "looks-like"
+    assert check_schema(openapi, "SegmentCreateQuery", body)
+
+
+def test_the_bodies_known_to_be_valid_are_valid(openapi):
+    known = json.loads((SHARED / "valid_payloads.json").read_text())
+    assert {name: check_schema(openapi, name, body) for name, body in known.items()} == {
+        name: [] for name in known
+    }
+
+
+BROKEN = {
+    "an unknown key": lambda row: row["attributes"].update(Score=1),
+    "consent": lambda row: row["attributes"].update(subscriptions={"email": {}}),
+    "no identifier": lambda row: row["attributes"].pop("external_id"),
+    "an e-mail that is none": lambda row: row["attributes"].update(email="jane at home"),
+    "a phone number without its country": lambda row: row["attributes"].update(phone_number="555"),
+    "a null": lambda row: row["attributes"]["properties"].update(Tier=None),
+    "a list": lambda row: row["attributes"]["properties"].update(Tier=["heavy"]),
+    "a nested object": lambda row: row["attributes"]["properties"].update(Tier={"is": "heavy"}),
+    "a name of Klaviyo's own": lambda row: row["attributes"]["properties"].update({"$city": "x"}),
+    "another type": lambda row: row.update(type="person"),
+    "not a number": lambda row: row["attributes"]["properties"].update(Value=float("nan")),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_our_own_models_refuse(what):
+    body = imported()
+    ImportBody.model_validate(body)
+    BROKEN[what](body["data"]["attributes"]["profiles"]["data"][0])
+    with pytest.raises(ValidationError):
+        ImportBody.model_validate(body)
+
+
+def test_our_own_models_refuse_a_row_more_than_klaviyo_takes():
+    body = imported()
+    rows = body["data"]["attributes"]["profiles"]["data"]
+    body["data"]["attributes"]["profiles"]["data"] = rows[:1] * (MOST_ROWS + 1)
+    with pytest.raises(ValidationError):
+        ImportBody.model_validate(body)
+
+
+def test_errors_of_bodies_do_not_tell_whom_they_are_about():
+    body = imported()
+    body["data"]["attributes"]["profiles"]["data"][0]["attributes"]["email"] = "jane doe@x"
+    with pytest.raises(ValidationError) as caught:
+        ImportBody.model_validate(body)
+    assert "jane" not in str(caught.value)
+
+
+def test_no_body_that_we_send_has_a_null():
+    for write, _, _ in BODIES.values():
+        assert "null" not in json.dumps(write())
+
+
+def test_no_endpoint_can_change_consent():
+    """Klaviyo's consent endpoints all have one of these words in their path."""
+    said = " ".join(str(endpoint) for endpoint in ENDPOINTS)
+    assert "subscri" not in said
+    assert "suppress" not in said
+    assert not any("subscriptions" in scope for one in ENDPOINTS for scope in one.scopes)

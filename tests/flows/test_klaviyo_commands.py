@@ -1,0 +1,316 @@
+"""The command line with Klaviyo: plans after a run, exit codes, forgetting, and who is never named."""
+
+import json
+import logging
+import os
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from connectors.klaviyo.confirmed import Confirmed
+from connectors.klaviyo.erasure import Erasures
+from connectors.klaviyo.plan import Audience
+from connectors.programs import arrow_schema
+from features.tables import Scores
+from flows.forget import forget_person
+from flows.people import name_customers
+from flows.publish import marketing_segments
+from flows.settings import Settings, build_settings, read_settings
+from tests.flows.conftest import AS_OF, SETTINGS, make_orders, write_shop
+from tests.klaviyo_double import KEY, SCOPES, Double, Fault, Server, VirtualClock
+from tests.klaviyo_store import make_scores, publish_scores, store_settings
+
+DAY = ("--as-of", AS_OF.isoformat())
+KLAVIYO = """
+[klaviyo]
+identifier = "email"
+account = "AbC123"
+events = true
+[klaviyo.segments]
+"At risk" = { Segment = "at risk" }
+[tables]
+customers = "customers.csv"
+"""
+PRIVATE_KEY = "pk_privacy_fedcba9876543210"
+
+
+def secret_email(customer: str) -> str:
+    return f"secret.{customer}@hush.example"
+
+
+@pytest.fixture(scope="module")
+def published_shop(tmp_path_factory, perennial):
+    """A shop with e-mails whose day is published and planned. Do not change it."""
+    orders = make_orders()
+    config = write_shop(tmp_path_factory.mktemp("klaviyo"), orders, SETTINGS + KLAVIYO)
+    ids = orders["customer_id"].unique()
+    emails = [secret_email(one) if i % 20 else "" for i, one in enumerate(ids)]
+    pd.DataFrame({"customer_id": ids, "email": emails}).to_csv(
+        config.parent / "customers.csv", index=False
+    )
+    said = perennial("run", "--config", config, *DAY, "--json")
+    assert said.code == 0, said.err
+    return config, said
+
+
+@pytest.fixture
+def shop(published_shop, tmp_path):
+    """A copy whose day counts as fresh; MLflow's store stays where it was."""
+    config = tmp_path / "shop" / "perennial.toml"
+    shutil.copytree(published_shop[0].parent, config.parent)
+    return config
+
+
+@pytest.fixture
+def klaviyo(published_shop, monkeypatch):
+    """The double, that knows the shop's customers, behind the environment's key and address."""
+    double = Double(scopes=SCOPES | {"data-privacy:write"})
+    double.queue_seconds = double.work_seconds = 0.0
+    double.has_windows = False
+    for email in pd.read_csv(published_shop[0].parent / "customers.csv")["email"].dropna():
+        double.add_profile(email=email)
+    server = Server(double)
+    monkeypatch.setenv("KLAVIYO_API_KEY", KEY)
+    monkeypatch.setenv("KLAVIYO_API_URL", server.url)
+    monkeypatch.setenv(
+        "MLFLOW_TRACKING_URI", f"sqlite:///{published_shop[0].parent / 'mlruns' / 'mlflow.db'}"
+    )
+    yield double
+    server.close()
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """Let the published day be yesterday."""
+    monkeypatch.setattr(Settings, "yesterday", lambda *_: AS_OF)
+
+
+def test_a_run_plans_the_sync_without_a_word_to_klaviyo(published_shop):
+    planned = published_shop[1].json["sync"]
+    assert planned["status"] == "refused"  # the shop's orders are old
+    assert "stale" in planned["refused"] or "fresh" in planned["refused"]
+
+
+def test_a_run_without_an_account_plans_nothing(shop, klaviyo, perennial):
+    shop.write_text(shop.read_text().replace('account = "AbC123"', ""))
+    said = perennial("run", "--config", shop, *DAY, "--json")
+    assert (said.code, said.json["sync"]) == (10, None)
+
+
+def test_a_run_of_a_fresh_day_says_what_would_be_sent(shop, fresh, klaviyo, perennial):
+    said = perennial("run", "--config", shop, *DAY, "--json")
+    assert said.json["sync"]["looked_up"] is False
+    assert said.json["sync"]["counts"]["to_send"] > 300
+    assert klaviyo.received == {}
+
+
+def test_sync_and_sync_apply(shop, fresh, klaviyo, perennial):
+    planned = perennial("sync", "--config", shop, "--json")
+    assert (planned.code, planned.json["status"]) == (0, "planned")
+    assert not any(name.startswith("POST") for name in klaviyo.received)
+    done = perennial("sync", "--config", shop, "--apply", "--json")
+    assert (done.code, done.json["confirmed"]) == (0, planned.json["counts"]["to_send"])
+    assert done.json["segments"]["created"] == ["Retention: At risk"]
+    assert planned.json["counts"]["no_key"] > 10  # customers without an e-mail
+    told = [p for p in klaviyo.profiles.values() if p["properties"]]
+    assert len(told) == done.json["confirmed"]
+    assert perennial("sync", "--config", shop).code == 0  # for people, too
+
+
+@pytest.mark.parametrize(
+    ("break_it", "code", "said"),
+    [
+        (lambda _, env: env.delenv("KLAVIYO_API_KEY"), 2, "KLAVIYO_API_KEY"),
+        (lambda _, env: env.setenv("KLAVIYO_API_KEY", "pk_wrong"), 2, "401"),
+        (lambda _, env: env.setenv("KLAVIYO_API_URL", "http://a.example"), 2, "https"),
+        (lambda double, _: setattr(double, "account", "Other9"), 20, "Other9"),
+        (lambda double, _: setattr(double, "most_bytes", 9), 20, "413"),
+    ],
+    ids=["no key", "wrong key", "no encryption", "another account", "refused"],
+)
+def test_what_is_wrong_is_said_with_its_exit_code(
+    shop, fresh, klaviyo, perennial, monkeypatch, break_it, code, said
+):
+    break_it(klaviyo, monkeypatch)
+    found = perennial("sync", "--config", shop, "--apply", "--json")
+    assert found.code == code
+    assert said in found.json["error"]
+    assert KEY not in found.err + found.out
+
+
+def test_a_klaviyo_out_of_reach_is_tried_later(shop, fresh, klaviyo, perennial, monkeypatch):
+    monkeypatch.setattr("flows.account.SystemClock", VirtualClock)
+    klaviyo.fault = lambda *_: Fault("drop")
+    assert perennial("sync", "--config", shop, "--apply", "--json").code == 30
+
+
+def test_stale_scores_are_not_sent(shop, klaviyo, perennial):
+    found = perennial("sync", "--config", shop, "--apply", "--json")
+    assert found.code == 20
+    assert "fresh" in found.json["error"]
+    assert klaviyo.received == {}
+
+
+def test_scores_of_a_model_that_the_gate_refused_are_not_sent(shop, fresh, klaviyo, perennial):
+    from flows.prepare import open_tracking
+
+    settings = read_settings(shop)
+    tracking = open_tracking(settings)
+    version = json.loads(next(settings.exports.glob("scores/*/*/run.json")).read_text())[
+        "model_version"
+    ]
+    gate = tracking.tags(version)["gate"]
+    tracking.note(version, {"gate": "failed"})
+    found = perennial("sync", "--config", shop, "--apply", "--json")
+    tracking.note(version, {"gate": gate})
+    assert found.code == 20
+    assert "refused version" in found.json["error"]
+    assert klaviyo.received == {}
+
+
+def test_without_an_account_a_sync_says_what_to_set(shop, klaviyo, perennial):
+    shop.write_text(shop.read_text().replace('account = "AbC123"', ""))
+    found = perennial("sync", "--config", shop, "--json")
+    assert found.code == 2
+    assert "klaviyo.account" in found.json["error"]
+
+
+def everything_under(*folders: Path) -> bytes:
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return b"\n".join(path.read_bytes() for path in files)
+
+
+def test_a_forgotten_person_is_gone_and_stays_gone(shop, fresh, klaviyo, perennial, monkeypatch):
+    assert perennial("sync", "--config", shop, "--apply").code == 0
+    settings, customer = read_settings(shop), "c0007"
+    confirmed = Confirmed(settings.state / "klaviyo" / "AbC123" / "confirmed.parquet")
+    assert customer in set(confirmed.read()["customer_id"])
+    klaviyo.key = PRIVATE_KEY
+    monkeypatch.setenv("KLAVIYO_PRIVACY_KEY", PRIVATE_KEY)
+    said = perennial("forget", secret_email(customer), "--config", shop, "--json")
+    assert said.code == 0
+    assert klaviyo.deletions == [
+        {"type": "profile", "attributes": {"email": secret_email(customer)}}
+    ]
+    assert said.json["removed"]["exports"] >= 2
+    for path in (settings.exports, settings.state, settings.home / "klaviyo"):
+        for file in path.rglob("*.parquet"):
+            frame = pd.read_parquet(file)
+            assert customer not in set(frame.get("customer_id", [])), file
+        text = b"".join(
+            f.read_bytes() for f in path.rglob("*") if f.suffix != ".parquet" and f.is_file()
+        )
+        assert customer.encode() not in text
+        assert secret_email(customer).encode() not in text
+    assert perennial("forget", "nobody@example.com", "--config", shop, "--json").code == 0
+    klaviyo.key = KEY
+    tomorrow = AS_OF + timedelta(days=1)
+    monkeypatch.setattr(Settings, "yesterday", lambda *_: tomorrow)
+    again = perennial("run", "--config", shop, "--as-of", tomorrow.isoformat(), "--json")
+    assert again.code == 0, again.err
+    scores = pd.read_parquet(again.json["files"]["scores"])
+    assert customer not in set(scores["customer_id"])
+    assert secret_email(customer) not in Path(again.json["files"]["segments"]).read_text()
+
+
+def test_forgetting_without_the_separate_key_says_what_to_do(shop, perennial, monkeypatch):
+    monkeypatch.delenv("KLAVIYO_PRIVACY_KEY", raising=False)
+    said = perennial("forget", "c0009", "--config", shop, "--json")
+    assert said.code == 0
+    assert "KLAVIYO_PRIVACY_KEY" in said.json["klaviyo"]
+    assert len(Erasures(read_settings(shop).state)) >= 1
+
+
+def test_a_customer_id_that_is_a_common_value_takes_nobody_else_along(tmp_path):
+    settings, scores = store_settings(tmp_path), make_scores(20)
+    scores.loc[:1, "customer_id"] = ["555", "silver"]  # an RFM score, a loyalty tier
+    day = publish_scores(settings, scores, "r1")
+    for name in ("555", "silver"):
+        forget_person(settings, name)
+    after = pd.read_parquet(day.file("scores.parquet"))
+    assert set(scores["customer_id"]) - set(after["customer_id"]) == {"555", "silver"}
+    assert pq.read_schema(day.file("scores.parquet")).equals(arrow_schema(Scores))
+
+
+def test_segments_csv_is_what_klaviyo_imports(published_shop):
+    path = published_shop[1].json["files"]["segments"]
+    rows = pd.read_csv(path, dtype="str", keep_default_na=False)
+    sent = [one.name for one in read_settings(published_shop[0]).klaviyo.all_properties]
+    assert list(rows.columns) == ["Email", *sent]
+    assert (rows != "").all(axis=None)
+    assert set(rows["Retention Holdout"]) == {"False"}
+    assert rows["Email"].str.startswith("secret.").all()
+    assert rows["Email"].is_unique
+    record = json.loads(Path(published_shop[1].json["files"]["record"]).read_text())
+    said = record["segments_csv"]
+    assert said["no_key"] > 10
+    assert len(rows) == said["rows"] <= record["customers"] - said["no_key"]
+    assert any("no known email" in note for note in record["notes"])
+
+
+def test_segments_csv_has_the_e_mail_beside_the_id(tmp_path):
+    settings = store_settings(tmp_path)
+    scores = make_scores(3)
+    emails = pd.Series(["a@example.com", None, "c@example.com"])
+    told = marketing_segments(
+        settings,
+        Audience(scores, scores["customer_id"], emails, "external_id"),
+        Erasures(tmp_path),
+    )
+    assert list(told.columns[:2]) == ["External ID", "Email"]
+    assert told["Email"].tolist() == ["a@example.com", "", "c@example.com"]
+
+
+@pytest.mark.parametrize(
+    ("identifier", "expected"),
+    [
+        ("external_id", ["S1", "c2", "bob@example.com", "c4"]),
+        ("email", ["ann@example.com", None, "bob@example.com", None]),
+        ("phone_number", ["+15005550006", None, None, None]),
+    ],
+)
+def test_an_identifier_stands_in_the_table_of_customers_or_is_the_customer_id(
+    tmp_path, identifier, expected
+):
+    (tmp_path / "customers.csv").write_text(
+        "customer_id,email,phone,external_id\nc1,Ann@Example.com ,+15005550006,S1\nc2,,,\n"
+    )
+    settings = build_settings(
+        {
+            "orders": {"source": "orders.csv"},
+            "tables": {"customers": "customers.csv"},
+            "klaviyo": {"identifier": identifier},
+        },
+        tmp_path,
+    )
+    customers = pd.Series(["c1", "c2", "bob@example.com", "c4"], index=[5, 6, 7, 8])
+    names = name_customers(settings, customers, AS_OF)
+    assert names.key.index.tolist() == [5, 6, 7, 8]
+    assert [None if pd.isna(key) else key for key in names.key] == expected
+
+
+def test_keys_people_and_bodies_are_in_no_log_no_error_no_mlflow_and_no_prefect(
+    shop, fresh, klaviyo, perennial, monkeypatch, tmp_path, caplog
+):
+    """Through a real Prefect server: a sync whose rows are partly rejected, then one that fails."""
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
+    klaviyo.bad_keys = {secret_email("c0007"), secret_email("c0011")}
+    klaviyo.scopes = SCOPES - {"segments:read"}
+    found = perennial("sync", "--config", shop, "--apply", "--prefect", "--json")
+    assert found.code == 2, found.err
+    assert "segments:read" in found.json["error"]
+    assert klaviyo.received["POST /api/profile-bulk-import-jobs"] == 1
+    places = everything_under(tmp_path / "prefect", read_settings(shop).mlruns)
+    said = "".join((found.out, found.err, caplog.text)).encode()
+    for secret in (b"hush.example", b"secret.c0", KEY.encode(), b"Retention Tier"):
+        assert secret not in places, secret
+        assert secret not in said, secret
+    assert b"klaviyo" in places  # the search would find what is there
+    assert b"hush.example" in read_settings(shop).home.joinpath("klaviyo/rejects.csv").read_bytes()
+    assert os.environ["PREFECT_HOME"] == str(tmp_path / "prefect")
