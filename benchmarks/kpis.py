@@ -1,0 +1,88 @@
+"""Every retention measure and the page for a million customers and five million order lines."""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from connectors.accounting import Accounting
+from connectors.orders import History
+from connectors.quality import Quality
+from flows.forecaster import Forecaster
+from flows.kpis import measure_retention
+from flows.prepare import build_customer_state
+from flows.settings import build_settings
+from models.purchases import MBGNBD
+from models.spend import Spend
+from reports.page import render_page
+from tests.reports.sample import rich_record
+
+AS_OF = date(2026, 6, 30)
+ORDERS = """
+    SELECT *, net_amount + discount_amount AS gross_amount, order_date::TIMESTAMP AS ordered_at
+    FROM (SELECT range::VARCHAR AS order_id, 'c' || (random() * {n})::BIGINT AS customer_id,
+                 DATE '2026-06-30' - (900 * random() ** 1.5)::INTEGER AS order_date, 'web' AS channel,
+                 round(10 + 60 * random(), 2) AS net_amount, 'USD' AS currency, 'made' AS source,
+                 CASE WHEN random() < .2 THEN 5.0 ELSE 0.0 END AS discount_amount,
+                 0.0 AS refund_amount, NULL::VARCHAR AS discount_code
+          FROM range({orders}))
+"""
+LINES = """
+    SELECT *, product_id AS product_name
+    FROM (SELECT order_id, 'p' || (300 * random() ** 2)::INTEGER AS product_id,
+                 'k' || (10 * random())::INTEGER AS category,
+                 CASE WHEN random() < .1 THEN 'b' || (5 * random())::INTEGER END AS bundle_id,
+                 1 AS quantity, net_amount / 2 AS net_amount, NULL::DOUBLE AS cost_amount
+          FROM '{orders}' CROSS JOIN range(2))
+"""
+
+
+def main(customers: int = 1_000_000) -> int:
+    """Make the tables, measure, and draw the page; print seconds and peak memory."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        orders, lines = work / "orders.parquet", work / "lines.parquet"
+        made = duckdb.connect()
+        made.execute("SELECT setseed(.5)")
+        query = ORDERS.format(n=customers, orders=5 * customers // 2)
+        made.execute(f"COPY ({query}) TO '{orders}'")
+        made.execute(f"COPY ({LINES.format(orders=orders)}) TO '{lines}'")
+        made.close()
+        settings = build_settings({"orders": {"source": "orders.parquet"}}, work)
+        history = History(
+            orders, work / "rejects.csv", "made", AS_OF, AS_OF, Accounting(0, 0, {}, {}), Quality((), {}, 0), lines
+        )  # fmt: skip
+        state = build_customer_state(settings, history, AS_OF, work)
+        known = pd.read_parquet(state, columns=["customer_id"])
+        known.assign(segment="loyal").to_parquet(work / "decided.parquet")
+        before = peak()
+        forecaster = Forecaster(MBGNBD(0.9, 30.0, 0.6, 2.0), Spend(6.0, 4.0, 15.0), None, 90, AS_OF)
+        model = work / "model"
+        model.mkdir()
+        forecaster.save(model)
+        started = time.perf_counter()
+        path = measure_retention(settings, history, state, work, model, [1.0], AS_OF, work)
+        measured = time.perf_counter()
+        html = render_page(rich_record(), json.loads(path.read_text()))
+        ended = time.perf_counter()
+    print(
+        f"{len(known):,} customers, {5 * customers:,} order lines: measures {measured - started:.1f} s, "
+        f"page {ended - measured:.1f} s, {len(html) / 1e6:.2f} MB of HTML, peak {peak():.2f} GB "
+        f"({before:.2f} before)"
+    )
+    return 0
+
+
+def peak() -> float:
+    """Return the most memory that this process has held, GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+
+if __name__ == "__main__":
+    sys.exit(main(*(int(given) for given in sys.argv[1:])))
