@@ -4,6 +4,8 @@ import json
 import logging
 import os
 import shutil
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from flows.forget import forget_person
 from flows.people import name_customers
 from flows.publish import marketing_segments
 from flows.settings import Settings, build_settings, read_settings
-from tests.flows.conftest import AS_OF, SETTINGS, make_orders, write_shop
+from tests.flows.conftest import AS_OF, SETTINGS, make_orders
 from tests.klaviyo_double import KEY, SCOPES, Double, Fault, Server, VirtualClock
 from tests.klaviyo_store import make_scores, publish_scores, store_settings
 
@@ -42,27 +44,45 @@ def secret_email(customer: str) -> str:
     return f"secret.{customer}@hush.example"
 
 
+PATHS = {
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+    "model_versions": "source",
+}
+
+
+def copy_shop(config: Path, folder: Path) -> Path:
+    """Copy a shop with its MLflow store, whose paths are absolute."""
+    shutil.copytree(config.parent, folder)
+    with closing(sqlite3.connect(folder / "mlruns" / "mlflow.db")) as database, database:
+        for table, column in PATHS.items():
+            database.execute(
+                f"UPDATE {table} SET {column} = replace({column}, ?, ?)",  # noqa: S608  # ours
+                (str(config.parent), str(folder)),
+            )
+    return folder / config.name
+
+
 @pytest.fixture(scope="module")
-def published_shop(tmp_path_factory, perennial):
+def published_shop(published, tmp_path_factory, perennial):
     """A shop with e-mails whose day is published and planned. Do not change it."""
-    orders = make_orders()
-    config = write_shop(tmp_path_factory.mktemp("klaviyo"), orders, SETTINGS + KLAVIYO)
-    ids = orders["customer_id"].unique()
+    config = copy_shop(published[0], tmp_path_factory.mktemp("klaviyo") / "shop")
+    config.write_text(SETTINGS + KLAVIYO)
+    ids = make_orders()["customer_id"].unique()
     emails = [secret_email(one) if i % 20 else "" for i, one in enumerate(ids)]
     pd.DataFrame({"customer_id": ids, "email": emails}).to_csv(
         config.parent / "customers.csv", index=False
     )
-    said = perennial("run", "--config", config, *DAY, "--json")
+    said = perennial("run", "--config", config, *DAY, "--force", "--json")
     assert said.code == 0, said.err
     return config, said
 
 
 @pytest.fixture
 def shop(published_shop, tmp_path):
-    """A copy whose day counts as fresh; MLflow's store stays where it was."""
-    config = tmp_path / "shop" / "perennial.toml"
-    shutil.copytree(published_shop[0].parent, config.parent)
-    return config
+    """A copy to change."""
+    return copy_shop(published_shop[0], tmp_path / "shop")
 
 
 @pytest.fixture
@@ -76,9 +96,6 @@ def klaviyo(published_shop, monkeypatch):
     server = Server(double)
     monkeypatch.setenv("KLAVIYO_API_KEY", KEY)
     monkeypatch.setenv("KLAVIYO_API_URL", server.url)
-    monkeypatch.setenv(
-        "MLFLOW_TRACKING_URI", f"sqlite:///{published_shop[0].parent / 'mlruns' / 'mlflow.db'}"
-    )
     yield double
     server.close()
 

@@ -85,9 +85,9 @@ def test_the_budget_is_kept_and_the_held_out_cost_nothing(published, scores):
 def test_marketing_is_not_told_of_the_held_out(published, scores):
     told = pd.read_csv(published[1]["files"]["segments"], dtype={"External ID": str})
     assert set(told["External ID"]) == set(scores.loc[~scores["is_holdout"], "customer_id"])
-    assert told["Perennial Churn Probability"].between(0, 100).all()
-    assert told["Perennial Churn Probability"].max() > 1
-    assert set(told["Perennial Scored At"]) == {AS_OF.isoformat()}
+    assert told["Retention Churn Risk"].between(0, 100).all()
+    assert told["Retention Churn Risk"].max() > 1
+    assert set(told["Retention Scored At"]) == {f"{AS_OF.isoformat()} 12:00:00"}
 
 
 def test_readers_are_pointed_to_the_day(published):
