@@ -62,7 +62,9 @@ def main(customers: int = 1_000_000) -> int:
         known = pd.read_parquet(state, columns=["customer_id"])
         known.assign(segment="loyal").to_parquet(work / "decided.parquet")
         before = peak()
-        forecaster = Forecaster(MBGNBD(0.9, 30.0, 0.6, 2.0), Spend(6.0, 4.0, 15.0), None, 90, AS_OF)
+        forecaster = Forecaster(
+            MBGNBD(0.9, 30.0, 0.6, 2.0), Spend(6.0, 4.0, 15.0), None, 90, AS_OF
+        )
         model = work / "model"
         model.mkdir()
         forecaster.save(model)
