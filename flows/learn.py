@@ -305,7 +305,7 @@ def learn_season(
     purchases: PurchaseModel,
     horizon_days: int,
 ) -> Season:
-    """Compare the same window a year before with what was expected of it then.
+    """Compare the same window a year before with what the model expects of it.
 
     Applied where, on past windows, the ratio a year before them brought totals nearer to what came.
     """
@@ -344,7 +344,7 @@ def learn_season(
         return none("on past windows it did not lower the error of the total", **errors)
     note = (
         f"season: orders of the next {horizon_days} days are multiplied by {now:.2f}, as the same days a "
-        "year before were to what was expected of them"
+        "year before were to what the model expects of them"
     )
     return Season(horizon_days, now, note, errors)
 
@@ -352,15 +352,15 @@ def learn_season(
 def _ratio(
     engine: Engine, orders: ir.Table, day: date, purchases: PurchaseModel, days: int
 ) -> float | None:
-    """Return orders over expected orders of all customers; None where that cannot be said."""
+    """Return orders over those that today's model expects of the customers of `day`; None without any.
+
+    The model knows all of the history, with every season in it: one fitted to what was known on a past
+    day takes the season that it had just seen for the customers' own pace.
+    """
     table = engine.keep(customer_state(orders, day), "season_state")
     cells = engine.frame(state_cells(table))
     columns = [cells[name].to_numpy(np.float64) for name in cells.columns]
-    try:
-        past = _fitted_again(purchases, cells)
-    except FitError:
-        return None
-    expected = float((columns[3] * past.expected_orders(days, *columns[:3])).sum())
+    expected = float((columns[3] * purchases.expected_orders(days, *columns[:3])).sum())
     later = outcomes(orders, table, outcome_window(day, days))
     came = engine.frame(later.aggregate(orders=later.later_orders.sum()))
     total = float(came["orders"].iloc[0] or 0)
