@@ -112,7 +112,15 @@ class Store:
         found = [self.days(day) for day in sorted(named) if since <= day <= until]
         return [of_day[-1] for of_day in found if of_day]
 
-    def publish(self, as_of: date, run_id: str, write: Callable[[Path], None]) -> PublishedDay:
+    def publish(
+        self,
+        as_of: date,
+        run_id: str,
+        write: Callable[[Path], None],
+        *,
+        is_current: bool = True,
+        fence: Callable[[], None] | None = None,
+    ) -> PublishedDay:
         """Publish a day, all of it or nothing.
 
         Parameters
@@ -123,6 +131,10 @@ class Store:
             Name of this publication; none of the day's may have it.
         write
             Writes the day's files into the folder it is given.
+        is_current
+            Whether readers are pointed to it, unless they see a later one; else it is history only.
+        fence
+            Called last: raises where this run may not publish any more.
 
         Raises
         ------
@@ -144,10 +156,13 @@ class Store:
             if missing:
                 raise DataError(f"a published day is whole: {', '.join(missing)} was not written")
             flush_tree(stage)
+            if fence is not None:
+                fence()
             stage.rename(final)
             flush(final.parent)
             day = PublishedDay(as_of, run_id, final)
-            self._point_to(day)
+            if is_current:
+                self._point_to(day)
         return day
 
     def make_current(self, day: PublishedDay) -> None:

@@ -36,6 +36,11 @@ Prefect = Annotated[
     typer.Option("--prefect", help="Run through Prefect, on a temporary server if none is set."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Publish the day again, from other inputs.")]
+Accept = Annotated[
+    list[str] | None,
+    typer.Option("--accept", help="Publish although this check refuses; once for each."),
+]
+Because = Annotated[str, typer.Option("--because", help="Why; it is kept with the day.")]
 DEFAULT = Path("perennial.toml")
 FIRST_DAY, DAY_AFTER = datetime(2023, 7, 1), datetime(2026, 7, 1)  # noqa: DTZ001  # days
 
@@ -157,13 +162,16 @@ def run(
     config: Config = DEFAULT,
     as_of: AsOf = None,
     force: Force = False,
+    accept: Accept = None,
+    because: Because = "",
     prefect: Prefect = False,
     json: Json = False,
 ) -> None:
     """Do the daily work: train if no model fits the day, score, decide, publish, plan the sync."""
-    from flows.commands import run_day
+    from flows.commands import Asked, run_day
 
-    _do(json, lambda: run_day("run", config, _day(as_of), force=force, prefect=prefect))
+    asked = Asked(_day(as_of), force, accept or (), because)
+    _do(json, lambda: run_day("run", config, asked, prefect=prefect))
 
 
 @app.command()
@@ -171,13 +179,34 @@ def score(
     config: Config = DEFAULT,
     as_of: AsOf = None,
     force: Force = False,
+    accept: Accept = None,
+    because: Because = "",
     prefect: Prefect = False,
     json: Json = False,
 ) -> None:
     """Score with the champion, decide and publish."""
-    from flows.commands import run_day
+    from flows.commands import Asked, run_day
 
-    _do(json, lambda: run_day("score", config, _day(as_of), force=force, prefect=prefect))
+    asked = Asked(_day(as_of), force, accept or (), because)
+    _do(json, lambda: run_day("score", config, asked, prefect=prefect))
+
+
+@app.command()
+def backfill(
+    first: Annotated[
+        datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First day to publish.")
+    ],
+    last: Annotated[
+        datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day to publish.")
+    ],
+    config: Config = DEFAULT,
+    prefect: Prefect = False,
+    json: Json = False,
+) -> None:
+    """Publish past days in order, as history: nobody is told, and nothing is committed."""
+    from flows.commands import backfill_days
+
+    _do(json, lambda: backfill_days(config, first.date(), last.date(), prefect=prefect))
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """What each command does, apart from how it is typed and shown."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from getpass import getuser
 from importlib.resources import files
@@ -20,6 +20,7 @@ from connectors.sources import SourceError
 from connectors.store import PublishedDay, Store
 from connectors.tracking import TrackingError, without_password
 from features.tables import DataError
+from flows.checks import DayRefusedError, read_accepted
 from flows.demo import write_cdnow, write_store
 from flows.prepare import open_tracking
 from flows.runner import Runner, choose_runner
@@ -48,7 +49,9 @@ EXPECTED_ERRORS = (
 
 def exit_code(error: BaseException) -> int:
     """Return the exit code of an expected error."""
-    if isinstance(error, UnavailableError):
+    if isinstance(error, UnavailableError) or (
+        isinstance(error, DayRefusedError) and error.is_late
+    ):
         return TRY_AGAIN
     return WRONG_USAGE if isinstance(error, WRONG_USAGE_ERRORS) else REFUSED
 
@@ -84,7 +87,7 @@ def run_demo(
     home = home.resolve()
     demo = write_cdnow(home) if simulation is None else write_store(home, simulation)
     with choose_runner(home, prefect=True) as runner:
-        outcome = _publish_day("run", demo.config, demo.as_of, runner, force=False)
+        outcome = _publish_day("run", demo.config, demo.as_of, runner)
     return Outcome(outcome.kind, {**outcome.facts, "seconds": runner.seconds})
 
 
@@ -100,27 +103,87 @@ def simulate_store(out: Path, asked: "Simulation") -> Outcome:
     return Outcome("said", {**facts, "next": advice})
 
 
-def run_day(name: str, config: Path, as_of: date | None, *, force: bool, prefect: bool) -> Outcome:
-    """Run the flow ``run`` or ``score``."""
+@dataclass(frozen=True)
+class Asked:
+    """How a day is asked for.
+
+    Attributes
+    ----------
+    as_of
+        The day; None = yesterday, and before it the days that were missed.
+    force
+        Whether to publish a day again, from other inputs.
+    accepted, because
+        Checks that may refuse in vain, and why.
+    """
+
+    as_of: date | None = None
+    force: bool = False
+    accepted: Sequence[str] = ()
+    because: str = ""
+
+
+def run_day(name: str, config: Path, asked: Asked, *, prefect: bool) -> Outcome:
+    """Run the flow ``run`` or ``score``; the daily way without a day also fills in what was missed."""
     settings = read_settings(config)
+    accepted = read_accepted(asked.accepted, asked.because)
     with choose_runner(settings.home, prefect=prefect) as runner:
-        day = _whole_day(settings, as_of)
-        return _publish_day(name, config, day, runner, force=force)
+        day = _whole_day(settings, asked.as_of)
+        flow = "daily" if name == "run" and asked.as_of is None else name
+        return _publish_day(flow, config, day, runner, force=asked.force, accepted=accepted)
 
 
-def _publish_day(name: str, config: Path, as_of: date, runner: Runner, *, force: bool) -> Outcome:
-    from flows.run import run  # pandas, Ibis and Arrow take seconds
+def _publish_day(
+    name: str,
+    config: Path,
+    as_of: date,
+    runner: Runner,
+    *,
+    force: bool = False,
+    accepted: Mapping[str, str] | None = None,
+) -> Outcome:
+    from flows.daily import daily  # pandas, Ibis and Arrow take seconds
+    from flows.run import run
     from flows.score import score
 
-    flow = {"run": run, "score": score}[name]
+    flows: dict[str, Callable[..., Any]] = {"daily": daily, "run": run, "score": score}
     open_tracking(read_settings(config))  # makes MLflow's store, while Prefect's server starts
-    scored = runner.run(flow, config=config.resolve(), as_of=as_of, force=force)
+    done = runner.run(
+        flows[name], config=config.resolve(), as_of=as_of, force=force, accepted=accepted
+    )
+    scored = done.scored if name == "daily" else done
     facts = day_facts(read_settings(config), scored.day)
     facts["status"] = "published" if scored.is_new else "already_published"
+    if name == "daily":
+        facts["caught_up"] = [day.isoformat() for day in done.caught_up]
+        facts["refused"] = {day.isoformat(): why for day, why in done.refused.items()}
     facts["sync"] = scored.sync
     facts["timings"] = runner.timings
     facts["prefect"] = runner.where
     return Outcome("day", facts, DONE if scored.is_new else NOTHING_TO_DO)
+
+
+def backfill_days(config: Path, first: date, last: date, *, prefect: bool) -> Outcome:
+    """Run the flow ``backfill``."""
+    settings = read_settings(config)
+    _whole_day(settings, last)
+    if first > last:
+        raise SettingsError(
+            f"a backfill goes from one day to a later one: {first} is after {last}. Exchange them"
+        )
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.backfill import backfill  # pandas, Ibis and Arrow take seconds
+
+        open_tracking(settings)
+        done = runner.run(backfill, config=config.resolve(), as_of=first, until=last)
+    facts = {
+        "published": [day.isoformat() for day in done.published],
+        "already_published": [day.isoformat() for day in done.there],
+        "refused": {day.isoformat(): why for day, why in done.refused.items()},
+        "prefect": runner.where,
+    }
+    code = REFUSED if done.refused else DONE if done.published else NOTHING_TO_DO
+    return Outcome("backfilled", facts, code)
 
 
 def train_models(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.programs import Programs, write_table
+from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import Store
 from features.tables import Commitments, CustomerState, Scores
 from flows.forecaster import HISTORY, Forecaster
@@ -23,6 +23,7 @@ from flows.ledger import (
     plan_budget,
     standing,
 )
+from flows.purpose import Purpose
 from flows.settings import Settings
 from flows.steps import step
 from models.baselines import rfm_cells
@@ -70,8 +71,20 @@ class Decided:
 
 
 @step
-def decide(settings: Settings, state: Path, model: Path, as_of: date, work: Path) -> Path:
-    """Predict what each customer will do and choose what to do for them; return the folder of the files."""
+def decide(
+    settings: Settings,
+    state: Path,
+    model: Path,
+    as_of: date,
+    work: Path,
+    *,
+    purpose: Purpose = Purpose.CURRENT,
+) -> Path:
+    """Predict what each customer will do and choose what to do for them; return the folder of the files.
+
+    Of a day of history nothing reaches marketing: its tiers are what would have been chosen, and nothing
+    is committed.
+    """
     decided = score_customers(
         settings,
         pd.read_parquet(state),
@@ -83,7 +96,10 @@ def decide(settings: Settings, state: Path, model: Path, as_of: date, work: Path
     # A draw depends on nothing but the customer: should the day fail later, it stays right.
     programs.add_assignments(decided.assignments)
     decided.scores.to_parquet(work / "decided.parquet", index=False)
-    write_table(decided.commitments, Commitments, work / "commitments.parquet")
+    committed = decided.commitments
+    if purpose is Purpose.HISTORY:
+        committed = committed.head(0)
+    write_table(committed, Commitments, work / COMMITMENTS)
     write_table(decided.in_force, Commitments, work / "in_force.parquet")
     decided.newcomers.to_parquet(work / "newcomers.parquet", index=False)
     (work / "budget.json").write_text(json.dumps(decided.budget))

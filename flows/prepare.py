@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import ibis.expr.types as ir
-from filelock import FileLock
 
 from connectors.engine import Engine, open_engine
+from connectors.lease import Holder, Lease
 from connectors.optional import read_table
 from connectors.orders import History
 from connectors.orders import read_orders as import_orders
@@ -21,7 +21,9 @@ from features.first_basket import first_baskets
 from features.recent import recent
 from features.rfm import customer_state
 from flows.settings import Settings
-from flows.steps import step
+from flows.steps import progress, step
+
+HOLDING = "lease"  # file of a run's folder: the name that it holds the lease by
 
 
 @contextmanager
@@ -36,12 +38,29 @@ def workspace(settings: Settings, shared: Path | None = None) -> Iterator[Path]:
         return
     parent = settings.home / "scratch"
     parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(parent / ".lock"):
-        folder = Path(tempfile.mkdtemp(dir=parent))
+    with lease_of(settings).hold(_say_who) as name:
+        for left in parent.glob("run-*"):  # of runs that were killed: nobody else is at work
+            shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
+        (folder / HOLDING).write_text(name)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def lease_of(settings: Settings) -> Lease:
+    """Return the lease that a run holds while it works in a home."""
+    return Lease(settings.state / "lease.json", lambda: datetime.now(UTC))
+
+
+def check_lease(settings: Settings, work: Path) -> None:
+    """Make sure that the run whose folder this is still holds the lease."""
+    lease_of(settings).check((work / HOLDING).read_text())
+
+
+def _say_who(holder: Holder) -> None:
+    progress(f"waiting for process {holder.pid} on {holder.host}, at work since {holder.since}")
 
 
 def open_tracking(settings: Settings) -> Tracking:

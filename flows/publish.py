@@ -8,7 +8,6 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from connectors.csv import write_csv
@@ -21,10 +20,12 @@ from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from features.tables import Commitments, DataError, Scores
 from flows.beliefs import read_readouts
+from flows.checks import forget_refusal, warnings_of
 from flows.kpis import KPIS
 from flows.moments import MOMENTS
 from flows.people import Names, name_customers
-from flows.prepare import open_tracking
+from flows.prepare import check_lease, open_tracking
+from flows.purpose import Purpose
 from flows.settings import Settings
 from flows.steps import current_timings, step
 from reports.page import render_page
@@ -45,9 +46,17 @@ KLAVIYO_KEYS = {"external_id": "External ID", "email": "Email", "phone_number": 
 
 @step
 def find_published(
-    settings: Settings, history: History, model_version: str, as_of: date, *, force: bool
+    settings: Settings,
+    history: History,
+    model_version: str,
+    as_of: date,
+    *,
+    force: bool,
+    purpose: Purpose = Purpose.CURRENT,
 ) -> PublishedDay | None:
     """Find the day as published from the same orders, settings and model, and point readers to it.
+
+    A day of history is found whatever it was made from, and readers are pointed to current days only.
 
     Raises
     ------
@@ -56,6 +65,8 @@ def find_published(
     """
     store = Store(settings.exports)
     published = store.days(as_of)
+    if purpose is Purpose.HISTORY and published and not force:
+        return published[-1]
     wanted = {
         "data_digest": history.digest,
         "settings_digest": settings.digest,
@@ -64,7 +75,8 @@ def find_published(
     for day in reversed(published):
         record = day.record()
         if all(record[name] == value for name, value in wanted.items()):
-            store.make_current(day)
+            if purpose is Purpose.CURRENT:
+                store.make_current(day)
             return day
     if published and not force:
         record = published[-1].record()
@@ -88,18 +100,23 @@ def publish(
     decided: Path,
     moments: Path,
     kpis: Path,
+    checks: Path,
     model_version: str,
     as_of: date,
+    *,
+    purpose: Purpose = Purpose.CURRENT,
 ) -> PublishedDay:
-    """Publish what was decided in one step, as an MLflow run of its own; the forgotten are left out."""
+    """Publish what was decided in one step, as an MLflow run of its own; the forgotten are left out.
+
+    Readers are pointed to it if that is what it is for.
+    """
     tracking = open_tracking(settings)
     erased = Erasures(settings.state)
     scores = pd.read_parquet(decided / "decided.parquet").assign(model_version=model_version)
     scores = scores[~erased.covers(scores["customer_id"])].reset_index(drop=True)
-    check_scores(scores)
     newcomers = pd.read_parquet(decided / "newcomers.parquet")
     in_force = pd.read_parquet(decided / "in_force.parquet")
-    kpis_json = json.loads(kpis.read_text())
+    kpis_json, checked = json.loads(kpis.read_text()), json.loads(checks.read_text())
     store = Store(settings.exports)
     tags = {"as_of": as_of.isoformat(), "kind": "score", "model_version": model_version}
     with tracking.run(f"score {as_of}", tags) as run:
@@ -127,8 +144,11 @@ def publish(
                 "held_out": int(scores["is_holdout"].sum()),
                 "no_key": int(names.key.isna().sum()),
             },
+            "checks": checked,
+            "purpose": str(purpose),
             "notes": [
                 *history.quality.warnings,
+                *warnings_of(checked),
                 *_unnamed(settings, names),
                 *(_artifact(tracking, trained, "fits.json") or {}).get("notes", []),
             ],
@@ -151,7 +171,14 @@ def publish(
             (folder / "report.html").write_text(render_page(record, kpis_json), encoding="utf-8")
             (folder / "run.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
 
-        day = store.publish(as_of, run.id, write)
+        day = store.publish(
+            as_of,
+            run.id,
+            write,
+            is_current=purpose is Purpose.CURRENT,
+            fence=lambda: check_lease(settings, decided),
+        )
+        forget_refusal(settings, as_of)
         run.log(
             params={"model_version": model_version, "settings_digest": settings.digest},
             metrics={"customers": len(scores), "expected_value": scores["expected_value"].sum()},
@@ -208,33 +235,6 @@ def _unnamed(settings: Settings, names: Names) -> list[str]:
         f"{missing:,} of {len(names.key):,} customers have no known {settings.klaviyo.identifier} and are not in "
         "segments.csv: give tables.customers, or choose another klaviyo.identifier"
     ]
-
-
-def check_scores(scores: pd.DataFrame) -> None:
-    """Refuse to publish scores that cannot be right.
-
-    Raises
-    ------
-    DataError
-        Customers scored twice, chances outside 0 to 1, or values that are missing, infinite or negative.
-    """
-    chances = scores[["p_alive", "p_order_90d", "churn_probability"]]
-    amounts = scores[
-        ["expected_orders", "expected_order_value", "expected_value", "expected_margin"]
-    ]
-    checks = {
-        "every customer is scored once": not scores["customer_id"].duplicated().any(),
-        "chances lie between 0 and 1": bool(((chances >= 0) & (chances <= 1)).all(axis=None)),
-        "values are finite and not negative": bool(
-            (np.isfinite(amounts) & (amounts >= 0)).all(axis=None)
-        ),
-    }
-    broken = [rule for rule, is_kept in checks.items() if not is_kept]
-    if broken:
-        raise DataError(
-            f"scores are published when {' and '.join(broken)}: these {len(scores):,} are not. "
-            "Yesterday's stay current; look at the model's parameters in MLflow"
-        )
 
 
 def past_ratios(settings: Settings, model_version: str) -> list[float]:

@@ -1,5 +1,6 @@
 """The daily way: train if no model fits the day, score, publish, and plan what marketing gets."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -10,7 +11,7 @@ from connectors.store import PublishedDay
 from features.tables import DataError
 from flows.prepare import workspace
 from flows.score import Scored, find_model, score
-from flows.settings import read_settings
+from flows.settings import Settings, read_settings
 from flows.steps import flow, step
 from flows.sync import find_day, sync_day
 from flows.train import train
@@ -18,22 +19,43 @@ from models.gate import FAILED
 
 
 @flow
-def run(config: Path, as_of: date, *, force: bool = False) -> Scored:
+def run(
+    config: Path,
+    as_of: date,
+    shared: Path | None = None,
+    *,
+    force: bool = False,
+    accepted: Mapping[str, str] | None = None,
+) -> Scored:
     """Train if need be, score, publish, plan the sync; the orders are read once."""
     settings = read_settings(config)
-    with workspace(settings) as work:
-        if find_model(settings, as_of) is None:
-            trained = train(config, as_of, work, "daily run")
-            if trained.gate == FAILED:
-                raise DataError(
-                    f"no model may score {as_of}: the gate refused version {trained.model_version}: "
-                    f"{'; '.join(trained.reasons)}. To use it all the same: `perennial promote "
-                    f'{trained.model_version} --because "…"`'
-                )
-        scored = score(config, as_of, work, force=force)
+    with workspace(settings, shared) as work:
+        train_if_needed(settings, config, as_of, work, "daily run")
+        scored = score(config, as_of, work, force=force, accepted=accepted)
     return replace(
         scored, sync=plan_marketing(config, scored.day) if settings.klaviyo.is_configured else None
     )
+
+
+def train_if_needed(
+    settings: Settings, config: Path, as_of: date, work: Path, trigger: str
+) -> None:
+    """Train where no model may score the day.
+
+    Raises
+    ------
+    DataError
+        The gate refuses the new model.
+    """
+    if find_model(settings, as_of) is not None:
+        return
+    trained = train(config, as_of, work, trigger)
+    if trained.gate == FAILED:
+        raise DataError(
+            f"no model may score {as_of}: the gate refused version {trained.model_version}: "
+            f"{'; '.join(trained.reasons)}. To use it all the same: `perennial promote "
+            f'{trained.model_version} --because "…"`'
+        )
 
 
 @step

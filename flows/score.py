@@ -1,5 +1,6 @@
 """Score every customer as of a day, decide who gets which investment, and publish."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -7,11 +8,13 @@ from typing import Any
 
 from connectors.store import PublishedDay
 from features.tables import DataError
+from flows.checks import check_decided, check_orders
 from flows.decide import decide
 from flows.kpis import measure_retention
 from flows.moments import list_moments
 from flows.prepare import build_customer_state, open_tracking, read_orders, workspace
 from flows.publish import find_published, past_ratios, publish
+from flows.purpose import Purpose
 from flows.settings import Settings, read_settings
 from flows.steps import flow, step
 
@@ -52,9 +55,20 @@ class Scored:
 
 
 @flow
-def score(config: Path, as_of: date, shared: Path | None = None, *, force: bool = False) -> Scored:
-    """Read, score with the model valid that day, publish."""
-    settings = read_settings(config)
+def score(
+    config: Path,
+    as_of: date,
+    shared: Path | None = None,
+    *,
+    force: bool = False,
+    accepted: Mapping[str, str] | None = None,
+    purpose: Purpose = Purpose.CURRENT,
+) -> Scored:
+    """Read, check, score with the model valid that day, check again, publish.
+
+    `accepted` says why a person lets a check pass, by its name.
+    """
+    settings, told = read_settings(config), accepted or {}
     with workspace(settings, shared) as work:
         history = read_orders(settings, as_of, work)
         model = find_model(settings, as_of)
@@ -63,17 +77,22 @@ def score(config: Path, as_of: date, shared: Path | None = None, *, force: bool 
                 f"scoring {as_of} needs a model trained with these settings on orders up to that "
                 f"day: there is none. Run `perennial train --as-of {as_of}`"
             )
-        published = find_published(settings, history, model.version, as_of, force=force)
+        version = model.version
+        published = find_published(settings, history, version, as_of, force=force, purpose=purpose)
         if published is not None:
             return Scored(published, is_new=False)
+        check_orders(settings, history, version, as_of, work, told)
         state = build_customer_state(settings, history, as_of, work)
-        decided = decide(settings, state, model.folder, as_of, work)
+        decided = decide(settings, state, model.folder, as_of, work, purpose=purpose)
+        checks = check_decided(settings, decided, version, as_of, work, told)
         moments = list_moments(settings, decided, as_of, work)
-        ratios = past_ratios(settings, model.version)
+        ratios = past_ratios(settings, version)
         kpis = measure_retention(
             settings, history, state, decided, model.folder, ratios, as_of, work
         )
-        day = publish(settings, history, decided, moments, kpis, model.version, as_of)
+        day = publish(
+            settings, history, decided, moments, kpis, checks, version, as_of, purpose=purpose
+        )
         return Scored(day, is_new=True)
 
 

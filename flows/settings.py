@@ -6,6 +6,7 @@ import math
 import os
 import re
 import tomllib
+from dataclasses import fields
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,6 +26,8 @@ from pydantic import (
 
 from connectors.rules import OrderSource
 from flows.marketing import KlaviyoSettings
+from models.checks.scores import ScoreLimits
+from models.checks.source import SourceLimits
 from segments.investment import Action
 from segments.journey import JourneyRules
 from segments.lifecycle import LifecycleRules
@@ -196,6 +199,40 @@ class KpiSettings(Section):
     bundle_refill_days: tuple[int, int] = (28, 45)
 
 
+class CheckSettings(Section):
+    """From where on a day is refused."""
+
+    least_orders_share: Share = 0.4
+    usual_orders_share: Share = 0.3
+    least_customers_share: Share = 0.98
+    most_history_change: Share = 0.05
+    old_model_days: Annotated[int, Field(ge=1)] = 45
+    oldest_model_days: Annotated[int, Field(ge=1)] = 90
+    most_value_change: Positive = 0.20
+    most_share_change: Share = 0.05
+    most_switched: Share = 0.10
+
+    @property
+    def source(self) -> SourceLimits:
+        """Limits of what comes in."""
+        names = (field.name for field in fields(SourceLimits))
+        return SourceLimits(**{name: getattr(self, name) for name in names})
+
+    @property
+    def scores(self) -> ScoreLimits:
+        """Limits of what comes out."""
+        names = (field.name for field in fields(ScoreLimits))
+        return ScoreLimits(**{name: getattr(self, name) for name in names})
+
+
+class ScheduleSettings(Section):
+    """When the scheduled flows run, and how far back they fill days in."""
+
+    catch_up_days: Annotated[int, Field(ge=0, le=366)] = 7
+    late_tries: Annotated[int, Field(ge=0, le=100)] = 6
+    late_wait_minutes: Annotated[float, Field(ge=0, le=1440)] = 30.0
+
+
 class PathsSettings(Section):
     """Where things are kept, relative to the settings' file."""
 
@@ -217,6 +254,8 @@ class Settings(Section):
     loyalty: LoyaltySettings = LoyaltySettings()
     kpis: KpiSettings = KpiSettings()
     klaviyo: KlaviyoSettings = KlaviyoSettings()
+    checks: CheckSettings = CheckSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
     engine: EngineSettings = EngineSettings()
     paths: PathsSettings = PathsSettings()
     _folder: Path = PrivateAttr(default=Path())
@@ -283,6 +322,8 @@ class Settings(Section):
         shaping = self.model_dump_json(
             exclude={
                 "paths": True,
+                "checks": True,
+                "schedule": True,
                 "engine": True,
                 "tables": True,
                 "orders": {"source", "table"},

@@ -110,6 +110,7 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
         "backtest": _show_backtest,
         "measured": _show_measured,
         "synced": _show_synced,
+        "backfilled": _show_backfilled,
         "said": _show_said,
     }
     show[outcome.kind](console, outcome.facts)
@@ -125,6 +126,9 @@ def _show_day(console: Console, facts: dict[str, Any]) -> None:
         f"\n[bold]{heading}[/]: {facts['customers']:,} customers, model version "
         f"{facts['model_version']}. {facts['zero_amount']}\n"
     )
+    if facts.get("caught_up"):
+        console.print(f"Missed days that were published too: {', '.join(facts['caught_up'])}\n")
+    _show_refused(console, facts.get("refused", {}))
     console.print(_segments(facts["segments"], facts["currency"]))
     console.print(_tiers(facts["tiers"], facts["currency"]))
     if facts["backtest"]:
@@ -200,6 +204,19 @@ def _show_synced(console: Console, facts: dict[str, Any]) -> None:
             console.print(f"Segments {name}: {_plain(', '.join(of_kind))}")
     for name, path in facts["files"].items():
         _say_where(console, name.replace("_", " ").capitalize(), _short(path))
+
+
+def _show_backfilled(console: Console, facts: dict[str, Any]) -> None:
+    console.print(
+        f"\n[bold]{len(facts['published'])} days published as history[/], "
+        f"{len(facts['already_published'])} were there; nobody was told, and nothing was committed"
+    )
+    _show_refused(console, facts["refused"])
+
+
+def _show_refused(console: Console, refused: dict[str, str]) -> None:
+    for day, why in refused.items():
+        console.print(f"[red]Refused[/] {day}: {_plain(why)}")
 
 
 def _show_said(console: Console, facts: dict[str, Any]) -> None:

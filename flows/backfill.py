@@ -1,0 +1,57 @@
+"""History in order: each day with the model that was valid then, and nobody told."""
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+
+from features.tables import DataError
+from flows.prepare import workspace
+from flows.purpose import Purpose
+from flows.run import train_if_needed
+from flows.score import score
+from flows.settings import read_settings
+from flows.steps import flow, progress
+
+
+@dataclass(frozen=True)
+class Backfilled:
+    """What a backfill did.
+
+    Attributes
+    ----------
+    published
+        Days that it published.
+    there
+        Days that were published before.
+    refused
+        Days that were refused, and why.
+    """
+
+    published: tuple[date, ...]
+    there: tuple[date, ...]
+    refused: dict[date, str] = field(default_factory=dict)
+
+
+@flow
+def backfill(config: Path, as_of: date, until: date) -> Backfilled:
+    """Publish the days from `as_of` to `until`, both included, as history.
+
+    Nothing is committed to anybody, readers keep the day that they see, and no sync is planned. A day
+    that is published already is left as it is; one that is refused holds nobody up.
+    """
+    settings = read_settings(config)
+    published: list[date] = []
+    there: list[date] = []
+    refused: dict[date, str] = {}
+    days = [as_of + timedelta(days=n) for n in range((until - as_of).days + 1)]
+    with workspace(settings) as work:
+        for number, day in enumerate(days, 1):
+            progress(f"{day}, {number} of {len(days)}")
+            try:
+                train_if_needed(settings, config, day, work, "backfill")
+                scored = score(config, day, work, purpose=Purpose.HISTORY)
+            except DataError as error:
+                refused[day] = str(error)
+                continue
+            (published if scored.is_new else there).append(day)
+    return Backfilled(tuple(published), tuple(there), refused)

@@ -1,0 +1,140 @@
+"""The scheduled day: the slot's, not the clock's, and before it the days that were missed."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from connectors.store import PublishedDay, Store
+from features.tables import DataError
+from flows.checks import DayRefusedError
+from flows.prepare import workspace
+from flows.purpose import Purpose
+from flows.run import plan_marketing, train_if_needed
+from flows.score import Scored, score
+from flows.settings import Settings, read_settings
+from flows.steps import flow, in_prefect, progress, step
+
+
+@dataclass(frozen=True)
+class Daily:
+    """What a scheduled run did.
+
+    Attributes
+    ----------
+    scored
+        The day itself.
+    caught_up
+        Missed days that it published.
+    refused
+        Missed days that are still refused, and why.
+    """
+
+    scored: Scored
+    caught_up: tuple[date, ...] = ()
+    refused: Mapping[date, str] = field(default_factory=dict)
+
+
+@flow
+def daily(
+    config: Path,
+    as_of: date | None = None,
+    *,
+    force: bool = False,
+    accepted: Mapping[str, str] | None = None,
+) -> Daily:
+    """Publish the slot's day and, in order, the days before it that are missing.
+
+    A run that comes late or out of order fills its day in; readers and marketing only ever move on to
+    the newest. A missed day that is refused holds nobody up: the next run tries it again. Where the
+    source is late, a scheduled run waits for it; a person's says so at once.
+    """
+    settings = read_settings(config)
+    day = as_of or slot_day(settings)
+    for _ in range(settings.schedule.late_tries if in_prefect() else 0):
+        try:
+            return publish_days(settings, config, day, force=force, accepted=accepted or {})
+        except DayRefusedError as error:
+            if not error.is_late:
+                raise
+            progress(f"{error} Waiting for {settings.schedule.late_wait_minutes} minutes")
+            time.sleep(60 * settings.schedule.late_wait_minutes)
+    return publish_days(settings, config, day, force=force, accepted=accepted or {})
+
+
+def publish_days(
+    settings: Settings, config: Path, day: date, *, force: bool, accepted: Mapping[str, str]
+) -> Daily:
+    """Publish the days that are missing, and the day."""
+    with workspace(settings) as work:
+        caught_up: list[date] = []
+        refused: dict[date, str] = {}
+        for missed in missing_days(settings, day):
+            try:
+                publish_missed(settings, config, missed, work)
+                caught_up.append(missed)
+            except DataError as error:
+                refused[missed] = str(error)
+        try:
+            train_if_needed(settings, config, day, work, "daily run")
+            scored = score(config, day, work, force=force, accepted=accepted)
+        except DataError:
+            _point_to_newest(settings, caught_up)
+            raise
+        scored = replace(scored, sync=plan(settings, config, scored.day))
+    return Daily(scored, tuple(caught_up), refused)
+
+
+def slot_day(settings: Settings, now: datetime | None = None) -> date:
+    """Return the last day that was over at the run's slot: scheduled, else now.
+
+    Parameters
+    ----------
+    settings
+        The store's, with its time zone.
+    now
+        Where no run of Prefect's is under way; default the clock.
+    """
+    moment = now or datetime.now(UTC)
+    if now is None and in_prefect():
+        from prefect.runtime import flow_run
+
+        moment = flow_run.scheduled_start_time or moment
+    zone = ZoneInfo(settings.store.timezone)
+    return moment.astimezone(zone).date() - timedelta(days=1)
+
+
+@step
+def missing_days(settings: Settings, day: date) -> list[date]:
+    """List the days of late that should be published and are not, in order, but for the day itself."""
+    store = Store(settings.exports)
+    known = {one.as_of for one in store.published_days(date.min, day)}
+    if not known:
+        return []
+    start = max(min(known), day - timedelta(days=settings.schedule.catch_up_days))
+    between = (start + timedelta(days=n) for n in range((day - start).days))
+    return [one for one in between if one not in known]
+
+
+def publish_missed(settings: Settings, config: Path, missed: date, work: Path) -> PublishedDay:
+    """Publish a missed day as it would have been, but point no reader to it."""
+    train_if_needed(settings, config, missed, work, "missed day")
+    return score(config, missed, work, purpose=Purpose.MISSED).day
+
+
+def plan(settings: Settings, config: Path, day: PublishedDay) -> dict[str, Any] | None:
+    """Plan the sync of the newest day; a day that came late plans nothing."""
+    current = Store(settings.exports).current()
+    if not settings.klaviyo.is_configured or current is None or current.as_of != day.as_of:
+        return None
+    return plan_marketing(config, day)
+
+
+def _point_to_newest(settings: Settings, caught_up: list[date]) -> None:
+    """Let readers see the newest of the missed days where the day itself is refused."""
+    store = Store(settings.exports)
+    if caught_up:
+        store.make_current(store.days(caught_up[-1])[-1])
