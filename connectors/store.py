@@ -21,6 +21,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from connectors.formats import upgraded
 from features.tables import DataError
 
 REQUIRED_FILES = (
@@ -59,9 +60,8 @@ class PublishedDay:
         return self.folder / name
 
     def record(self) -> dict[str, Any]:
-        """Return what ``run.json`` says: inputs, counts, timings."""
-        record: dict[str, Any] = json.loads(self.file("run.json").read_text())
-        return record
+        """Return what ``run.json`` says, in today's format: inputs, counts, timings."""
+        return upgraded(json.loads(self.file("run.json").read_text()))
 
 
 class Store:

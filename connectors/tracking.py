@@ -135,7 +135,8 @@ class Tracking:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
         self._mlflow = mlflow
-        self._uri = uri
+        self.uri = uri
+        self.is_local = artifacts is not None
         self._select()
         # The first client of a local database makes its tables.
         with nullcontext() if artifacts is None else FileLock(artifacts / ".init.lock"):
@@ -154,8 +155,8 @@ class Tracking:
         MLflow would also set ``MLFLOW_TRACKING_URI``, which another store's settings then obey.
         """
         before = os.environ.get("MLFLOW_TRACKING_URI")
-        self._mlflow.set_tracking_uri(self._uri)
-        self._mlflow.set_registry_uri(self._uri)
+        self._mlflow.set_tracking_uri(self.uri)
+        self._mlflow.set_registry_uri(self.uri)
         os.environ.pop("MLFLOW_TRACKING_URI", None)
         if before is not None:
             os.environ["MLFLOW_TRACKING_URI"] = before

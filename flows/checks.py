@@ -117,11 +117,12 @@ def check_decided(
     scores = pd.read_parquet(decided / "decided.parquet")
     before, moved = _published_before(settings, as_of), None
     if before is not None:
+        trained = open_tracking(settings).tags(model_version)["run_id"]
         moved = compare_scores(
             pd.read_parquet(before.file("scores.parquet"), columns=COMPARED),
             scores[COMPARED],
             (as_of - before.as_of).days,
-            is_new_model=before.record()["model_version"] != model_version,
+            is_new_model=before.record()["trained_run_id"] != trained,
         )
     found = check_scores(scores, moved, settings.checks.scores)
     return _judge(settings, found, as_of, work, accepted)
@@ -173,26 +174,35 @@ def _judge(
 
 
 def _refuse(settings: Settings, no: list[Check], as_of: date) -> None:
+    names = " ".join(f"--accept {check.name}" for check in no)
+    error = DayRefusedError(
+        f"{as_of} is not published: {'; '.join(str(check) for check in no)}. What was published before "
+        f'stays current. To publish it all the same: `perennial run --as-of {as_of} {names} --because "…"`',
+        is_late=all(check.is_late for check in no),
+    )
+    keep_refusal(settings, as_of, str(error), [check.to_dict() for check in no])
+    raise error
+
+
+def keep_refusal(
+    settings: Settings, as_of: date, why: str, checks: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Remember why a day was refused until it is published."""
     path = refusal_file(settings, as_of)
     path.parent.mkdir(parents=True, exist_ok=True)
     said = {
         "as_of": as_of.isoformat(),
         "refused_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "checks": [check.to_dict() for check in no],
+        "why": why,
+        "checks": list(checks),
     }
     text = json.dumps(said, indent=2) + "\n"
     replace_file(path, lambda draft: draft.write_text(text))
-    names = " ".join(f"--accept {check.name}" for check in no)
-    raise DayRefusedError(
-        f"{as_of} is not published: {'; '.join(str(check) for check in no)}. What was published before "
-        f'stays current. To publish it all the same: `perennial run --as-of {as_of} {names} --because "…"`',
-        is_late=all(check.is_late for check in no),
-    )
 
 
 def _published_before(settings: Settings, as_of: date) -> PublishedDay | None:
     days = Store(settings.exports).published_days(date.min, as_of - timedelta(days=1))
-    return days[-1] if days else None
+    return days[-1] if days and days[-1].file("scores.parquet").is_file() else None
 
 
 def _source(engine: Engine, history: History, before: PublishedDay | None, as_of: date) -> Source:

@@ -335,11 +335,32 @@ def report(
 
 
 @app.command()
-def status(config: Config = DEFAULT, json: Json = False) -> None:
-    """Say which day is current, from which model and orders."""
+def status(
+    config: Config = DEFAULT,
+    fail_if_stale: Annotated[
+        str | None,
+        typer.Option("--fail-if-stale", help="Exit with 20 if older than this, such as 26h."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say what is current and how old, from which model, and what was refused and why."""
     from flows.commands import say_status
 
-    _do(json, lambda: say_status(config))
+    _do(json, lambda: say_status(config, fail_if_stale))
+
+
+@app.command()
+def clean(
+    config: Config = DEFAULT,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Remove it; without this nothing is removed.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Say what is older than the settings keep, and with --apply remove it."""
+    from flows.commands import clean_up
+
+    _do(json, lambda: clean_up(config, apply=apply))
 
 
 def _day(as_of: datetime | None) -> date | None:

@@ -344,6 +344,24 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
     return Outcome("said", {**facts, "next": "perennial run"})
 
 
+def clean_up(config: Path, *, apply: bool) -> Outcome:
+    """Run the flow ``clean``: say what is older than the settings keep, and with `apply` remove it."""
+    from flows.clean import clean  # MLflow takes seconds
+
+    settings = read_settings(config)
+    old = clean(config, settings.yesterday(datetime.now(UTC)), apply=apply)
+    facts: dict[str, Any] = {
+        "files_of_old_days": len(old.files),
+        "replaced_publications": len(old.folders),
+        "mlflow_runs": len(old.runs),
+        "model_versions": ", ".join(old.versions) or "none",
+        "is_removed": apply,
+    }
+    if not apply:
+        facts["next"] = "perennial clean --apply, to remove them"
+    return Outcome("said", facts)
+
+
 def write_report(config: Path, out: Path) -> Outcome:
     """Write the page of the current day again."""
     from flows.publish import page_of  # pandas and Arrow take a second
@@ -353,10 +371,22 @@ def write_report(config: Path, out: Path) -> Outcome:
     return Outcome("said", {"written": str(out)})
 
 
-def say_status(config: Path) -> Outcome:
-    """Say which day is current, from which model and orders."""
+def say_status(config: Path, fail_if_stale: str | None = None) -> Outcome:
+    """Say how things stand; with `fail_if_stale`, such as ``26h``, refuse what is older."""
+    from flows.status import how_things_stand, now, read_limit  # MLflow takes seconds
+
     settings = read_settings(config)
-    return Outcome("day", {"status": "current", **day_facts(settings, _current(settings))})
+    try:
+        limit = None if fail_if_stale is None else read_limit(fail_if_stale)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    stands = how_things_stand(settings, now(), limit)
+    if stands["current"] is None and limit is None:
+        _current(settings)  # says that nothing is published, and what to do
+    facts = {"store": settings.store.name, **stands, "limit": fail_if_stale}
+    if stands["current"] is not None:
+        facts |= day_facts(settings, _current(settings))
+    return Outcome("status", facts, REFUSED if stands["is_stale"] else DONE)
 
 
 def _current(settings: Settings) -> PublishedDay:

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 
 from connectors.store import PublishedDay, Store
 from features.tables import DataError
-from flows.checks import DayRefusedError
+from flows.checks import DayRefusedError, keep_refusal
 from flows.prepare import workspace
 from flows.purpose import Purpose
 from flows.run import plan_marketing, train_if_needed
 from flows.score import Scored, score
 from flows.settings import Settings, read_settings
+from flows.status import missing_days
 from flows.steps import flow, in_prefect, progress, step
 
 
@@ -72,17 +73,19 @@ def publish_days(
     with workspace(settings) as work:
         caught_up: list[date] = []
         refused: dict[date, str] = {}
-        for missed in missing_days(settings, day):
+        for missed in find_missing(settings, day):
             try:
                 publish_missed(settings, config, missed, work)
                 caught_up.append(missed)
             except DataError as error:
                 refused[missed] = str(error)
+                _remember(settings, missed, error)
         try:
             train_if_needed(settings, config, day, work, "daily run")
             scored = score(config, day, work, force=force, accepted=accepted)
-        except DataError:
+        except DataError as error:
             _point_to_newest(settings, caught_up)
+            _remember(settings, day, error)
             raise
         scored = replace(scored, sync=plan(settings, config, scored.day))
     return Daily(scored, tuple(caught_up), refused)
@@ -108,15 +111,9 @@ def slot_day(settings: Settings, now: datetime | None = None) -> date:
 
 
 @step
-def missing_days(settings: Settings, day: date) -> list[date]:
-    """List the days of late that should be published and are not, in order, but for the day itself."""
-    store = Store(settings.exports)
-    known = {one.as_of for one in store.published_days(date.min, day)}
-    if not known:
-        return []
-    start = max(min(known), day - timedelta(days=settings.schedule.catch_up_days))
-    between = (start + timedelta(days=n) for n in range((day - start).days))
-    return [one for one in between if one not in known]
+def find_missing(settings: Settings, day: date) -> list[date]:
+    """List the days before one that should be published and are not, in order."""
+    return missing_days(settings, day - timedelta(days=1))
 
 
 def publish_missed(settings: Settings, config: Path, missed: date, work: Path) -> PublishedDay:
@@ -131,6 +128,12 @@ def plan(settings: Settings, config: Path, day: PublishedDay) -> dict[str, Any] 
     if not settings.klaviyo.is_configured or current is None or current.as_of != day.as_of:
         return None
     return plan_marketing(config, day)
+
+
+def _remember(settings: Settings, day: date, error: DataError) -> None:
+    """Keep why a day is refused; what checks say is kept by them."""
+    if not isinstance(error, DayRefusedError):
+        keep_refusal(settings, day, str(error))
 
 
 def _point_to_newest(settings: Settings, caught_up: list[date]) -> None:

@@ -29,6 +29,7 @@ from connectors.klaviyo.payloads import (
 )
 from connectors.store import replace_file
 from flows.account import API_URL, SystemClock, open_hands
+from flows.mirrored import mirror_exports
 from flows.outbox import SyncPlaces
 from flows.people import known_names, matches
 from flows.settings import Settings, SettingsError
@@ -63,6 +64,7 @@ def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
             "state": _forget_state(settings, names),
             "exports": sum(_forget_rows(path, names) for path in _exports(settings)),
         }
+        mirror_exports(settings)
         return {"removed": removed, "klaviyo": _ask_klaviyo(settings, names)}
 
 

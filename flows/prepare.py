@@ -16,6 +16,7 @@ from connectors.lease import Holder, Lease
 from connectors.optional import read_table
 from connectors.orders import History
 from connectors.orders import read_orders as import_orders
+from connectors.state import bring_up_to_date
 from connectors.tracking import Tracking
 from features.first_basket import first_baskets
 from features.recent import recent
@@ -39,6 +40,7 @@ def workspace(settings: Settings, shared: Path | None = None) -> Iterator[Path]:
     parent = settings.home / "scratch"
     parent.mkdir(parents=True, exist_ok=True)
     with lease_of(settings).hold(_say_who) as name:
+        bring_up_to_date(settings.state)
         for left in parent.glob("run-*"):  # of runs that were killed: nobody else is at work
             shutil.rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))

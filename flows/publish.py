@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from connectors.csv import write_csv
+from connectors.formats import FORMAT
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience, broken_rules
 from connectors.klaviyo.properties import property_table
@@ -144,6 +145,7 @@ def publish(
                 "held_out": int(scores["is_holdout"].sum()),
                 "no_key": int(names.key.isna().sum()),
             },
+            "trained_run_id": trained,
             "checks": checked,
             "purpose": str(purpose),
             "notes": [
@@ -246,7 +248,9 @@ def past_ratios(settings: Settings, model_version: str) -> list[float]:
 
 
 def page_of(day: PublishedDay) -> str:
-    """Render the page of a published day again."""
+    """Render the page of a published day again; one without measures is as it was."""
+    if not day.file(KPIS).is_file():
+        return day.file("report.html").read_text()
     return render_page(day.record(), json.loads(day.file(KPIS).read_text()))
 
 
@@ -272,6 +276,7 @@ def _record(
     """Say what went in, what came out and how long it took."""
     counted = "count" if settings.orders.keep_zero_amount else "do not count"
     return {
+        "format": FORMAT,
         "store": settings.store.name,
         "currency": settings.store.currency,
         "locale": settings.store.locale,

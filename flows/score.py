@@ -11,6 +11,7 @@ from features.tables import DataError
 from flows.checks import check_decided, check_orders
 from flows.decide import decide
 from flows.kpis import measure_retention
+from flows.mirrored import mirror_exports
 from flows.moments import list_moments
 from flows.prepare import build_customer_state, open_tracking, read_orders, workspace
 from flows.publish import find_published, past_ratios, publish
@@ -80,6 +81,7 @@ def score(
         version = model.version
         published = find_published(settings, history, version, as_of, force=force, purpose=purpose)
         if published is not None:
+            mirror_exports(settings)
             return Scored(published, is_new=False)
         check_orders(settings, history, version, as_of, work, told)
         state = build_customer_state(settings, history, as_of, work)
@@ -93,6 +95,7 @@ def score(
         day = publish(
             settings, history, decided, moments, kpis, checks, version, as_of, purpose=purpose
         )
+        mirror_exports(settings)
         return Scored(day, is_new=True)
 
 

@@ -233,10 +233,18 @@ class ScheduleSettings(Section):
     late_wait_minutes: Annotated[float, Field(ge=0, le=1440)] = 30.0
 
 
+class KeepSettings(Section):
+    """How long what is old is kept, until `perennial clean --apply` removes it."""
+
+    days: Annotated[int, Field(ge=1)] = 400
+    models: Annotated[int, Field(ge=1)] = 20
+
+
 class PathsSettings(Section):
     """Where things are kept, relative to the settings' file."""
 
     home: str = "."
+    mirror: Location = None
 
 
 class Settings(Section):
@@ -256,6 +264,7 @@ class Settings(Section):
     klaviyo: KlaviyoSettings = KlaviyoSettings()
     checks: CheckSettings = CheckSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    keep: KeepSettings = KeepSettings()
     engine: EngineSettings = EngineSettings()
     paths: PathsSettings = PathsSettings()
     _folder: Path = PrivateAttr(default=Path())
@@ -324,6 +333,7 @@ class Settings(Section):
                 "paths": True,
                 "checks": True,
                 "schedule": True,
+                "keep": True,
                 "engine": True,
                 "tables": True,
                 "orders": {"source", "table"},

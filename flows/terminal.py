@@ -111,6 +111,7 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
         "measured": _show_measured,
         "synced": _show_synced,
         "backfilled": _show_backfilled,
+        "status": _show_status,
         "said": _show_said,
     }
     show[outcome.kind](console, outcome.facts)
@@ -120,7 +121,6 @@ def _show_day(console: Console, facts: dict[str, Any]) -> None:
     heading = {
         "published": f"Published {facts['as_of']}",
         "already_published": f"{facts['as_of']} is already published, from the same orders and model",
-        "current": f"Current: {facts['as_of']}",
     }[facts["status"]]
     console.print(
         f"\n[bold]{heading}[/]: {facts['customers']:,} customers, model version "
@@ -212,6 +212,46 @@ def _show_backfilled(console: Console, facts: dict[str, Any]) -> None:
         f"{len(facts['already_published'])} were there; nobody was told, and nothing was committed"
     )
     _show_refused(console, facts["refused"])
+
+
+def _show_status(console: Console, facts: dict[str, Any]) -> None:
+    current = facts["current"]
+    if current is None:
+        console.print("\n[bold red]Nothing is published[/]: perennial run\n")
+    else:
+        mark = "[bold red]Stale[/]" if facts["is_stale"] else "[bold]Current[/]"
+        console.print(
+            f"\n{mark}: {current['as_of']}, {_days(current['days_behind'])}, published "
+            f"{current['hours']:,.1f} hours ago; {current['customers']:,} customers"
+        )
+        model = facts["model"]
+        trained = model["trained_as_of"] or "a day that is not known"
+        _say_where(
+            console, "Model", f"version {model['version']}, trained on orders up to {trained}"
+        )
+        checks = current["checks"]
+        odd = [c for c in checks if c["verdict"] != "passed"]
+        _say_where(console, "Checks", f"{len(checks) - len(odd)} of {len(checks)} passed")
+        for check in odd:
+            console.print(
+                f"  {check['verdict']}: {_plain(check['rule'])}: {_plain(check['finding'])}"
+            )
+        _say_where(console, "Page", _short(facts["files"]["page"]))
+        _say_where(console, "MLflow", facts["mlflow"]["ui"])
+    if facts["missing"]:
+        _say_where(console, "Missing", ", ".join(facts["missing"]))
+    _show_refused(console, {one["as_of"]: one["why"] for one in facts["refused"]})
+    if facts["at_work"]:
+        at_work = facts["at_work"]
+        where = f"process {at_work['pid']} on {at_work['host']}"
+        _say_where(console, "At work", f"{where}, since {at_work['since'][:16].replace('T', ' ')}")
+    console.print()
+
+
+def _days(behind: int) -> str:
+    if behind <= 0:
+        return "the last day that is over"
+    return f"{behind} day{'s' if behind > 1 else ''} before the last that is over"
 
 
 def _show_refused(console: Console, refused: dict[str, str]) -> None:

@@ -217,8 +217,8 @@ def test_wrong_usage_exits_2(perennial, arguments):
 
 
 def test_results_for_people_say_where_things_are(published, perennial):
-    said = perennial("status", "--config", published[0])
-    assert said.code == 0
+    said = perennial("run", "--config", published[0], *DAY)
+    assert said.code == 10
     for words in (
         "Where customers stand",
         "Who gets the budget",
