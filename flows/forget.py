@@ -16,7 +16,7 @@ from connectors.csv import write_csv
 from connectors.klaviyo import api
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.confirmed import Confirmed
-from connectors.klaviyo.erasure import Erasures
+from connectors.klaviyo.erasure import Erasures, matches
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.payloads import (
     EMAIL,
@@ -30,7 +30,7 @@ from connectors.klaviyo.payloads import (
 from connectors.store import replace_file
 from flows.account import API_URL, SystemClock, open_hands
 from flows.outbox import SyncPlaces
-from flows.people import known_names, matches
+from flows.people import known_names
 from flows.settings import Settings, SettingsError
 from flows.sync import one_sync
 

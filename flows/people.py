@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 
 from connectors.engine import open_engine
-from connectors.klaviyo.erasure import plain
+from connectors.klaviyo.erasure import matches
 from connectors.klaviyo.payloads import EMAIL, PHONE
 from connectors.optional import read_table
 from flows.settings import Settings
@@ -87,12 +87,6 @@ def known_names(settings: Settings, customer: str) -> set[str]:
         found |= matches(table[name], asked)
     rows = table[found].to_numpy().ravel()
     return asked | {str(name) for name in rows if isinstance(name, str)}
-
-
-def matches(column: pd.Series, names: set[str]) -> "pd.Series[bool]":
-    """Tell which texts are one of some names."""
-    wanted, texts = {plain(name) for name in names}, column.astype("str").str.strip()
-    return texts.where(~texts.str.contains("@", na=False), texts.str.lower()).isin(wanted)
 
 
 def _plain(names: pd.Series, kind: str) -> pd.Series:

@@ -10,9 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_
 
 from connectors.klaviyo.api import MOST_EVENTS, MOST_MEMBERS, MOST_PROFILE_BYTES, MOST_ROWS
 
-EMAIL = r"^[^@\s\"'\\,;<>()\[\]]+@[^@\s\"'\\,;<>()\[\]]+\.[^@\s\"'\\,;<>()\[\].]{2,}$"
+# Spaces are spelled out, and digits too: what the short forms mean differs from engine to engine, and
+# a key that the plan lets pass must be one that a body takes.
+_SPACES = r"\x00-\x20\x7f-\xa0" + (
+    "\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff"
+)
+_PART = r"[^@\"'\\,;<>()\[\]" + _SPACES
+EMAIL = rf"^{_PART}]+@{_PART}]+\.{_PART}.]{{2,}}$"
 LONGEST_KEY = 254
-PHONE = r"^\+[1-9]\d{6,14}$"
+PHONE = r"^\+[1-9][0-9]{6,14}$"
 
 
 class Body(BaseModel):
