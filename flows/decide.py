@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from connectors.klaviyo.erasure import Erasures
 from connectors.programs import Programs, write_table
 from connectors.store import Store
 from features.tables import Commitments, CustomerState, Scores
@@ -71,10 +72,14 @@ class Decided:
 
 @step
 def decide(settings: Settings, state: Path, model: Path, as_of: date, work: Path) -> Path:
-    """Predict what each customer will do and choose what to do for them; return the folder of the files."""
+    """Predict what each customer will do and choose what to do for them; return the folder of the files.
+
+    The forgotten are no customers: they get no draw and take no budget.
+    """
+    known = pd.read_parquet(state)
     decided = score_customers(
         settings,
-        pd.read_parquet(state),
+        known[~Erasures(settings.state).covers(known["customer_id"])],
         Forecaster.load(model),
         as_of,
         Earlier.read(settings, as_of),

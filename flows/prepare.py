@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 from filelock import FileLock
 
 from connectors.engine import Engine, open_engine
+from connectors.klaviyo.erasure import Erasures
 from connectors.optional import read_table
 from connectors.orders import History
 from connectors.orders import read_orders as import_orders
@@ -20,6 +21,7 @@ from connectors.tracking import Tracking
 from features.first_basket import first_baskets
 from features.recent import recent
 from features.rfm import customer_state
+from flows.people import leave_out
 from flows.settings import Settings
 from flows.steps import step
 
@@ -73,6 +75,7 @@ def read_orders(settings: Settings, known_by: date, work: Path) -> History:
     finally:
         rejects = folder / "rejects.csv"
         if rejects.exists():
+            leave_out(rejects, Erasures(settings.state))
             shutil.copyfile(rejects, settings.home / "rejects.csv")
     said.write_text(json.dumps(history.to_dict()))
     return history
