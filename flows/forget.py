@@ -33,6 +33,11 @@ from flows.people import NAMES_PEOPLE, known_names
 from flows.settings import Settings, SettingsError
 from flows.sync import one_sync
 
+SOURCES = "remove them from the sources too; until then the list of the forgotten keeps them out"
+UNDER_WAY = (
+    "a killed sync had handed them in: say `perennial sync --apply`, so that it ends, and then this again; and "
+    "remove them from the sources too"
+)
 PRIVACY_KEY = "KLAVIYO_PRIVACY_KEY"  # the variable's name
 
 
@@ -52,20 +57,29 @@ def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        How many rows were removed from what, and what Klaviyo was asked.
+        How many rows were removed from what, what Klaviyo was asked, and what is left to do.
     """
     names = known_names(settings, customer)
     with one_sync(settings):
         Erasures(settings.state).add(names)
+        state, may_come = _forget_state(settings, names)
         removed = {
-            "state": _forget_state(settings, names),
+            "state": state,
             "exports": sum(_forget_rows(path, names) for path in _exports(settings)),
         }
-        return {"removed": removed, "klaviyo": _ask_klaviyo(settings, names)}
+        return {
+            "removed": removed,
+            "klaviyo": _ask_klaviyo(settings, names),
+            "next": UNDER_WAY if may_come else SOURCES,
+        }
 
 
-def _forget_state(settings: Settings, names: set[str]) -> int:
-    """Remove a person from what outlives a day, and what no sync needs any more."""
+def _forget_state(settings: Settings, names: set[str]) -> tuple[int, bool]:
+    """Remove a person from what outlives a day, and what no sync needs any more.
+
+    Tells how many rows that were, and whether a killed sync may still bring them to Klaviyo.
+    """
+    may_come = False
     removed = _forget_rows(settings.state / "assignments.parquet", names)
     for account in (settings.state / "klaviyo").glob("*/"):
         removed += Confirmed(account / "confirmed.parquet").forget(names)
@@ -73,10 +87,10 @@ def _forget_state(settings: Settings, names: set[str]) -> int:
             shutil.rmtree(left)
         manifest = Manifest.open(account / "open")
         if manifest is not None:
-            manifest.forget(names)
+            may_come |= manifest.forget(names)
     for path in (SyncPlaces.of(settings).would_send, SyncPlaces.of(settings).rejects):
         path.unlink(missing_ok=True)  # the next plan writes them again
-    return removed
+    return removed, may_come
 
 
 def _exports(settings: Settings) -> Iterator[Path]:

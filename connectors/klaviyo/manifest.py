@@ -206,8 +206,9 @@ class Manifest:
                     if str(row) in state.faults:
                         yield customer, key, state.faults[str(row)]
 
-    def forget(self, customers: set[str]) -> None:
-        """Remove customers' rows, and what was said of them."""
+    def forget(self, customers: set[str]) -> bool:
+        """Remove customers' rows, and what was said of them; tell whether Klaviyo may still be at them."""
+        may_come = False
         for number in self.numbers:
             rows = self.rows(number)
             gone = pd.Series(data=False, index=rows.index)
@@ -215,10 +216,12 @@ class Manifest:
                 gone |= matches(rows[name], customers)
             if gone.any():
                 state, names = self.state(number), set(rows["row"][gone].astype(str))
+                may_come |= bool(state.tries) and not state.is_verified
                 faults = {row: said for row, said in state.faults.items() if row not in names}
                 self.note(number, state, faults=faults)
                 path = self.folder / _rows_file(number)
                 replace_file(path, lambda draft, kept=rows[~gone]: _write_rows(kept, draft))  # type: ignore[misc]
+        return may_come
 
     @contextmanager
     def _readable(self, name: str) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import KlaviyoError, SyncRefusedError, UnavailableError
 from flows.forget import forget_person
+from flows.terminal import Outcome, show_outcome
 from tests.klaviyo_double import Fault
 from tests.klaviyo_store import Shop, change, dying, held, store_settings
 
@@ -341,7 +342,43 @@ def test_a_person_is_forgotten_in_any_case_of_their_address(tmp_path):
     with pytest.raises(UnavailableError):
         shop.sync(tries=2)
     said = forget_person(shop.settings, "ANN@example.com")
+    assert "sync --apply" in said["next"]  # Klaviyo may have got the lost request
     assert said["removed"]["state"] >= 1
     assert "Ann@Example.com" not in set(Confirmed(shop.places.confirmed).read()["customer_id"])
     rows = pd.read_parquet(shop.places.open / "rows-0001.parquet")
     assert "Ann@Example.com" not in set(rows["customer_id"])
+
+
+def test_a_sync_says_how_many_rows_klaviyo_rejected_and_where_to_look(shop, capsys):
+    shop.double.bad_keys = {"c0000004"}
+    show_outcome(Outcome("synced", shop.sync()), as_json=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "59 of 60 profiles confirmed, 1 rejected: see Rejects" in said
+
+
+def test_a_sync_of_one_profile_is_said_in_the_singular(shop, capsys):
+    shop.sync()
+    later = next_day(shop.scores)
+    later.loc[0, "expected_value"] += 7
+    shop.publish(later, "r2")
+    show_outcome(Outcome("synced", shop.sync(apply=False)), as_json=False)
+    assert "would send 1 profile in 1 job." in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_held_out_have_no_event_when_all_are_sent_again(tmp_path):
+    """Their row is sent for its day alone; that their segment changed meanwhile is nobody's business."""
+    shop = Shop(tmp_path, events=True)
+    shop.sync()
+    before = shop.scores
+    shop.publish(next_day(change(before, 1.0, 1), 6), "r2")
+    assert shop.sync()["sent"] == 60
+    told = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
+    moved = before["segment"] != shop.scores["segment"]
+    assert (moved & before["is_holdout"]).any()
+    assert told == set(before["customer_id"][moved & ~before["is_holdout"]])
+
+
+def test_no_list_can_be_made_of_the_held_out(tmp_path):
+    shop = Shop(tmp_path, lists={"Control": {"Tier": "Held out"}})
+    shop.sync()
+    assert [row["members"] for row in shop.double.lists.values()] == [set()]
