@@ -516,7 +516,10 @@ class Double:
         return 204, None
 
     def _delete_person(self, one: str, query: dict[str, str], said: Any) -> Any:
-        self.deletions.append(said["data"]["attributes"]["profile"]["data"])
+        who = said["data"]["attributes"]["profile"]["data"]
+        if len([*who["attributes"], *({"id"} & who.keys())]) != 1:
+            raise RefusedError(400, "invalid", "exactly one of id, email and phone_number")
+        self.deletions.append(who)
         return 202, None
 
     def _change_consent(self, one: str, query: dict[str, str], said: Any) -> Any:

@@ -223,16 +223,15 @@ class DeletedAttributes(Body):
 
 
 class DeletedProfile(Body):
-    """Who is to be deleted: by Klaviyo's id, or by one attribute."""
+    """Who is to be deleted: by Klaviyo's id, or by one attribute; the attributes are there all the same."""
 
     type: Literal["profile"] = "profile"
     id: Key | None = None
-    attributes: DeletedAttributes | None = None
+    attributes: DeletedAttributes = DeletedAttributes()
 
     @model_validator(mode="after")
     def _check_one(self) -> "DeletedProfile":
-        said = self.attributes
-        given = [self.id, said and said.email, said and said.phone_number]
+        given = [self.id, self.attributes.email, self.attributes.phone_number]
         if sum(value is not None for value in given) != 1:
             raise ValueError("a person is deleted by exactly one of id, e-mail and phone number")
         return self

@@ -283,7 +283,7 @@ def test_who_is_forgotten_by_an_id_is_deleted_under_an_address_that_the_shop_no_
     assert "2 profiles" in forget_person(shop.settings, "c0000003")["klaviyo"]
     assert klaviyo.deletions == [
         {"type": "profile", "attributes": {"email": "a@new.io"}},
-        {"type": "profile", "id": serial},
+        {"type": "profile", "id": serial, "attributes": {}},
     ]
     assert "1 profile" in forget_person(shop.settings, "c0000004")["klaviyo"]
 
@@ -326,6 +326,18 @@ def test_segments_csv_has_the_e_mail_beside_the_id(tmp_path):
     )
     assert list(told.columns[:2]) == ["External ID", "Email"]
     assert told["Email"].tolist() == ["a@example.com", "", "c@example.com"]
+
+
+def test_segments_csv_leaves_out_who_was_forgotten_by_any_name(tmp_path):
+    Erasures(tmp_path).add(["A@example.com"])
+    scores = make_scores(3)
+    emails = pd.Series(["a@example.com", None, "c@example.com"])
+    told = marketing_segments(
+        store_settings(tmp_path),
+        Audience(scores, scores["customer_id"], emails, "external_id"),
+        Erasures(tmp_path),
+    )
+    assert told["External ID"].tolist() == ["c0000001", "c0000002"]
 
 
 def test_segments_csv_names_nobody_who_would_be_another_in_it(tmp_path):
