@@ -33,7 +33,14 @@ def _safe(column: pd.Series) -> pd.Series:
     if column.isna().all():  # as most columns of an export are
         return column
     text = column.astype("string")
-    is_formula = text.str.match(FORMULA).fillna(False)
-    if not is_formula.any():
-        return text
-    return text.mask(is_formula & ~text.str.fullmatch(PLAIN_NUMBER).fillna(True), "'" + text)
+    escaped = is_formula(text)
+    return text.mask(escaped, "'" + text) if escaped.any() else text
+
+
+def is_formula(column: pd.Series) -> "pd.Series[bool]":
+    """Tell which texts a spreadsheet would take for a formula; :func:`write_csv` changes these."""
+    text = column.astype("string")
+    starts_so = text.str.match(FORMULA).fillna(False)
+    if not starts_so.any():
+        return starts_so.astype(bool)
+    return (starts_so & ~text.str.fullmatch(PLAIN_NUMBER).fillna(True)).astype(bool)

@@ -39,7 +39,6 @@ class SystemClock:
 def open_hands(settings: Settings, *, needs_key: bool) -> Iterator[Hands | None]:
     """Open the account with the key in the environment; None where there is none and none is needed."""
     key = SecretStr(os.environ.get(API_KEY, ""))
-    url = os.environ.get(API_URL, api.HOST)
     if not key.get_secret_value():
         if needs_key:
             raise SettingsError(
@@ -48,10 +47,16 @@ def open_hands(settings: Settings, *, needs_key: bool) -> Iterator[Hands | None]
             )
         yield None
         return
+    clock = SystemClock()
+    with connect(key.get_secret_value(), api_url()) as connection:
+        yield Hands(Klaviyo(connection, clock), clock, Erasures(settings.state))
+
+
+def api_url() -> str:
+    """Return where Klaviyo's API is: a key travels encrypted, or not beyond this machine."""
+    url = os.environ.get(API_URL, api.HOST)
     if urlsplit(url).scheme != "https" and urlsplit(url).hostname not in NEARBY:
         raise SettingsError(
             f"a key travels encrypted: {API_URL} must start with https://. Mend it"
         )
-    clock = SystemClock()
-    with connect(key.get_secret_value(), url) as connection:
-        yield Hands(Klaviyo(connection, clock), clock, Erasures(settings.state))
+    return url

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from connectors.klaviyo.erasure import Erasures
 from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import Store
 from features.tables import Commitments, CustomerState, Scores
@@ -82,12 +83,13 @@ def decide(
 ) -> Path:
     """Predict what each customer will do and choose what to do for them; return the folder of the files.
 
-    Of a day of history nothing reaches marketing: its tiers are what would have been chosen, and nothing
-    is committed.
+    The forgotten are no customers: they get no draw and take no budget. Of a day of history nothing
+    reaches marketing: its tiers are what would have been chosen, and nothing is committed.
     """
+    known = pd.read_parquet(state)
     decided = score_customers(
         settings,
-        pd.read_parquet(state),
+        known[~Erasures(settings.state).covers(known["customer_id"])],
         Forecaster.load(model),
         as_of,
         Earlier.read(settings, as_of),

@@ -1,7 +1,6 @@
 """Forget a person: out of state and exports, onto the erasure list, and out of Klaviyo."""
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,10 @@ import pyarrow.parquet as pq
 from pydantic import SecretStr
 
 from connectors.csv import write_csv
-from connectors.klaviyo import api
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.confirmed import Confirmed
-from connectors.klaviyo.erasure import Erasures
+from connectors.klaviyo.erasure import Erasures, matches
+from connectors.klaviyo.guards import check_account
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.payloads import (
     EMAIL,
@@ -28,15 +27,19 @@ from connectors.klaviyo.payloads import (
     DeletionBody,
 )
 from connectors.store import replace_file
-from flows.account import API_URL, SystemClock, open_hands
+from flows.account import SystemClock, api_url, open_hands
 from flows.mirrored import mirror_exports
 from flows.outbox import SyncPlaces
-from flows.people import known_names, matches
+from flows.people import NAMES_PEOPLE, known_names
 from flows.settings import Settings, SettingsError
 from flows.sync import one_sync
 
+SOURCES = "remove them from the sources too; until then the list of the forgotten keeps them out"
+UNDER_WAY = (
+    "a killed sync had handed them in: say `perennial sync --apply`, so that it ends, and then this again; and "
+    "remove them from the sources too"
+)
 PRIVACY_KEY = "KLAVIYO_PRIVACY_KEY"  # the variable's name
-NAMES_PEOPLE = re.compile(r"customer|e-?mail|phone|external.?id|^key$|referr|buyer", re.IGNORECASE)
 
 
 def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
@@ -55,21 +58,30 @@ def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        How many rows were removed from what, and what Klaviyo was asked.
+        How many rows were removed from what, what Klaviyo was asked, and what is left to do.
     """
     names = known_names(settings, customer)
     with one_sync(settings):
         Erasures(settings.state).add(names)
+        state, may_come = _forget_state(settings, names)
         removed = {
-            "state": _forget_state(settings, names),
+            "state": state,
             "exports": sum(_forget_rows(path, names) for path in _exports(settings)),
         }
         mirror_exports(settings)
-        return {"removed": removed, "klaviyo": _ask_klaviyo(settings, names)}
+        return {
+            "removed": removed,
+            "klaviyo": _ask_klaviyo(settings, names),
+            "next": UNDER_WAY if may_come else SOURCES,
+        }
 
 
-def _forget_state(settings: Settings, names: set[str]) -> int:
-    """Remove a person from what outlives a day, and what no sync needs any more."""
+def _forget_state(settings: Settings, names: set[str]) -> tuple[int, bool]:
+    """Remove a person from what outlives a day, and what no sync needs any more.
+
+    Tells how many rows that were, and whether a killed sync may still bring them to Klaviyo.
+    """
+    may_come = False
     removed = _forget_rows(settings.state / "assignments.parquet", names)
     for account in (settings.state / "klaviyo").glob("*/"):
         removed += Confirmed(account / "confirmed.parquet").forget(names)
@@ -77,10 +89,10 @@ def _forget_state(settings: Settings, names: set[str]) -> int:
             shutil.rmtree(left)
         manifest = Manifest.open(account / "open")
         if manifest is not None:
-            manifest.forget(names)
+            may_come |= manifest.forget(names)
     for path in (SyncPlaces.of(settings).would_send, SyncPlaces.of(settings).rejects):
         path.unlink(missing_ok=True)  # the next plan writes them again
-    return removed
+    return removed, may_come
 
 
 def _exports(settings: Settings) -> Iterator[Path]:
@@ -127,9 +139,9 @@ def _ask_klaviyo(settings: Settings, names: set[str]) -> str:
     if not key.get_secret_value():
         return f"not asked: set {PRIVACY_KEY} and say it again, or delete the profile in Klaviyo"
     who = _klaviyo_names(settings, names)
-    url = os.environ.get(API_URL, api.HOST)
-    with connect(key.get_secret_value(), url) as connection:
+    with connect(key.get_secret_value(), api_url()) as connection:
         klaviyo = Klaviyo(connection, SystemClock())
+        check_account(klaviyo, settings.klaviyo.account)
         for one in who:
             deletion = Deletion(attributes=DeletionAttributes(profile=DeletedData(data=one)))
             klaviyo.delete_person(DeletionBody(data=deletion))
@@ -139,16 +151,23 @@ def _ask_klaviyo(settings: Settings, names: set[str]) -> str:
 
 
 def _klaviyo_names(settings: Settings, names: set[str]) -> list[DeletedProfile]:
-    """Return what a person is called in Klaviyo: e-mails as they are, ids looked up."""
+    """Return what a person is called in Klaviyo: e-mails as they are, ids looked up.
+
+    By an id Klaviyo may know somebody under an address that the shop no longer has.
+    """
     emails = pd.Series(sorted(names), dtype="str").str.extract(f"({EMAIL})")[0].dropna()
     found = [DeletedProfile(attributes=DeletedAttributes(email=email)) for email in emails]
-    if settings.klaviyo.identifier == "email" or found:
+    if settings.klaviyo.identifier == "email":
         return found
     with open_hands(settings, needs_key=False) as hands:
+        if hands is None and found:
+            return found
         if hands is None:
             raise SettingsError(
                 "a person without a known e-mail is looked up in Klaviyo: KLAVIYO_API_KEY is not set. Set it and "
                 "say it again; the erasure list has them already"
             )
+        check_account(hands.klaviyo, str(settings.klaviyo.account))
         known = hands.klaviyo.profiles(settings.klaviyo.identifier, sorted(names))
-    return [DeletedProfile(id=one.id) for one in known]
+    others = [one for one in known if not matches(pd.Series([one.email]), emails).any()]
+    return [*found, *(DeletedProfile(id=one.id) for one in others)]

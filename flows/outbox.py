@@ -1,5 +1,6 @@
 """What a sync writes down: the plan, what would be sent, and who could not be told."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from flows.settings import Settings
 from flows.steps import progress
 
 SAMPLE = 3
+NO_TERMS = {"enabled", "allow_wide_key", "segments", "lists", "fresh_days", "stale_days"}
 HINTS = {UNCLEAR: "Klaviyo did not say which rows failed; the row is sent again next time"}
 OTHER_HINT = "mend the field in the shop system; the row is sent again next time"
 
@@ -144,7 +146,7 @@ def write_plan(
         The plan breaks a guard; it is written down all the same.
     """
     places, properties = SyncPlaces.of(settings), settings.klaviyo.all_properties
-    check_types(places.types, properties, keep=apply)
+    check_types(places.types, properties, keep=False)
     plan = plan_changes(
         read_audience(settings, day),
         properties,
@@ -187,6 +189,7 @@ def write_plan(
     if said["refused"]:
         raise SyncRefusedError(said["refused"])
     if apply:
+        check_types(places.types, properties, keep=True)
         text = json.dumps({"customers": plan.counts["customers"]})
         replace_file(places.last, lambda draft: draft.write_text(text))
     if apply and bodies:
@@ -196,11 +199,19 @@ def write_plan(
             day.run_id,
             str(settings.klaviyo.account),
             said["jobs"],
-            settings.klaviyo.events,
+            terms_of(settings, create_missing=create_missing),
+            f"{settings.klaviyo.prefix} Segment Changed" if settings.klaviyo.events else "",
         )
         parts = [rows[job == number] for number in range(said["jobs"])]
         Manifest.create(places.open, header, parts)
     return said
+
+
+def terms_of(settings: Settings, *, create_missing: bool) -> str:
+    """Return a digest of what a plan is made by: another asks for another plan."""
+    said = settings.klaviyo.model_dump(mode="json", exclude=NO_TERMS)
+    text = json.dumps([said, create_missing], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def list_rejects(settings: Settings, manifest: Manifest) -> int:
@@ -219,7 +230,11 @@ def list_rejects(settings: Settings, manifest: Manifest) -> int:
         if code != ERASED
     ]
     if rows:
-        told = pd.read_csv(places.rejects, dtype="str") if places.rejects.exists() else None
+        told = (
+            pd.read_csv(places.rejects, dtype="str", keep_default_na=False)
+            if places.rejects.exists()
+            else None
+        )
         new = pd.DataFrame(rows)
         whole = new if told is None else pd.concat([told, new], ignore_index=True)
         whole = whole.drop_duplicates(["customer_id", "code"], keep="last")

@@ -1,5 +1,6 @@
 """Who a customer is to Klaviyo: by the shop's own table of customers, else by the customer id itself."""
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -7,13 +8,16 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from connectors.csv import write_csv
 from connectors.engine import open_engine
-from connectors.klaviyo.erasure import plain
+from connectors.klaviyo.erasure import Erasures, matches
 from connectors.klaviyo.payloads import EMAIL, PHONE
 from connectors.optional import read_table
+from connectors.store import replace_file
 from flows.settings import Settings
 
 SHAPES = {"email": EMAIL, "phone_number": PHONE}
+NAMES_PEOPLE = re.compile(r"customer|e-?mail|phone|external.?id|^key$|referr|buyer", re.IGNORECASE)
 COLUMNS = {"email": "email", "phone_number": "phone", "external_id": "external_id"}
 
 
@@ -89,10 +93,15 @@ def known_names(settings: Settings, customer: str) -> set[str]:
     return asked | {str(name) for name in rows if isinstance(name, str)}
 
 
-def matches(column: pd.Series, names: set[str]) -> "pd.Series[bool]":
-    """Tell which texts are one of some names."""
-    wanted, texts = {plain(name) for name in names}, column.astype("str").str.strip()
-    return texts.where(~texts.str.contains("@", na=False), texts.str.lower()).isin(wanted)
+def leave_out(path: Path, erased: Erasures) -> None:
+    """Remove the rows of the forgotten from a CSV file, by whatever column names people."""
+    if not len(erased) or not path.stat().st_size:
+        return
+    rows = pd.read_csv(path, dtype="str", keep_default_na=False)
+    names = [rows[name] for name in rows.columns if NAMES_PEOPLE.search(str(name))]
+    if names and (gone := erased.covers(*names)).any():
+        kept = rows[~gone]
+        replace_file(path, lambda draft: write_csv(kept, draft))
 
 
 def _plain(names: pd.Series, kind: str) -> pd.Series:

@@ -12,6 +12,7 @@ from pathlib import Path
 import ibis.expr.types as ir
 
 from connectors.engine import Engine, open_engine
+from connectors.klaviyo.erasure import Erasures
 from connectors.lease import Holder, Lease
 from connectors.optional import read_table
 from connectors.orders import History
@@ -21,6 +22,7 @@ from connectors.tracking import Tracking
 from features.first_basket import first_baskets
 from features.recent import recent
 from features.rfm import customer_state
+from flows.people import leave_out
 from flows.settings import Settings
 from flows.steps import progress, step
 
@@ -94,6 +96,7 @@ def read_orders(settings: Settings, known_by: date, work: Path) -> History:
     finally:
         rejects = folder / "rejects.csv"
         if rejects.exists():
+            leave_out(rejects, Erasures(settings.state))
             shutil.copyfile(rejects, settings.home / "rejects.csv")
     said.write_text(json.dumps(history.to_dict()))
     return history

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from connectors.csv import write_csv
+from connectors.csv import is_formula, write_csv
 from connectors.formats import FORMAT
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience, broken_rules
@@ -24,7 +24,7 @@ from flows.beliefs import read_readouts
 from flows.checks import forget_refusal, warnings_of
 from flows.kpis import KPIS
 from flows.moments import MOMENTS
-from flows.people import Names, name_customers
+from flows.people import Names, leave_out, name_customers
 from flows.prepare import check_lease, open_tracking
 from flows.purpose import Purpose
 from flows.settings import Settings
@@ -164,11 +164,12 @@ def publish(
             commitments = pd.read_parquet(decided / COMMITMENTS)
             kept = commitments[~erased.covers(commitments["customer_id"])]
             write_table(kept, Commitments, folder / COMMITMENTS)
-            copy_without(moments, folder / MOMENTS, erased)
+            for source, name in ((moments, MOMENTS), (history.rejects, "rejects.csv")):
+                shutil.copyfile(source, folder / name)
+                leave_out(folder / name, erased)
             named = newcomers[~newcomers["is_holdout"] & ~erased.covers(newcomers["customer_id"])]
             write_csv(named, folder / "new_customers.csv")
             write_csv(told, folder / "segments.csv")
-            shutil.copyfile(history.rejects, folder / "rejects.csv")
             shutil.copyfile(kpis, folder / KPIS)
             (folder / "report.html").write_text(render_page(record, kpis_json), encoding="utf-8")
             (folder / "run.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
@@ -211,21 +212,13 @@ def marketing_segments(settings: Settings, audience: Audience, erased: Erasures)
     scores, key, email = audience.scores, audience.key, audience.email
     is_erased = erased.covers(scores["customer_id"], key, email)
     is_told = ~scores["is_holdout"] & (broken_rules(audience, is_erased) == "") & ~is_erased
+    is_told &= ~is_formula(key)  # as CSV it would name somebody else
     table = property_table(scores, settings.klaviyo.all_properties)
     table.insert(0, KLAVIYO_KEYS[audience.kind], key)
     if audience.kind != "email" and email.notna().any():
-        table.insert(1, KLAVIYO_KEYS["email"], email.fillna(""))
+        table.insert(1, KLAVIYO_KEYS["email"], email.mask(is_formula(email)).fillna(""))
     told: pd.DataFrame = table[is_told]
     return told
-
-
-def copy_without(source: Path, target: Path, erased: Erasures) -> None:
-    """Copy a CSV file of customers, but for the forgotten."""
-    if not len(erased):
-        shutil.copyfile(source, target)
-        return
-    rows = pd.read_csv(source, dtype="str", keep_default_na=False)
-    write_csv(rows[~erased.covers(rows["customer_id"])], target)
 
 
 def _unnamed(settings: Settings, names: Names) -> list[str]:

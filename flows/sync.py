@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from connectors.klaviyo.apply import Hands, drain, settle, verify
 from connectors.klaviyo.apply import send as send_rows
 from connectors.klaviyo.confirmed import Confirmed
+from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.events import send_events
 from connectors.klaviyo.guards import check_account as check_answers
@@ -23,7 +24,7 @@ from connectors.klaviyo.segments import Book
 from connectors.klaviyo.segments import keep_segments as keep
 from connectors.store import PublishedDay, Store
 from flows.account import open_hands
-from flows.outbox import SyncPlaces, list_members, list_rejects, write_plan
+from flows.outbox import SyncPlaces, list_members, list_rejects, terms_of, write_plan
 from flows.prepare import open_tracking
 from flows.settings import Settings, SettingsError, read_settings
 from flows.steps import again_after, flow, in_prefect, step
@@ -54,10 +55,11 @@ def sync_day(
     check_switch(settings)
     with one_sync(settings):
         if hands is not None:
+            hands = replace(hands, erased=Erasures(settings.state))  # as it is under the lock
             check_account(settings, hands)
         if hands is None or not apply:
             return plan_sync(settings, day, hands, create_missing=create_missing)
-        is_resumed = finish_earlier(settings, day, hands)
+        is_resumed = finish_earlier(settings, day, hands, create_missing=create_missing)
         planned = (
             {}
             if is_resumed
@@ -117,7 +119,8 @@ def one_sync(settings: Settings) -> Iterator[None]:
         Another sync is under way.
     """
     places = SyncPlaces.of(settings)
-    places.state.mkdir(parents=True, exist_ok=True)
+    for folder in (places.state.parent, places.state, places.out):
+        _make_private(folder)
     try:
         with FileLock(places.lock, timeout=0):
             yield
@@ -149,17 +152,27 @@ def plan_sync(
     return write_plan(settings, day, hands, create_missing=create_missing, apply=apply)
 
 
-@step
-def finish_earlier(settings: Settings, day: PublishedDay, hands: Hands) -> bool:
-    """Go on with a sync that was killed; tell whether it is this day's.
+def _make_private(folder: Path) -> None:
+    """Make a folder of what names people, for its owner only."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
-    Of an earlier day's, what was sent is confirmed, and what was not is dropped.
+
+@step
+def finish_earlier(
+    settings: Settings, day: PublishedDay, hands: Hands, *, create_missing: bool
+) -> bool:
+    """Go on with a sync that was killed; tell whether it is this day's, planned as one would be now.
+
+    Of another, what was sent is confirmed, and what was not is dropped.
     """
     places = SyncPlaces.of(settings)
     manifest = Manifest.open(places.open)
     if manifest is None:
         return False
-    if (manifest.header.as_of, manifest.header.run_id) == (day.as_of.isoformat(), day.run_id):
+    header = manifest.header
+    now = (day.as_of.isoformat(), day.run_id, terms_of(settings, create_missing=create_missing))
+    if (header.as_of, header.run_id, header.terms) == now:
         return True
     for number in manifest.numbers:
         verify(manifest, number, hands, send_again=False)
@@ -278,5 +291,5 @@ def _under_way(settings: Settings) -> Manifest:
 
 
 def _tell_changes(settings: Settings, manifest: Manifest, number: int, hands: Hands) -> None:
-    if manifest.header.with_events:
-        send_events(manifest, number, hands, f"{settings.klaviyo.prefix} Segment Changed")
+    if settings.klaviyo.events:
+        send_events(manifest, number, hands)

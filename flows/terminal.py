@@ -190,12 +190,14 @@ def _show_synced(console: Console, facts: dict[str, Any]) -> None:
     if facts["status"] == "planned":
         known = "" if facts["looked_up"] else ", none of them looked up: no key is set"
         console.print(
-            f"\n[bold]A sync of {facts['as_of']} would send {counts['to_send']:,} profiles[/] in "
-            f"{facts['jobs']:,} jobs{known}. Nothing was sent: add --apply for that"
+            f"\n[bold]A sync of {facts['as_of']} would send {_count(counts['to_send'], 'profile')}[/] in "
+            f"{_count(facts['jobs'], 'job')}{known}. Nothing was sent: add --apply for that"
         )
     else:
+        rejected = f", {facts['rejected']:,} rejected: see Rejects" if facts["rejected"] else ""
         console.print(
-            f"\n[bold]Synced {facts['as_of']}[/]: {facts['confirmed']:,} of {facts['sent']:,} profiles confirmed"
+            f"\n[bold]Synced {facts['as_of']}[/]: {facts['confirmed']:,} of {_count(facts['sent'], 'profile')} "
+            f"confirmed{rejected}"
         )
     parts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n)
     console.print(f"Customers: {parts or 'see the sync that was resumed'}")
@@ -259,6 +261,10 @@ def _show_refused(console: Console, refused: dict[str, str]) -> None:
         console.print(f"[red]Refused[/] {day}: {_plain(why)}")
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def _show_said(console: Console, facts: dict[str, Any]) -> None:
     for name, value in facts.items():
         if isinstance(value, list | tuple):
@@ -266,7 +272,7 @@ def _show_said(console: Console, facts: dict[str, Any]) -> None:
                 _say_where(console, name.rstrip("s").replace("_", " ").capitalize(), str(one))
             continue
         if isinstance(value, dict):
-            value = ", ".join(f"{key} {said}" for key, said in value.items() if said)
+            value = ", ".join(f"{key} {said}" for key, said in value.items() if said) or "nothing"
         _say_where(console, name.replace("_", " ").capitalize(), str(value))
 
 

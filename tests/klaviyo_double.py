@@ -34,6 +34,11 @@ SERIAL = r"([A-Za-z0-9]+)"
 EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s]+$")
 
 
+def plain(kind: str, key: str) -> str:
+    """Return a key as it is found by: an e-mail in any case, an id as it is."""
+    return key.lower() if kind == "email" else key
+
+
 @dataclass(frozen=True)
 class Route:
     """An operation: what handles it, which scopes it needs, how often it may be called."""
@@ -193,7 +198,7 @@ class Double:
         serial = self._next("P")
         self.profiles[serial] = {**keys, "properties": {}, "consent": consent}
         for kind, key in keys.items():
-            self.by_key[kind, key.lower()] = serial
+            self.by_key[kind, plain(kind, key)] = serial
         return serial
 
     def properties(self) -> dict[str, dict[str, Any]]:
@@ -322,7 +327,7 @@ class Double:
         kind, keys = asked[1], json.loads(asked[2])
         if len(keys) > 100:
             raise RefusedError(400, "invalid", "filter", "filter")
-        found = [self.by_key.get((kind, key.lower())) for key in keys]
+        found = [self.by_key.get((kind, plain(kind, key))) for key in keys]
         rows = [
             {"type": "profile", "id": serial, "attributes": {
                 name: self.profiles[serial].get(name) for name in ("email", "external_id", "phone_number")}}
@@ -420,7 +425,7 @@ class Double:
     def _resolve(self, said: dict[str, Any]) -> str:
         """Return the profile that a row is about; a new one where there is none."""
         for kind in ("external_id", "email", "phone_number"):
-            serial = self.by_key.get((kind, str(said.get(kind) or "").lower()))
+            serial = self.by_key.get((kind, plain(kind, str(said.get(kind) or ""))))
             if serial is not None:
                 break
         else:
@@ -430,7 +435,7 @@ class Double:
         for kind in ("external_id", "email", "phone_number"):
             if said.get(kind):
                 self.profiles[serial][kind] = said[kind]
-                self.by_key[kind, said[kind].lower()] = serial
+                self.by_key[kind, plain(kind, said[kind])] = serial
         return serial
 
     def _find_segments(self, one: str, query: dict[str, str], said: Any) -> Any:
@@ -511,7 +516,10 @@ class Double:
         return 204, None
 
     def _delete_person(self, one: str, query: dict[str, str], said: Any) -> Any:
-        self.deletions.append(said["data"]["attributes"]["profile"]["data"])
+        who = said["data"]["attributes"]["profile"]["data"]
+        if len([*who["attributes"], *({"id"} & who.keys())]) != 1:
+            raise RefusedError(400, "invalid", "exactly one of id, email and phone_number")
+        self.deletions.append(who)
         return 202, None
 
     def _change_consent(self, one: str, query: dict[str, str], said: Any) -> Any:

@@ -1,6 +1,7 @@
 """A store whose days are published without a model, to sync with the double."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
@@ -16,8 +17,10 @@ from connectors.klaviyo.properties import property_table
 from connectors.programs import write_table
 from connectors.store import REQUIRED_FILES, PublishedDay, Store
 from features.tables import Scores
+from flows.outbox import SyncPlaces
 from flows.settings import Settings, build_settings
-from tests.klaviyo_double import KEY, Double, Server
+from flows.sync import sync_day
+from tests.klaviyo_double import KEY, Double, Fault, Server
 
 DAY = date(2024, 6, 30)
 ACCOUNT = "AbC123"
@@ -125,3 +128,70 @@ def hands_of(settings: Settings, double: Double, tries: int = 8) -> Iterator[Han
             yield Hands(klaviyo, double.clock, Erasures(settings.state))
     finally:
         server.close()
+
+
+class Shop:
+    """A store with a published day, and a double that knows its customers."""
+
+    def __init__(
+        self, home: Path, customers: int = 60, known: int | None = None, **klaviyo: Any
+    ) -> None:
+        self.settings = store_settings(home, **{"most_changed_share": 1.0, **klaviyo})
+        self.scores = make_scores(customers)
+        self.day = publish_scores(self.settings, self.scores, "r1")
+        self.double = Double()
+        self.places = SyncPlaces.of(self.settings)
+        for customer in self.scores["customer_id"][:known]:
+            self.double.add_profile(external_id=customer)
+
+    def sync(
+        self,
+        *,
+        apply: bool = True,
+        create_missing: bool = False,
+        config: Path | None = None,
+        tries: int = 8,
+    ) -> dict[str, Any]:
+        """Sync the published day with the double."""
+        with hands_of(self.settings, self.double, tries) as hands:
+            return sync_day(
+                self.settings, self.day, hands, config, apply=apply, create_missing=create_missing
+            )
+
+    def sync_with(self, change_hands: Callable[[Hands], Hands]) -> dict[str, Any]:
+        """Sync with other hands, such as a clock that is wrong."""
+        with hands_of(self.settings, self.double) as hands:
+            return sync_day(
+                self.settings, self.day, change_hands(hands), apply=True, create_missing=False
+            )
+
+    def publish(self, scores: pd.DataFrame, run_id: str) -> None:
+        """Publish another day, or the same again."""
+        self.scores, self.day = scores, publish_scores(self.settings, scores, run_id)
+
+    def name(self, home: Path, rows: dict[str, list[str]]) -> None:
+        """Give the store a table of customers."""
+        pd.DataFrame(rows).to_csv(home / "customers.csv", index=False)
+        tables = self.settings.tables.model_copy(update={"customers": "customers.csv"})
+        folder = self.settings._folder
+        self.settings = self.settings.model_copy(update={"tables": tables})
+        self.settings._folder = folder
+
+    def is_right(self) -> bool:
+        """Whether the double holds what is published."""
+        return held(self.settings, self.double) == wanted(self.settings, self.scores)
+
+    def rejects(self) -> pd.DataFrame:
+        """Who could not be told."""
+        return pd.read_csv(self.places.rejects, dtype="str", keep_default_na=False)
+
+
+def dying(double: Double, after: int, method: str = "POST", path: str = "import-jobs") -> None:
+    """Let Klaviyo be out of reach from the n-th such request on."""
+    seen: Counter[str] = Counter()
+
+    def fault(said: str, where: str) -> Fault | None:
+        seen["n"] += said == method and path in where
+        return Fault("drop") if seen["n"] >= after else None
+
+    double.fault = fault

@@ -83,9 +83,11 @@ class Named(Answer):
 class TryAgainError(Exception):
     """A try failed in a way that another may not."""
 
-    def __init__(self, finding: str, seconds: float | None = None) -> None:
+    def __init__(
+        self, finding: str, seconds: float | None = None, *, is_busy: bool = False
+    ) -> None:
         super().__init__(finding)
-        self.seconds = seconds
+        self.seconds, self.is_busy = seconds, is_busy
 
 
 def read_object(answer: httpx.Response) -> dict[str, Any]:

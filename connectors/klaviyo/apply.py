@@ -24,7 +24,7 @@ from connectors.klaviyo.pack import import_body
 MOST_LOST = 3  # times that Klaviyo may cancel or forget a job
 LONGEST_JOB_SECONDS = 2 * 3600.0
 SLOWEST_POLL_SECONDS = 15.0
-CLOCKS_DIFFER = timedelta(minutes=10)
+CLOCKS_DIFFER = timedelta(days=1)  # this machine's and Klaviyo's, at most
 UNCLEAR, ERASED = "unclear", "erased"
 ROW_POINTER = re.compile(r"^/data/attributes/profiles/data/(\d+)(?:/|$)")
 GONE = 404
@@ -72,7 +72,8 @@ def send(manifest: Manifest, number: int, hands: Hands) -> None:
         if left.empty:
             manifest.note(number, state, is_verified=True)
             return
-        state = manifest.note(number, state, sent=len(left))
+        sizes = tuple(sorted({*state.sizes, len(left)}))
+        state = manifest.note(number, state, sent=len(left), sizes=sizes)
         try:
             job_id = hands.klaviyo.create_import_job(import_body(list(left["body"])), note_try)
         except RequestRefusedError as error:
@@ -96,26 +97,35 @@ def verify(manifest: Manifest, number: int, hands: Hands, *, send_again: bool = 
         What it takes.
     send_again
         Whether a job that Klaviyo canceled or forgot is created anew.
+
+    Raises
+    ------
+    UnavailableError
+        Klaviyo does not finish it. The next sync tries again.
     """
     state = manifest.state(number)
-    while state.job_id and not state.is_verified:
+    while not state.is_verified:
+        if not state.job_id:
+            if not send_again:
+                return
+            send(manifest, number, hands)
+            state = manifest.state(number)
+            continue
         job = _wait_until_over(state.job_id, hands)
         if job is not None and job.status == "complete":
             faults = hands.klaviyo.import_errors(state.job_id)
             told = judge(_to_send(manifest.rows(number), state), state.sent, job, faults)
             manifest.note(number, state, faults={**state.faults, **told}, is_verified=True)
             return
-        if state.lost >= MOST_LOST:
-            raise UnavailableError(
-                f"Klaviyo finishes a job: it canceled or forgot job {number} {state.lost + 1} times. Try again "
-                "later; what was confirmed is not sent again"
-            )
         # Part of it may have happened, which counts as a try without an answer.
-        lost = {"job_id": "", "lost": state.lost + 1, "tries": state.tries + 1}
+        times = state.lost + 1
+        lost = {"job_id": "", "lost": times % (MOST_LOST + 1), "tries": state.tries + 1}
         state = manifest.note(number, state, **lost)
-        if send_again:
-            send(manifest, number, hands)
-            state = manifest.state(number)
+        if send_again and times > MOST_LOST:
+            raise UnavailableError(
+                f"Klaviyo finishes a job: it canceled or forgot job {number} {times} times. Try again later; what "
+                "was confirmed is not sent again"
+            )
 
 
 def judge(sent: pd.DataFrame, rows: int, job: Job, errors: Iterable[ImportFault]) -> Faults:
@@ -135,7 +145,7 @@ def judge(sent: pd.DataFrame, rows: int, job: Job, errors: Iterable[ImportFault]
         Its import errors, every page.
     """
     by_key = {
-        (kind, _plain(key)): str(row)
+        (kind, _plain(kind, key)): str(row)
         for row, kind, key in sent[["row", "kind", "key"]].itertuples(index=False)
     }
     faults, unnamed = Faults(), 0
@@ -203,7 +213,7 @@ def _left_behind(manifest: Manifest, klaviyo: Klaviyo) -> bool:
     if not doubtful:
         return False
     since = min(datetime.fromisoformat(state.first_try_at) for state in doubtful) - CLOCKS_DIFFER
-    sizes = {state.sent for state in doubtful}
+    sizes = {size for state in doubtful for size in state.sizes}
     at_work = [*klaviyo.jobs("queued"), *klaviyo.jobs("processing")]
     return any(job.created_at >= since and job.total_count in sizes for job in at_work)
 
@@ -260,7 +270,7 @@ def _row_of(
     quoted = error.original_payload or {}
     quoted = quoted.get("attributes", quoted) or {}
     for kind in ("external_id", "email", "phone_number"):
-        row = by_key.get((kind, _plain(str(quoted.get(kind) or ""))))
+        row = by_key.get((kind, _plain(kind, str(quoted.get(kind) or ""))))
         if row is not None:
             return row
     place = ROW_POINTER.match(error.pointer)
@@ -269,5 +279,6 @@ def _row_of(
     return str(sent["row"].iat[int(place[1])])
 
 
-def _plain(key: str) -> str:
-    return key.lower()
+def _plain(kind: str, key: str) -> str:
+    """Return a key as it is compared: e-mail addresses are the same in any case, ids are not."""
+    return key.lower() if kind == "email" else key

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from tenacity import (
@@ -31,6 +32,7 @@ from connectors.klaviyo.answers import (
 from connectors.klaviyo.api import ENDPOINTS, Endpoint
 from connectors.klaviyo.clock import Clock
 from connectors.klaviyo.errors import (
+    BusyError,
     KeyRefusedError,
     KlaviyoError,
     UnavailableError,
@@ -220,10 +222,15 @@ class Klaviyo:
         self, endpoint: Endpoint, query: Mapping[str, str] | None, one: str
     ) -> Iterator[dict[str, Any]]:
         """Give every page of an answer."""
-        page = self._call(endpoint, query=query, one=one)
+        page, seen = self._call(endpoint, query=query, one=one), {""}
         yield page
         while following := (page.get("links") or {}).get("next"):
-            cursor = httpx.URL(following).params.get("page[cursor]")
+            cursor = parse_qs(urlsplit(str(following)).query).get("page[cursor]", [""])[0]
+            if cursor in seen:
+                raise UnavailableError(
+                    f"every page of an answer leads to another: one of {endpoint} does not. Try again later"
+                )
+            seen.add(cursor)
             page = self._call(endpoint, query={**(query or {}), "page[cursor]": cursor}, one=one)
             yield page
 
@@ -253,7 +260,8 @@ class Klaviyo:
         try:
             return retrying(attempt)
         except TryAgainError as error:
-            raise UnavailableError(
+            kind = BusyError if error.is_busy else UnavailableError
+            raise kind(
                 f"Klaviyo answers within {self._tries} tries: {endpoint} did not ({error}). Try "
                 "again later; what was confirmed is not sent again"
             ) from None
@@ -281,7 +289,14 @@ class Klaviyo:
             raise TryAgainError(type(error).__name__) from None
         self._pace.note(endpoint, answer.headers)
         if answer.status_code in PASSING:
-            raise TryAgainError(f"status {answer.status_code}", self._asked_to_wait(answer))
+            asked = self._asked_to_wait(answer)
+            is_busy = answer.status_code == httpx.codes.TOO_MANY_REQUESTS
+            if asked is not None and asked > LONGEST_WAIT_SECONDS:
+                raise (BusyError if is_busy else UnavailableError)(
+                    f"a sync waits at most {LONGEST_WAIT_SECONDS:.0f} s between tries: Klaviyo asks for {asked:.0f} s "
+                    f"({endpoint}, {answer.status_code}). Try again then; what was confirmed is not sent again"
+                )
+            raise TryAgainError(f"status {answer.status_code}", asked, is_busy=is_busy)
         if answer.status_code >= 300:
             raise refusal(endpoint, answer)
         return read_object(answer)
@@ -289,12 +304,12 @@ class Klaviyo:
     def _asked_to_wait(self, answer: httpx.Response) -> float | None:
         said = answer.headers.get("Retry-After", "")
         if said.isdigit():
-            return min(float(said), LONGEST_WAIT_SECONDS)
+            return float(said)
         try:
             seconds = (parsedate_to_datetime(said) - self._clock.now()).total_seconds()
         except (TypeError, ValueError):
             return None
-        return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS)
+        return max(seconds, 0.0)
 
 
 def _quoted(text: str) -> str:

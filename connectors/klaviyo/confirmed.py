@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from connectors.klaviyo.erasure import matches
+from connectors.klaviyo.errors import readable
 from connectors.store import replace_file
 
 SCHEMA = pa.schema(
@@ -22,6 +24,7 @@ SCHEMA = pa.schema(
 )
 
 
+LOST = "Bring it back from a backup, or remove it and sync again: everybody is sent again then"
 IN_DOUBT = 0  # a row hash that no row has: what Klaviyo says of the customer is not known
 
 
@@ -42,9 +45,9 @@ class Confirmed:
         """Return the confirmed rows, one per customer."""
         if not self.path.exists():
             return no_rows()
-        frame: pd.DataFrame = pq.read_table(self.path, schema=SCHEMA).to_pandas(
-            date_as_object=False
-        )
+        with readable(self.path, LOST):
+            table = pq.read_table(self.path, schema=SCHEMA)
+        frame: pd.DataFrame = table.to_pandas(date_as_object=False)
         return frame
 
     def add(self, rows: pd.DataFrame) -> None:
@@ -57,7 +60,7 @@ class Confirmed:
         if not self.path.exists():
             return 0
         known = self.read()
-        gone = known["customer_id"].isin(list(customers))
+        gone = matches(known["customer_id"], customers)
         if gone.any():
             self._write(known[~gone])
         return int(gone.sum())

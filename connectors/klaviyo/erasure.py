@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from connectors.klaviyo.errors import readable
 from connectors.store import replace_file
 
 
@@ -28,8 +29,10 @@ class Erasures:
         self.path = state / "erasures.json"
         self._salt, self._hashes = "", frozenset[str]()
         if self.path.exists():
-            said = json.loads(self.path.read_text())
-            self._salt, self._hashes = said["salt"], frozenset(said["people"])
+            with readable(self.path, "Bring it back from a backup: nothing goes out without it"):
+                said = json.loads(self.path.read_text())
+                self._salt, self._hashes = said["salt"], frozenset(said["people"])
+                bytes.fromhex(self._salt)
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -40,7 +43,12 @@ class Erasures:
         self._hashes |= {self._hash(name) for name in names if name}
         said = {"salt": self._salt, "people": sorted(self._hashes)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self.path, lambda draft: draft.write_text(json.dumps(said)))
+
+        def write(draft: Path) -> None:
+            draft.touch(mode=0o600)  # hash and key together tell who a guessed name is
+            draft.write_text(json.dumps(said))
+
+        replace_file(self.path, write)
 
     def covers(self, *names: pd.Series) -> NDArray[np.bool_]:
         """Tell who of the customers is on the list, by any of their names.
@@ -71,3 +79,9 @@ def plain(name: str) -> str:
     """Return a name as names are compared: an e-mail is the same in any case, an id is not."""
     trimmed = name.strip()
     return trimmed.lower() if "@" in trimmed else trimmed
+
+
+def matches(column: pd.Series, names: Iterable[str]) -> "pd.Series[bool]":
+    """Tell which texts are one of some names."""
+    wanted, texts = {plain(name) for name in names}, column.astype("str").str.strip()
+    return texts.where(~texts.str.contains("@", na=False), texts.str.lower()).isin(wanted)

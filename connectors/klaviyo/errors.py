@@ -7,12 +7,15 @@
     ├── KeyRefusedError      the key is wrong, or lacks a scope (401, 403)
     ├── RequestRefusedError  Klaviyo refuses what was asked (any other 4xx); asking again changes nothing
     └── UnavailableError     no usable answer after every try; asking later may help
+        └── BusyError        Klaviyo takes no more of these for now (429): a quota of the day, perhaps
 
 Messages name endpoints, codes and counts: never a key, a body, or what Klaviyo says of a person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class KlaviyoError(Exception):
@@ -29,6 +32,10 @@ class KeyRefusedError(KlaviyoError):
 
 class UnavailableError(KlaviyoError):
     """There was no usable answer."""
+
+
+class BusyError(UnavailableError):
+    """Klaviyo takes no more of these for now."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +72,27 @@ class RequestRefusedError(KlaviyoError):
         super().__init__(message)
         self.status = status
         self.faults = tuple(faults)
+
+
+@contextmanager
+def readable(path: Path, advice: str) -> Iterator[None]:
+    """Say what to do where a file of the sync's state is not what was written.
+
+    Parameters
+    ----------
+    path
+        The file.
+    advice
+        The next step.
+
+    Raises
+    ------
+    KlaviyoError
+        The file is broken.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, OSError) as error:
+        raise KlaviyoError(
+            f"what a sync has written is there to be read: {path} cannot be read ({type(error).__name__}). {advice}"
+        ) from None

@@ -29,7 +29,7 @@ from connectors.klaviyo.payloads import (
 LATE_DAYS = 2  # older changes are recorded and start no flow
 
 
-def send_events(manifest: Manifest, number: int, hands: Hands, metric: str) -> None:
+def send_events(manifest: Manifest, number: int, hands: Hands) -> None:
     """Tell of the changes among a job's confirmed rows; the held-out are not told of.
 
     Parameters
@@ -38,24 +38,23 @@ def send_events(manifest: Manifest, number: int, hands: Hands, metric: str) -> N
         The job; of one that is not verified nothing is told.
     hands
         What it takes.
-    metric
-        Name of the event.
     """
-    state = manifest.state(number)
-    if not state.is_verified:
+    state, metric = manifest.state(number), manifest.header.metric
+    if not state.is_verified or not metric:
         return
     rows = manifest.confirmed(number)
     moved = rows["previous_segment"].notna() & (rows["previous_segment"] != rows["segment"])
-    rows = rows[moved & ~rows["is_holdout"].astype(bool)]
+    rows = rows[moved & ~rows["is_holdout"].astype(bool) & (rows["row"] >= state.events)]
     is_late = (hands.clock.now().date() - manifest.as_of).days > LATE_DAYS
-    for start in range(state.events, len(rows), MOST_EVENTS):
+    for start in range(0, len(rows), MOST_EVENTS):
         part = rows.iloc[start : start + MOST_EVENTS]
+        following = int(part["row"].iloc[-1]) + 1  # whatever rows are forgotten meanwhile
         gone = hands.erased.covers(part["customer_id"], part["key"], part["email"])
         if gone.all():
             continue
         part = part[~gone]
         hands.klaviyo.create_events(event_body(part, metric, manifest.as_of, is_late=is_late))
-        state = manifest.note(number, state, events=start + MOST_EVENTS)
+        state = manifest.note(number, state, events=following)
 
 
 def event_body(rows: pd.DataFrame, metric: str, as_of: date, *, is_late: bool) -> EventsBody:

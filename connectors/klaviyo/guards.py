@@ -35,8 +35,13 @@ class Limits:
 
 
 def check_fresh(as_of: date, yesterday: date, limits: Limits) -> None:
-    """Refuse scores that are too old."""
+    """Refuse scores that are too old, and those of a day that has not come."""
     age = (yesterday - as_of).days
+    if age < -1:
+        raise SyncRefusedError(
+            f"scores are of days that have come: the published day, {as_of}, lies {-age - 1} days ahead. Look at "
+            "this machine's clock and at --as-of"
+        )
     if age > limits.stale_days:
         raise SyncRefusedError(
             f"scores are sent while they are fresh: the published day, {as_of}, is {age} days before the last "

@@ -1,8 +1,10 @@
 """Whom Klaviyo knows: asked before anything is sent, since every profile that is made is billed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 
 from connectors.klaviyo.api import MOST_LOOKED_UP
@@ -11,6 +13,7 @@ from connectors.klaviyo.payloads import EMAIL
 from connectors.klaviyo.plan import Plan
 
 Progress = Callable[[int, int], None]
+MOST_ADDRESS_BYTES = 6_000  # of the keys in an address; servers take some 8,000 in all
 
 
 def look_up(plan: Plan, klaviyo: Klaviyo, *, create_missing: bool, progress: Progress) -> Plan:
@@ -36,7 +39,7 @@ def look_up(plan: Plan, klaviyo: Klaviyo, *, create_missing: bool, progress: Pro
         has_email = rows["email"].astype("str").str.match(EMAIL).fillna(False).to_numpy(bool)
         _find(rows, "email", rows["email"].where(has_email), klaviyo, progress)
     is_known = rows["profile_id"].notna()
-    twice = _told_twice(rows)
+    twice = _told_twice(rows, plan.told) | _made_twice(rows)
     kept = (is_known | create_missing) & ~twice
     unknown = rows[~is_known & ~kept].assign(code="unknown_profile")
     shared = rows[twice].assign(code="shared_key")
@@ -62,13 +65,14 @@ def _find(
     """Look the people up who are not found yet, and note whom Klaviyo knows."""
     asked = keys[rows["profile_id"].isna() & keys.notna()]
     found: dict[str, str] = {}
-    for start in range(0, len(asked), MOST_LOOKED_UP):
-        part = asked.iloc[start : start + MOST_LOOKED_UP].drop_duplicates().tolist()
+    done, keys_asked = 0, asked.drop_duplicates().tolist()
+    for part in _parts(keys_asked):
         for one in klaviyo.profiles(kind, part):
             named = getattr(one, kind)
             if named is not None:
                 found[_plain(kind, named)] = one.id
-        progress(min(start + MOST_LOOKED_UP, len(asked)), len(asked))
+        done += len(part)
+        progress(done, len(keys_asked))
     ids = asked.map(lambda key: found.get(_plain(kind, key))).dropna()
     rows["profile_id"] = rows["profile_id"].astype(object)
     rows.loc[ids.index, "profile_id"] = ids
@@ -76,10 +80,45 @@ def _find(
     rows.loc[ids.index, "key"] = asked[ids.index]
 
 
-def _told_twice(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Tell whose profile another row speaks for: one who is held out comes first."""
-    order = rows[rows["profile_id"].notna()].sort_values("is_holdout", ascending=False)
+def _parts(keys: list[str]) -> Iterator[list[str]]:
+    """Give the keys in parts that one request takes, by number and by the length of its address."""
+    part: list[str] = []
+    room = MOST_ADDRESS_BYTES
+    for key in keys:
+        size = len(quote(key, safe="")) + len("%22%22%2C")
+        if part and (len(part) == MOST_LOOKED_UP or size > room):
+            yield part
+            part, room = [], MOST_ADDRESS_BYTES
+        part.append(key)
+        room -= size
+    if part:
+        yield part
+
+
+def _told_twice(rows: pd.DataFrame, told: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell whose profile somebody else speaks for, who need not be among the rows.
+
+    One who is held out comes first, so that nobody undoes it; then whoever was told last.
+    """
+    columns = ["customer_id", "profile_id", "is_holdout"]
+    known = rows.loc[rows["profile_id"].notna(), columns]
+    told = told[told["profile_id"].isin(known["profile_id"])]
+    was_told = pd.MultiIndex.from_frame(known[columns[:2]]).isin(
+        pd.MultiIndex.from_frame(told[columns[:2]])
+    )
+    others = told[~told["customer_id"].isin(rows["customer_id"])]
+    others = others.set_axis(-1 - np.arange(len(others)))  # no row has such a place
+    order = pd.concat([known.assign(was_told=was_told), others.assign(was_told=True)])
+    order = order.sort_values(["is_holdout", "was_told"], ascending=False, kind="stable")
     shared = order.index[order["profile_id"].duplicated()]
+    return pd.Series(rows.index.isin(shared), index=rows.index)
+
+
+def _made_twice(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell who would be made with an address that another one is made with."""
+    order = rows[rows["profile_id"].isna() & rows["email"].notna()]
+    order = order.sort_values("is_holdout", ascending=False, kind="stable")
+    shared = order.index[order["email"].duplicated()]
     return pd.Series(rows.index.isin(shared), index=rows.index)
 
 

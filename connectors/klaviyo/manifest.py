@@ -14,6 +14,7 @@ Layout of a sync::
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -24,6 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.klaviyo.confirmed import no_rows
+from connectors.klaviyo.erasure import matches
+from connectors.klaviyo.errors import readable
 from connectors.store import flush, flush_tree, replace_file
 
 ROWS = pa.schema(
@@ -43,6 +46,12 @@ ROWS = pa.schema(
 )
 
 
+BROKEN = (
+    "Wait an hour, so that no job of it is at work any more; then remove the folder {folder} and sync again: what "
+    "it had confirmed is sent again then"
+)
+
+
 @dataclass(frozen=True)
 class SyncHeader:
     """Whose a sync is.
@@ -55,15 +64,18 @@ class SyncHeader:
         Klaviyo's id of the account.
     jobs
         How many import jobs it has.
-    with_events
-        Whether changes of segment are told as events.
+    terms
+        Digest of the settings and options that it was planned by.
+    metric
+        Name of the event that tells of a change of segment; empty = none is told.
     """
 
     as_of: str
     run_id: str
     account: str
     jobs: int
-    with_events: bool = False
+    terms: str = ""
+    metric: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,8 +90,8 @@ class JobState:
         Moment of the first, ISO 8601.
     job_id
         Klaviyo's, once it is accepted.
-    sent
-        Rows in it.
+    sent, sizes
+        Rows in it, and in each try so far.
     lost
         Jobs that Klaviyo canceled or forgot.
     faults
@@ -87,7 +99,7 @@ class JobState:
     is_verified
         Whether Klaviyo's word on every row is in.
     events
-        Events that are handed in.
+        First row whose event is not handed in.
     """
 
     tries: int = 0
@@ -95,6 +107,7 @@ class JobState:
     first_try_at: str = ""
     job_id: str = ""
     sent: int = 0
+    sizes: tuple[int, ...] = ()
     lost: int = 0
     faults: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     is_verified: bool = False
@@ -117,7 +130,9 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.header = SyncHeader(**json.loads((folder / "sync.json").read_text()))
+        with self._readable("sync.json") as path:
+            self.header = SyncHeader(**json.loads(path.read_text()))
+            date.fromisoformat(self.header.as_of)
 
     @classmethod
     def open(cls, folder: Path) -> "Manifest | None":
@@ -150,17 +165,20 @@ class Manifest:
 
     def rows(self, number: int) -> pd.DataFrame:
         """Return the rows of a job, with their bodies."""
-        frame: pd.DataFrame = pq.read_table(self.folder / _rows_file(number)).to_pandas()
+        with self._readable(_rows_file(number)) as path:
+            table = pq.read_table(path, schema=ROWS)
+        frame: pd.DataFrame = table.to_pandas()
         return frame
 
     def state(self, number: int) -> JobState:
         """Return how far a job is."""
-        path = self.folder / f"job-{number:04}.json"
-        if not path.exists():
-            return JobState()
-        said: dict[str, Any] = json.loads(path.read_text())
-        said["faults"] = {row: tuple(fault) for row, fault in said["faults"].items()}
-        return JobState(**said)
+        with self._readable(f"job-{number:04}.json") as path:
+            if not path.exists():
+                return JobState()
+            said: dict[str, Any] = json.loads(path.read_text())
+            said["faults"] = {row: tuple(fault) for row, fault in said["faults"].items()}
+            said["sizes"] = tuple(said["sizes"])
+            return JobState(**said)
 
     def note(self, number: int, state: JobState, **changes: Any) -> JobState:  # noqa: ANN401  # its fields
         """Keep how far a job is; it is on disk when this returns."""
@@ -188,17 +206,29 @@ class Manifest:
                     if str(row) in state.faults:
                         yield customer, key, state.faults[str(row)]
 
-    def forget(self, customers: set[str]) -> None:
-        """Remove customers' rows, and what was said of them."""
+    def forget(self, customers: set[str]) -> bool:
+        """Remove customers' rows, and what was said of them; tell whether Klaviyo may still be at them."""
+        may_come = False
         for number in self.numbers:
             rows = self.rows(number)
-            gone = rows["customer_id"].isin(list(customers))
+            gone = pd.Series(data=False, index=rows.index)
+            for name in ("customer_id", "key", "email"):
+                gone |= matches(rows[name], customers)
             if gone.any():
                 state, names = self.state(number), set(rows["row"][gone].astype(str))
+                may_come |= bool(state.tries) and not state.is_verified
                 faults = {row: said for row, said in state.faults.items() if row not in names}
                 self.note(number, state, faults=faults)
                 path = self.folder / _rows_file(number)
                 replace_file(path, lambda draft, kept=rows[~gone]: _write_rows(kept, draft))  # type: ignore[misc]
+        return may_come
+
+    @contextmanager
+    def _readable(self, name: str) -> Iterator[Path]:
+        """Give a file's path, to be read."""
+        path = self.folder / name
+        with readable(path, BROKEN.format(folder=self.folder)):
+            yield path
 
     def close(self) -> None:
         """Remove the sync: what it confirmed is remembered elsewhere by now."""

@@ -10,9 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_
 
 from connectors.klaviyo.api import MOST_EVENTS, MOST_MEMBERS, MOST_PROFILE_BYTES, MOST_ROWS
 
-EMAIL = r"^[^@\s\"'\\,;<>()\[\]]+@[^@\s\"'\\,;<>()\[\]]+\.[^@\s\"'\\,;<>()\[\].]{2,}$"
+# Spaces are spelled out, and digits too: what the short forms mean differs from engine to engine, and
+# a key that the plan lets pass must be one that a body takes.
+_SPACES = r"\x00-\x20\x7f-\xa0" + (
+    "\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff"
+)
+_PART = r"[^@\"'\\,;<>()\[\]" + _SPACES
+EMAIL = rf"^{_PART}]+@{_PART}]+\.{_PART}.]{{2,}}$"
 LONGEST_KEY = 254
-PHONE = r"^\+[1-9]\d{6,14}$"
+PHONE = r"^\+[1-9][0-9]{6,14}$"
 
 
 class Body(BaseModel):
@@ -217,16 +223,15 @@ class DeletedAttributes(Body):
 
 
 class DeletedProfile(Body):
-    """Who is to be deleted: by Klaviyo's id, or by one attribute."""
+    """Who is to be deleted: by Klaviyo's id, or by one attribute; the attributes are there all the same."""
 
     type: Literal["profile"] = "profile"
     id: Key | None = None
-    attributes: DeletedAttributes | None = None
+    attributes: DeletedAttributes = DeletedAttributes()
 
     @model_validator(mode="after")
     def _check_one(self) -> "DeletedProfile":
-        said = self.attributes
-        given = [self.id, said and said.email, said and said.phone_number]
+        given = [self.id, self.attributes.email, self.attributes.phone_number]
         if sum(value is not None for value in given) != 1:
             raise ValueError("a person is deleted by exactly one of id, e-mail and phone number")
         return self

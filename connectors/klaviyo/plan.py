@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from connectors.klaviyo.client import KeyKind
-from connectors.klaviyo.confirmed import age_days
+from connectors.klaviyo.confirmed import IN_DOUBT, age_days
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.payloads import EMAIL, LONGEST_KEY, PHONE
 from connectors.klaviyo.properties import Property, property_table, row_hashes
@@ -27,6 +27,7 @@ NOTHING_CONFIRMED = pd.DataFrame(
         "row_hash": [0],
         "scored_date": pd.to_datetime(["1970-01-01"]).astype("datetime64[ms]"),
         "segment": [None],
+        "profile_id": [None],
     }
 )
 ROW_COLUMNS = [
@@ -68,6 +69,9 @@ class Plan:
         The properties of each, row by row.
     rejects
         Customers who cannot be told: ``customer_id, key, code``.
+    told
+        Whom each profile was last told of, among the customers who may be told: ``customer_id,
+        profile_id, is_holdout``.
     counts
         How many of what.
     """
@@ -75,6 +79,7 @@ class Plan:
     rows: pd.DataFrame
     said: pd.DataFrame
     rejects: pd.DataFrame
+    told: pd.DataFrame
     counts: dict[str, int]
 
 
@@ -116,7 +121,7 @@ def plan_changes(
     )
     is_erased = erased.covers(rows["customer_id"], rows["key"], rows["email"])
     code = broken_rules(audience, is_erased)
-    before = _last_confirmed(confirmed, rows["customer_id"])
+    before = _last_confirmed(_undo_told_over(confirmed), rows["customer_id"])
     was_confirmed = before["was_confirmed"].to_numpy()
     is_same = was_confirmed & (before["row_hash"] == rows["row_hash"]).to_numpy()
     is_old = was_confirmed & (age_days(before["scored_date"], as_of) >= refresh_days)
@@ -124,12 +129,15 @@ def plan_changes(
     may = (code == "") & ~is_erased
     send = may & (~is_same | is_old)
     moved = may & was_confirmed & (rows["previous_segment"] != rows["segment"]).to_numpy()
+    is_told = may & (before["row_hash"] != IN_DOUBT).to_numpy() & before["profile_id"].notna()
+    told = rows[["customer_id", "is_holdout"]][is_told].assign(profile_id=before["profile_id"])
     chosen = rows[send].assign(kind=audience.kind, profile_id=None)
     bad = code != ""
     return Plan(
         chosen[ROW_COLUMNS].reset_index(drop=True),
         property_table(scores[send], properties).reset_index(drop=True),
         rows[["customer_id", "key"]][bad].assign(code=code[bad]).reset_index(drop=True),
+        told,
         {
             "customers": len(rows),
             "compared": int((may & was_confirmed).sum()),
@@ -149,7 +157,7 @@ def _last_confirmed(confirmed: pd.DataFrame, customers: pd.Series) -> pd.DataFra
     """Return what was confirmed of each customer, row by row; ``was_confirmed`` says whether anything was."""
     place = pc.index_in(pa.array(customers), value_set=pa.array(confirmed["customer_id"]))
     place = place.fill_null(-1).to_numpy(zero_copy_only=False)
-    known = confirmed[["row_hash", "scored_date", "segment"]]
+    known = confirmed[["row_hash", "scored_date", "segment", "profile_id"]]
     padded = (
         pd.concat([known, NOTHING_CONFIRMED], ignore_index=True)
         if len(known)
@@ -157,6 +165,18 @@ def _last_confirmed(confirmed: pd.DataFrame, customers: pd.Series) -> pd.DataFra
     )
     before = padded.take(place).set_axis(customers.index)
     return before.assign(was_confirmed=place >= 0)
+
+
+def _undo_told_over(confirmed: pd.DataFrame) -> pd.DataFrame:
+    """Return what was confirmed, in doubt where the profile was told of somebody else later.
+
+    What was confirmed last stands last.
+    """
+    ids = confirmed["profile_id"]
+    is_over = ids.notna() & ids.duplicated(keep="last")
+    if not is_over.any():
+        return confirmed
+    return confirmed.assign(row_hash=confirmed["row_hash"].mask(is_over, IN_DOUBT))
 
 
 def broken_rules(audience: Audience, is_erased: NDArray[np.bool_]) -> NDArray[np.object_]:

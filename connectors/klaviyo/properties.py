@@ -130,7 +130,7 @@ def row_hashes(
     scores, properties
         As :func:`property_table` has them.
     """
-    salt = json.dumps([one.name for one in properties]).encode()[:64]
+    salt = blake2b(json.dumps([one.name for one in properties]).encode()).digest()
     lasting = [one for one in properties if one.column != ALWAYS[SCORED_AT]]
     found = np.empty(len(scores), dtype=np.int64)
     for start in range(0, len(scores), HASH_ROWS):

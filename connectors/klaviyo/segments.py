@@ -25,6 +25,7 @@ from connectors.klaviyo.conditions import (
     TextIn,
     TextIs,
 )
+from connectors.klaviyo.errors import BusyError
 from connectors.klaviyo.properties import HOLDOUT, SCORED_AT, Property
 from connectors.store import replace_file
 
@@ -48,7 +49,7 @@ class SegmentCounts:
     created, updated, unchanged
         By name.
     postponed
-        Names beyond the day's quota.
+        Names beyond the day's quota, as this sync counts it or as Klaviyo does.
     foreign
         Names that somebody else's segments have; these are left alone.
     """
@@ -199,11 +200,16 @@ def keep_segments(
         if not book.has_room(what, clock.now()):
             done["postponed"].append(name)
             continue
-        if found is None:
-            book.note(name, digest, what)  # a killed run finds the name and knows it for its own
-            klaviyo.create_segment(name, body)
-        else:
-            klaviyo.update_segment(found.id, body)
-            book.note(name, digest, what)
+        try:
+            if found is None:
+                book.note(
+                    name, digest, what
+                )  # a killed run finds the name and knows it for its own
+                klaviyo.create_segment(name, body)
+            else:
+                klaviyo.update_segment(found.id, body)
+                book.note(name, digest, what)
+        except BusyError:
+            what = "postponed"
         done[what].append(name)
     return SegmentCounts(**{name: tuple(names) for name, names in done.items()})

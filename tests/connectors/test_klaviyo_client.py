@@ -1,6 +1,7 @@
 """The client against the double: patience, windows, pages, and what never leaves it."""
 
 import logging
+import traceback
 from collections import Counter
 
 import httpx
@@ -10,13 +11,22 @@ from connectors.klaviyo import api
 from connectors.klaviyo.api import JOB, PROFILES, Endpoint
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.errors import (
+    BusyError,
     KeyRefusedError,
     KlaviyoError,
     RequestRefusedError,
     UnavailableError,
 )
 from connectors.klaviyo.limits import Pace
-from tests.klaviyo_double import KEY, SCOPES, Double, Fault, Server, VirtualClock
+from tests.klaviyo_double import (
+    KEY,
+    SCOPES,
+    Double,
+    Fault,
+    RefusedError,
+    Server,
+    VirtualClock,
+)
 
 ROW = (
     b'{"type":"profile","attributes":{"external_id":"c1","properties":{"Retention Tier":"light"}}}'
@@ -191,3 +201,72 @@ def test_logs_and_errors_name_nobody(double, klaviyo, caplog):
     assert KEY not in caplog.text
     assert "jane" not in str(caught.value)
     assert caught.value.__context__ is None or "jane" not in str(caught.value.__context__)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("drop"),
+        Fault("lose"),
+        Fault("garble"),
+        Fault("status", 400),
+        Fault("status", 401),
+        Fault("status", 403),
+        Fault("status", 429, retry_after=40_000),
+        Fault("status", 500),
+    ],
+    ids=lambda fault: f"{fault.kind}{fault.status}",
+)
+def test_no_failure_tells_the_key_or_a_person(double, fault, caplog):
+    caplog.set_level(logging.DEBUG)
+    double.fault = lambda *_: fault
+    said, person = [], "ja" + "ne"  # the source's own lines are in a traceback
+    server = Server(double)
+    with connect(KEY, server.url) as connection:
+        klaviyo = Klaviyo(connection, double.clock, tries=2)
+        for ask in (
+            lambda: klaviyo.profiles("email", [f"{person}@example.com"]),
+            lambda: klaviyo.create_import_job(BODY.replace(b"c1", person.encode()), lambda: None),
+        ):
+            with pytest.raises(KlaviyoError) as caught:
+                ask()
+            said += [
+                *traceback.format_exception(caught.value),
+                repr(caught.value),
+                str(caught.value),
+            ]
+    server.close()
+    text = "".join([*said, caplog.text])
+    assert "Klaviyo" in text
+    assert person not in text
+    assert KEY not in text
+
+
+def test_what_klaviyo_says_of_a_person_is_in_no_error(double, klaviyo):
+    detail = f"{'ja' + 'ne'}@example.com is no address"
+
+    def refuse(*_):
+        raise RefusedError(400, "invalid", detail, "/data/attributes")
+
+    double._create_job = refuse
+    with pytest.raises(RequestRefusedError, match="invalid") as caught:
+        klaviyo.create_import_job(BODY, lambda: None)
+    assert detail not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.faults[0].detail == detail  # for the file of rejects
+
+
+def test_pages_that_lead_in_a_circle_end(double, klaviyo):
+    double._find_profiles = lambda *_: (
+        200,
+        {"data": [], "links": {"next": "https://x/?page%5Bcursor%5D=c1"}},
+    )
+    with pytest.raises(UnavailableError, match="every page"):
+        klaviyo.profiles("email", ["a@example.com"])
+
+
+def test_a_wait_that_is_longer_than_a_sync_waits_is_not_cut_short(double, klaviyo):
+    faults(double, Fault("status", 429, retry_after=3_600))
+    with pytest.raises(BusyError, match="3600 s"):
+        klaviyo.account()
+    assert double.clock.seconds == 0
+    assert double.received["GET /api/accounts"] == 0

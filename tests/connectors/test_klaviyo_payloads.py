@@ -98,6 +98,13 @@ def deletion() -> dict[str, Any]:
     return json.loads(DeletionBody(data=data).to_json())
 
 
+def deletion_by_id() -> dict[str, Any]:
+    data = Deletion(
+        attributes=DeletionAttributes(profile=DeletedData(data=DeletedProfile(id="01G")))
+    )
+    return json.loads(DeletionBody(data=data).to_json())
+
+
 def new_list() -> dict[str, Any]:
     return json.loads(
         ListBody(data=List(attributes=ListAttributes(name="Retention: Gold"))).to_json()
@@ -114,6 +121,8 @@ BODIES = {
     "segment update": (lambda: segment("S1"), SegmentPartialUpdateQuery, "SegmentPartialUpdateQuery"),
     "events": (events, EventsBulkCreateJob, "EventsBulkCreateJob"),
     "deletion": (deletion, DataPrivacyCreateDeletionJobQuery, "DataPrivacyCreateDeletionJobQuery"),
+    "deletion by id": (
+        deletion_by_id, DataPrivacyCreateDeletionJobQuery, "DataPrivacyCreateDeletionJobQuery"),
     "list": (new_list, ListCreateQuery, "ListCreateQuery"),
     "members": (members, ListMembersAddQuery, "ListMembersAddQuery"),
 }  # fmt: skip

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from connectors.csv import write_csv
 from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience
@@ -24,7 +25,7 @@ from flows.publish import marketing_segments
 from flows.settings import Settings, build_settings, read_settings
 from tests.flows.conftest import AS_OF, SETTINGS, make_orders
 from tests.klaviyo_double import KEY, SCOPES, Double, Fault, Server, VirtualClock
-from tests.klaviyo_store import make_scores, publish_scores, store_settings
+from tests.klaviyo_store import Shop, make_scores, publish_scores, store_settings
 
 DAY = ("--as-of", AS_OF.isoformat())
 KLAVIYO = """
@@ -225,12 +226,25 @@ def test_a_forgotten_person_is_gone_and_stays_gone(shop, fresh, klaviyo, perenni
         assert secret_email(customer).encode() not in text
     assert perennial("forget", "nobody@example.com", "--config", shop, "--json").code == 0
     klaviyo.key = KEY
+    orders = pd.read_csv(settings.home / "orders.csv")
+    bad = orders.head(2).assign(
+        customer_id=[customer, "c0008"], order_id=["bad1", "bad2"], ordered_at="some day"
+    )
+    pd.concat([orders, bad]).to_csv(settings.home / "orders.csv", index=False)
     tomorrow = AS_OF + timedelta(days=1)
     monkeypatch.setattr(Settings, "yesterday", lambda *_: tomorrow)
     again = perennial("run", "--config", shop, "--as-of", tomorrow.isoformat(), "--json")
     assert again.code == 0, again.err
     scores = pd.read_parquet(again.json["files"]["scores"])
     assert customer not in set(scores["customer_id"])
+    assert customer not in set(
+        pd.read_parquet(settings.state / "assignments.parquet")["customer_id"]
+    )
+    rejects = [settings.home / "rejects.csv", Path(again.json["files"]["rejects"])]
+    for path in rejects:
+        text = path.read_text()
+        assert "c0008" in text  # others' rejected rows are there
+        assert customer not in text, path
     assert secret_email(customer) not in Path(again.json["files"]["segments"]).read_text()
 
 
@@ -240,6 +254,38 @@ def test_forgetting_without_the_separate_key_says_what_to_do(shop, perennial, mo
     assert said.code == 0
     assert "KLAVIYO_PRIVACY_KEY" in said.json["klaviyo"]
     assert len(Erasures(read_settings(shop).state)) >= 1
+
+
+def test_a_key_that_deletes_is_of_the_account_in_the_settings_and_travels_encrypted(
+    shop, klaviyo, perennial, monkeypatch
+):
+    monkeypatch.setenv("KLAVIYO_PRIVACY_KEY", KEY)
+    klaviyo.account = "Other9"
+    said = perennial("forget", secret_email("c0007"), "--config", shop, "--json")
+    assert (said.code, klaviyo.deletions) == (20, [])
+    assert "Other9" in said.json["error"]
+    monkeypatch.setenv("KLAVIYO_API_URL", "http://klaviyo.example")
+    said = perennial("forget", secret_email("c0007"), "--config", shop, "--json")
+    assert said.code == 2
+    assert "https" in said.json["error"]
+
+
+def test_who_is_forgotten_by_an_id_is_deleted_under_an_address_that_the_shop_no_longer_has(
+    tmp_path, klaviyo, monkeypatch
+):
+    monkeypatch.setenv("KLAVIYO_PRIVACY_KEY", KEY)
+    shop = Shop(tmp_path)
+    shop.name(
+        tmp_path, {"customer_id": ["c0000003", "c0000004"], "email": ["a@new.io", "b@new.io"]}
+    )
+    serial = klaviyo.add_profile(external_id="c0000003", email="a@old.io")
+    klaviyo.add_profile(external_id="c0000004", email="B@new.io")
+    assert "2 profiles" in forget_person(shop.settings, "c0000003")["klaviyo"]
+    assert klaviyo.deletions == [
+        {"type": "profile", "attributes": {"email": "a@new.io"}},
+        {"type": "profile", "id": serial, "attributes": {}},
+    ]
+    assert "1 profile" in forget_person(shop.settings, "c0000004")["klaviyo"]
 
 
 def test_a_customer_id_that_is_a_common_value_takes_nobody_else_along(tmp_path):
@@ -280,6 +326,33 @@ def test_segments_csv_has_the_e_mail_beside_the_id(tmp_path):
     )
     assert list(told.columns[:2]) == ["External ID", "Email"]
     assert told["Email"].tolist() == ["a@example.com", "", "c@example.com"]
+
+
+def test_segments_csv_leaves_out_who_was_forgotten_by_any_name(tmp_path):
+    Erasures(tmp_path).add(["A@example.com"])
+    scores = make_scores(3)
+    emails = pd.Series(["a@example.com", None, "c@example.com"])
+    told = marketing_segments(
+        store_settings(tmp_path),
+        Audience(scores, scores["customer_id"], emails, "external_id"),
+        Erasures(tmp_path),
+    )
+    assert told["External ID"].tolist() == ["c0000001", "c0000002"]
+
+
+def test_segments_csv_names_nobody_who_would_be_another_in_it(tmp_path):
+    """A spreadsheet would take these for formulas, and what keeps it from that changes the name."""
+    settings = store_settings(tmp_path)
+    scores = make_scores(5)
+    ids = pd.Series(["=a", "+4915112345678", "-b", "d", 'e,"f" g'])
+    emails = pd.Series(["x@example.com", None, None, "=1+1@example.com", "ü@example.com"])
+    told = marketing_segments(
+        settings, Audience(scores, ids, emails, "external_id"), Erasures(tmp_path)
+    )
+    write_csv(told, tmp_path / "segments.csv")
+    read = pd.read_csv(tmp_path / "segments.csv", dtype="str", keep_default_na=False)
+    assert read["External ID"].tolist() == ["+4915112345678", "d", 'e,"f" g']
+    assert read["Email"].tolist() == ["", "", "ü@example.com"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
 
-import pandas as pd
 import pytest
 
 from connectors.klaviyo.confirmed import Confirmed
@@ -16,65 +15,16 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.payloads import Profile
-from flows.outbox import SyncPlaces
-from flows.sync import one_sync, sync_day
-from tests.klaviyo_double import SCOPES, Double, Fault
-from tests.klaviyo_store import (
-    DAY,
-    change,
-    hands_of,
-    held,
-    make_scores,
-    publish_scores,
-    store_settings,
-    wanted,
-)
+from flows.sync import one_sync
+from tests.klaviyo_double import SCOPES, Fault
+from tests.klaviyo_store import DAY, Shop, change, dying, store_settings
 
 IMPORT = "POST /api/profile-bulk-import-jobs"
-
-
-class Shop:
-    """A store with a published day, and a double that knows its customers."""
-
-    def __init__(self, home, customers=60, known=None, **klaviyo):
-        self.settings = store_settings(home, **{"most_changed_share": 1.0, **klaviyo})
-        self.scores = make_scores(customers)
-        self.day = publish_scores(self.settings, self.scores, "r1")
-        self.double = Double()
-        self.places = SyncPlaces.of(self.settings)
-        for customer in self.scores["customer_id"][:known]:
-            self.double.add_profile(external_id=customer)
-
-    def sync(self, *, apply=True, create_missing=False, config=None, tries=8):
-        with hands_of(self.settings, self.double, tries) as hands:
-            return sync_day(
-                self.settings, self.day, hands, config, apply=apply, create_missing=create_missing
-            )
-
-    def publish(self, scores, run_id):
-        self.scores, self.day = scores, publish_scores(self.settings, scores, run_id)
-
-    def is_right(self):
-        return held(self.settings, self.double) == wanted(self.settings, self.scores)
-
-    def rejects(self):
-        return pd.read_csv(self.places.rejects, dtype="str", keep_default_na=False)
 
 
 @pytest.fixture
 def shop(tmp_path):
     return Shop(tmp_path)
-
-
-def dying(double, after, method="POST", path="import-jobs"):
-    """Let Klaviyo be out of reach from the n-th such request on."""
-    seen = Counter()
-
-    def fault(said, where):
-        seen["n"] += said == method and path in where
-        return Fault("drop") if seen["n"] >= after else None
-
-    double.fault = fault
 
 
 def test_a_dry_run_writes_what_would_be_sent_and_only_reads(shop):
@@ -453,12 +403,7 @@ def known_by_email(shop, customer, email):
 
 def test_who_is_known_by_e_mail_only_is_told_by_it_and_gets_no_second_identifier(tmp_path):
     shop = Shop(tmp_path, customers=5)
-    table = pd.DataFrame({"customer_id": ["c0000002"], "email": ["Ann@Example.com"]})
-    table.to_csv(tmp_path / "customers.csv", index=False)
-    tables = shop.settings.tables.model_copy(update={"customers": "customers.csv"})
-    folder = shop.settings._folder
-    shop.settings = shop.settings.model_copy(update={"tables": tables})
-    shop.settings._folder = folder
+    shop.name(tmp_path, {"customer_id": ["c0000002"], "email": ["Ann@Example.com"]})
     with known_by_email(shop, "c0000002", "ann@example.com"):
         assert shop.sync()["confirmed"] == 5
     ann = next(p for p in shop.double.profiles.values() if p.get("email") == "ann@example.com")
