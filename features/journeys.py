@@ -212,7 +212,7 @@ def daily(found: ir.Table, since: date) -> ir.Table:
     -------
     ir.Table
         ``date, orders`` (purchases), ``repeat_orders`` (but for first ones), ``net_amount,
-        discounted`` (purchases with a discount).
+        discounted`` (purchases with a discount), ``priced`` (whose discount is known).
     """
     late = found.filter(found.is_purchase & (found.order_date >= since))
     return late.group_by(date=late.order_date).aggregate(
@@ -220,6 +220,7 @@ def daily(found: ir.Table, since: date) -> ir.Table:
         repeat_orders=(late.number > 1).sum(),
         net_amount=late.net_amount.sum().cast("float64"),
         discounted=(late.discount_amount > 0).sum(),
+        priced=late.discount_amount.notnull().sum(),
     )
 
 
@@ -257,12 +258,13 @@ def discounted_revenue(found: ir.Table, segments: ir.Table) -> ir.Table:
     Returns
     -------
     ir.Table
-        ``segment, orders, net_amount, discounted_amount``.
+        ``segment, orders, priced`` (whose discount is known), ``net_amount, discounted_amount``.
     """
     repeat = found.filter(found.is_purchase & (found.number > 1)).join(segments, "customer_id")
     zero = ibis.literal(0).cast(repeat.net_amount.type())
     return repeat.group_by("segment").aggregate(
         orders=repeat.count(),
+        priced=repeat.discount_amount.notnull().sum(),
         net_amount=repeat.net_amount.sum().cast("float64"),
         discounted_amount=ibis.ifelse(repeat.discount_amount > 0, repeat.net_amount, zero)
         .sum()

@@ -8,7 +8,7 @@ from typing import Any
 from connectors.store import PublishedDay
 from features.tables import DataError
 from flows.decide import decide
-from flows.kpis import measure_retention
+from flows.kpis import REFILLS, measure_retention
 from flows.moments import list_moments
 from flows.prepare import build_customer_state, open_tracking, read_orders, workspace
 from flows.publish import find_published, past_ratios, publish
@@ -68,11 +68,11 @@ def score(config: Path, as_of: date, shared: Path | None = None, *, force: bool 
             return Scored(published, is_new=False)
         state = build_customer_state(settings, history, as_of, work)
         decided = decide(settings, state, model.folder, as_of, work)
-        moments = list_moments(settings, decided, as_of, work)
         ratios = past_ratios(settings, model.version)
         kpis = measure_retention(
             settings, history, state, decided, model.folder, ratios, as_of, work
         )
+        moments = list_moments(settings, decided, kpis.with_name(REFILLS), as_of, work)
         day = publish(settings, history, decided, moments, kpis, model.version, as_of)
         return Scored(day, is_new=True)
 

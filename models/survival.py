@@ -25,6 +25,8 @@ class Curve:
         Still watched just before.
     n, events
         Customers, and events, altogether.
+    watched
+        Days that the longest wait lasted: nothing is known of later ones.
     """
 
     days: Array
@@ -34,6 +36,7 @@ class Curve:
     at_risk: Array
     n: float
     events: float
+    watched: float
 
     def at(self, day: float) -> tuple[float, float, float]:
         """Return share, low and high by a day; 0 before the first event."""
@@ -78,6 +81,7 @@ def kaplan_meier(days: ArrayLike, is_event: ArrayLike, counts: ArrayLike) -> Cur
     ended = np.bincount(where, counts * np.asarray(is_event, dtype=bool), len(times))
     left = np.bincount(where, counts, len(times))
     at_risk = left[::-1].cumsum()[::-1]
+    longest = float(times[-1]) if len(times) else 0.0
     has = ended > 0
     times, ended, risk = times[has], ended[has], at_risk[has]
     staying = np.cumprod(1 - ended / risk)
@@ -96,6 +100,7 @@ def kaplan_meier(days: ArrayLike, is_event: ArrayLike, counts: ArrayLike) -> Cur
         risk,
         float(counts.sum()),
         float(ended.sum()),
+        longest,
     )
 
 

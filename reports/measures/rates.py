@@ -18,9 +18,10 @@ def rate(count: float, n: float, least: int) -> Json:
 
 
 def rate_by(curve: Curve, day: float, least: int) -> Json:
-    """Return the share to whom it has happened by a day (Kaplan-Meier)."""
+    """Return the share to whom it has happened by a day (Kaplan-Meier), if anybody was watched so long."""
     value, low, high = curve.at(day)
-    return _said(value, low, high, curve.n, curve.events, least)
+    known = value if curve.watched >= day else None
+    return _said(known, low, high, curve.n, curve.events, least)
 
 
 def missing(needs: str, measure: str) -> Json:

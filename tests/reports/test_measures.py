@@ -101,11 +101,14 @@ def test_new_customers_bring_what_recent_ones_did_at_each_age():
 def test_five_more_points_are_five_of_a_hundred_new_customers():
     """Two a day are 730 a year: 36.5 more come back, each bringing 30 in 2 orders."""
     found = forecast.five_points(
-        pd.DataFrame({"customers": [10], "orders": [20], "net_amount": [300.0]}), 2.0, "EUR"
+        pd.DataFrame({"customers": [10], "orders": [20], "net_amount": [300.0]}), 2.0, 10
     )
-    assert (found["revenue"], found["orders"]) == pytest.approx((1095, 73))
-    assert "EUR 1,095" in found["text"]
+    assert found == pytest.approx({"customers": 36.5, "revenue": 1095, "orders": 73, "n": 10})
+    few = forecast.five_points(
+        pd.DataFrame({"customers": [9], "orders": [20], "net_amount": [300.0]}), 2.0, 10
+    )
+    assert (few["customers"], few["revenue"]) == (36.5, None)
     none = forecast.five_points(
-        pd.DataFrame({"customers": [0], "orders": [0], "net_amount": [None]}), 2.0, "EUR"
+        pd.DataFrame({"customers": [0], "orders": [0], "net_amount": [None]}), 2.0, 1
     )
     assert none["revenue"] is None
