@@ -170,6 +170,36 @@ def by_age(found: ir.Table, as_of: date) -> ir.Table:
     )
 
 
+def early_revenue(found: ir.Table, as_of: date, days: int) -> ir.Table:
+    """Sum what customers brought in their first days, by how long ago they came.
+
+    Parameters
+    ----------
+    found
+        What :func:`journeys` returns.
+    as_of
+        Last day whose orders are known.
+    days
+        After the first purchase, itself included.
+
+    Returns
+    -------
+    ir.Table
+        ``age_days, customers, amount, squares`` (sums of each customer's amount and of its square).
+    """
+    early = found.filter(found.since_days <= days)
+    each = early.group_by("customer_id", "first_date").aggregate(amount=early.net_amount.sum())
+    cents = (each.amount * 100).round().cast("int64")  # whole numbers: the same in any order
+    each = each.mutate(
+        age_days=ibis.date(as_of).delta(each.first_date, unit="day"), squared=cents * cents
+    )
+    return each.group_by("age_days").aggregate(
+        customers=each.count(),
+        amount=each.amount.sum().cast("float64"),
+        squares=each.squared.sum().cast("float64") / 10_000,
+    )
+
+
 def returners(found: ir.Table, as_of: date) -> ir.Table:
     """Sum what customers who came back brought after the first order, within a year of it.
 

@@ -125,6 +125,31 @@ def wilson(count: float, n: float) -> tuple[float, float]:
     return float((middle - half) / (1 + weight)), float((middle + half) / (1 + weight))
 
 
+def mean_difference(
+    mean: float,
+    variance: float,
+    n: float,
+    other_mean: float,
+    other_variance: float,
+    other_n: float,
+) -> tuple[float, float, float]:
+    """Return how much higher the first mean is, and the interval of that.
+
+    Parameters
+    ----------
+    mean, variance, n, other_mean, other_variance, other_n
+        Of samples large enough for a normal distribution of their means.
+
+    References
+    ----------
+    Welch (1947), The Generalization of "Student's" Problem When Several Different Population
+    Variances Are Involved, Biometrika 34, 28-35.
+    """
+    difference = mean - other_mean
+    half = norm.ppf((1 + CONFIDENCE) / 2) * float(np.sqrt(variance / n + other_variance / other_n))
+    return difference, float(difference - half), float(difference + half)
+
+
 def rate_difference(
     count: float, n: float, other_count: float, other_n: float
 ) -> tuple[float, float, float]:

@@ -85,7 +85,9 @@ def _retention(day: Day, sums: pd.DataFrame) -> Rows:
 def _engagement(day: Day, sums: pd.DataFrame) -> Rows:
     orders = by_date(sums, "orders")
     yield Daily("engagement", "Orders", "count", orders)
-    yield Daily("engagement", "Order value", "money", by_date(sums, "net_amount"), orders, day.least)
+    yield Daily(
+        "engagement", "Order value", "money", by_date(sums, "net_amount"), orders, day.least
+    )
     reviews = _counted(day, "reviews", "reviewed_at")
     if reviews is None:
         yield lacking("engagement", "Reviews per order", "reviews")

@@ -60,7 +60,9 @@ class Day:
         if self.baskets is None:
             return None
         known = self.cycles("product_id").dropna(subset=["median_days"])
-        typed = known[["product_id", "median_days"]].astype({"product_id": str, "median_days": float})
+        typed = known[["product_id", "median_days"]].astype(
+            {"product_id": str, "median_days": float}
+        )
         cycles = self.engine.table(typed, "product_cycles")
         ahead = self.settings.moments.ahead_days
         return self.engine.keep(

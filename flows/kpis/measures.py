@@ -58,7 +58,7 @@ def measure_retention(
             "second_order": repeat.second_order(gaps, cycle),
             "steps": repeat.steps(gaps, day.least),
             "cohorts": cohorts(cells, first, spend, as_of, settings.store.margin, day.least),
-            "cohort_alarm": repeat.cohort_alarm(returned, as_of, cycle, day.least),
+            "cohort_alarm": alarm_measures(day, returned, cycle),
             "discounts": discount_measures(day, decided),
             "advocacy": advocacy_measures(day, len(known)),
             "loyalty": loyalty_measures(day, len(known)),
@@ -72,6 +72,16 @@ def measure_retention(
         found["dashboard"] = dashboard(day, first, spend)
     (work / KPIS).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
     return work / KPIS
+
+
+def alarm_measures(day: Day, returned: pd.DataFrame, cycle: float) -> Json:
+    """Compare the newest cohorts with those of a year before: who came back, and what they brought."""
+    age = repeat.alarm_age(cycle)
+    early = day.fetch(journeys.early_revenue(day.journeys, day.as_of, age))
+    return {
+        **repeat.cohort_alarm(returned, day.as_of, cycle, day.least),
+        "value": repeat.cohort_value_alarm(early, age, day.least),
+    }
 
 
 def discount_measures(day: Day, decided: Path) -> Json:
@@ -178,7 +188,10 @@ def _review_rate(day: Day) -> Json:
         return missing("reviews", "Review rate")
     reviews = day.tables["reviews"]
     since = day.as_of - timedelta(days=advocacy.YEAR_DAYS)
-    orders = day.orders.filter((day.orders.order_date > since) & (day.orders.net_amount >= 0))
+    placed = day.orders.order_date
+    orders = day.orders.filter(
+        (placed > since) & (placed <= day.as_of) & (day.orders.net_amount >= 0)
+    )
     reviewed = orders.semi_join(reviews, "order_id")
     count, n = (int(day.fetch(t.aggregate(n=t.count()))["n"].iloc[0]) for t in (reviewed, orders))
     return rate(count, n, day.least)

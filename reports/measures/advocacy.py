@@ -77,9 +77,7 @@ def _group(of: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int
     }
 
 
-def _cost(
-    of: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int
-) -> float | None:
+def _cost(of: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int) -> float | None:
     """Return what was paid per new customer in the last year, or since anything was paid."""
     known = None if costs is None else costs[costs["amount"].notna()]
     if known is None or known.empty:

@@ -63,7 +63,9 @@ def cohorts(
                 "first_order_amount": float(paid[month]) / n if is_told else None,
                 "spend": cost,
                 "cac": cost / n if is_told and cost is not None else None,
-                "payback_month": _payback(each, cost / n) if is_told and cost is not None else None,
+                "payback_month": _payback(each, cost / n)
+                if is_told and cost is not None
+                else None,
                 "is_partial": month == now and not is_whole,
                 "ages": [
                     {

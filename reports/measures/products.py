@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from models.survival import kaplan_meier
 from features.products import CLOSES
+from models.survival import kaplan_meier
 from reports.measures.rates import Json, missing, number, rate
 
 SHOWN = 20

@@ -237,6 +237,39 @@ def test_the_alarm_compares_equal_ages():
     assert "have 51 customers" in few["why"]
 
 
+def test_the_alarm_of_what_was_brought_by_hand(day):
+    """Seen for 30 to 120 days: F and G, H; each 20, 50, 40 in 30 days. A year before nobody came."""
+    early = day.fetch(journeys.early_revenue(day.journeys, AS_OF, 30))
+    found = repeat.cohort_value_alarm(early, 30, 2)
+    assert (found["n"], found["n_before"], found["difference"]) == (3, 0, None)
+    rows = [(30, 3, 110.0, 4500.0), (395, 2, 120.0, 7400.0), (31, 0, 0.0, 0.0)]
+    frame = pd.DataFrame(rows, columns=["age_days", "customers", "amount", "squares"])
+    found = repeat.cohort_value_alarm(frame, 30, 2)
+    # Means 110 / 3 and 60; variances 233.3 / 3 and 200 / 2 of the means: 13.33 around -23.33.
+    assert found["difference"] == pytest.approx(110 / 3 - 60)
+    half = 1.96 * (700 / 9 + 100) ** 0.5
+    assert (found["low"], found["high"]) == pytest.approx(
+        (-70 / 3 - half, -70 / 3 + half), abs=1e-3
+    )
+    assert not found["is_alarm"]
+
+
+def test_cohorts_of_too_few_say_nothing(day):
+    """January 2023 has two customers, each other month one or two."""
+    first = day.fetch(journeys.first_days(day.journeys))
+    cells = day.fetch(journeys.cohort_cells(day.journeys))
+    spend = day.fetch(day.tables["marketing_spend"])
+    found = cohorts(cells, first, spend, AS_OF, 0.5, 3)
+    for month in found["months"]:
+        figures = [month[name] for name in ("first_order_amount", "cac", "payback_month")]
+        assert figures == [None] * 3
+        assert all(
+            age["revenue"] is age["margin"] is age["active"]["value"] is None
+            for age in month["ages"]
+        )
+    assert found["average"][0]["n"] == 10
+
+
 def test_products(day):
     found = product_measures(day)
     assert [(row["product_id"], row["customers"], row["median_days"]) for row in found["cycles"]] == [
@@ -269,7 +302,9 @@ def test_who_is_due_for_a_refill(day):
     counted = day.fetch(products.due(listed))
     assert counted["customers"].tolist() == [3, 3]
     assert set(counted["product_id"].dropna()) == {"tea"}
-    assert "I" not in set(day.fetch(products.refills(day.baskets, cycles, AS_OF, 48))["customer_id"])
+    assert "I" not in set(
+        day.fetch(products.refills(day.baskets, cycles, AS_OF, 48))["customer_id"]
+    )
 
 
 def test_bundles(day):
@@ -364,7 +399,11 @@ def test_the_dashboard(day):
         day.fetch(day.tables["marketing_spend"]),
     )
     rows = {row["measure"]: row for row in dashboard(day, first, spend)}
-    months = {name: [p["value"] for p in row["months"]][-3:] for name, row in rows.items() if "months" in row}
+    months = {
+        name: [p["value"] for p in row["months"]][-3:]
+        for name, row in rows.items()
+        if "months" in row
+    }
     assert months["New customers"] == [2, 1, 2]
     assert months["Cost of a new customer"] == [15, 0, 0]
     assert months["Referred share of new customers"] == [0, 0, 0]  # G was referred in June

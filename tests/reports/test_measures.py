@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.survival import kaplan_meier
 from reports.measures import forecast
 from reports.measures.advocacy import loyalty_section, nps_trend
-from reports.measures.rates import rate
+from reports.measures.rates import rate, rate_by
 from reports.measures.series import Daily, first_day, is_odd, row
 
 
@@ -20,6 +21,12 @@ def test_a_rate_of_too_few_is_not_said():
     assert rate(3, 29, 30)["value"] is None
     assert rate(3, 30, 30)["value"] == pytest.approx(0.1)
     assert rate(0, 0, 0)["value"] is None
+
+
+def test_a_chance_beyond_the_longest_wait_is_not_said():
+    curve = kaplan_meier([10, 100], [True, False], [20, 20])
+    assert rate_by(curve, 100, 30)["value"] == pytest.approx(0.5)
+    assert rate_by(curve, 101, 30)["value"] is None
 
 
 def test_weeks_begin_on_monday_and_only_whole_ones_count():
