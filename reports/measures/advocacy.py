@@ -55,6 +55,7 @@ def referral_section(
     for origin in ("referred", "paid"):
         of = origins[origins["origin"] == origin]
         found[origin] = _group(of, costs[origin], as_of, least)
+        found[origin]["cost_needs"] = _lacking(costs[origin], origin)
     if costs["paid"] is None:
         found["paid"] = missing("marketing_spend", "Customers who were paid for")
     values = [found[origin].get("value_90d") for origin in ("referred", "paid")]
@@ -75,6 +76,17 @@ def _group(of: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int
         "cac": cost,
         "value_per_cost": value / cost if value is not None and cost else None,
     }
+
+
+def _lacking(costs: pd.DataFrame | None, origin: str) -> str | None:
+    """Name the table or column that would bring what a customer costs; None = it is there."""
+    table, column = {
+        "referred": ("referrals", "reward_amount"),
+        "paid": ("marketing_spend", "amount"),
+    }[origin]
+    if costs is None:
+        return table
+    return None if costs["amount"].notna().any() else f"{table}.{column}"
 
 
 def _cost(of: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int) -> float | None:

@@ -48,6 +48,8 @@ def days_of(column: pd.Series) -> pd.Series:
 def _said(
     value: float | None, low: float, high: float, n: float, count: float, least: int
 ) -> Json:
+    why = None
     if value is None or n < least:
+        why = "too few" if n < max(least, 1) else "too early"
         value = low = high = None  # type: ignore[assignment]
-    return {"value": value, "low": low, "high": high, "n": int(n), "count": int(count)}
+    return {"value": value, "low": low, "high": high, "n": int(n), "count": int(count), "why": why}

@@ -364,10 +364,10 @@ def test_advocacy(day):
     assert of(found["referral_rate_12m"]) == (1, 10)
     assert of(found["share_of_new_referred"]) == (1, 5)
     assert found["referred"] == {
-        "customers": 1, "seen": 0, "value_90d": None, "cac": 8.0, "value_per_cost": None,
+        "customers": 1, "seen": 0, "value_90d": None, "cac": 8.0, "cost_needs": None, "value_per_cost": None,
     }  # fmt: skip
     assert found["paid"] == {
-        "customers": 1, "seen": 1, "value_90d": 20.0, "cac": 30.0,
+        "customers": 1, "seen": 1, "value_90d": 20.0, "cac": 30.0, "cost_needs": None,
         "value_per_cost": pytest.approx(2 / 3),
     }  # fmt: skip
     assert found["ratio"] is None
