@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
+from reports.measures.definitions import DEFINITIONS
 from reports.page import SECTIONS, render_page
 from tests.reports.sample import kpis, record, rich_kpis, rich_record
 
@@ -65,6 +66,8 @@ def test_it_opens_offline_and_asks_for_nothing(tab, page):
 def test_nothing_scrolls_sideways(tab, page, width):
     tab.set_viewport_size({"width": width, "height": 900})
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    wider = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"
+    assert tab.eval_on_selector_all(".card, .tiles li", wider) == []
     SCREENSHOTS.mkdir(exist_ok=True)
     tab.screenshot(path=SCREENSHOTS / f"{page.stem}-{width}.png", full_page=True)
 
@@ -75,6 +78,14 @@ def test_it_can_be_read_by_everybody(tab, width):
     tab.set_viewport_size({"width": width, "height": 900})
     found = Axe().run(tab)
     assert found.violations_count == 0, found.generate_report()
+
+
+def test_what_is_folded_away_is_printed(tab):
+    shown = "all => all.filter(one => one.offsetHeight > 0).length"
+    assert tab.eval_on_selector_all("dl dt", shown) < len(DEFINITIONS)
+    tab.emulate_media(media="print")
+    assert tab.eval_on_selector_all("dl dt", shown) > len(DEFINITIONS)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= tab.viewport_size["width"]
 
 
 def test_a_page_that_cannot_be_read_is_caught(browser):
