@@ -13,7 +13,7 @@ from flows.moments import list_moments
 from flows.prepare import build_customer_state, open_tracking, read_orders, workspace
 from flows.publish import find_published, past_ratios, publish
 from flows.settings import Settings, read_settings
-from flows.steps import flow, step
+from flows.steps import flow, in_prefect, step
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,10 @@ def score(config: Path, as_of: date, shared: Path | None = None, *, force: bool 
         )
         moments = list_moments(settings, decided, kpis.with_name(REFILLS), as_of, work)
         day = publish(settings, history, decided, moments, kpis, model.version, as_of)
+        if in_prefect():
+            from flows.artifacts import show_day
+
+            show_day(day)
         return Scored(day, is_new=True)
 
 

@@ -54,7 +54,14 @@ def test_cdnow_is_published_through_prefect(first):
         "fit_models",
         "publish",
     }
+    artifacts = dict(runs.execute("SELECT key, data FROM artifact WHERE key LIKE 'retention-%'"))
     runs.close()
+    assert set(artifacts) == {"retention-page", "retention-segments"}
+    assert said["files"]["page"] in json.loads(artifacts["retention-page"])
+    segments = json.loads(json.loads(artifacts["retention-segments"]))
+    assert [row["segment"] for row in segments] == [
+        row["segment"].replace("_", " ") for row in said["segments"]
+    ]
 
 
 def test_the_holdout_is_the_real_one_beside_both_baselines(first):

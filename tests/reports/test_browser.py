@@ -81,7 +81,7 @@ def test_it_can_be_read_by_everybody(tab, width):
 
 
 def test_what_is_folded_away_is_printed(tab):
-    shown = "all => all.filter(one => one.offsetHeight > 0).length"
+    shown = "all => all.filter(one => one.checkVisibility()).length"
     assert tab.eval_on_selector_all("dl dt", shown) < len(DEFINITIONS)
     tab.emulate_media(media="print")
     assert tab.eval_on_selector_all("dl dt", shown) > len(DEFINITIONS)
