@@ -56,7 +56,7 @@ _SPANS = {"weeks": "is_anomaly_week", "months": "is_anomaly_month"}
 
 def _last(row: Mapping[str, Any], span: str, words: Words) -> dict[str, Any]:
     """Write the last value, and of how many it is."""
-    point = row[span][-1] if row[span] else {"value": None, "n": 0}
+    point: Mapping[str, Any] = row[span][-1] if row[span] else {"value": None, "n": 0}
     return {
         "text": words.unit(point["value"], row["unit"]),
         "n": "" if row["unit"] == "count" else words.count(point["n"]),

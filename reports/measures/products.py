@@ -99,7 +99,7 @@ def product_section(
                 "product_name": _name(known, row["product_id"]),
                 "category": _text(known["category"].get(row["product_id"])),
                 "due": None
-                if pd.isna(row["median_days"])
+                if number(row["median_days"]) is None
                 else int(each.get(row["product_id"], 0)),
             }
             for row in _records(by_product)
@@ -165,7 +165,7 @@ def bundle_section(
         "list": rows,
         "gateway": _gateway(gateways, least),
         "single_buyers": {
-            "customers": 0 if single is None else int(single["customers"]),
+            "customers": int(first["customers"][first["bundle_id"].isna()].sum()),
             "value_180d": base,
         },
         "refill_due": {"customers": all_due},
