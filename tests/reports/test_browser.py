@@ -67,7 +67,7 @@ def test_nothing_scrolls_sideways(tab, page, width):
     tab.set_viewport_size({"width": width, "height": 900})
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     wider = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.innerText)"
-    assert tab.eval_on_selector_all(".card, .tiles li", wider) == []
+    assert tab.eval_on_selector_all(".card, .tiles li, td, tbody th", wider) == []
     SCREENSHOTS.mkdir(exist_ok=True)
     tab.screenshot(path=SCREENSHOTS / f"{page.stem}-{width}.png", full_page=True)
 
