@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 # Colors by meaning; the page's style says what they are by day and by night.
 VALUE, COST, CONTEXT, INK = "#0f766e", "#b45309", "#94a3b8", "#475569"
-STYLES = {VALUE: "value", COST: "cost", CONTEXT: "context", INK: "soft"}
+GROUND = "#f8fafc"  # around dots, so that they stand out from bars
+STYLES = {VALUE: "value", COST: "cost", CONTEXT: "context", INK: "soft", GROUND: "card"}
 SIZE = (4.4, 2.6)  # inches, so that text can be read on a phone
 
 Rows = Sequence[Mapping[str, Any]]
@@ -42,8 +43,8 @@ def second_order_curve(rows: Rows, median: float | None, name: str) -> Markup:
             axes.plot([mark, mark], [0, share[k]], color=CONTEXT, linewidth=1)
             _label(axes, f"{mark} d\n{share[k]:.0%}", (mark, float(high[k])), (-3, 4), INK, -1)
     if median is not None and median <= day[-1]:
-        axes.axvline(median, color=COST, linewidth=1)
-        _label(axes, f"half after {median:.0f} d", (median, 0), (4, 6), COST)
+        axes.axvline(median, color=INK, linewidth=1, linestyle="--")
+        _label(axes, f"half after {median:.0f} d", (median, 0), (4, 6), INK)
     axes.set_ylim(0, top * 1.12)
     _percent(axes)
     return inline(figure, name, "days since the first order")
@@ -96,10 +97,10 @@ def pairs(rows: Rows, along: str, below: str, name: str) -> Markup:
     places = np.arange(len(rows))
     actual, expected = ([float(r[k] or 0) for r in rows] for k in ("actual", "expected"))
     axes.bar(places, actual, color=VALUE, width=0.65)
-    axes.plot(places, expected, "o", color=COST, markersize=6)
+    axes.plot(places, expected, "o", color=INK, markeredgecolor=GROUND, markersize=7)
     axes.set_xticks(places, [str(row[along]) for row in rows])
     is_rising = int(np.argmax(expected)) > len(rows) / 2
-    for line, (word, color) in enumerate((("dots: expected", COST), ("bars: what came", VALUE))):
+    for line, (word, color) in enumerate((("dots: expected", INK), ("bars: what came", VALUE))):
         axes.text(
             0.03 if is_rising else 0.97,
             0.95 - 0.09 * line,
@@ -123,7 +124,7 @@ def tracking(rows: Rows, name: str) -> Markup:
         Alternative text.
     """
     axes, figure = _axes()
-    for column, color, style in (("expected", COST, "-"), ("actual", VALUE, "o-")):
+    for column, color, style in (("expected", INK, "-"), ("actual", VALUE, "o-")):
         x, y = _xy(rows, "week", column)
         axes.plot(x, y, style, color=color, linewidth=1.6, markersize=3)
     ends = [(float(rows[-1][c] or 0), word, color) for c, word, color in _ENDS]
@@ -156,7 +157,7 @@ def trend(rows: Rows, name: str) -> Markup:
     return inline(figure, name, "month")
 
 
-_ENDS = (("expected", "expected", COST), ("actual", "came", VALUE))
+_ENDS = (("expected", "expected", INK), ("actual", "came", VALUE))
 
 
 def budget_curve(curve: Mapping[str, Sequence[float]], spent: float, name: str) -> Markup:
