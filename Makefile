@@ -46,6 +46,7 @@ bench: install  ## speed and memory beside the peers
 	@$(BIN)/python -m benchmarks.models
 	@$(BIN)/python -m benchmarks.allocation
 	@$(BIN)/python -m benchmarks.klaviyo
+	@$(BIN)/python -m benchmarks.kpis
 
 bench-models: install  ## fits and forecasts of a million customers beside lifetimes
 	@$(BIN)/python -m benchmarks.models

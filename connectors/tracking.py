@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -298,7 +298,8 @@ class Tracking:
     def run_artifact(self, run_id: str, name: str) -> Path | None:
         """Return a local copy of a run's artifact, if it has it."""
         self._select()
-        if name not in {item.path for item in self.client.list_artifacts(run_id)}:
+        folder = str(PurePosixPath(name).parent) if "/" in name else None
+        if name not in {item.path for item in self.client.list_artifacts(run_id, folder)}:
             return None
         return Path(self._mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=name))
 

@@ -16,6 +16,11 @@ def conversions(referrals: ir.Table) -> ir.Table:
     )
 
 
+def rewards(won: ir.Table) -> ir.Table:
+    """Sum what was paid for referrals by day: ``date, amount`` (null = not given)."""
+    return won.group_by("date").aggregate(amount=won.reward_amount.sum())
+
+
 def referrers(won: ir.Table, as_of: date) -> ir.Table:
     """Count who brought somebody within a year: one row, ``customers``."""
     late = won.filter(won.date > as_of - timedelta(days=YEAR_DAYS))
@@ -37,7 +42,7 @@ def origins(known: ir.Table, told: ir.Table, paid: ir.Table) -> ir.Table:
     Returns
     -------
     ir.Table
-        ``origin`` (``referred``, ``paid``, ``other``), ``is_new`` (first seen within a year),
+        ``origin`` (``referred``, ``paid``, ``other``), ``date`` (of the first purchase),
         ``customers, seen`` (for 90 days or longer), ``value_90d`` (sum of those).
     """
     came = told.select("acquired_via", "referred_by", named="customer_id")
@@ -51,11 +56,10 @@ def origins(known: ir.Table, told: ir.Table, paid: ir.Table) -> ir.Table:
     zero = ibis.literal(0).cast(both.value_90d.type())
     each = both.mutate(
         origin=origin,
-        is_new=both.age_days < YEAR_DAYS,
         is_seen=is_seen,
         early=ibis.ifelse(is_seen, both.value_90d, zero),
     )
-    return each.group_by("origin", "is_new").aggregate(
+    return each.group_by("origin", date=each.first_date).aggregate(
         customers=each.count(), seen=each.is_seen.sum(), value_90d=each.early.sum().cast("float64")
     )
 

@@ -170,6 +170,36 @@ def by_age(found: ir.Table, as_of: date) -> ir.Table:
     )
 
 
+def early_revenue(found: ir.Table, as_of: date, days: int) -> ir.Table:
+    """Sum what customers brought in their first days, by how long ago they came.
+
+    Parameters
+    ----------
+    found
+        What :func:`journeys` returns.
+    as_of
+        Last day whose orders are known.
+    days
+        After the first purchase, itself included.
+
+    Returns
+    -------
+    ir.Table
+        ``age_days, customers, amount, squares`` (sums of each customer's amount and of its square).
+    """
+    early = found.filter(found.since_days <= days)
+    each = early.group_by("customer_id", "first_date").aggregate(amount=early.net_amount.sum())
+    cents = (each.amount * 100).round().cast("int64")  # whole numbers: the same in any order
+    each = each.mutate(
+        age_days=ibis.date(as_of).delta(each.first_date, unit="day"), squared=cents * cents
+    )
+    return each.group_by("age_days").aggregate(
+        customers=each.count(),
+        amount=each.amount.sum().cast("float64"),
+        squares=each.squared.sum().cast("float64") / 10_000,
+    )
+
+
 def returners(found: ir.Table, as_of: date) -> ir.Table:
     """Sum what customers who came back brought after the first order, within a year of it.
 
@@ -212,7 +242,7 @@ def daily(found: ir.Table, since: date) -> ir.Table:
     -------
     ir.Table
         ``date, orders`` (purchases), ``repeat_orders`` (but for first ones), ``net_amount,
-        discounted`` (purchases with a discount).
+        discounted`` (purchases with a discount), ``priced`` (whose discount is known).
     """
     late = found.filter(found.is_purchase & (found.order_date >= since))
     return late.group_by(date=late.order_date).aggregate(
@@ -220,6 +250,7 @@ def daily(found: ir.Table, since: date) -> ir.Table:
         repeat_orders=(late.number > 1).sum(),
         net_amount=late.net_amount.sum().cast("float64"),
         discounted=(late.discount_amount > 0).sum(),
+        priced=late.discount_amount.notnull().sum(),
     )
 
 
@@ -257,12 +288,13 @@ def discounted_revenue(found: ir.Table, segments: ir.Table) -> ir.Table:
     Returns
     -------
     ir.Table
-        ``segment, orders, net_amount, discounted_amount``.
+        ``segment, orders, priced`` (whose discount is known), ``net_amount, discounted_amount``.
     """
     repeat = found.filter(found.is_purchase & (found.number > 1)).join(segments, "customer_id")
     zero = ibis.literal(0).cast(repeat.net_amount.type())
     return repeat.group_by("segment").aggregate(
         orders=repeat.count(),
+        priced=repeat.discount_amount.notnull().sum(),
         net_amount=repeat.net_amount.sum().cast("float64"),
         discounted_amount=ibis.ifelse(repeat.discount_amount > 0, repeat.net_amount, zero)
         .sum()

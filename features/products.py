@@ -9,6 +9,7 @@ from features.rfm import MONEY
 
 WINDOW_DAYS = 90
 VALUE_DAYS = 180
+CLOSES = 2  # cycles after which a refill is no longer due: the customer is to be won back
 
 
 def customers(journeys: ir.Table, as_of: date) -> ir.Table:
@@ -38,6 +39,31 @@ def customers(journeys: ir.Table, as_of: date) -> ir.Table:
         **{name: value.sum() for name, value in early.items()},
     )
     return by.mutate(age_days=ibis.date(as_of).delta(by.first_date, unit="day"))
+
+
+def first_quarters(known: ir.Table, since: date) -> ir.Table:
+    """Sum by the day on which new customers' first 90 days are over.
+
+    Parameters
+    ----------
+    known
+        What :func:`customers` returns.
+    since
+        First day.
+
+    Returns
+    -------
+    ir.Table
+        ``date, customers, returned`` (within the 90 days), ``value_90d`` (sum).
+    """
+    over = known.filter(known.age_days >= WINDOW_DAYS)
+    over = over.mutate(date=over.first_date + ibis.interval(days=WINDOW_DAYS))
+    late = over.mutate(date=over.date.cast("date")).filter(lambda t: t.date >= since)
+    return late.group_by("date").aggregate(
+        customers=late.count(),
+        returned=(late.gap_days <= WINDOW_DAYS).fill_null(False).sum(),
+        value_90d=late.value_90d.sum().cast("float64"),
+    )
 
 
 def _zero() -> ir.Value:
@@ -111,8 +137,8 @@ def reorder_gaps(bought: ir.Table, chosen: ir.Table, by: str, as_of: date) -> ir
     return waited.group_by(by, "days", "is_event").aggregate(customers=waited.count())
 
 
-def due(bought: ir.Table, cycles: ir.Table, as_of: date) -> ir.Table:
-    """Count customers whose last purchase of a product is between one and two of its cycles ago.
+def refills(bought: ir.Table, cycles: ir.Table, as_of: date, ahead_days: int) -> ir.Table:
+    """List who runs out of a product soon, or ran out and has not bought it again for a cycle.
 
     Parameters
     ----------
@@ -122,19 +148,37 @@ def due(bought: ir.Table, cycles: ir.Table, as_of: date) -> ir.Table:
         ``product_id, median_days``.
     as_of
         Last day whose orders are known.
+    ahead_days
+        Products that run out within so many days are listed.
 
     Returns
     -------
     ir.Table
-        One row: ``customers, products``.
+        ``customer_id, product_id, last_date, median_days, is_due`` (today; else it comes up).
     """
     last = bought.group_by("customer_id", "product_id").aggregate(
         last_date=bought.order_date.max()
     )
     known = last.join(cycles, "product_id")
     silent = ibis.date(as_of).delta(known.last_date, unit="day")
-    now = known.filter((silent >= known.median_days) & (silent <= 2 * known.median_days))
-    return now.aggregate(customers=now.customer_id.nunique(), products=now.product_id.nunique())
+    listed = known.mutate(is_due=silent >= known.median_days)
+    soon = (silent + ahead_days >= known.median_days) & (silent <= CLOSES * known.median_days)
+    return listed.filter(soon).select(
+        "customer_id", "product_id", "last_date", "median_days", "is_due"
+    )
+
+
+def due(listed: ir.Table) -> ir.Table:
+    """Count whom a refill is due for: ``product_id`` (null = of all products) and ``customers``.
+
+    Parameters
+    ----------
+    listed
+        What :func:`refills` returns.
+    """
+    now = listed.filter(listed.is_due)
+    whole = now.aggregate(product_id=ibis.null("string"), customers=now.customer_id.nunique())
+    return now.group_by("product_id").aggregate(customers=now.count()).union(whole)
 
 
 def main_products(bought: ir.Table, journeys: ir.Table) -> ir.Table:
@@ -272,23 +316,43 @@ def bundle_reorders(days: ir.Table, as_of: date) -> ir.Table:
     )
 
 
-def first_bundles(days: ir.Table, known: ir.Table) -> ir.Table:
-    """Sum what customers brought in 180 days, by the bundle in their first purchase; null = none.
+def singles(bought: ir.Table, journeys: ir.Table) -> ir.Table:
+    """List the customers whose first purchase was a single product on its own: ``customer_id``."""
+    first = journeys.filter(journeys.is_purchase & (journeys.number == 1))
+    inside = bought.join(first.select("customer_id", "order_date"), ["customer_id", "order_date"])
+    by = inside.group_by("customer_id").aggregate(
+        products=inside.product_id.nunique(), bundled=inside.bundle_id.notnull().any()
+    )
+    return by.filter((by.products == 1) & ~by.bundled).select("customer_id")
+
+
+def first_bundles(days: ir.Table, single: ir.Table, known: ir.Table) -> ir.Table:
+    """Sum what customers brought in 180 days, by the bundle in their first purchase.
+
+    Parameters
+    ----------
+    days
+        What :func:`bundle_days` returns.
+    single
+        What :func:`singles` returns.
+    known
+        What :func:`customers` returns.
 
     Returns
     -------
     ir.Table
-        ``bundle_id, customers, value`` of customers seen for 180 days or longer.
+        ``bundle_id`` (null = began with a single product), ``customers, value`` of customers seen
+        for 180 days or longer.
     """
-    first = days.filter(days.number == 1).select(buyer="customer_id", bundle_id="bundle_id")
-    seen = known.filter(known.age_days >= VALUE_DAYS)
-    both = seen.left_join(first, seen.customer_id == first.buyer)
+    first = days.filter(days.number == 1).select("customer_id", "bundle_id").distinct()
+    began = first.union(single.mutate(bundle_id=ibis.null("string")))
+    both = known.filter(known.age_days >= VALUE_DAYS).join(began, "customer_id")
     return both.group_by("bundle_id").aggregate(
         customers=both.count(), value=both.value_180d.sum().cast("float64")
     )
 
 
-def gateways(bought: ir.Table, days: ir.Table, journeys: ir.Table) -> ir.Table:
+def gateways(single: ir.Table, days: ir.Table) -> ir.Table:
     """Count who began with a single product, and which bundle was in their second purchase.
 
     Returns
@@ -296,19 +360,39 @@ def gateways(bought: ir.Table, days: ir.Table, journeys: ir.Table) -> ir.Table:
     ir.Table
         ``bundle_id`` (null = none, or has not come back) and ``customers``.
     """
-    first = journeys.filter(journeys.is_purchase & (journeys.number == 1))
-    inside = bought.join(first.select("customer_id", "order_date"), ["customer_id", "order_date"])
-    by = inside.group_by("customer_id").aggregate(
-        products=inside.product_id.nunique(), bundled=inside.bundle_id.notnull().any()
-    )
-    single = by.filter((by.products == 1) & ~by.bundled).select("customer_id")
     second = days.filter(days.number == 2).select(buyer="customer_id", bundle_id="bundle_id")
     both = single.left_join(second, single.customer_id == second.buyer)
     return both.group_by("bundle_id").aggregate(customers=both.customer_id.nunique())
 
 
-def bundle_refills(days: ir.Table, as_of: date, from_day: int, to_day: int) -> ir.Table:
-    """Count customers whose last purchase was a bundle, so many days ago: one row, ``customers``."""
-    silent = ibis.date(as_of).delta(days.order_date, unit="day")
-    now = days.filter(days.next_date.isnull() & (silent >= from_day) & (silent <= to_day))
-    return now.aggregate(customers=now.customer_id.nunique())
+def bundle_parts(bought: ir.Table) -> ir.Table:
+    """Count who bought a product in a bundle: ``bundle_id, product_id, customers``."""
+    inside = bought.filter(bought.bundle_id.notnull())
+    return inside.group_by("bundle_id", "product_id").aggregate(
+        customers=inside.customer_id.nunique()
+    )
+
+
+def bundle_refills(days: ir.Table, windows: ir.Table, as_of: date) -> ir.Table:
+    """Count customers whose last purchase was a bundle that is due for a refill.
+
+    Parameters
+    ----------
+    days
+        What :func:`bundle_days` returns.
+    windows
+        ``bundle_id, from_day, to_day``: when it is due, days after it was bought.
+    as_of
+        Last day whose orders are known.
+
+    Returns
+    -------
+    ir.Table
+        ``bundle_id`` (null = of all bundles) and ``customers``.
+    """
+    last = days.filter(days.next_date.isnull()).join(windows, "bundle_id")
+    silent = ibis.date(as_of).delta(last.order_date, unit="day")
+    now = last.filter((silent >= last.from_day) & (silent <= last.to_day))
+    whole = now.aggregate(bundle_id=ibis.null("string"), customers=now.customer_id.nunique())
+    each = now.group_by("bundle_id").aggregate(customers=now.customer_id.nunique())
+    return each.union(whole)

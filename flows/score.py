@@ -10,14 +10,14 @@ from connectors.store import PublishedDay
 from features.tables import DataError
 from flows.checks import check_decided, check_orders
 from flows.decide import decide
-from flows.kpis import measure_retention
+from flows.kpis import REFILLS, measure_retention
 from flows.mirrored import mirror_exports
 from flows.moments import list_moments
 from flows.prepare import build_customer_state, open_tracking, read_orders, workspace
 from flows.publish import find_published, past_ratios, publish
 from flows.purpose import Purpose
 from flows.settings import Settings, read_settings
-from flows.steps import flow, step
+from flows.steps import flow, in_prefect, step
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,19 @@ def score(
         state = build_customer_state(settings, history, as_of, work)
         decided = decide(settings, state, model.folder, as_of, work, purpose=purpose)
         checks = check_decided(settings, decided, version, as_of, work, told)
-        moments = list_moments(settings, decided, as_of, work)
         ratios = past_ratios(settings, version)
         kpis = measure_retention(
             settings, history, state, decided, model.folder, ratios, as_of, work
         )
+        moments = list_moments(settings, decided, kpis.with_name(REFILLS), as_of, work)
         day = publish(
             settings, history, decided, moments, kpis, checks, version, as_of, purpose=purpose
         )
         mirror_exports(settings)
+        if in_prefect():
+            from flows.artifacts import show_day
+
+            show_day(day)
         return Scored(day, is_new=True)
 
 

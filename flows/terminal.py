@@ -301,22 +301,28 @@ def _segments(segments: list[dict[str, Any]], currency: str) -> Table:
         f"Where customers stand (value: mean expected, {currency})",
         "segment", "customers", "share", "in 90 d", "value", "heavy", "standard", "light",
     )  # fmt: skip
+    table.padding = 0  # a million customers in 80 columns
     for row in segments:
         table.add_row(
             row["segment"].replace("_", " "),
             f"{row['customers']:,}",
             f"{row['share']:.1%}",
             f"{row['p_order_90d']:.1%}",
-            f"{row['expected_value']:,.2f}",
+            _amount(row["expected_value"]),
             *(f"{row[tier]:,}" for tier in ("heavy", "standard", "light")),
         )
     return table
 
 
+def _amount(value: float) -> str:
+    """Write an amount: without cents from 100 on."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.2f}"
+
+
 def _tiers(tiers: list[dict[str, Any]], currency: str) -> Table:
     table = _table(
-        f"Who gets the budget ({currency}; lift assumed until the holdout has measured it)",
-        "tier", "customers", "held out", "cost", "margin gained", "back per unit",
+        f"Who gets the budget ({currency}; effects assumed until measured)",
+        "tier", "customers", "held out", "cost", "margin gained", f"back per {currency}",
     )  # fmt: skip
     for row in tiers:
         back = f"{row['expected_return']:.2f}" if row["cost"] else "-"
@@ -331,16 +337,20 @@ def _tiers(tiers: list[dict[str, Any]], currency: str) -> Table:
     return table
 
 
-RATED = {
-    "gini_value": "gini",
-    "capture_top20": "top 20 %",
-    "value_ratio": "value ratio",
-    "orders_ratio": "orders ratio",
-    "mae_orders": "mae orders",
-    "auc_active": "auc",
-    "logloss_active": "log loss",
-    "coverage_80": "in interval",
+RATED = {  # what the terminal shows of the metrics: heading and format
+    "gini_value": ("ranking", "{:.3f}"),
+    "capture_top20": ("top fifth", "{:.1%}"),
+    "value_ratio": ("value", "{:.2f}"),
+    "orders_ratio": ("orders", "{:.2f}"),
+    "mae_orders": ("miss", "{:.3f}"),
+    "auc_active": ("AUC", "{:.3f}"),
+    "coverage_80": ("in 80 %", "{:.1%}"),
 }
+HOW_RATED = (
+    "ranking of value: 1 = perfect, 0 = by chance; top fifth: its share of the value; value, orders: "
+    "actual over expected; miss: orders per customer; AUC: who orders again; in 80 %: of outcomes, within the interval"
+)
+SPEND = "_gamma_gamma"  # of nearly every model: says nothing
 
 
 def _backtest(found: dict[str, Any]) -> Table:
@@ -348,12 +358,13 @@ def _backtest(found: dict[str, Any]) -> Table:
     title = f"Holdout: the {found['horizon_days']} days after {newest}"
     if earlier:
         title += f"; mean with those after {', '.join(earlier)}"
-    table = _table(title, "model", *RATED.values())
+    table = _table(title, "model", *(heading for heading, _ in RATED.values()))
+    table.caption, table.caption_justify = HOW_RATED, "left"
     for name, metrics in found["mean"].items():
-        values = [metrics.get(metric) for metric in RATED]
-        if any(value is not None for value in values):
-            cells = ("-" if value is None else f"{value:.3f}" for value in values)
-            table.add_row(name.replace("_", " "), *cells)
+        values = [(metrics.get(metric), shape) for metric, (_, shape) in RATED.items()]
+        if any(value is not None for value, _ in values):
+            cells = ("-" if value is None else shape.format(value) for value, shape in values)
+            table.add_row(name.removesuffix(SPEND).replace("_", " "), *cells)
     return table
 
 

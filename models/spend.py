@@ -367,5 +367,6 @@ def _notes(model: Spend, best: Array, *, depends: bool, giants: int) -> tuple[st
             f"orders to the power {model.slope:.2f}"
         )
     if giants:
-        said.append(f"{giants:,} customers' giant mean spend was capped for the fit")
+        whose = "1 customer's" if giants == 1 else f"{giants:,} customers'"
+        said.append(f"{whose} giant mean spend was capped for the fit")
     return tuple(said)

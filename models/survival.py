@@ -25,6 +25,8 @@ class Curve:
         Still watched just before.
     n, events
         Customers, and events, altogether.
+    watched
+        Days that the longest wait lasted: nothing is known of later ones.
     """
 
     days: Array
@@ -34,6 +36,7 @@ class Curve:
     at_risk: Array
     n: float
     events: float
+    watched: float
 
     def at(self, day: float) -> tuple[float, float, float]:
         """Return share, low and high by a day; 0 before the first event."""
@@ -78,6 +81,7 @@ def kaplan_meier(days: ArrayLike, is_event: ArrayLike, counts: ArrayLike) -> Cur
     ended = np.bincount(where, counts * np.asarray(is_event, dtype=bool), len(times))
     left = np.bincount(where, counts, len(times))
     at_risk = left[::-1].cumsum()[::-1]
+    longest = float(times[-1]) if len(times) else 0.0
     has = ended > 0
     times, ended, risk = times[has], ended[has], at_risk[has]
     staying = np.cumprod(1 - ended / risk)
@@ -96,6 +100,7 @@ def kaplan_meier(days: ArrayLike, is_event: ArrayLike, counts: ArrayLike) -> Cur
         risk,
         float(counts.sum()),
         float(ended.sum()),
+        longest,
     )
 
 
@@ -118,6 +123,31 @@ def wilson(count: float, n: float) -> tuple[float, float]:
     middle = p + weight / 2
     half = z * np.sqrt(p * (1 - p) / n + weight / (4 * n))
     return float((middle - half) / (1 + weight)), float((middle + half) / (1 + weight))
+
+
+def mean_difference(
+    mean: float,
+    variance: float,
+    n: float,
+    other_mean: float,
+    other_variance: float,
+    other_n: float,
+) -> tuple[float, float, float]:
+    """Return how much higher the first mean is, and the interval of that.
+
+    Parameters
+    ----------
+    mean, variance, n, other_mean, other_variance, other_n
+        Of samples large enough for a normal distribution of their means.
+
+    References
+    ----------
+    Welch (1947), The Generalization of "Student's" Problem When Several Different Population
+    Variances Are Involved, Biometrika 34, 28-35.
+    """
+    difference = mean - other_mean
+    half = norm.ppf((1 + CONFIDENCE) / 2) * float(np.sqrt(variance / n + other_variance / other_n))
+    return difference, float(difference - half), float(difference + half)
 
 
 def rate_difference(

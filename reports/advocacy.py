@@ -39,12 +39,13 @@ def _advocacy(found: Found, words: Words) -> Iterator[dict[str, Any]]:
     ):
         if _has(found, name):
             yield _rate(label, found[name], words)
-    if _has(found, "referred") and _has(found, "paid"):
-        for name, label in (("referred", "Referred customers"), ("paid", "Paid-for customers")):
-            yield _group(label, found[name], words)
-        if found.get("ratio") is not None:
-            text = words.decimal(found["ratio"])
-            yield _row("Referred over paid, revenue in 90 days", text, "")
+    for name, label in (("referred", "referred customer"), ("paid", "paid-for customer")):
+        if _has(found, name):
+            yield from _group(label, found[name], words)
+    if found.get("ratio") is not None:
+        basis = ", ".join(f"n = {words.count(found[k]['seen'])}" for k in ("referred", "paid"))
+        text = words.decimal(found["ratio"])
+        yield _row("Revenue in 90 days, referred over paid-for", text, basis)
     if _has(found, "promoters_refer"):
         for name, label in (
             ("nines_and_tens", "Promoters (9 and 10) who then refer"),
@@ -64,7 +65,7 @@ def _loyalty(found: Found, words: Words) -> Iterator[dict[str, Any]]:
     for name, label in (
         ("enrolled", "Customers enrolled in the loyalty program"),
         ("active_quarter", "Members who earned or redeemed within a quarter"),
-        ("ascension", "Customers who rose to a higher tier"),
+        ("ascension", "Members who rose to a higher tier within a quarter"),
     ):
         if _has(found, name):
             is_odd = name == "active_quarter" and bool(found.get("is_low"))
@@ -79,11 +80,16 @@ def _rate(label: str, rate: dict[str, Any], words: Words) -> dict[str, Any]:
     return _row(label, words.rate(rate), words.based_on(rate))
 
 
-def _group(label: str, group: Found, words: Words) -> dict[str, Any]:
-    value = group["value_90d"]
-    text = "too few" if value is None else f"{words.money(value)} in 90 days"
-    cost = "" if group.get("cac") is None else f", {words.money(group['cac'])} to win"
-    return _row(label, text, f"n = {words.count(group['customers'])}{cost}")
+def _group(label: str, group: Found, words: Words) -> Iterator[dict[str, Any]]:
+    value, cost, times = (group[name] for name in ("value_90d", "cac", "value_per_cost"))
+    text = "too few" if value is None else words.money(value)
+    yield _row(f"Revenue of a {label} in 90 days", text, f"n = {words.count(group['seen'])}")
+    if group["cost_needs"]:
+        text = f"not available: needs {group['cost_needs']}"
+    else:
+        text = "too few" if cost is None else words.money(cost)
+    basis = "" if times is None else f"{words.decimal(times)} times that comes in 90 days"
+    yield _row(f"Cost of a {label}", text, basis)
 
 
 def _row(label: str, text: str, basis: str) -> dict[str, Any]:

@@ -41,20 +41,27 @@ def _row(row: Mapping[str, Any], along: str, words: Words) -> dict[str, Any]:
     if row.get("missing"):
         return {"measure": row["measure"], "missing": row["missing"]}
     values = [point["value"] for point in row[along]]
-    last = [words.unit(row[k][-1]["value"], row["unit"]) if row[k] else "" for k in _SPANS]
+    last = [_last(row, span, words) for span in _SPANS]
     return {
         "measure": row["measure"],
         "missing": None,
-        "week": last[0],
-        "month": last[1],
-        "is_anomaly_week": row["is_anomaly_week"],
-        "is_anomaly_month": row["is_anomaly_month"],
+        "last": last,
         "points": spark(values),
         "told": ", ".join(words.unit(value, row["unit"]) for value in values),
     }
 
 
-_SPANS = ("weeks", "months")
+_SPANS = {"weeks": "is_anomaly_week", "months": "is_anomaly_month"}
+
+
+def _last(row: Mapping[str, Any], span: str, words: Words) -> dict[str, Any]:
+    """Write the last value, and of how many it is."""
+    point: Mapping[str, Any] = row[span][-1] if row[span] else {"value": None, "n": 0}
+    return {
+        "text": words.unit(point["value"], row["unit"]),
+        "n": "" if row["unit"] == "count" else words.count(point["n"]),
+        "is_odd": row[_SPANS[span]],
+    }
 
 
 def spark(values: Sequence[float | None]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from features.tables import PAPER_SYMBOLS, TABLES, Table
 from models.evaluation import METRICS
+from reports.measures.definitions import DEFINITIONS
 from segments.journey import STAGES
 from segments.lifecycle import SEGMENTS
 from segments.moments import MOMENTS
@@ -18,7 +19,7 @@ fractions, dates are days in the store's time zone, timestamps are UTC.
 
 
 def data_dictionary() -> str:
-    """Return the dictionary of tables, segments and metrics as Markdown."""
+    """Return the dictionary of tables, segments, measures and metrics as Markdown."""
     symbols = ", ".join(f"`{symbol}` is `{name}`" for symbol, name in PAPER_SYMBOLS.items())
     parts = [
         HEAD,
@@ -27,6 +28,7 @@ def data_dictionary() -> str:
         "## Segments\n\n" + _rows(("segment", *SEGMENT_WORDS), _segments()),
         "## Stages after an order\n\n" + _rows(("stage", "definition"), STAGES.items()),
         "## Moments\n\n" + _rows(("moment", "definition"), MOMENTS.items()),
+        "## Retention measures\n\n" + _rows(("measure", "definition"), DEFINITIONS.items()),
         "## Metrics of a backtest\n\n" + _rows(("metric", "definition"), METRICS.items()),
     ]
     return "\n".join(parts)

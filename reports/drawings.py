@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 
 # Colors by meaning; the page's style says what they are by day and by night.
 VALUE, COST, CONTEXT, INK = "#0f766e", "#b45309", "#94a3b8", "#475569"
-STYLES = {VALUE: "value", COST: "cost", CONTEXT: "context", INK: "soft"}
-SIZE = (5.2, 2.9)
+GROUND = "#f8fafc"  # around dots, so that they stand out from bars
+STYLES = {VALUE: "value", COST: "cost", CONTEXT: "context", INK: "soft", GROUND: "card"}
+SIZE = (4.4, 2.6)  # inches, so that text can be read on a phone
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -40,10 +41,10 @@ def second_order_curve(rows: Rows, median: float | None, name: str) -> Markup:
         if mark <= day[-1]:
             k = int(np.searchsorted(day, mark, side="right")) - 1
             axes.plot([mark, mark], [0, share[k]], color=CONTEXT, linewidth=1)
-            _label(axes, f"{mark} d\n{share[k]:.0%}", (mark, float(high[k])), (2, 4), INK, -1)
+            _label(axes, f"{mark} d\n{share[k]:.0%}", (mark, float(high[k])), (-3, 4), INK, -1)
     if median is not None and median <= day[-1]:
-        axes.axvline(median, color=COST, linewidth=1)
-        _label(axes, f"half after {median:.0f} d", (median, top), (4, -9), COST)
+        axes.axvline(median, color=INK, linewidth=1, linestyle="--")
+        _label(axes, f"half after {median:.0f} d", (median, 0), (4, 6), INK)
     axes.set_ylim(0, top * 1.12)
     _percent(axes)
     return inline(figure, name, "days since the first order")
@@ -72,7 +73,8 @@ def cohort_lines(cohorts: Sequence[Rows], average: Rows, cost: float | None, nam
     _label(axes, "all", (x[-1], y[-1]), (4, 0), VALUE)
     if cost is not None:
         axes.axhline(cost, color=COST, linewidth=1.2)
-        _label(axes, "cost of a new customer", (x[0], cost), (4, 4), COST)
+        shift = (0, -11) if cost < y[-1] else (0, 4)
+        _label(axes, "cost of a new customer", (x[-1], cost), shift, COST, -1)
     axes.set_ylim(bottom=0)
     return inline(figure, name, "months since the first order")
 
@@ -95,10 +97,10 @@ def pairs(rows: Rows, along: str, below: str, name: str) -> Markup:
     places = np.arange(len(rows))
     actual, expected = ([float(r[k] or 0) for r in rows] for k in ("actual", "expected"))
     axes.bar(places, actual, color=VALUE, width=0.65)
-    axes.plot(places, expected, "o", color=COST, markersize=6)
+    axes.plot(places, expected, "o", color=INK, markeredgecolor=GROUND, markersize=7)
     axes.set_xticks(places, [str(row[along]) for row in rows])
     is_rising = int(np.argmax(expected)) > len(rows) / 2
-    for line, (word, color) in enumerate((("dots: expected", COST), ("bars: what came", VALUE))):
+    for line, (word, color) in enumerate((("dots: expected", INK), ("bars: what came", VALUE))):
         axes.text(
             0.03 if is_rising else 0.97,
             0.95 - 0.09 * line,
@@ -122,7 +124,7 @@ def tracking(rows: Rows, name: str) -> Markup:
         Alternative text.
     """
     axes, figure = _axes()
-    for column, color, style in (("expected", COST, "-"), ("actual", VALUE, "o-")):
+    for column, color, style in (("expected", INK, "-"), ("actual", VALUE, "o-")):
         x, y = _xy(rows, "week", column)
         axes.plot(x, y, style, color=color, linewidth=1.6, markersize=3)
     ends = [(float(rows[-1][c] or 0), word, color) for c, word, color in _ENDS]
@@ -133,7 +135,29 @@ def tracking(rows: Rows, name: str) -> Markup:
     return inline(figure, name, "weeks after the forecast")
 
 
-_ENDS = (("expected", "expected", COST), ("actual", "came", VALUE))
+def trend(rows: Rows, name: str) -> Markup:
+    """Draw a score by month, with its interval.
+
+    Parameters
+    ----------
+    rows
+        ``month, score, low, high``.
+    name
+        Alternative text.
+    """
+    axes, figure = _axes()
+    places = np.arange(len(rows))
+    score, low, high = (np.array([r[k] for r in rows], float) for k in ("score", "low", "high"))
+    axes.fill_between(places, low, high, color=VALUE, alpha=0.2, linewidth=0)
+    axes.plot(places, score, "o-", color=VALUE, linewidth=1.6, markersize=3)
+    shown = places[:: max(len(rows) // 4, 1)]
+    axes.set_xticks(shown, [str(rows[k]["month"]) for k in shown])
+    _label(axes, f"{score[-1]:.0f}", (places[-1], score[-1]), (5, -3), VALUE)
+    axes.margins(x=0.08)
+    return inline(figure, name, "month")
+
+
+_ENDS = (("expected", "expected", INK), ("actual", "came", VALUE))
 
 
 def budget_curve(curve: Mapping[str, Sequence[float]], spent: float, name: str) -> Markup:

@@ -7,24 +7,30 @@ from reports.words import Words
 
 MOST_AGES = 13  # months of the cohort table
 MOST_COHORTS = 18
+MARGIN_AGES = (3, 6, 12)  # months by which margin is written
 Rows = Sequence[Mapping[str, Any]]
 
 
-def rfm(rows: Rows, words: Words) -> dict[str, Any]:
+def rfm(rows: Rows, least: int, words: Words) -> dict[str, Any]:
     """Arrange :func:`reports.tables.rfm_grid` as rows of cells.
 
     Parameters
     ----------
     rows
         ``recency, frequency, customers, expected_margin``.
+    least
+        Customers below whom the margin is not said.
     words
         How figures are written.
     """
-    most = max((row["expected_margin"] or 0.0) for row in rows) or 1.0
+    told = [row["expected_margin"] for row in rows if row["customers"] >= max(least, 1)]
+    most = max(told, default=1.0) or 1.0
 
     def cell(row: Mapping[str, Any]) -> dict[str, Any] | None:
         if not row["customers"]:
             return None
+        if row["customers"] < least:
+            return {"heat": 0.0, "text": words.count(row["customers"]), "small": ""}
         margin = row["expected_margin"]
         return {
             "heat": max(margin, 0.0) / most,
@@ -85,52 +91,74 @@ def cohorts(found: Mapping[str, Any], words: Words) -> dict[str, Any]:
         How figures are written.
     """
     months = found["months"][-MOST_COHORTS:]
-    ages = range(min(MOST_AGES, max((len(m["ages"]) for m in months), default=0)))
+    oldest = max((len(m["ages"]) for m in months), default=0)
+    ages = range(1, min(MOST_AGES, oldest))
+    margins = [age for age in MARGIN_AGES if age < oldest]
     later = [a["active"]["value"] for m in months for a in m["ages"][1:MOST_AGES]]
     most = max((value for value in later if value is not None), default=1.0) or 1.0
 
-    def shade(value: float, age: int) -> float | None:
-        return None if age == 0 else min(value / most, 1.0)
+    def cells(row: Rows) -> list[dict[str, Any] | None]:
+        known = [_cell(a, most, words) for a in row[1 : len(ages) + 1]]
+        return known + [None] * (len(ages) - len(known))
 
     rows = [
         {
             "month": m["month"],
             "customers": m["customers"],
             "cac": "" if m["cac"] is None else words.money(m["cac"]),
-            "payback": "" if m["payback_month"] is None else f"month {m['payback_month']}",
-            "cells": [_cell(a, shade, words) for a in m["ages"][: len(ages)]]
-            + [None] * (len(ages) - len(m["ages"])),
+            "payback": _payback(m),
+            "cells": cells(m["ages"]),
+            "margins": [_margin(m["ages"], age, words) for age in margins],
         }
         for m in months
     ]
     average = [
-        {"heat": shade(a["active"], k) or 0.0, "text": words.percent(a["active"], 0)}
-        for k, a in enumerate(found["average"][: len(ages)])
-        if a["active"] is not None
+        {**a, "active": {"value": a["active"], "count": a["active"] * a["n"], "n": a["n"]}}
+        for a in found["average"]
     ]
-    costs = [(m["cac"], m["customers"]) for m in found["months"] if m["cac"] is not None]
-    n = sum(weight for _, weight in costs)
-    cost = sum(c * weight for c, weight in costs) / n if n else None
+    paid = [(m["spend"], m["customers"]) for m in found["months"] if m["spend"] is not None]
+    n = sum(customers for _, customers in paid)
+    cost = sum(spend for spend, _ in paid) / n if n else None
     note = "Every cohort in grey, all together in color."
     if cost is None:
-        note += " Needs marketing_spend for what a new customer cost."
+        note += " What a new customer cost is not available: needs marketing_spend."
     return {
         "ages": list(ages),
+        "margins": margins,
         "rows": rows,
-        "customers": sum(m["customers"] for m in months),
-        "average": average,
+        "all": {
+            "customers": sum(m["customers"] for m in found["months"]),
+            "cells": cells(average),
+            "margins": [_margin(average, age, words) for age in margins],
+        },
         "cost": cost,
         "margin_note": note,
     }
 
 
-def _cell(age: Mapping[str, Any], shade: Any, words: Words) -> dict[str, Any] | None:  # noqa: ANN401
+def _cell(age: Mapping[str, Any], most: float, words: Words) -> dict[str, Any] | None:
     rate = age["active"]
     if rate["value"] is None:
         return None
     return {
-        "heat": shade(rate["value"], age["age"]),
+        "heat": min(rate["value"] / most, 1.0),
         "text": words.percent(rate["value"], 0),
         "title": f"{words.count(rate['count'])} of {words.count(rate['n'])}",
         "is_partial": bool(age.get("is_partial")),
     }
+
+
+def _margin(ages: Rows, age: int, words: Words) -> str:
+    """Write the margin by an age that a cohort has lived whole."""
+    if age >= len(ages) or ages[age].get("is_partial") or ages[age]["margin"] is None:
+        return ""
+    return words.money(ages[age]["margin"])
+
+
+def _payback(month: Mapping[str, Any]) -> str:
+    if month["cac"] is None:
+        return ""
+    age = month["payback_month"]
+    if age is None:
+        return "not yet"
+    return "at once" if age == 0 else f"in month {age}"

@@ -1,6 +1,6 @@
 """The retention page: one file, no network, no script, readable on a phone and in the dark."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -33,6 +33,7 @@ SECTIONS = {
 }
 
 Json = Mapping[str, Any]
+LEAST_MONTHS, MOST_MONTHS = 3, 18  # of the net promoter score's picture
 
 
 def render_page(record: Json, kpis: Json) -> str:
@@ -64,8 +65,10 @@ def render_page(record: Json, kpis: Json) -> str:
         tiles=tiles(record, kpis, words),
         dashboard=quadrants(kpis["dashboard"], words),
         cohorts=table,
-        alarm=_alarm(kpis["cohort_alarm"], words),
-        rfm=rfm(record["rfm"], words),
+        alarms=_alarms(kpis["cohort_alarm"], words),
+        five_points=_five_points(kpis["forecast"]["five_points"], words),
+        explored=_explored(record["budget"]),
+        rfm=rfm(record["rfm"], kpis["least_customers"], words),
         chances=chances(record["order_chances"], kpis["least_customers"], words),
         holdout=holdout_table(record["backtest"]),
         advocacy=advocacy_table(kpis["advocacy"], kpis["loyalty"], words),
@@ -80,7 +83,7 @@ def _pictures(record: Json, kpis: Json, cost: float | None) -> dict[str, Any]:
     """Draw what the page shows; what there is nothing for is None."""
     curve = record["budget"].get("curve")
     second, found = kpis["second_order"], kpis["cohorts"]
-    months = [m["ages"][:MOST_AGES] for m in found["months"] if len(m["ages"]) > 1]
+    months = [_whole(m["ages"])[:MOST_AGES] for m in found["months"]]
     average = found["average"][:MOST_AGES]
     return {
         "budget": drawings.budget_curve(
@@ -89,7 +92,10 @@ def _pictures(record: Json, kpis: Json, cost: float | None) -> dict[str, Any]:
         if curve and len(curve["budget"]) > 1
         else None,
         "cohorts": drawings.cohort_lines(
-            months, average, cost, "Cumulative margin per customer by months since the first order"
+            [m for m in months if len(m) > 1],
+            average,
+            cost,
+            "Cumulative margin per customer by months since the first order",
         )
         if len(average) > 1
         else None,
@@ -98,21 +104,38 @@ def _pictures(record: Json, kpis: Json, cost: float | None) -> dict[str, Any]:
             second["median_days"],
             "Share of customers who ordered again, by days since the first order",
         ),
+        "fit": drawings.pairs(
+            record["frequency_fit"],
+            "repeat_orders",
+            "repeat orders",
+            "Customers by repeat orders so far, beside what the model expects of as many new ones",
+        )
+        if record["frequency_fit"]
+        else None,
         "quality": _of_backtest(record),
+        "nps": _nps(kpis["advocacy"]),
     }
+
+
+def _whole(ages: Sequence[Json]) -> list[Json]:
+    """Return the months that a cohort has lived whole, if its margin is told."""
+    return [a for a in ages if not a["is_partial"] and a["margin"] is not None]
+
+
+def _nps(advocacy: Json) -> Markup | None:
+    """Draw the net promoter score of the last months with enough answers."""
+    found = advocacy.get("nps")
+    told = [m for m in found if m["score"] is not None] if isinstance(found, list) else []
+    if len(told) < LEAST_MONTHS:
+        return None
+    return drawings.trend(told[-MOST_MONTHS:], "Net promoter score by month, with its interval")
 
 
 def _of_backtest(record: Json) -> list[tuple[str, Markup]]:
     pictures: list[tuple[str, Markup]] = []
-    if record["frequency_fit"]:
-        title = (
-            "Customers by repeat orders so far, beside what the model expects of as many new ones"
-        )
-        drawn = drawings.pairs(record["frequency_fit"], "repeat_orders", "repeat orders", title)
-        pictures.append((title, drawn))
     for cutoff in (record["backtest"] or {"cutoffs": []})["cutoffs"][-1:]:
         if cutoff.get("deciles"):
-            title = "Later value per customer, by tenth of the forecast"
+            title = f"Later value per customer, by tenth of the forecast, {record['currency']}"
             rows = cutoff["deciles"]
             pictures.append((title, drawings.pairs(rows, "decile", "tenth, 10 = highest", title)))
         if cutoff.get("curves", {}).get("weekly"):
@@ -121,15 +144,54 @@ def _of_backtest(record: Json) -> list[tuple[str, Markup]]:
     return pictures
 
 
-def _alarm(alarm: Json | None, words: Words) -> str:
+def _alarms(alarm: Json | None, words: Words) -> list[dict[str, Any]]:
+    """Say how the newest cohorts compare with those of a year before."""
     if not alarm:
-        return ""
+        return []
     if alarm.get("difference") is None:
-        return str(alarm.get("why", ""))
+        return [{"text": alarm.get("why", ""), "is_alarm": False}]
     recent, before = (words.percent(alarm[name]["value"]) for name in ("recent", "before"))
     ends = [words.decimal(100 * alarm[name], 1) for name in ("difference", "low", "high")]
-    said = (
-        f"Of the last three months' cohorts {recent} came back within {alarm['age_days']} days, of those a "
-        f"year before {before}: {ends[0]} points ({ends[1]} to {ends[2]})."
+    said = [
+        (
+            f"Of the last three months' cohorts {recent} came back within {alarm['age_days']} days "
+            f"(n = {words.count(alarm['recent']['n'])}), of those a year before {before} "
+            f"(n = {words.count(alarm['before']['n'])}): {ends[0]} points ({ends[1]} to {ends[2]}).",
+            alarm["is_alarm"],
+        )
+    ]
+    value = alarm.get("value") or {}
+    if value.get("difference") is not None:
+        amounts = [
+            words.money(value[k]) for k in ("recent", "before", "difference", "low", "high")
+        ]
+        said.append(
+            (
+                f"By the same age they brought {amounts[0]} each, those a year before {amounts[1]}: "
+                f"{amounts[2]} ({amounts[3]} to {amounts[4]}).",
+                value["is_alarm"],
+            )
+        )
+    return [{"text": f"Alarm: {t}" if odd else t, "is_alarm": odd} for t, odd in said]
+
+
+def _five_points(found: Json, words: Words) -> str:
+    """Say what five more of a hundred new customers who come back would bring."""
+    if found["revenue"] is None:
+        return (
+            "What five more points of repeat rate would bring is known when enough customers who came back "
+            "were seen for a year."
+        )
+    if not found["customers"]:
+        return "What five more points of repeat rate would bring: nobody new came in the last 90 days."
+    return (
+        f"Five more points of repeat rate: {words.count(found['customers'])} more of a year's new customers come "
+        f"back, and bring {words.money(found['revenue'])} within a year of their first order, if "
+        f"they are like the {words.count(found['n'])} who came back before."
     )
-    return f"Alarm: {said}" if alarm["is_alarm"] else said
+
+
+def _explored(budget: Json) -> float:
+    """Return what is drawn by lot of what is spent today."""
+    curve = budget.get("curve")
+    return max(budget["committed"] - curve["spent"], 0.0) if curve else 0.0

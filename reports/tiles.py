@@ -46,7 +46,7 @@ def figures(record: Record, kpis: Record) -> dict[str, dict[str, Any]]:
         "second_order_days": (_known(kpis, "second_order", "median_days"), "days"),
         "expected_value": (record["totals"]["expected_value"], "money"),
         "budget_used": (cost, "money"),
-        "expected_return": (gain / cost if cost else None, "ratio"),
+        "expected_return": (gain / cost if cost else None, "money"),
     }
     return {name: {"value": value, "unit": unit} for name, (value, unit) in values.items()}
 
@@ -60,10 +60,6 @@ def tiles(record: Record, kpis: Record, words: Words) -> list[Tile]:
     beside = f"; benchmark {words.percent(benchmark, 0)}" if benchmark else ""
     horizon = record["horizon_days"]
     budget = record["budget"]
-    is_measured = bool(record["budget_by_segment"]) and all(
-        row["is_measured"] for row in record["budget_by_segment"]
-    )
-    basis = "as measured" if is_measured else "if the effects are as assumed"
     said = {
         "repeat_rate": ("Come back within 12 months", f"{span}{beside}"),
         "second_order_days": (
@@ -72,13 +68,13 @@ def tiles(record: Record, kpis: Record, words: Words) -> list[Tile]:
         ),
         "expected_value": (
             f"Revenue, next {horizon} days",
-            "expected from today's customers, discounted",
+            "expected from today's customers, at today's worth",
         ),
         "budget_used": (
             "Retention budget used",
             f"of {words.money(budget['amount'])} for {budget['period_days']} days",
         ),
-        "expected_return": ("Back per unit spent", f"margin, {basis}"),
+        "expected_return": (f"Margin back per {words.one}", _return_span(record, words)),
     }
     missing = {
         "second_order_days": "fewer than half do",
@@ -97,16 +93,30 @@ def tiles(record: Record, kpis: Record, words: Words) -> list[Tile]:
     ]
 
 
+def _return_span(record: Record, words: Words) -> str:
+    """Say between what ends the return lies, and what that rests on."""
+    rows = record["budget_by_segment"]
+    if not rows:
+        return "nobody is invested in"
+    cost, low, high = (sum(row[name] for row in rows) for name in ("cost", "low", "high"))
+    basis = (
+        "as measured" if all(row["is_measured"] for row in rows) else "if actions do as assumed"
+    )
+    return f"{words.money(low / cost)} to {words.money(high / cost)}, {basis}"
+
+
 def verdict(record: Record, kpis: Record, words: Words) -> str:
     """Say in one line how retention stands and what the budget is to bring."""
     parts = [_retention(kpis, words)]
     rows = record["budget_by_segment"]
     if rows:
         customers = sum(row["customers"] for row in rows)
-        gain, low, high = (sum(row[name] for row in rows) for name in ("gain", "low", "high"))
+        cost, gain, low, high = (
+            sum(row[name] for row in rows) for name in ("cost", "gain", "low", "high")
+        )
         span = f"{words.money(low)} to {words.money(high)}"
         parts.append(
-            f"{words.count(customers)} customers get heavier investment, worth about "
+            f"{words.count(customers)} customers get {words.money(cost)} of investment, to bring back about "
             f"{words.money(gain)} of margin ({span})."
         )
     else:

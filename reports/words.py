@@ -39,6 +39,16 @@ class Words:
             )
         )
 
+    @property
+    def one(self) -> str:
+        """One unit of currency, without decimals."""
+        pattern = _currency_pattern(self.locale, is_whole=True)
+        return str(
+            format_currency(
+                1, self.currency, format=pattern, locale=self.locale, currency_digits=False
+            )
+        )
+
     def count(self, value: float) -> str:
         """Write a number without decimals."""
         return str(format_decimal(round(value), locale=self.locale))
@@ -65,15 +75,17 @@ class Words:
             return self.percent(value)
         if unit == "days":
             return f"{self.count(value)} days"
-        return self.count(value) if unit == "count" else self.decimal(value)
+        return self.count(value) if unit in ("count", "score") else self.decimal(value)
 
     def rate(self, rate: dict[str, Any]) -> str:
-        """Write a rate; one of too few customers is not said."""
-        return "too few" if rate["value"] is None else self.percent(rate["value"])
+        """Write a rate; one of too few customers, or of too short a time, is not said."""
+        if rate["value"] is None:
+            return str(rate.get("why") or "too few")
+        return self.percent(rate["value"])
 
     def based_on(self, rate: dict[str, Any]) -> str:
         """Write what a rate rests on: its interval, and of how many."""
-        if rate["value"] is None:
+        if rate["value"] is None or rate["low"] is None:
             return f"n = {self.count(rate['n'])}"
         ends = f"{self.percent(rate['low'])} to {self.percent(rate['high'])}"
         return f"{ends}, n = {self.count(rate['n'])}"

@@ -1,5 +1,5 @@
 """The retention measures of a day."""
 
-from flows.kpis.measures import KPIS, measure_retention
+from flows.kpis.measures import KPIS, REFILLS, measure_retention
 
-__all__ = ["KPIS", "measure_retention"]
+__all__ = ["KPIS", "REFILLS", "measure_retention"]

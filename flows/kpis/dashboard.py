@@ -9,9 +9,9 @@ from flows.kpis.day import Day
 from reports.measures.rates import Json
 from reports.measures.series import Daily, by_date, first_day, lacking, row
 
-LEAST = 5  # orders, answers and so on of a week or month that a rate is shown of
 CAME = "Referred share of new customers"
 ATTACHED = "Bundle attach rate"
+REDUCED = "Orders with a discount"
 TOUCHED = "Touched, and ordered within 7 days"
 
 
@@ -47,47 +47,59 @@ def _acquisition(day: Day, new: pd.Series, spend: pd.DataFrame | None) -> Rows:
         yield lacking("acquisition", "Cost of a new customer", "marketing_spend")
     else:
         amount = by_date(spend, "amount")
-        yield Daily("acquisition", "Cost of a new customer", "money", amount, new, LEAST)
+        yield Daily("acquisition", "Cost of a new customer", "money", amount, new, day.least)
     referred = _counted(day, "referrals", "occurred_at", "converted")
     if referred is None:
         yield lacking("acquisition", CAME, "referrals")
     else:
-        yield Daily("acquisition", CAME, "share", referred, new, LEAST)
+        yield Daily("acquisition", CAME, "share", referred, new, day.least)
 
 
 def _retention(day: Day, sums: pd.DataFrame) -> Rows:
+    early = day.fetch(products.first_quarters(day.customers, first_day(day.as_of)))
+    over = by_date(early, "customers")
+    for measure, unit, column in (
+        ("Came back within 90 days", "share", "returned"),
+        ("Revenue of a new customer in 90 days", "money", "value_90d"),
+    ):
+        yield Daily("retention", measure, unit, by_date(early, column), over, day.least)
     orders = by_date(sums, "orders")
     back, reduced = by_date(sums, "repeat_orders"), by_date(sums, "discounted")
-    yield Daily("retention", "Orders of returning customers", "share", back, orders, LEAST)
+    yield Daily("retention", "Orders of returning customers", "share", back, orders, day.least)
     second = day.fetch(journeys.second_gaps(day.journeys, first_day(day.as_of)))
     waited = by_date(second.assign(total=second["days"] * second["customers"]), "total")
     came = by_date(second, "customers")
-    yield Daily("retention", "Days to the second order", "days", waited, came, LEAST)
-    yield Daily("retention", "Orders with a discount", "share", reduced, orders, LEAST)
+    yield Daily("retention", "Days to the second order", "days", waited, came, day.least)
+    if orders.sum() and not sums["priced"].sum():
+        yield lacking("retention", REDUCED, "orders.discount_amount")
+    else:
+        yield Daily("retention", REDUCED, "share", reduced, orders, day.least)
     if day.lines is None:
         yield lacking("retention", ATTACHED, "order_lines")
     else:
         share = day.fetch(products.bundle_share(day.lines, day.orders, day.as_of))
         bundled, listed = by_date(share, "bundled"), by_date(share, "orders")
-        yield Daily("retention", ATTACHED, "share", bundled, listed, LEAST)
+        yield Daily("retention", ATTACHED, "share", bundled, listed, day.least)
 
 
 def _engagement(day: Day, sums: pd.DataFrame) -> Rows:
     orders = by_date(sums, "orders")
     yield Daily("engagement", "Orders", "count", orders)
-    yield Daily("engagement", "Order value", "money", by_date(sums, "net_amount"), orders, LEAST)
+    yield Daily(
+        "engagement", "Order value", "money", by_date(sums, "net_amount"), orders, day.least
+    )
     reviews = _counted(day, "reviews", "reviewed_at")
     if reviews is None:
         yield lacking("engagement", "Reviews per order", "reviews")
     else:
-        yield Daily("engagement", "Reviews per order", "share", reviews, orders, LEAST)
+        yield Daily("engagement", "Reviews per order", "share", reviews, orders, day.least)
     if "touches" not in day.tables:
         yield lacking("engagement", TOUCHED, "touches")
     else:
         since = first_day(day.as_of)
         sent = day.fetch(advocacy.answered_touches(day.tables["touches"], day.journeys, since))
         answered, touched = by_date(sent, "answered"), by_date(sent, "n")
-        yield Daily("engagement", TOUCHED, "share", answered, touched, LEAST)
+        yield Daily("engagement", TOUCHED, "share", answered, touched, day.least)
 
 
 def _program(day: Day) -> Rows:
@@ -106,7 +118,7 @@ def _program(day: Day) -> Rows:
     else:
         said = day.fetch(advocacy.scores_by_day(day.tables["nps"]))
         balance, answers = by_date(said, "balance"), by_date(said, "answers")
-        yield Daily("program", "Net promoter score", "score", balance, answers, LEAST, 100.0)
+        yield Daily("program", "Net promoter score", "score", balance, answers, day.least, 100.0)
 
 
 def _counted(day: Day, table: str, at: str, *events: str) -> pd.Series | None:

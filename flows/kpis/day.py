@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,9 @@ from connectors.orders import History
 from features import journeys, products
 from flows.prepare import engine_for
 from flows.settings import Settings
+from reports.measures import products as bought
+
+MOST_PRODUCTS = 100  # of which cycles are estimated
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Day:
     customers: ir.Table
     lines: ir.Table | None
     tables: dict[str, ir.Table]
+    _cycles: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def least(self) -> int:
@@ -42,6 +46,37 @@ class Day:
         if self.lines is None:
             return None
         return self.engine.keep(products.baskets(self.lines, self.orders, self.as_of), "baskets")
+
+    @cached_property
+    def names(self) -> pd.DataFrame:
+        """What products are called; nothing where there are no order lines."""
+        columns = ["product_id", "product_name", "category"]
+        none = pd.DataFrame(columns=columns, dtype=str)
+        return none if self.lines is None else self.fetch(products.names(self.lines))
+
+    @cached_property
+    def refills(self) -> ir.Table | None:
+        """Whom a refill of a product is due for, or soon will be; None where there are no order lines."""
+        if self.baskets is None:
+            return None
+        known = self.cycles("product_id").dropna(subset=["median_days"])
+        typed = known[["product_id", "median_days"]].astype(
+            {"product_id": str, "median_days": float}
+        )
+        cycles = self.engine.table(typed, "product_cycles")
+        ahead = self.settings.moments.ahead_days
+        return self.engine.keep(
+            products.refills(self.baskets, cycles, self.as_of, ahead), "refills"
+        )
+
+    def cycles(self, by: str) -> pd.DataFrame:
+        """Estimate how long products or categories last: the column `by`, median days and interval."""
+        if by not in self._cycles:
+            baskets = self.baskets
+            most = self.engine.keep(products.most_bought(baskets, by, MOST_PRODUCTS), f"most_{by}")
+            gaps = self.fetch(products.reorder_gaps(baskets, most, by, self.as_of))
+            self._cycles[by] = bought.cycles(gaps, by, self.fetch(most), self.least)
+        return self._cycles[by]
 
     def fetch(self, table: ir.Table) -> pd.DataFrame:
         """Compute a small table."""

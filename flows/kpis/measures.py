@@ -4,6 +4,7 @@ import json
 from datetime import date, timedelta
 from pathlib import Path
 
+import ibis
 import numpy as np
 import pandas as pd
 
@@ -21,8 +22,7 @@ from reports.measures.cohorts import cohorts
 from reports.measures.rates import Json, days_of, missing, rate
 from segments.rhythm import store_cycle_days
 
-KPIS = "kpis.json"
-MOST_PRODUCTS = 50
+KPIS, REFILLS = "kpis.json", "refills.parquet"
 SAMPLE = 100_000  # customers whose forecasts stand for all of a larger store
 
 
@@ -58,7 +58,7 @@ def measure_retention(
             "second_order": repeat.second_order(gaps, cycle),
             "steps": repeat.steps(gaps, day.least),
             "cohorts": cohorts(cells, first, spend, as_of, settings.store.margin, day.least),
-            "cohort_alarm": repeat.cohort_alarm(returned, as_of, cycle, day.least),
+            "cohort_alarm": alarm_measures(day, returned, cycle),
             "discounts": discount_measures(day, decided),
             "advocacy": advocacy_measures(day, len(known)),
             "loyalty": loyalty_measures(day, len(known)),
@@ -68,9 +68,20 @@ def measure_retention(
         }
         back = found["repeat"]["returned"]["90"]
         found |= {"products": product_measures(day), "bundles": bundle_measures(day, back)}
+        write_refills(day, work / REFILLS)
         found["dashboard"] = dashboard(day, first, spend)
     (work / KPIS).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
     return work / KPIS
+
+
+def alarm_measures(day: Day, returned: pd.DataFrame, cycle: float) -> Json:
+    """Compare the newest cohorts with those of a year before: who came back, and what they brought."""
+    age = repeat.alarm_age(cycle)
+    early = day.fetch(journeys.early_revenue(day.journeys, day.as_of, age))
+    return {
+        **repeat.cohort_alarm(returned, day.as_of, cycle, day.least),
+        "value": repeat.cohort_value_alarm(early, age, day.least),
+    }
 
 
 def discount_measures(day: Day, decided: Path) -> Json:
@@ -82,30 +93,35 @@ def discount_measures(day: Day, decided: Path) -> Json:
 
 def product_measures(day: Day) -> Json:
     """Say when products are bought again, and what the first one leads to."""
-    baskets = day.baskets
-    if day.lines is None or baskets is None:
+    baskets, refills = day.baskets, day.refills
+    if day.lines is None or baskets is None or refills is None:
         return missing("order_lines", "Products")
-    by = {}
-    for key in ("product_id", "category"):
-        most = day.engine.keep(
-            products.most_bought(baskets, key, MOST_PRODUCTS), f"most_bought_{key}"
-        )
-        gaps = day.fetch(products.reorder_gaps(baskets, most, key, day.as_of))
-        by[key] = bought.cycles(gaps, key, day.fetch(most), day.least)
-    cycles = by["product_id"].dropna(subset=["median_days"])[["product_id", "median_days"]]
-    typed = cycles.astype({"product_id": str, "median_days": float})
-    due = products.due(baskets, day.engine.table(typed, "product_cycles"), day.as_of)
     main = day.engine.keep(products.main_products(baskets, day.journeys), "main_products")
     return bought.product_section(
-        by["product_id"],
-        by["category"],
+        day.cycles("product_id"),
+        day.cycles("category"),
         day.fetch(products.first_products(main, day.customers)),
         day.fetch(products.next_products(main)),
         day.fetch(products.breadth(baskets, day.customers)),
-        day.fetch(due),
-        day.fetch(products.names(day.lines)),
+        day.fetch(products.due(refills)),
+        day.names,
         day.least,
     )
+
+
+def write_refills(day: Day, path: Path) -> None:
+    """Write whom a refill is due for, or soon will be; nothing where there are no order lines."""
+    if day.refills is not None and day.lines is not None:
+        named = day.refills.left_join(products.names(day.lines), "product_id")
+        day.engine.write_parquet(
+            named.select(
+                "customer_id",
+                "last_date",
+                product=ibis.coalesce(named.product_name, named.product_id),
+                cycle_days="median_days",
+            ),
+            path,
+        )
 
 
 def bundle_measures(day: Day, overall: Json) -> Json:
@@ -116,14 +132,20 @@ def bundle_measures(day: Day, overall: Json) -> Json:
     days = day.engine.keep(products.bundle_days(baskets, day.journeys), "bundle_days")
     if not day.engine.has_rows(days):
         return missing("bundle_id in order_lines", "Bundles")
-    first, last = day.settings.kpis.bundle_refill_days
-    refill = day.fetch(products.bundle_refills(days, day.as_of, first, last))
+    single = day.engine.keep(products.singles(baskets, day.journeys), "single_buyers")
+    parts = day.fetch(products.bundle_parts(baskets))
+    usual = day.settings.kpis.bundle_refill_days
+    windows = bought.refill_windows(parts, day.cycles("product_id"), usual)
+    due = products.bundle_refills(days, day.engine.table(windows, "bundle_windows"), day.as_of)
     return bought.bundle_section(
         day.fetch(products.bundle_share(day.lines, day.orders, day.as_of)),
         day.fetch(products.bundle_reorders(days, day.as_of)),
-        day.fetch(products.first_bundles(days, day.customers)),
-        day.fetch(products.gateways(baskets, days, day.journeys)),
-        {"customers": int(refill["customers"].iloc[0]), "from_day": first, "to_day": last},
+        day.fetch(products.first_bundles(days, single, day.customers)),
+        day.fetch(products.gateways(single, days)),
+        parts,
+        windows,
+        day.fetch(due),
+        day.names,
         overall,
         day.least,
     )
@@ -133,16 +155,19 @@ def advocacy_measures(day: Day, customers: int) -> Json:
     """Say who refers, recommends and reviews."""
     tables, least = day.tables, day.least
     won = advocacy.conversions(tables["referrals"]) if "referrals" in tables else None
+    costs: dict[str, pd.DataFrame | None] = {"referred": None, "paid": None}
     referring = None
     if won is not None:
+        costs["referred"] = day.fetch(advocacy.rewards(won))
         referring = int(day.fetch(advocacy.referrers(won, day.as_of))["customers"].iloc[0])
     origins = None
     if "customers" in tables:
         paid = tables.get("marketing_spend")
         channels = day.engine.table(pd.DataFrame({"channel": pd.Series(dtype=str)}), "no_channels")
         spent_on = channels if paid is None else paid
+        costs["paid"] = None if paid is None else day.fetch(paid)
         origins = day.fetch(advocacy.origins(day.customers, tables["customers"], spent_on))
-    found = told.referral_section(referring, origins, customers, least)
+    found = told.referral_section(referring, origins, costs, customers, day.as_of, least)
     if "nps" in tables:
         kinds = day.fetch(advocacy.promoters_who_refer(tables["nps"], won))
         found["promoters_refer"] = (
@@ -163,7 +188,10 @@ def _review_rate(day: Day) -> Json:
         return missing("reviews", "Review rate")
     reviews = day.tables["reviews"]
     since = day.as_of - timedelta(days=advocacy.YEAR_DAYS)
-    orders = day.orders.filter((day.orders.order_date > since) & (day.orders.net_amount >= 0))
+    placed = day.orders.order_date
+    orders = day.orders.filter(
+        (placed > since) & (placed <= day.as_of) & (day.orders.net_amount >= 0)
+    )
     reviewed = orders.semi_join(reviews, "order_id")
     count, n = (int(day.fetch(t.aggregate(n=t.count()))["n"].iloc[0]) for t in (reviewed, orders))
     return rate(count, n, day.least)
@@ -210,5 +238,5 @@ def forecast_measures(
     return {
         "existing": forecast.existing(totals, ratios),
         "new": new,
-        "five_points": forecast.five_points(more, per_day, day.settings.store.currency),
+        "five_points": forecast.five_points(more, per_day, day.least),
     }

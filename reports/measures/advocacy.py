@@ -1,17 +1,26 @@
 """Referrals, recommendations, reviews and the loyalty program."""
 
+from collections.abc import Mapping
+from datetime import date
+
 import numpy as np
 import pandas as pd
 
 from reports.measures.rates import Json, days_of, missing, rate
 
 NORMAL_95 = 1.96
+YEAR = pd.Timedelta(days=365)
 
 
 def referral_section(
-    referring: int | None, origins: pd.DataFrame | None, customers: int, least: int
+    referring: int | None,
+    origins: pd.DataFrame | None,
+    costs: Mapping[str, pd.DataFrame | None],
+    customers: int,
+    as_of: date,
+    least: int,
 ) -> Json:
-    """Say who refers and who was referred.
+    """Say who refers and who was referred, and how they compare with customers who were paid for.
 
     Parameters
     ----------
@@ -19,8 +28,13 @@ def referral_section(
         Customers who brought somebody within a year; None = no table of referrals.
     origins
         What :func:`features.advocacy.origins` counted; None = no table of customers.
+    costs
+        ``date, amount`` of what was paid to win the ``referred`` (rewards) and the ``paid``
+        (marketing spend); None = no such table.
     customers
         All of them.
+    as_of
+        Last day that is known.
     least
         Customers below whom nothing is said.
     """
@@ -35,18 +49,55 @@ def referral_section(
             **found, "share_of_new_referred": missing("customers", "New customers who were referred"),
             "referred": lacking, "paid": lacking, "ratio": None,
         }  # fmt: skip
-    new = origins[origins["is_new"].astype(bool)]
+    new = origins[days_of(origins["date"]) > pd.Timestamp(as_of) - YEAR]
     referred = new[new["origin"] == "referred"]["customers"].sum()
     found["share_of_new_referred"] = rate(referred, new["customers"].sum(), least)
     for origin in ("referred", "paid"):
         of = origins[origins["origin"] == origin]
-        seen = of["seen"].sum()
-        value = float(of["value_90d"].sum() / seen) if seen >= least else None
-        found[origin] = {"customers": int(of["customers"].sum()), "value_90d": value, "cac": None}
-    values = [found[origin]["value_90d"] for origin in ("referred", "paid")]
+        found[origin] = _group(of, costs[origin], as_of, least)
+        found[origin]["cost_needs"] = _lacking(costs[origin], origin)
+    if costs["paid"] is None:
+        found["paid"] = missing("marketing_spend", "Customers who were paid for")
+    values = [found[origin].get("value_90d") for origin in ("referred", "paid")]
     is_known = values[0] is not None and values[1]
     found["ratio"] = values[0] / values[1] if is_known else None
     return found
+
+
+def _group(of: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int) -> Json:
+    """Say what customers of an origin bring in 90 days, and what one of them costs."""
+    seen = of["seen"].sum()
+    value = float(of["value_90d"].sum() / seen) if seen >= least else None
+    cost = _cost(of, costs, as_of, least)
+    return {
+        "customers": int(of["customers"].sum()),
+        "seen": int(seen),
+        "value_90d": value,
+        "cac": cost,
+        "value_per_cost": value / cost if value is not None and cost else None,
+    }
+
+
+def _lacking(costs: pd.DataFrame | None, origin: str) -> str | None:
+    """Name the table or column that would bring what a customer costs; None = it is there."""
+    table, column = {
+        "referred": ("referrals", "reward_amount"),
+        "paid": ("marketing_spend", "amount"),
+    }[origin]
+    if costs is None:
+        return table
+    return None if costs["amount"].notna().any() else f"{table}.{column}"
+
+
+def _cost(of: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int) -> float | None:
+    """Return what was paid per new customer in the last year, or since anything was paid."""
+    known = None if costs is None else costs[costs["amount"].notna()]
+    if known is None or known.empty:
+        return None
+    paid_on = days_of(known["date"])
+    since = max(pd.Timestamp(as_of) - YEAR + pd.Timedelta(days=1), paid_on.min())
+    n = of["customers"][days_of(of["date"]) >= since].sum()
+    return float(known["amount"][paid_on >= since].sum() / n) if n >= least else None
 
 
 def promoter_rates(found: pd.DataFrame, least: int) -> Json:

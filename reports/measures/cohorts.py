@@ -47,36 +47,39 @@ def cohorts(
     now = pd.Period(as_of, freq="M")
     is_whole = (as_of + timedelta(days=1)).day == 1
     spent = _by_month(spend, as_of)
-    rows = []
+    rows, whole = [], {}
     for month in customers.index:
         n = int(customers[month])
         last = (now - month).n
         shown = range(min(last, MOST_AGES - 1) + 1)
         brought = revenue.loc[month].reindex(shown).fillna(0.0).cumsum() / n
         cost = spent.get(str(month))
-        each = margin * brought
+        each, is_told = margin * brought, n >= least
+        whole[str(month)] = brought
         rows.append(
             {
                 "month": str(month),
                 "customers": n,
-                "first_order_amount": float(paid[month]) / n,
+                "first_order_amount": float(paid[month]) / n if is_told else None,
                 "spend": cost,
-                "cac": None if cost is None else cost / n,
-                "payback_month": _payback(each, None if cost is None else cost / n),
+                "cac": cost / n if is_told and cost is not None else None,
+                "payback_month": _payback(each, cost / n)
+                if is_told and cost is not None
+                else None,
                 "is_partial": month == now and not is_whole,
                 "ages": [
                     {
                         "age": age,
                         "active": rate(_count(active, month, age), n, least),
-                        "revenue": float(brought[age]),
-                        "margin": float(each[age]),
+                        "revenue": float(brought[age]) if is_told else None,
+                        "margin": float(each[age]) if is_told else None,
                         "is_partial": age == last and not is_whole,
                     }
                     for age in shown
                 ],
             }
         )
-    return {"months": rows, "average": _average(rows, margin)}
+    return {"months": rows, "average": _average(rows, whole, margin)}
 
 
 def _count(active: pd.DataFrame, month: pd.Period, age: int) -> float:
@@ -84,9 +87,9 @@ def _count(active: pd.DataFrame, month: pd.Period, age: int) -> float:
     return 0.0 if np.isnan(found) else float(found)
 
 
-def _payback(margin: pd.Series, cost: float | None) -> int | None:
+def _payback(margin: pd.Series, cost: float) -> int | None:
     """Return the first age at which the margin covers the cost."""
-    paid = [] if cost is None else [k for k, m in enumerate(margin) if m >= cost]
+    paid = [k for k, m in enumerate(margin) if m >= cost]
     return paid[0] if paid else None
 
 
@@ -100,8 +103,9 @@ def _by_month(spend: pd.DataFrame | None, as_of: date) -> dict[str, float]:
     return {str(month): float(of.sum()) for month, of in spend["amount"][known].groupby(months)}
 
 
-def _average(rows: list[Json], margin: float) -> list[Json]:
+def _average(rows: list[Json], brought: dict[str, pd.Series], margin: float) -> list[Json]:
     """Weigh cohorts by their customers; each month adds what those that lived it whole brought in it."""
+    added = {month: so_far.diff().fillna(so_far) for month, so_far in brought.items()}
     found: list[Json] = []
     revenue = 0.0
     for age in range(MOST_AGES):
@@ -109,7 +113,7 @@ def _average(rows: list[Json], margin: float) -> list[Json]:
         n = sum(r["customers"] for r in whole)
         if not n:
             break
-        revenue += sum(_added(r["ages"], age) * r["customers"] for r in whole) / n
+        revenue += float(sum(added[r["month"]][age] * r["customers"] for r in whole)) / n
         came = sum(r["ages"][age]["active"]["count"] for r in whole)
         found.append(
             {
@@ -121,7 +125,3 @@ def _average(rows: list[Json], margin: float) -> list[Json]:
             }
         )
     return found
-
-
-def _added(ages: list[Json], age: int) -> float:
-    return float(ages[age]["revenue"] - (ages[age - 1]["revenue"] if age else 0.0))

@@ -77,7 +77,7 @@ def new_customers(
     return rows, per_day
 
 
-def five_points(returners: pd.DataFrame, per_day: float, money: str) -> Json:
+def five_points(returners: pd.DataFrame, per_day: float, least: int) -> Json:
     """Say what five more of a hundred new customers who come back would bring in a year.
 
     Parameters
@@ -86,18 +86,21 @@ def five_points(returners: pd.DataFrame, per_day: float, money: str) -> Json:
         What :func:`features.journeys.returners` summed.
     per_day
         New customers per day.
-    money
-        The store's currency.
+    least
+        Returning customers below whom it is not said.
+
+    Returns
+    -------
+    dict
+        ``customers`` (more who come back), ``orders, revenue`` (theirs within a year of the first
+        order; None = not known) and ``n`` (returning customers whom that is taken from).
     """
     n = int(returners["customers"].iloc[0] or 0)
-    if not n:
-        text = "What five more points of repeat rate would bring is known when customers were seen for a year."
-        return {"revenue": None, "orders": None, "text": text}
     more = POINTS * per_day * 365
-    revenue = more * float(returners["net_amount"].iloc[0]) / n
-    orders = more * float(returners["orders"].iloc[0]) / n
-    text = (
-        f"Five more points of repeat rate: {more:,.0f} more of a year's new customers come back, and bring "
-        f"{money} {revenue:,.0f} within a year of their first order."
-    )
-    return {"revenue": revenue, "orders": orders, "text": text}
+    each: Json = dict.fromkeys(("orders", "revenue"))
+    if n >= max(least, 1):
+        each = {
+            "orders": more * float(returners["orders"].iloc[0]) / n,
+            "revenue": more * float(returners["net_amount"].iloc[0]) / n,
+        }
+    return {"customers": more, **each, "n": n}

@@ -4,10 +4,12 @@ from typing import Any
 
 import pandas as pd
 
+from features.products import CLOSES
 from models.survival import kaplan_meier
-from reports.measures.rates import Json, number, rate
+from reports.measures.rates import Json, missing, number, rate
 
 SHOWN = 20
+PARTS = 3  # products that a bundle is described by
 BOXES = {
     (True, True): ("scale", "feature it in retention campaigns and in the refill reminder"),
     (True, False): ("upgrade", "it sticks but earns little: offer a version with a dearer part"),
@@ -89,19 +91,23 @@ def product_section(
                 "next_share": float(after.loc[key, "customers"] / came[key]) if is_known else None,
             }
         )
+    whole, each = _by_key(due, "product_id")
     return {
         "cycles": [
             {
                 **_numbers(row, "product_id"),
                 "product_name": _name(known, row["product_id"]),
-                "category": known["category"].get(row["product_id"]),
+                "category": _text(known["category"].get(row["product_id"])),
+                "due": None
+                if number(row["median_days"]) is None
+                else int(each.get(row["product_id"], 0)),
             }
             for row in _records(by_product)
         ],
         "categories": [_numbers(row, "category") for row in _records(by_category)],
         "first_products": firsts,
         "breadth": _breadth(breadth, least),
-        "refill_due": {name: int(due[name].iloc[0]) for name in ("customers", "products")},
+        "refill_due": {"customers": whole, "products": len(each)},
     }
 
 
@@ -110,7 +116,10 @@ def bundle_section(
     reorders: pd.DataFrame,
     first: pd.DataFrame,
     gateways: pd.DataFrame,
-    refill: Json,
+    parts: pd.DataFrame,
+    windows: pd.DataFrame,
+    due: pd.DataFrame,
+    names: pd.DataFrame,
     overall: Json,
     least: int,
 ) -> Json:
@@ -118,10 +127,10 @@ def bundle_section(
 
     Parameters
     ----------
-    share, reorders, first, gateways
+    share, reorders, first, gateways, parts, due, names
         What the functions of :mod:`features.products` counted.
-    refill
-        Who is due: ``customers, from_day, to_day``.
+    windows
+        What :func:`refill_windows` returned.
     overall
         Rate of all customers who came back within 90 days: above it, a bundle is reordered often.
     least
@@ -133,6 +142,9 @@ def bundle_section(
     if single is not None and single["customers"] >= least:
         base = single["value"] / single["customers"]
     rows = []
+    all_due, each_due = _by_key(due, "bundle_id")
+    days = windows.set_index("bundle_id")
+    called = names.set_index("product_id")
     for row in reorders.sort_values("customers", ascending=False).to_dict("records"):
         again = rate(row["reordered"], row["seen"], least)
         own = values.loc[row["bundle_id"]] if row["bundle_id"] in values.index else None
@@ -143,16 +155,47 @@ def bundle_section(
         if times is not None and again["value"] is not None and overall["value"] is not None:
             box, action = BOXES[again["value"] >= overall["value"], times >= 1]
         rows.append(
-            {"bundle_id": row["bundle_id"], "name": row["bundle_id"],
+            {"bundle_id": row["bundle_id"], "parts": _parts(parts, row["bundle_id"], called),
              "customers": int(row["customers"]), "reorder_90d": again, "value_multiplier": times,
-             "box": box, "action": action}
+             "box": box, "action": action, "due": int(each_due.get(row["bundle_id"], 0)),
+             **{name: int(days.loc[row["bundle_id"], name]) for name in ("from_day", "to_day")}}
         )  # fmt: skip
     return {
         "attach": rate(share["bundled"].sum(), share["orders"].sum(), least),
         "list": rows,
         "gateway": _gateway(gateways, least),
-        "refill_due": refill,
+        "single_buyers": {
+            "customers": int(first["customers"][first["bundle_id"].isna()].sum()),
+            "value_180d": base,
+        },
+        "refill_due": {"customers": all_due},
     }
+
+
+def refill_windows(
+    parts: pd.DataFrame, by_product: pd.DataFrame, usual: tuple[int, int]
+) -> pd.DataFrame:
+    """Say when a bundle is due for a refill: when its first product runs out, for a cycle.
+
+    Parameters
+    ----------
+    parts
+        What :func:`features.products.bundle_parts` counted.
+    by_product
+        What :func:`cycles` returned.
+    usual
+        First and last day where the cycle of none of its products is known.
+
+    Returns
+    -------
+    DataFrame
+        ``bundle_id, from_day, to_day``.
+    """
+    own = parts.merge(by_product[["product_id", "median_days"]], on="product_id", how="left")
+    first = own.groupby("bundle_id")["median_days"].min()
+    starts = first.round().fillna(usual[0]).astype(int)
+    ends = (CLOSES * first).round().fillna(usual[1]).astype(int)
+    return pd.DataFrame({"from_day": starts, "to_day": ends}).reset_index()
 
 
 def discount_section(found: pd.DataFrame, least: int) -> Json:
@@ -165,7 +208,9 @@ def discount_section(found: pd.DataFrame, least: int) -> Json:
     least
         Orders below which it is not said.
     """
-    whole = found[["orders", "net_amount", "discounted_amount"]].sum()
+    whole = found[["orders", "priced", "net_amount", "discounted_amount"]].sum()
+    if whole["orders"] and not whole["priced"]:
+        return missing("orders.discount_amount", "Repeat revenue bought with a discount")
 
     def share(row: Any) -> float | None:  # noqa: ANN401  # a row
         enough = row["orders"] >= least and row["net_amount"] > 0
@@ -190,7 +235,21 @@ def _gateway(found: pd.DataFrame, least: int) -> Json | None:
         return None
     top = bundles.iloc[0]
     name = top["bundle_id"]
-    return {"bundle_id": name, "name": name, "rate": rate(top["customers"], n, least)}
+    return {"bundle_id": name, "rate": rate(top["customers"], n, least)}
+
+
+def _by_key(due: pd.DataFrame, key: str) -> tuple[int, dict[str, int]]:
+    """Part what is due of all (a null key) from what is due of each."""
+    is_all = due[key].isna()
+    each = due[~is_all].set_index(key)["customers"].to_dict()
+    return int(due["customers"][is_all].sum()), {str(k): int(n) for k, n in each.items()}
+
+
+def _parts(parts: pd.DataFrame, bundle: str, called: pd.DataFrame) -> list[str]:
+    """Name the products that a bundle is mostly made of."""
+    of = parts[parts["bundle_id"] == bundle]
+    most = of.sort_values(["customers", "product_id"], ascending=[False, True])
+    return [_name(called, key) for key in most["product_id"].head(PARTS)]
 
 
 def _breadth(found: pd.DataFrame, least: int) -> list[Json]:
@@ -224,5 +283,8 @@ def _records(frame: pd.DataFrame) -> list[Json]:
 
 
 def _name(known: pd.DataFrame, key: str) -> str:
-    found = known["product_name"].get(key)
-    return str(key if found is None or pd.isna(found) else found)
+    return _text(known["product_name"].get(key)) or str(key)
+
+
+def _text(found: Any) -> str | None:  # noqa: ANN401  # a pandas value
+    return None if found is None or pd.isna(found) else str(found)

@@ -18,9 +18,10 @@ def rate(count: float, n: float, least: int) -> Json:
 
 
 def rate_by(curve: Curve, day: float, least: int) -> Json:
-    """Return the share to whom it has happened by a day (Kaplan-Meier)."""
+    """Return the share to whom it has happened by a day (Kaplan-Meier), if anybody was watched so long."""
     value, low, high = curve.at(day)
-    return _said(value, low, high, curve.n, curve.events, least)
+    known = value if curve.watched >= day else None
+    return _said(known, low, high, curve.n, curve.events, least)
 
 
 def missing(needs: str, measure: str) -> Json:
@@ -47,6 +48,8 @@ def days_of(column: pd.Series) -> pd.Series:
 def _said(
     value: float | None, low: float, high: float, n: float, count: float, least: int
 ) -> Json:
+    why = None
     if value is None or n < least:
+        why = "too few" if n < max(least, 1) else "too early"
         value = low = high = None  # type: ignore[assignment]
-    return {"value": value, "low": low, "high": high, "n": int(n), "count": int(count)}
+    return {"value": value, "low": low, "high": high, "n": int(n), "count": int(count), "why": why}

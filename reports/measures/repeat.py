@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from models.survival import kaplan_meier, rate_difference
+from models.survival import kaplan_meier, mean_difference, rate_difference
 from reports.measures.rates import Json, rate, rate_by
 
 YEAR_DAYS = 365
@@ -119,7 +119,7 @@ def cohort_alarm(returned: pd.DataFrame, as_of: date, cycle_days: float, least: 
         ``age_days, recent, before, difference, low, high, is_alarm``; where nothing can be compared,
         ``difference`` is None and ``why`` says so.
     """
-    age = int(np.clip(round(cycle_days), *ALARM_DAYS))
+    age = alarm_age(cycle_days)
     recent = _cohort(returned, age, 0, least)
     before = _cohort(returned, age, YEAR_DAYS, least)
     said: Json = {"age_days": age, "recent": recent, "before": before, "is_alarm": False}
@@ -133,6 +133,48 @@ def cohort_alarm(returned: pd.DataFrame, as_of: date, cycle_days: float, least: 
     counts = (recent["count"], recent["n"], before["count"], before["n"])
     difference, low, high = rate_difference(*counts)
     return {**said, "difference": difference, "low": low, "high": high, "is_alarm": high < 0}
+
+
+def alarm_age(cycle_days: float) -> int:
+    """Return the age at which cohorts are compared: a natural cycle, from 30 to 90 days."""
+    return int(np.clip(round(cycle_days), *ALARM_DAYS))
+
+
+def cohort_value_alarm(early: pd.DataFrame, age: int, least: int) -> Json:
+    """Compare what the newest cohorts brought with those of a year before, at equal age.
+
+    Parameters
+    ----------
+    early
+        What :func:`features.journeys.early_revenue` summed, of so many days as `age` has.
+    age
+        What :func:`alarm_age` returned.
+    least
+        Customers below whom nothing is compared.
+
+    Returns
+    -------
+    dict
+        ``recent, before`` (mean revenue), ``n, n_before, difference, low, high, is_alarm``; figures
+        are None where there are too few customers.
+    """
+    (mean, variance, n), other = (_amounts(early, age, back) for back in (0, YEAR_DAYS))
+    said: Json = {"recent": mean, "before": other[0], "n": n, "n_before": other[2]}
+    if min(n, other[2]) < max(least, 2):
+        known = dict.fromkeys(("recent", "before", "difference", "low", "high"))
+        return {**said, **known, "is_alarm": False}
+    difference, low, high = mean_difference(mean, variance, n, *other)
+    return {**said, "difference": difference, "low": low, "high": high, "is_alarm": high < 0}
+
+
+def _amounts(early: pd.DataFrame, age: int, back: int) -> tuple[float, float, int]:
+    """Return mean, variance and number of a cohort's customers' amounts."""
+    since = early["age_days"] - back - age
+    inside = early[(since >= 0) & (since < RECENT_DAYS)]
+    n, total, squares = (float(inside[c].sum()) for c in ("customers", "amount", "squares"))
+    mean = total / n if n else 0.0
+    variance = max(squares - n * mean**2, 0.0) / (n - 1) if n > 1 else 0.0
+    return mean, variance, int(n)
 
 
 def _cohort(returned: pd.DataFrame, age: int, back: int, least: int) -> Json:

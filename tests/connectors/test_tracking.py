@@ -65,13 +65,16 @@ def test_a_child_run_belongs_to_its_parent_and_keeps_what_it_logs(tracking):
         child.log(params={"r": 0.25}, metrics={"auc": 0.8, "unknown": None})
         child.log_data("orders", "orders.csv", "digest", "training")
         child.log_json({"a": 1}, "a.json")
+        child.log_json({"a": 2}, "pictures/a.json")
     kept = tracking.client.get_run(child.id)
     assert kept.data.tags["mlflow.parentRunId"] == parent.id
     assert kept.data.params == {"r": "0.25"}
     assert kept.data.metrics == {"auc": 0.8}
     assert kept.inputs.dataset_inputs[0].dataset.digest == "digest"
     assert json.loads(tracking.run_artifact(child.id, "a.json").read_text()) == {"a": 1}
+    assert json.loads(tracking.run_artifact(child.id, "pictures/a.json").read_text()) == {"a": 2}
     assert tracking.run_artifact(child.id, "b.json") is None
+    assert tracking.run_artifact(child.id, "pictures/b.json") is None
 
 
 def test_two_stores_in_one_process_stay_apart(tracking, tmp_path):

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from flows.server import ServerError, TemporaryServer, configured_api_url
+from tests.reports.browser import look_at, needs_browser
 
 
 def demo(home: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +55,14 @@ def test_cdnow_is_published_through_prefect(first):
         "fit_models",
         "publish",
     }
+    artifacts = dict(runs.execute("SELECT key, data FROM artifact WHERE key LIKE 'retention-%'"))
     runs.close()
+    assert set(artifacts) == {"retention-page", "retention-segments"}
+    assert said["files"]["page"] in json.loads(artifacts["retention-page"])
+    segments = json.loads(json.loads(artifacts["retention-segments"]))
+    assert [row["segment"] for row in segments] == [
+        row["segment"].replace("_", " ") for row in said["segments"]
+    ]
 
 
 def test_the_holdout_is_the_real_one_beside_both_baselines(first):
@@ -69,6 +77,15 @@ def test_the_holdout_is_the_real_one_beside_both_baselines(first):
     assert plain["auc_active"] == pytest.approx(0.7882, abs=0.001)
     assert champion["value_ratio"] == pytest.approx(1.0, abs=0.1)
     assert champion["gini_value"] > plain["gini_value"]
+
+
+@needs_browser
+def test_the_page_says_what_is_not_available(first):
+    text = " ".join(look_at(Path(first[1]["files"]["page"]), "cdnow").split())
+    for needs in ("marketing_spend", "referrals", "order_lines", "reviews", "touches", "loyalty_events",
+                  "nps", "customers", "orders.discount_amount"):  # fmt: skip
+        assert f"not available: needs {needs}" in text, needs
+    assert "Customers by repeat orders so far" in text
 
 
 def test_success_leaves_no_traceback_and_no_process(first):

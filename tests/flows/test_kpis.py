@@ -12,6 +12,7 @@ E  2023-03-01 10, 2024-03-15 20 (380)                        J  2024-12-25 20
 from datetime import date
 from pathlib import Path
 
+import ibis
 import pandas as pd
 import pytest
 
@@ -27,6 +28,7 @@ from features.tables import (
     Referrals,
     Reviews,
 )
+from flows.kpis.dashboard import dashboard
 from flows.kpis.day import Day
 from flows.kpis.measures import (
     advocacy_measures,
@@ -38,6 +40,7 @@ from flows.kpis.measures import (
 from flows.settings import build_settings
 from reports.measures import repeat
 from reports.measures.cohorts import cohorts
+from reports.measures.products import discount_section, refill_windows
 from segments.rhythm import store_cycle_days
 
 AS_OF = date(2024, 12, 31)
@@ -71,7 +74,8 @@ TOLD = {
         {"date": "2024-10-15", "channel": "ads", "amount": 30.0},
     ],
     Referrals: [
-        {"referrer_id": "A", "occurred_at": "2024-06-01", "event": "converted", "referred_id": "G"},
+        {"referrer_id": "A", "occurred_at": "2024-06-01", "event": "converted", "referred_id": "G",
+         "reward_amount": 8.0},
         {"referrer_id": "C", "occurred_at": "2023-06-01", "event": "converted", "referred_id": "X"},
         {"referrer_id": "B", "occurred_at": "2024-06-01", "event": "invited"},
     ],
@@ -233,6 +237,39 @@ def test_the_alarm_compares_equal_ages():
     assert "have 51 customers" in few["why"]
 
 
+def test_the_alarm_of_what_was_brought_by_hand(day):
+    """Seen for 30 to 120 days: F and G, H; each 20, 50, 40 in 30 days. A year before nobody came."""
+    early = day.fetch(journeys.early_revenue(day.journeys, AS_OF, 30))
+    found = repeat.cohort_value_alarm(early, 30, 2)
+    assert (found["n"], found["n_before"], found["difference"]) == (3, 0, None)
+    rows = [(30, 3, 110.0, 4500.0), (395, 2, 120.0, 7400.0), (31, 0, 0.0, 0.0)]
+    frame = pd.DataFrame(rows, columns=["age_days", "customers", "amount", "squares"])
+    found = repeat.cohort_value_alarm(frame, 30, 2)
+    # Means 110 / 3 and 60; variances 233.3 / 3 and 200 / 2 of the means: 13.33 around -23.33.
+    assert found["difference"] == pytest.approx(110 / 3 - 60)
+    half = 1.96 * (700 / 9 + 100) ** 0.5
+    assert (found["low"], found["high"]) == pytest.approx(
+        (-70 / 3 - half, -70 / 3 + half), abs=1e-3
+    )
+    assert not found["is_alarm"]
+
+
+def test_cohorts_of_too_few_say_nothing(day):
+    """January 2023 has two customers, each other month one or two."""
+    first = day.fetch(journeys.first_days(day.journeys))
+    cells = day.fetch(journeys.cohort_cells(day.journeys))
+    spend = day.fetch(day.tables["marketing_spend"])
+    found = cohorts(cells, first, spend, AS_OF, 0.5, 3)
+    for month in found["months"]:
+        figures = [month[name] for name in ("first_order_amount", "cac", "payback_month")]
+        assert figures == [None] * 3
+        assert all(
+            age["revenue"] is age["margin"] is age["active"]["value"] is None
+            for age in month["ages"]
+        )
+    assert found["average"][0]["n"] == 10
+
+
 def test_products(day):
     found = product_measures(day)
     assert [(row["product_id"], row["customers"], row["median_days"]) for row in found["cycles"]] == [
@@ -253,12 +290,21 @@ def test_products(day):
 
 
 def test_who_is_due_for_a_refill(day):
-    """Tea, with a cycle of 60 days: F 71, G 87 and H 60 days ago."""
+    """Tea, with a cycle of 60 days: F 71, G 87 and H 60 days ago; I in 49 days."""
     cycles = day.engine.table(
         pd.DataFrame({"product_id": ["tea"], "median_days": [60.0]}), "cycle"
     )
-    found = day.fetch(products.due(day.baskets, cycles, AS_OF))
-    assert found.to_dict("records") == [{"customers": 3, "products": 1}]
+    listed = products.refills(day.baskets, cycles, AS_OF, 49)
+    told = day.fetch(listed.order_by("customer_id"))
+    assert dict(zip(told["customer_id"], told["is_due"], strict=True)) == {
+        "F": True, "G": True, "H": True, "I": False,
+    }  # fmt: skip
+    counted = day.fetch(products.due(listed))
+    assert counted["customers"].tolist() == [3, 3]
+    assert set(counted["product_id"].dropna()) == {"tea"}
+    assert "I" not in set(
+        day.fetch(products.refills(day.baskets, cycles, AS_OF, 48))["customer_id"]
+    )
 
 
 def test_bundles(day):
@@ -270,9 +316,29 @@ def test_bundles(day):
     assert kit["value_multiplier"] == pytest.approx(50 / 22.5)
     assert kit["box"] == "scale"
     assert bundle_measures(day, {"value": 0.51})["list"][0]["box"] == "fix the habit"
+    assert found["single_buyers"] == {"customers": 4, "value_180d": 22.5}
+    assert kit["parts"] == ["mug", "tea"]
     assert found["gateway"]["bundle_id"] == "kit"
     assert of(found["gateway"]["rate"]) == (2, 8)
-    assert found["refill_due"] == {"customers": 2, "from_day": 60, "to_day": 100}
+    assert (kit["from_day"], kit["to_day"], kit["due"]) == (60, 100, 2)
+    assert found["refill_due"] == {"customers": 2}
+
+
+def test_a_bundle_is_refilled_when_its_first_product_runs_out():
+    """Tea lasts 30 days and a mug 200: the kit is due from day 30 to day 60; of the box nothing is known."""
+    parts = pd.DataFrame({"bundle_id": ["kit", "kit", "box"], "product_id": ["tea", "mug", "hat"],
+                          "customers": [2, 2, 1]})  # fmt: skip
+    lasts = pd.DataFrame({"product_id": ["tea", "mug", "hat"], "median_days": [30.0, 200.0, None]})
+    found = refill_windows(parts, lasts, (28, 45)).set_index("bundle_id")
+    assert found.loc["kit"].tolist() == [30, 60]
+    assert found.loc["box"].tolist() == [28, 45]
+
+
+def found_without_discounts(day):
+    """Sum repeat revenue where no discount is given."""
+    bare = day.journeys.mutate(discount_amount=ibis.null("decimal(18, 4)"))
+    segments = day.journeys.select("customer_id").distinct().mutate(segment=ibis.literal("one"))
+    return day.fetch(journeys.discounted_revenue(bare, segments))
 
 
 def test_discounts(day, tmp_path):
@@ -283,6 +349,9 @@ def test_discounts(day, tmp_path):
     found = discount_measures(day, tmp_path)
     assert found["share_of_repeat_revenue"] == pytest.approx(40 / 130)
     assert found["n"] == 7
+    assert discount_section(found_without_discounts(day), 1)["missing"]["needs"] == (
+        "orders.discount_amount"
+    )
     assert found["by_segment"] == [
         {"segment": "one", "share": pytest.approx(10 / 60), "n": 3},
         {"segment": "two", "share": pytest.approx(30 / 70), "n": 4},
@@ -290,11 +359,17 @@ def test_discounts(day, tmp_path):
 
 
 def test_advocacy(day):
+    """In the last year: 30 for ads brought F alone, who paid 20 in 90 days; 8 of rewards brought G."""
     found = advocacy_measures(day, 10)
     assert of(found["referral_rate_12m"]) == (1, 10)
     assert of(found["share_of_new_referred"]) == (1, 5)
-    assert found["referred"] == {"customers": 1, "value_90d": None, "cac": None}
-    assert found["paid"]["value_90d"] == 20
+    assert found["referred"] == {
+        "customers": 1, "seen": 0, "value_90d": None, "cac": 8.0, "cost_needs": None, "value_per_cost": None,
+    }  # fmt: skip
+    assert found["paid"] == {
+        "customers": 1, "seen": 1, "value_90d": 20.0, "cac": 30.0, "cost_needs": None,
+        "value_per_cost": pytest.approx(2 / 3),
+    }  # fmt: skip
     assert found["ratio"] is None
     assert of(found["promoters_refer"]["nines_and_tens"]) == (1, 2)
     assert of(found["promoters_refer"]["sevens_and_eights"]) == (0, 1)
@@ -302,6 +377,50 @@ def test_advocacy(day):
         ("2023-03", 100, 1), ("2024-05", 0, 3),
     ]  # fmt: skip
     assert of(found["review_rate"]) == (1, 9)
+
+
+def test_what_returning_customers_bring(day):
+    """Of A to E, seen for a year, A, C and D came back within it: 20 and 30, 10, 10."""
+    found = day.fetch(journeys.returners(day.journeys, AS_OF))
+    assert found.to_dict("records") == [{"customers": 3, "orders": 4, "net_amount": 70.0}]
+
+
+def test_revenue_by_days_since_the_first_purchase(day):
+    found = day.fetch(journeys.by_age(day.journeys, AS_OF)).set_index("since_days")
+    assert found.loc[0].tolist() == [10, 180.0]
+    assert found.loc[90].tolist() == [2, 40.0]  # A and C
+    assert sorted(found.index) == [0, 15, 20, 30, 90, 365]
+
+
+def test_the_dashboard(day):
+    """In October F and G came, in November H, in December I and J; F and H came back, on a discount H."""
+    first, spend = (
+        day.fetch(journeys.first_days(day.journeys)),
+        day.fetch(day.tables["marketing_spend"]),
+    )
+    rows = {row["measure"]: row for row in dashboard(day, first, spend)}
+    months = {
+        name: [p["value"] for p in row["months"]][-3:]
+        for name, row in rows.items()
+        if "months" in row
+    }
+    assert months["New customers"] == [2, 1, 2]
+    assert months["Cost of a new customer"] == [15, 0, 0]
+    assert months["Referred share of new customers"] == [0, 0, 0]  # G was referred in June
+    assert months["Orders of returning customers"] == [1 / 3, 1 / 2, 0]
+    assert months["Orders"] == [3, 2, 2]
+    assert months["Order value"] == [pytest.approx(70 / 3), 20, 15]
+    assert months["Orders with a discount"] == [0, 1 / 2, 0]
+    assert months["Days to the second order"] == [20, 15, None]
+    assert months["Bundle attach rate"] == [2 / 3, 0, 0]
+    assert months["Reviews per order"] == [1 / 3, 0, 0]
+    assert months["Points earned or redeemed"] == [0, 1, 0]
+    assert months["Rose to a higher tier"] == [0, 0, 1]
+    assert [p["value"] for p in rows["Net promoter score"]["months"]][5] == 0  # May: one of each
+    # The first 90 days of F were over on December 30, those of nobody else in three months.
+    assert months["Came back within 90 days"] == [None, None, 1]
+    assert months["Revenue of a new customer in 90 days"] == [None, None, 20]
+    assert rows["Touched, and ordered within 7 days"]["missing"]["needs"] == "touches"
 
 
 def test_loyalty(day):

@@ -18,6 +18,7 @@ from flows import simulate as simulate_module
 from flows.settings import build_settings
 from flows.simulate import RECORD, Simulation, write_simulation
 from tests.flows.test_demo import demo
+from tests.reports.browser import look_at, needs_browser
 
 SMALL = ("--customers", "300", "--start", "2024-01-01", "--end", "2025-03-01", "--seed", "7")
 PUBLIC = Simulation("coffee", 300, date(2024, 1, 1), date(2025, 3, 1), 7)
@@ -226,17 +227,34 @@ def test_every_form_is_an_option(form, tmp_path, perennial):
     assert any((tmp_path / form / form).iterdir())
 
 
-def test_the_demo_goes_the_whole_way_on_a_simulated_store(tmp_path):
+@pytest.fixture(scope="module")
+def went(tmp_path_factory):
+    """The demo on a simulated store: its folder, and what it said."""
+    folder = tmp_path_factory.mktemp("demo")
     asked = ("--data", "store", "--profile", "beauty", "--customers", "400", "--seed", "3")
-    done = demo(tmp_path, *asked, "--json")
+    done = demo(folder, *asked, "--json")
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    return folder, json.loads(done.stdout)
+
+
+@needs_browser
+def test_the_page_of_a_store_that_gives_everything_lacks_nothing(went):
+    text = look_at(Path(went[1]["files"]["page"]), "store")
+    assert "not available" not in text
+    for heading in ("Bundles: who reorders", "What the first product leads to", "Net promoter score",
+                    "Cumulative margin per customer", "Customers by repeat orders so far"):  # fmt: skip
+        assert heading in text, heading
+    assert Path(went[1]["files"]["page"]).stat().st_size < 1_000_000
+
+
+def test_the_demo_goes_the_whole_way_on_a_simulated_store(went):
+    folder, said = went
     assert (said["status"], said["as_of"]) == ("published", "2026-06-30")
-    truth = pq.read_table(tmp_path / "truth.parquet")
+    truth = pq.read_table(folder / "truth.parquet")
     scored = pq.read_table(said["files"]["scores"])
     assert set(scored["customer_id"].to_pylist()) <= set(truth["customer_id"].to_pylist())
     metrics = said["backtest"]["mean"]
     assert metrics["champion"]["gini_value"] > metrics["last_period"]["gini_value"]
-    again = demo(tmp_path, "--data", "store", "--profile", "coffee", "--json")
+    again = demo(folder, "--data", "store", "--profile", "coffee", "--json")
     assert again.returncode == 2
     assert "has something else" in json.loads(again.stdout)["error"]

@@ -54,7 +54,7 @@ NAMES = pd.DataFrame({"customer_id": ["c"]})
 
 def rate(count, n):
     if n < 30:
-        return {"value": None, "low": None, "high": None, "n": n, "count": count}
+        return {"value": None, "low": None, "high": None, "n": n, "count": count, "why": "too few"}
     value = count / n
     return {"value": value, "low": 0.9 * value, "high": 1.1 * value, "n": n, "count": count}
 
@@ -75,7 +75,7 @@ def record(**changes):
                        "rejected": {"missing_customer": 1}},
         "horizon_days": 365,
         "budget": {"amount": 200.0, "period_days": 30, "committed": 6.3, "left": 200.0,
-                   "next_return": 1.2, "curve": {"budget": [0.0, 6.0, 6.3], "gain": [0.0, 9.0, 9.1], "spent": 6.3}},
+                   "next_return": 1.2, "curve": {"budget": [0.0, 6.0, 6.3], "gain": [0.0, 9.0, 9.1], "spent": 6.0}},
         "holdout_share": 0.1, "notes": [],
         "totals": totals(SCORES), "segments": segment_table(SCORES).to_dict("records"),
         "tiers": tier_table(COMMITTED).to_dict("records"),
@@ -99,8 +99,9 @@ def kpis(**changes):
             "active": rate(60 - 10 * k, 60),
             "revenue": 20.0 + 5 * k,
             "margin": 10.0 + 2 * k,
+            "is_partial": False,
         }
-        for k in range(3)
+        for k in range(4)
     ]
     made = {
         "as_of": "2024-06-30", "least_customers": 30, "natural_cycle_days": 40.0,
@@ -115,9 +116,11 @@ def kpis(**changes):
                         "spend": 600.0, "cac": 10.0, "payback_month": 1, "ages": ages,
                         "is_partial": False}],
             "average": [{"age": k, "active": 1.0 - k / 6, "revenue": 20.0 + 5 * k,
-                         "margin": 10.0 + 2 * k, "n": 60} for k in range(3)]},
+                         "margin": 10.0 + 2 * k, "n": 60} for k in range(4)]},
         "cohort_alarm": {"age_days": 60, "recent": rate(15, 100), "before": rate(30, 100),
-                         "difference": -0.15, "low": -0.25, "high": -0.05, "is_alarm": True},
+                         "difference": -0.15, "low": -0.25, "high": -0.05, "is_alarm": True,
+                         "value": {"recent": 30.0, "before": 28.0, "n": 100, "n_before": 100, "difference": 2.0,
+                                   "low": -3.0, "high": 7.0, "is_alarm": False}},
         "products": missing("order_lines", "Products"),
         "bundles": missing("order_lines", "Bundles"),
         "discounts": {"share_of_repeat_revenue": 0.25, "n": 80,
@@ -130,7 +133,7 @@ def kpis(**changes):
                           "high": 4.0 * d} for d in (30, 90, 365)],
             "new": [{"days": d, "customers": d / 5, "orders": d / 4, "revenue": 2.0 * d}
                     for d in (30, 90, 365)],
-            "five_points": {"revenue": 500.0, "orders": 20.0, "text": "Five more points: EUR 500."}},
+            "five_points": {"customers": 12.0, "revenue": 500.0, "orders": 20.0, "n": 60}},
         "dashboard": [
             {"quadrant": "acquisition", "measure": "New customers", "unit": "count",
              "weeks": WEEKS, "months": WEEKS, "is_anomaly_week": True, "is_anomaly_month": False},
@@ -143,10 +146,11 @@ def rich_kpis():
     """Return the measures of a store that gives every table."""
     products = {
         "cycles": [{"product_id": "t", "product_name": "Tea", "category": "leaf", "customers": 90,
-                    "median_days": 31.0, "low": 28.0, "high": 35.0},
+                    "median_days": 31.0, "low": 28.0, "high": 35.0, "due": 12},
                    {"product_id": "m", "product_name": "Mug", "category": "ware", "customers": 40,
-                    "median_days": None, "low": None, "high": None}],
-        "categories": [],
+                    "median_days": None, "low": None, "high": None, "due": None}],
+        "categories": [{"category": "leaf", "customers": 95, "median_days": 29.0, "low": 27.0,
+                        "high": None}],
         "first_products": [{"product_id": "t", "product_name": "Tea <b>fine</b>", "customers": 80,
                             "repeat": rate(20, 70), "value_90d": 30.0, "next_product": "Mug",
                             "next_share": 0.4}],
@@ -158,17 +162,22 @@ def rich_kpis():
     }  # fmt: skip
     bundles = {
         "attach": rate(40, 300),
-        "list": [{"bundle_id": "kit", "name": "kit", "customers": 50, "reorder_90d": rate(20, 40),
-                  "value_multiplier": 1.8, "box": "scale", "action": "feature it"}],
-        "gateway": {"bundle_id": "kit", "name": "kit", "rate": rate(9, 80)},
-        "refill_due": {"customers": 7, "from_day": 28, "to_day": 45},
+        "list": [{"bundle_id": "kit", "parts": ["Tea", "Mug"], "customers": 50,
+                  "reorder_90d": rate(20, 40), "value_multiplier": 1.8, "box": "scale",
+                  "action": "feature it", "due": 7, "from_day": 31, "to_day": 62}],
+        "gateway": {"bundle_id": "kit", "rate": rate(9, 80)},
+        "single_buyers": {"customers": 70, "value_180d": 25.0},
+        "refill_due": {"customers": 7},
     }  # fmt: skip
     advocacy = {
         "referral_rate_12m": rate(12, 300), "share_of_new_referred": rate(30, 200),
-        "referred": {"customers": 40, "value_90d": 60.0, "cac": None},
-        "paid": {"customers": 100, "value_90d": 40.0, "cac": 12.0}, "ratio": 1.5,
+        "referred": {"customers": 40, "seen": 35, "value_90d": 60.0, "cac": None,
+                     "value_per_cost": None, "cost_needs": "referrals.reward_amount"},
+        "paid": {"customers": 100, "seen": 90, "value_90d": 40.0, "cac": 12.5,
+                 "value_per_cost": 3.2, "cost_needs": None}, "ratio": 1.5,
         "promoters_refer": {"nines_and_tens": rate(20, 90), "sevens_and_eights": rate(2, 50)},
-        "nps": [{"month": "2024-05", "score": 40.0, "low": 24.0, "high": 56.0, "n": 100}],
+        "nps": [{"month": f"2024-0{k}", "score": 35.0 + k, "low": 24.0, "high": 56.0, "n": 100}
+                for k in range(1, 6)],
         "review_rate": rate(12, 100),
     }  # fmt: skip
     loyalty = {"enrolled": rate(100, 300), "active_quarter": rate(14, 100), "is_low": True,

@@ -1,30 +1,27 @@
 """The page in a real browser: offline, at three widths, by day and by night, and for who cannot see it."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
+from reports.measures.definitions import DEFINITIONS
 from reports.page import SECTIONS, render_page
+from tests.reports.browser import (
+    WIDTHS,
+    check_access,
+    check_layout,
+    needs_browser,
+    open_browser,
+    open_page,
+)
 from tests.reports.sample import kpis, record, rich_kpis, rich_record
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
-WIDTHS = (390, 820, 1280)
-
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium: apt-get install chromium to see the page in a browser"
-)
+pytestmark = needs_browser
 
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with open_browser() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module", params=["bare", "rich"])
@@ -37,17 +34,8 @@ def page(request, tmp_path_factory):
 
 @pytest.fixture
 def tab(browser, page, request):
-    """Open the page from disk with the network off; what it asks for and complains of is kept."""
-    scheme = getattr(request, "param", "light")
-    context = browser.new_context(color_scheme=scheme, offline=True)
-    opened = context.new_page()
-    opened.complaints, opened.asked = [], []
-    opened.on("console", lambda message: opened.complaints.append(message.text))
-    opened.on("pageerror", lambda error: opened.complaints.append(str(error)))
-    opened.on("request", lambda asked: opened.asked.append(asked.url))
-    opened.goto(page.as_uri())
-    yield opened
-    context.close()
+    with open_page(browser, page, getattr(request, "param", "light")) as opened:
+        yield opened
 
 
 def test_it_opens_offline_and_asks_for_nothing(tab, page):
@@ -62,19 +50,24 @@ def test_it_opens_offline_and_asks_for_nothing(tab, page):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_scrolls_sideways(tab, page, width):
-    tab.set_viewport_size({"width": width, "height": 900})
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    SCREENSHOTS.mkdir(exist_ok=True)
-    tab.screenshot(path=SCREENSHOTS / f"{page.stem}-{width}.png", full_page=True)
+def test_nothing_scrolls_sideways_or_runs_into_another(tab, page, width):
+    check_layout(tab, width, page.stem)
 
 
 @pytest.mark.parametrize("tab", ["light", "dark"], indirect=True)
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_can_be_read_by_everybody(tab, width):
     tab.set_viewport_size({"width": width, "height": 900})
-    found = Axe().run(tab)
-    assert found.violations_count == 0, found.generate_report()
+    check_access(tab)
+
+
+def test_what_is_folded_away_is_printed(tab):
+    shown = "all => all.filter(one => one.checkVisibility()).length"
+    assert tab.eval_on_selector_all("dl dt", shown) < len(DEFINITIONS)
+    tab.emulate_media(media="print")
+    tab.set_viewport_size({"width": 718, "height": 1010})  # A4 within its margins
+    assert tab.eval_on_selector_all("dl dt", shown) > len(DEFINITIONS)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 718
 
 
 def test_a_page_that_cannot_be_read_is_caught(browser):
@@ -84,3 +77,11 @@ def test_a_page_that_cannot_be_read_is_caught(browser):
     )
     broken = {violation["id"] for violation in Axe().run(tab).response["violations"]}
     assert {"image-alt", "color-contrast", "html-has-lang"} <= broken
+
+
+def test_a_cell_that_runs_into_another_is_caught(browser):
+    tab = browser.new_page()
+    long = "<td style='display:block;width:20px'>unbreakable</td>"
+    tab.set_content(f"<html><body><table><tr>{long}</tr></table></body></html>")
+    with pytest.raises(AssertionError, match="unbreakable"):
+        check_layout(tab, 390, "caught")

@@ -5,6 +5,7 @@ import numpy as np
 from features.tables import Scores
 from models.evaluation import METRICS, Prediction, evaluate
 from reports.dictionary import data_dictionary
+from reports.measures.definitions import DEFINITIONS
 
 DOCS = Path(__file__).parents[2] / "docs" / "data-dictionary.md"
 
@@ -14,8 +15,8 @@ def test_the_dictionary_in_the_docs_is_the_codes():
     assert DOCS.read_text() == data_dictionary()
 
 
-def test_every_score_and_every_metric_is_defined():
+def test_every_score_measure_and_metric_is_defined():
     text = data_dictionary()
-    assert all(f"| `{name}` |" in text for name in (*Scores.columns(), *METRICS))
+    assert all(f"| `{name}` |" in text for name in (*Scores.columns(), *DEFINITIONS, *METRICS))
     one = np.ones(1)
     assert set(evaluate(Prediction(one, one), one, one)) == set(METRICS)

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.survival import kaplan_meier
 from reports.measures import forecast
 from reports.measures.advocacy import loyalty_section, nps_trend
-from reports.measures.rates import rate
+from reports.measures.rates import rate, rate_by
 from reports.measures.series import Daily, first_day, is_odd, row
 
 
@@ -20,6 +21,12 @@ def test_a_rate_of_too_few_is_not_said():
     assert rate(3, 29, 30)["value"] is None
     assert rate(3, 30, 30)["value"] == pytest.approx(0.1)
     assert rate(0, 0, 0)["value"] is None
+
+
+def test_a_chance_beyond_the_longest_wait_is_not_said():
+    curve = kaplan_meier([10, 100], [True, False], [20, 20])
+    assert rate_by(curve, 100, 30)["value"] == pytest.approx(0.5)
+    assert rate_by(curve, 101, 30)["value"] is None
 
 
 def test_weeks_begin_on_monday_and_only_whole_ones_count():
@@ -101,11 +108,14 @@ def test_new_customers_bring_what_recent_ones_did_at_each_age():
 def test_five_more_points_are_five_of_a_hundred_new_customers():
     """Two a day are 730 a year: 36.5 more come back, each bringing 30 in 2 orders."""
     found = forecast.five_points(
-        pd.DataFrame({"customers": [10], "orders": [20], "net_amount": [300.0]}), 2.0, "EUR"
+        pd.DataFrame({"customers": [10], "orders": [20], "net_amount": [300.0]}), 2.0, 10
     )
-    assert (found["revenue"], found["orders"]) == pytest.approx((1095, 73))
-    assert "EUR 1,095" in found["text"]
+    assert found == pytest.approx({"customers": 36.5, "revenue": 1095, "orders": 73, "n": 10})
+    few = forecast.five_points(
+        pd.DataFrame({"customers": [9], "orders": [20], "net_amount": [300.0]}), 2.0, 10
+    )
+    assert (few["customers"], few["revenue"]) == (36.5, None)
     none = forecast.five_points(
-        pd.DataFrame({"customers": [0], "orders": [0], "net_amount": [None]}), 2.0, "EUR"
+        pd.DataFrame({"customers": [0], "orders": [0], "net_amount": [None]}), 2.0, 1
     )
     assert none["revenue"] is None

@@ -8,7 +8,16 @@ import pytest
 from reports.page import render_page
 from reports.tables import segment_table, tier_table
 from segments.lifecycle import SEGMENTS
-from tests.reports.sample import COMMITTED, SCORES, kpis, record, rich_kpis, rich_record
+from tests.reports.sample import (
+    COMMITTED,
+    SCORES,
+    WEEKS,
+    kpis,
+    missing,
+    record,
+    rich_kpis,
+    rich_record,
+)
 
 
 def text_of(html: str) -> str:
@@ -48,8 +57,8 @@ def test_the_page_says_what_was_expected_and_what_happened(page):
     text = text_of(page)
     for words in (
         "Tiny Teas: retention as of 2024-06-30", "Zero is out.", "€127", "loyal", "€15",
-        "This model is best in 3 of 4 rated figures", "not made", "9 rows in = 7 orders",
-        "1 missing customer", "version 3", "the next 90 days",
+        "This model is best in 3 of 4 rated figures", "not made", "9 rows in", "orders 7",
+        "rejected: missing customer 1", "merged: exact duplicates 1", "version 3", "the next 90 days",
     ):  # fmt: skip
         assert words in text, words
 
@@ -120,7 +129,7 @@ def test_a_measure_without_its_table_says_which_would_bring_it(page):
     for words in (
         "Products: not available: needs order_lines", "Bundles: not available: needs order_lines",
         "Referral rate: not available: needs referrals",
-        "Loyalty program: not available: needs loyalty_events", "NPS needs nps",
+        "Loyalty program: not available: needs loyalty_events", "NPS not available: needs nps",
     ):  # fmt: skip
         assert words in text, words
 
@@ -140,8 +149,12 @@ def test_the_budget_comes_with_its_interval_and_basis(page):
     row = text_of(page[page.index('<h2 id="budget"') : page.index("By investment")])
     assert row.index("loyal") < row.index("new 0 heavy, 0 standard, 1 light")
     assert "€15.00 €9.00 to €30.00" in row
-    assert "2.50 1.50 to 5.00, measured" in row
-    assert "1.50 1.00 to 4.00, assumed" in row
+    assert "€2.50 €1.50 to €5.00, measured" in row
+    assert "€1.50 €1.00 to €4.00, assumed" in row
+    assert "€0.30 of it is drawn by lot" in row  # 6.30 committed, 6.00 on the curve
+    assert "The rest stays unspent" not in row
+    unspent = dict(record()["budget"], next_return=None)
+    assert "The rest stays unspent" in render_page(record(budget=unspent), kpis())
 
 
 def test_a_read_out_is_told_with_its_interval():
@@ -159,16 +172,66 @@ def test_a_store_with_every_table_sees_every_section():
     html = render_page(rich_record(), rich_kpis())
     text = text_of(html)
     for words in (
-        "Tea 90 31 28 to 35", "Mug 40 fewer than half do", "Mug 40% of them", "€20.00 1.00",
-        "Gateway: kit.", "kit 50 50.0% 1.80 scale feature it", "Due for a refill: 7 customers, 28 to 45",
-        "Referred over paid, revenue in 90 days 1.50", "Net promoter score, 2024-05 40 24 to 56, n = 100",
+        "Tea 90 31 28 to 35 12", "Mug 40 fewer than half do", "Mug 40% of those who", "€20.00 1.00",
+        "gateway is kit:", "kit Tea, Mug 50 50.0% 45.0% to 55.0%, n = 40 1.80 7 day 31 to 62 scale feature it",
+        "against €25.00 of the 70 who began with a single product", "leaf 95 29",
+        "Revenue in 90 days, referred over paid-for 1.50 n = 35, n = 90",
+        "Cost of a paid-for customer €12.50 3.20 times that comes", "loyal 60 20.0%",
+        "Cost of a referred customer not available: needs referrals.reward_amount", "Net promoter score, 2024-05 40 24 to 56, n = 100",
         "Each EUR 1.00 brought back EUR 3.00.", "up 2.0 points since 2024-06-29", "3 or more 3 too few",
     ):  # fmt: skip
         assert words in text, words
     assert "Tea &lt;b&gt;fine" in html
-    assert 'class="odd">14.0%' in html
+    assert 'class="odd"><span>14.0%' in html
     assert 'href="../../as_of=2024-06-29/run=r0/report.html"' in html
-    assert "not available" not in text
+    assert text.count("not available") == 2  # and the sample's dashboard without answers
+
+
+def test_the_margin_of_a_cohort_is_written_by_age(page):
+    """April's cohort of 60 cost 10 each and had brought 16 in margin by month 3."""
+    row = text_of(page[page.index('<th scope="row">2024-04') :])
+    assert row.startswith("2024-04 60 83% 67% 50% €16.00 €10.00 in month 1")
+    assert "all months 60 83% 67% 50% €16.00 €10.00" in row
+
+
+def test_cohorts_are_compared_by_who_came_back_and_by_what_they_brought(page):
+    assert "By the same age they brought €30.00 each, those a year before €28.00" in page
+    made = kpis()
+    made["cohort_alarm"]["value"] |= {"is_alarm": True}
+    assert "Alarm: By the same age" in render_page(record(), made)
+
+
+def test_discounts_that_are_not_known_are_not_called_none():
+    lacking = missing("orders.discount_amount", "Repeat revenue bought with a discount")
+    text = text_of(render_page(record(), kpis(discounts=lacking)))
+    assert "bought with a discount: not available: needs orders.discount_amount" in text
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            {"customers": 12.0, "revenue": None, "orders": None, "n": 3},
+            "is known when enough customers",
+        ),
+        ({"customers": 0.0, "revenue": 0.0, "orders": 0.0, "n": 60}, "nobody new came"),
+        (
+            {"customers": 12.0, "revenue": 500.0, "orders": 20.0, "n": 60},
+            "12 more of a year&#39;s new",
+        ),
+    ],
+)
+def test_what_five_more_points_bring_is_said_as_far_as_it_is_known(found, words):
+    made = kpis()
+    made["forecast"]["five_points"] = found
+    assert words in render_page(record(), made)
+
+
+def test_a_week_says_of_how_many_it_is():
+    rows = [{"quadrant": "retention", "measure": "Order value", "unit": "money", "weeks": WEEKS,
+             "months": WEEKS, "is_anomaly_week": False, "is_anomaly_month": True}]  # fmt: skip
+    text = text_of(render_page(record(), kpis(dashboard=rows)))
+    assert "Order value €37.00 n = 40 €37.00 n = 40 unusual" in text
 
 
 def test_every_picture_has_an_alternative_text(page):

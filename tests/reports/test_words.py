@@ -28,10 +28,22 @@ def test_shares_and_numbers_are_written_as_the_locale_does():
     assert (english.percent(0.5, 0), english.count(12345.6)) == ("50%", "12,346")
 
 
+def test_one_unit_of_currency_has_no_decimals():
+    assert [Words("USD").one, Words("EUR", "de_DE").one] == ["$1", "1\xa0€"]
+
+
+def test_a_rate_that_is_not_said_says_why():
+    known = {"value": 0.25, "low": 0.2, "high": 0.3, "n": 100}
+    words = Words("USD")
+    assert (words.rate(known), words.based_on(known)) == ("25.0%", "20.0% to 30.0%, n = 100")
+    early = {"value": None, "low": None, "high": None, "n": 100, "why": "too early"}
+    assert (words.rate(early), words.based_on(early)) == ("too early", "n = 100")
+
+
 def test_a_value_is_written_by_its_unit():
     words = Words("USD")
     said = [
         words.unit(12.0, unit) for unit in ("count", "money", "share", "days", "score", "ratio")
     ]
-    assert said == ["12", "$12.00", "1,200.0%", "12 days", "12.00", "12.00"]
+    assert said == ["12", "$12.00", "1,200.0%", "12 days", "12", "12.00"]
     assert words.unit(None, "money") == "too few"

@@ -1,0 +1,64 @@
+"""Tables for people fit a terminal of 80 columns, with nothing cut off."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from flows.terminal import RATED, _backtest, _segments, _tiers
+
+METRICS = dict.fromkeys(RATED, 0.8765) | {"value_ratio": 12.345, "mae_orders": 2.094}
+MODELS = (
+    "champion",
+    "mbg_cnbd_2_gamma_gamma",
+    "pareto_nbd_gamma_gamma",
+    "last_period",
+    "learned_trees",
+)
+SEGMENT = {
+    "segment": "second_order_window", "customers": 1_234_567, "share": 1.0, "p_order_90d": 1.0,
+    "expected_value": 12_345.67, "heavy": 123_456, "standard": 123_456, "light": 123_456,
+}  # fmt: skip
+TIER = {"tier": "standard", "customers": 1_234_567, "held_out": 123_456, "cost": 1_234_567.0,
+        "gain": 12_345_678.0, "expected_return": 10.0}  # fmt: skip
+
+
+@pytest.fixture
+def console():
+    return Console(file=io.StringIO(), width=80)
+
+
+def printed(console, table):
+    console.print(table)
+    return console.file.getvalue()
+
+
+def test_the_holdout_says_every_figure_whole(console):
+    cutoffs = [{"as_of": f"2024-0{k}-01", "customers": 11_044} for k in (1, 2, 3)]
+    mean = dict.fromkeys(MODELS, METRICS) | {"hiatus": dict.fromkeys(RATED) | {"auc_active": 0.5}}
+    said = printed(console, _backtest({"horizon_days": 365, "cutoffs": cutoffs, "mean": mean}))
+    assert "…" not in said
+    row = next(line for line in said.splitlines() if "mbg cnbd 2" in line)
+    assert row.split() == [
+        "mbg",
+        "cnbd",
+        "2",
+        "0.876",
+        "87.6%",
+        "12.35",
+        "0.88",
+        "2.094",
+        "0.876",
+        "87.6%",
+    ]
+    assert "gamma" not in said
+    assert next(line for line in said.splitlines() if "hiatus" in line).split()[1:] == [
+        "-", "-", "-", "-", "-", "0.500", "-",
+    ]  # fmt: skip
+
+
+def test_segments_and_tiers_of_a_large_store_fit(console):
+    assert "…" not in printed(console, _segments([SEGMENT], "USD"))
+    said = printed(console, _tiers([TIER, TIER | {"cost": 0.0}], "USD"))
+    assert "…" not in said
+    assert "back per USD" in said
