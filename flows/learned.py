@@ -123,7 +123,7 @@ def learned_factors(
     """
     if learned is None or not {"revenue", *RECENT}.issubset(state.columns):
         one = np.full(len(state), season)
-        return Learned(one, one, one)
+        return Learned(one, one, one, season)
     base = base_forecasts(purchases, spend, state, learned.days)
     chance, value = learned.two_part.predict(tree_features(state, base))
     return blended(learned.blend, base, *rivals(state, base, chance, value), season=season)
@@ -139,4 +139,5 @@ def blended(
         season * np.log1p(-chance) / np.log1p(-own),
         season * blend.orders_level * chance / own,
         season * blend.value(values) / np.maximum(base.value, 1e-300),
+        season,
     )

@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 
 NODES = 6  # of the discounting in time: within 1e-5 up to a year, 1e-7 where alpha is a month
 YEAR_DAYS = 365.25
+SOON_DAYS = 90  # of p_order_90d
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,14 @@ class Learned:
         Shape (n,): what the cumulative hazard of the next order is multiplied by.
     orders, value
         Shape (n,): the same of expected orders and of expected value.
+    season
+        What the season has in all three.
     """
 
     hazard: Array
     orders: Array
     value: Array
+    season: float = 1.0
 
 
 def forecast(
@@ -151,7 +155,7 @@ def forecast(
     )
     informed = plain
     if second_order is not None or learned is not None:
-        informed = _informed(plain, purchases, (x, t_x, T), second_order, learned)
+        informed = _informed(plain, purchases, (x, t_x, T), horizon_days, second_order, learned)
     if levels is None:
         return informed
     low, high = levels.of(informed.expected_value)
@@ -166,24 +170,32 @@ def _informed(
     plain: Forecast,
     purchases: PurchaseModel,
     history: tuple[Array, Array, Array],
+    horizon_days: int,
     second_order: SecondOrder | None,
     learned: Learned | None,
 ) -> Forecast:
-    """Let a classifier speak of first-time buyers, and a learned model of everybody."""
-    hazard = np.ones(len(history[0])) if learned is None else learned.hazard
+    """Let a classifier speak of first-time buyers, and a learned model of everybody.
+
+    A classifier knows its own window; the season of another horizon moves what follows from it.
+    """
+    hazard = within = np.ones(len(history[0])) if learned is None else learned.hazard
     if second_order is not None:
         once = history[0] == 0
         of_once = tuple(column[once] for column in history)
         own = np.clip(purchases.p_order(second_order.window_days, *of_once), 1e-12, 1 - 1e-12)
         chance = np.clip(second_order.chance[once], 1e-9, 1 - 1e-9)
-        hazard = hazard.copy()
+        has_season = learned is not None and horizon_days != second_order.window_days
+        hazard, within = hazard.copy(), hazard.copy()
         hazard[once] = np.log1p(-chance) / np.log1p(-own)
+        within[once] = hazard[once] * (learned.season if learned and has_season else 1.0)
 
-    def changed(p: Array) -> Array:
+    def changed(p: Array, hazard: Array) -> Array:
         more = -np.expm1(hazard * np.log1p(-np.minimum(p, 1 - 1e-12)))
         return np.where(hazard == 1, p, more)
 
-    p_order = changed(plain.p_order)
+    soon, p_order = changed(plain.p_order_90d, hazard), changed(plain.p_order, within)
+    if horizon_days >= SOON_DAYS:
+        p_order = np.maximum(p_order, soon)  # a season lowers no chance below a shorter window's
     more_often = p_order / np.maximum(plain.p_order, 1e-300)
     orders_factor = value_factor = more_often
     if learned is not None:
@@ -195,7 +207,7 @@ def _informed(
     return replace(
         plain,
         p_order=p_order,
-        p_order_90d=changed(plain.p_order_90d),
+        p_order_90d=soon,
         expected_orders=orders,
         expected_order_value=plain.expected_order_value * per_order,
         expected_value=plain.expected_value * value_factor,

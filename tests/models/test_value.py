@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.cells import distinct
 from models.purchases import BGNBD
 from models.spend import Spend
-from models.value import YEAR_DAYS, SecondOrder, discounted_orders, forecast
+from models.value import YEAR_DAYS, Learned, SecondOrder, discounted_orders, forecast
 
 PURCHASES = BGNBD(r=0.27, alpha=38.0, a=0.6, b=2.2)
 SPEND = Spend(6.25, 3.74, 15.44)
@@ -102,6 +102,29 @@ def test_a_classifier_moves_value_down_as_well_as_up():
     plain = forecast(PURCHASES, SPEND, *ONCE, horizon_days=365, annual_discount_rate=0.1)
     assert (low.expected_value < plain.expected_value).all()
     assert (high.expected_value > plain.expected_value).all()
+
+
+def seasonal(season, horizon, chance=0.2):
+    same = np.full(3, season)
+    return forecast(
+        PURCHASES, SPEND, *ONCE, horizon_days=horizon, annual_discount_rate=0.1,
+        second_order=SecondOrder(np.full(3, chance), 90), learned=Learned(same, same, same, season),
+    )  # fmt: skip
+
+
+def test_a_season_moves_first_time_buyers_too_but_not_what_the_classifier_says_of_its_window():
+    neutral, high = seasonal(1.0, 180), seasonal(1.4, 180)
+    assert high.p_order_90d == pytest.approx([0.2] * 3)
+    assert np.log1p(-high.p_order) == pytest.approx(1.4 * np.log1p(-neutral.p_order))
+    assert (high.expected_value > 1.3 * neutral.expected_value).all()
+    own = seasonal(1.4, 90)
+    assert own.p_order == pytest.approx([0.2] * 3)
+
+
+def test_a_low_season_lowers_no_chance_below_that_of_a_shorter_window():
+    low = seasonal(0.5, 100)
+    assert low.p_order == pytest.approx(low.p_order_90d)
+    assert (seasonal(0.5, 300).p_order < seasonal(1.0, 300).p_order).all()
 
 
 def test_a_classifier_leaves_repeat_customers_as_they_are():
