@@ -161,8 +161,8 @@ def measure(orders_a_week: int, seeds: int) -> str:
         widths.append(
             np.mean([1.96 * np.sqrt(max(w.variance, w.expected)) / w.expected for w in weeks])
         )
-        for start in range(0, WEEKS - FALL_WEEKS, FALL_WEEKS):
-            seen.append(noticed_after(world, model, BEFORE + 7 * start, FALL_WEEKS))
+        starts = range(0, WEEKS - FALL_WEEKS, FALL_WEEKS)
+        seen += [noticed_after(world, model, BEFORE + 7 * s, FALL_WEEKS) for s in starts]
     found = [week for week in seen if week is not None]
     within = [sum(week <= most for week in found) / len(seen) for most in (2, 4, 8)]
     middle = f"{np.median(found):.0f}" if len(found) > len(seen) / 2 else "over half not"

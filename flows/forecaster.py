@@ -21,6 +21,7 @@ from models.value import Forecast, Learned, SecondOrder, forecast
 
 PARAMETERS = "parameters.json"
 CLASSIFIER = "second_purchase.skops"
+BINS = "bins.json"  # what :mod:`flows.drift` writes beside them
 # skops trusts a scaler and a logistic regression by itself; nothing else is loaded there
 TRUSTED_TYPES: list[str] = []
 
@@ -198,9 +199,11 @@ class Forecaster:
         """Return a model without classifier, season and interval, to compare with."""
         return cls(purchases, spend, None, 0, date.min, learned=learned)
 
-    def expect(self, state: pd.DataFrame, horizon_days: int) -> Forecast:
-        """Forecast undiscounted and without an interval, for `state` as :meth:`predict` takes it."""
-        return self._forecast(state, self.tell(state), horizon_days, 0.0, None)
+    def expect(
+        self, state: pd.DataFrame, horizon_days: int, annual_discount_rate: float = 0.0
+    ) -> Forecast:
+        """Forecast without an interval, for `state` as :meth:`predict` takes it."""
+        return self._forecast(state, self.tell(state), horizon_days, annual_discount_rate, None)
 
     def tell(self, state: pd.DataFrame) -> Told:
         """Say what is known of each customer beyond the purchase and spend models."""
@@ -386,6 +389,7 @@ def model_files(folder: Path) -> dict[str, Path]:
         "parameters": folder / PARAMETERS,
         "classifier": folder / CLASSIFIER,
         "trees": folder / TREES_FILE,
+        "bins": folder / BINS,
     }
     return {name: path for name, path in named.items() if path.exists()}
 

@@ -21,8 +21,10 @@ from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from features.tables import Commitments, DataError, Scores
 from flows.beliefs import read_readouts
+from flows.expected import EXPECTED
 from flows.kpis import KPIS
 from flows.moments import MOMENTS
+from flows.monitored import monitoring_known_by
 from flows.people import Names, name_customers
 from flows.prepare import open_tracking
 from flows.settings import Settings
@@ -120,6 +122,7 @@ def publish(
             "rfm": rfm_grid(scores).to_dict("records"),
             "order_chances": order_matrix(scores).to_dict("records"),
             "readouts": read_readouts(settings.state, as_of),
+            "monitoring": monitoring_known_by(settings.state, as_of),
             "backtest": _artifact(tracking, trained, "backtest.json"),
             "frequency_fit": _artifact(tracking, trained, "pictures/frequency_fit.json"),
             "segments_csv": {
@@ -148,6 +151,7 @@ def publish(
             write_csv(told, folder / "segments.csv")
             shutil.copyfile(history.rejects, folder / "rejects.csv")
             shutil.copyfile(kpis, folder / KPIS)
+            shutil.copyfile(decided / EXPECTED, folder / EXPECTED)
             (folder / "report.html").write_text(render_page(record, kpis_json), encoding="utf-8")
             (folder / "run.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
 

@@ -15,10 +15,12 @@ from models.monitoring.expectation import (
     cells_of,
     expected_counts,
     tenth_starts,
+    tenure_places,
 )
-from models.monitoring.rule import Rule, Week, is_frozen, is_retrain_due, standing
+from models.monitoring.rule import OF_LAST, Rule, Week, is_frozen, is_retrain_due, standing
 
 __all__ = [
+    "OF_LAST",
     "TENURES",
     "Band",
     "Bins",
@@ -39,4 +41,5 @@ __all__ = [
     "slope_through",
     "standing",
     "tenth_starts",
+    "tenure_places",
 ]

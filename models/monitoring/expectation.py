@@ -114,13 +114,20 @@ def cells_of(age_days: ArrayLike, expected: ArrayLike, starts: ArrayLike) -> Pla
     Array
         Shape (n,), from 0 (newest customers, lowest tenth) to 59.
     """
-    tenure = np.searchsorted(TENURE_DAYS, np.asarray(age_days), side="left")
     tenth = np.searchsorted(np.asarray(starts), np.asarray(expected), side="right") - 1
-    return np.asarray(TENTHS * tenure + np.maximum(tenth, 0))
+    return np.asarray(TENTHS * tenure_places(age_days) + np.maximum(tenth, 0))
+
+
+def tenure_places(age_days: ArrayLike) -> Places:
+    """Return the place of each customer's band among :data:`TENURES`, shape (n,)."""
+    return np.searchsorted(TENURE_DAYS, np.asarray(age_days), side="left")
 
 
 def cell_sums(cells: Places, *columns: ArrayLike) -> tuple[Array, ...]:
     """Return the number of customers of each cell, and the sums of columns; arrays of shape (60,)."""
     count = TENTHS * len(TENURES)
-    summed = (np.bincount(cells, weights=np.asarray(c), minlength=count) for c in columns)
-    return np.bincount(cells, minlength=count).astype(np.float64), *summed
+    ones = np.ones(len(cells))
+    return tuple(
+        np.bincount(cells, np.asarray(column, np.float64), count).astype(np.float64)
+        for column in (ones, *columns)
+    )
