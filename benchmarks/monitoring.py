@@ -122,7 +122,7 @@ def known(seen: Seen, as_of: int) -> tuple[Array, Array, Array, Array]:
 def fitted(world: World) -> PurchaseModel:
     """Fit the model to what is known when the history is over."""
     seen = Seen(world.first, *world.days_of())
-    return fit_purchases(*known(seen, BEFORE), model=MBGNBD).model
+    return fit_purchases(*known(seen, BEFORE), model=MBGNBD, start=TRUTH).model
 
 
 def requests(weeks: list[Week], rule: Rule, *, cooldown: int = COOLDOWN) -> list[int]:

@@ -77,7 +77,7 @@ def judge_request(
     if before is not None and before["as_of"] > day:
         return before
     trained = found["model"]["newest_trained_as_of"]
-    if before is not None and before["asked_for"] and trained >= before["as_of"]:
+    if before is not None and trained is not None and trained >= before["as_of"]:
         before = {**before, "asked_for": False}
     is_free = before is None or (not before["asked_for"] and day >= before["until"])
     if before is not None and before["as_of"] == day:

@@ -48,7 +48,7 @@ def measure_bins(values: ArrayLike) -> Bins:
     known = _known(values)
     if not len(known):
         return Bins((), (0.0,), 0)
-    inner = np.unique(np.quantile(known, np.arange(1, MOST) / MOST))
+    inner = np.unique(np.quantile(known, np.arange(1, MOST) / MOST, method="higher"))
     edges = tuple(float(edge) for edge in inner[inner > known.min()])
     return Bins(edges, tuple(bin_shares(edges, known).tolist()), len(known))
 
