@@ -242,7 +242,9 @@ def test_psi_of_too_few_is_not_said(then, now):
 def test_psi_without_drift_is_what_theory_says():
     """Yurdakul & Naranjo (2020): (B - 1) (1 / n + 1 / m)."""
     rng = np.random.default_rng(5)
-    found = [psi(measure_bins(rng.normal(size=2000)), rng.normal(size=3000))[0] for _ in range(300)]
+    found = [
+        psi(measure_bins(rng.normal(size=2000)), rng.normal(size=3000))[0] for _ in range(300)
+    ]
     assert np.mean(found) == pytest.approx(9 * (1 / 2000 + 1 / 3000), rel=0.1)
 
 
