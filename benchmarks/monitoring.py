@@ -108,7 +108,7 @@ def watch(seen: Seen, model: PurchaseModel, first_day: int, weeks: int) -> Itera
     for week in range(weeks):
         as_of = first_day + 7 * week
         *states, customers = known(seen, as_of)
-        counts = expected_counts(model, np.ones(len(customers)), *states, days=7)
+        counts = expected_counts(model, np.ones(len(customers)), *states, windows=[7])[7]
         expected = float((customers * counts.orders).sum())
         yield Week(seen.orders(as_of, 7), expected, float((customers * counts.variance).sum()))
 

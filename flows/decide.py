@@ -197,7 +197,7 @@ def score_customers(
         expected_table(
             state,
             predicted["expected_orders"],
-            {days: forecaster.counts(state, days, told) for days in WINDOWS},
+            forecaster.counts(state, WINDOWS, told),
             as_of,
             None if erased is None else ~erased.covers(state["customer_id"]),
         ),

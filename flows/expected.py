@@ -17,7 +17,7 @@ WINDOWS = (7, 28)  # days
 def expected_table(
     state: pd.DataFrame,
     expected_orders: pd.Series,
-    windows: Mapping[int, Counts],
+    windows: Mapping[float, Counts],
     as_of: date,
     is_counted: NDArray[np.bool_] | None = None,
 ) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def expected_table(
             pd.DataFrame(
                 {
                     "as_of": as_of,
-                    "window_days": days,
+                    "window_days": int(days),
                     "tenure": [TENURES[place] for place in tenure],
                     "decile": tenth + 1,
                     "orders_from": np.maximum(starts, 0.0)[tenth],

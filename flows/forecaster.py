@@ -1,6 +1,7 @@
 """The registered model: its parts, how it is kept in files, and what it predicts."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -212,36 +213,38 @@ class Forecaster:
             learned = learned_factors(self.learned, self.purchases, self.spend, state)
         return Told(self._second_order(state), learned)
 
-    def counts(self, state: pd.DataFrame, days: int, told: Told | None = None) -> Counts:
-        """Expect purchase days within a window, with their variance, and their undiscounted value.
+    def counts(
+        self, state: pd.DataFrame, windows: Sequence[int], told: Told | None = None
+    ) -> dict[float, Counts]:
+        """Expect purchase days within windows, with their variance, and their undiscounted value.
 
         Parameters
         ----------
         state
             As for :meth:`predict`.
-        days
-            Length of the window.
+        windows
+            Their lengths in days.
         told
             What :meth:`tell` says of `state`, where it was asked already.
 
         Returns
         -------
-        Counts
-            The means are those of :meth:`expect`. A season counts where it was learned for so many days.
+        dict
+            By window. The means are those of :meth:`expect`: what was learned counts for every window, a
+            season for one as long as that it was learned for.
         """
         told = told or self.tell(state)
         x, t_x, T = (state[name].to_numpy(dtype=np.float64) for name in HISTORY)
-        order_value = self.spend.expected_order_value(x, state["monetary_value"])
-        once, learned = self._known(told, days, len(state))
+        known = {days: self._known(told, days, len(state)) for days in windows}
         return expected_counts(
             self.purchases,
-            order_value,
+            self.spend.expected_order_value(x, state["monetary_value"]),
             x,
             t_x,
             T,
-            days=days,
-            second_order=once,
-            learned=learned,
+            windows=windows,
+            second_order=next(iter(known.values()))[0],
+            learned={days: one for days, (_, one) in known.items() if one is not None},
         )
 
     def covered(

@@ -3,6 +3,7 @@
 Customers are independent given the model, so that a group's variance is the sum of theirs.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,11 +47,11 @@ def expected_counts(
     t_x: Array,
     T: Array,
     *,
-    days: float,
+    windows: Sequence[float],
     second_order: SecondOrder | None = None,
-    learned: Learned | None = None,
-) -> Counts:
-    """Expect purchase days within a window, with their variance.
+    learned: Mapping[float, Learned] | None = None,
+) -> dict[float, Counts]:
+    """Expect purchase days within windows, with their variance.
 
     Parameters
     ----------
@@ -60,15 +61,16 @@ def expected_counts(
         Array of shape (n,): expected net amount of a purchase day.
     x, t_x, T
         Arrays of shape (n,).
-    days
-        Length of the window.
+    windows
+        Their lengths in days.
     second_order, learned
-        What is known beyond the model, as :func:`models.value.forecast` takes it.
+        What is known beyond the model, as :func:`models.value.forecast` takes it; `learned` by window,
+        those that it speaks of.
 
     Returns
     -------
-    Counts
-        Each distinct state is computed once.
+    dict
+        By window; each distinct state is computed once.
 
     Notes
     -----
@@ -76,14 +78,20 @@ def expected_counts(
     and the mean becomes f m, a purchase rate that is f times as high makes it f^2 q + f m - (f m)^2.
     """
     states, where = distinct(x, t_x, T)
-    chance, own, pairs = (part[where] for part in purchases.moments(days, *states))
-    orders, factor = own, np.ones(len(own))
-    if second_order is not None or learned is not None:
-        hazard = hazards(purchases, (x, t_x, T), second_order, learned)
-        orders, factor = informed_orders(own, chance, raised(chance, hazard), learned)
-    more = orders / np.maximum(own, 1e-300)
-    variance = np.maximum(more**2 * pairs + orders - orders**2, 0.0)
-    return Counts(orders, variance, own * np.asarray(order_value) * factor)
+    moments = purchases.moments(np.array(windows, dtype=np.float64)[:, None], *states)
+    price = np.asarray(order_value, dtype=np.float64)
+    found = {}
+    for place, days in enumerate(windows):
+        chance, own, pairs = (part[where] for part in moments[:, place])
+        known = (learned or {}).get(days)
+        orders, factor = own, np.ones(len(own))
+        if second_order is not None or known is not None:
+            hazard = hazards(purchases, (x, t_x, T), second_order, known)
+            orders, factor = informed_orders(own, chance, raised(chance, hazard), known)
+        more = orders / np.maximum(own, 1e-300)
+        variance = np.maximum(more**2 * pairs + orders - orders**2, 0.0)
+        found[days] = Counts(orders, variance, own * price * factor)
+    return found
 
 
 def tenth_starts(expected: ArrayLike) -> Array:

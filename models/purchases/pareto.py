@@ -211,17 +211,23 @@ class ParetoNBD(PurchaseModel):
         active_days = (self.beta + T) * spread * exprel((1 - self.s) * spread)
         return np.asarray(alive * (self.r + x) / (self.alpha + T) * active_days)
 
-    def _moments(self, days: Array, x: Array, t_x: Array, T: Array) -> Array:
-        """Any purchase is a first one by someone still active; pairs are as many as the days active, squared."""
+    def moments(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Return the chance of any purchase, the mean of their number n, and of n (n - 1), shape (3, n).
+
+        Any purchase is a first one by someone still active; pairs go with the days active, squared.
+        """
+        alive = self.p_alive(x, t_x, T)  # once, where there are several windows
+        return alive * by_rows(self._moments, *as_arrays(days, x, t_x, T), size=ROWS)
+
+    def _moments(self, days: Array, x: Array, _: Array, T: Array) -> Array:
+        """Return the moments of someone who is active."""
         rho, a, b = self.r + x, self.alpha + T, self.beta + T
-        alive = self._p_alive(x, t_x, T)
         u, weight = _log_nodes(days, np.minimum(b, a / rho), FEW)
         weight = weight * np.exp(-self.s * np.log1p(u / b[..., None]))  # still active
         first = np.exp(-(rho[..., None] + 1) * np.log1p(u / a[..., None]))
         chance = rho / a * (weight * first).sum(axis=-1)
         pairs = rho * (rho + 1) / a**2 * (2 * u * weight).sum(axis=-1)
-        mean = rho / a * weight.sum(axis=-1)
-        return np.stack([alive * chance, alive * mean, alive * pairs])
+        return np.stack([chance, rho / a * weight.sum(axis=-1), pairs])
 
 
 def _log_nodes(

@@ -54,7 +54,7 @@ def test_moments_are_those_of_the_distribution_of_counts(model, days):
 @pytest.mark.parametrize("model", MODELS, ids=named)
 def test_the_variance_is_that_of_the_distribution_of_counts(model):
     chances, n = model.distribution(28, X, T_X, T, 150), np.arange(151)
-    counts = expected_counts(model, SPEND, X, T_X, T, days=28)
+    counts = expected_counts(model, SPEND, X, T_X, T, windows=[7, 28])[28]
     mean = chances @ n
     assert counts.variance == pytest.approx(chances @ n**2 - mean**2, rel=1e-5)
     assert counts.value == pytest.approx(counts.orders * SPEND)
@@ -63,7 +63,7 @@ def test_the_variance_is_that_of_the_distribution_of_counts(model):
 def test_the_nbd_variance_is_in_closed_form():
     """Of a negative binomial with shape r + x and odds h / (alpha + T): mean (1 + odds)."""
     model = NBD(0.6, 40)
-    counts = expected_counts(model, SPEND, X, T_X, T, days=28)
+    counts = expected_counts(model, SPEND, X, T_X, T, windows=[7, 28])[28]
     assert counts.variance == pytest.approx(counts.orders * (1 + 28 / (40 + T)))
 
 
@@ -75,8 +75,9 @@ def test_what_is_known_beyond_the_model_counts_as_in_every_other_forecast(second
     model = MBGNBD(0.9, 45, 0.5, 1.5)
     m = np.array([0.0, 0, 25, 40])
     counts = expected_counts(
-        model, spend.expected_order_value(X, m), X, T_X, T, days=28, second_order=second, learned=learned
-    )  # fmt: skip
+        model, spend.expected_order_value(X, m), X, T_X, T, windows=[7, 28], second_order=second,
+        learned=None if learned is None else {28: learned},
+    )[28]  # fmt: skip
     same = forecast(
         model, spend, X, T_X, T, m, horizon_days=28, annual_discount_rate=0.0, second_order=second, learned=learned
     )  # fmt: skip
