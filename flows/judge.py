@@ -37,11 +37,13 @@ def of_weeks(settings: MonitoringSettings, weeks: Sequence[Json]) -> Json:
             f"{settings.freeze:.0%} off and beyond three standard deviations"
         )
     if is_retrain_due(seen, rule):
-        off = [w for w in told[-OF_LAST:] if standing(_week(w["7"]), rule.tolerance)]
-        listed = ", ".join(f"{_ratio(w)} after {w['as_of']}" for w in off)
+        whole = [week for week in told if not week["7"]["is_partial"]][-OF_LAST:]
+        sides = [standing(_week(week["7"]), rule.tolerance) for week in whole]
+        off = [week for week, side in zip(whole, sides, strict=True) if side == sides[-1]]
+        listed = ", ".join(f"{_ratio(week)} after {week['as_of']}" for week in off)
         due = (
-            f"orders were over {settings.tolerance:.0%} off, beyond luck and to the same side, in two of "
-            f"the last three weeks: {listed}"
+            f"orders were over {settings.tolerance:.0%} off, beyond luck and to the same side, in "
+            f"{len(off)} of the last {len(whole)} weeks: {listed}"
         )
     return {
         "standings": [standing(week, rule.tolerance) for week in seen],
@@ -206,7 +208,8 @@ def _alert(name: str, level: str, finding: str, threshold: str, next_step: str) 
 
 
 def _week(counted: Mapping[str, Any]) -> Week:
-    return Week(counted["actual"], counted["expected"], counted["variance"], counted["is_peak"])
+    names = ("actual", "expected", "variance", "is_peak", "is_partial")
+    return Week(*(counted[name] for name in names))
 
 
 def _ratio(week: Mapping[str, Any]) -> str:

@@ -91,7 +91,9 @@ def count_weeks(settings: Settings, history: History, as_of: date, work: Path) -
             is_settled = day + timedelta(days=WINDOWS[-1] + RECOUNT_DAYS) < as_of
             if day in published and not (day in recorded and is_settled):
                 windows = [n for n in WINDOWS if has_matured(day, n, as_of, settle)]
-                found.append(count_day(engine, orders, published[day], windows, peaks))
+                found.append(
+                    count_day(engine, orders, history.last_date, published[day], windows, peaks)
+                )
             else:
                 found.append(recorded[day])
     path = work / "weeks.json"

@@ -359,6 +359,8 @@ def _weeks(weeks: list[dict[str, Any]], standings: list[int]) -> Table:
     for week, standing in list(zip(weeks, standings, strict=True))[-SHOWN_WEEKS:]:
         found, later = week["7"], week["28"]
         said = {1: "above", -1: "below", 0: "peak" if found["is_peak"] else ""}[standing]
+        if found["is_partial"]:
+            said = "orders missing"
         table.add_row(
             week["as_of"],
             week["model_version"],

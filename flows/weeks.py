@@ -15,7 +15,15 @@ from features.labels import beside, outcomes
 from features.window import Window, outcome_window
 from flows.expected import EXPECTED, WINDOWS
 from models.evaluation import capture, normalized_gini
-from models.monitoring import TENURES, Band, band, ratio, slope_through, tenure_places
+from models.monitoring import (
+    TENURES,
+    Band,
+    band,
+    is_silence,
+    ratio,
+    slope_through,
+    tenure_places,
+)
 
 WEEK = WINDOWS[0]
 RULES = {
@@ -63,7 +71,12 @@ def has_matured(day: date, days: int, as_of: date, settle_days: int) -> bool:
 
 
 def count_day(
-    engine: Engine, orders: ir.Table, day: PublishedDay, windows: Sequence[int], peaks: list[Peak]
+    engine: Engine,
+    orders: ir.Table,
+    last_date: date,
+    day: PublishedDay,
+    windows: Sequence[int],
+    peaks: list[Peak],
 ) -> Json:
     """Say what came of what a published day expected.
 
@@ -73,6 +86,8 @@ def count_day(
         Computes the tables.
     orders
         Table :class:`features.tables.Orders`.
+    last_date
+        Of the last order that is known.
     day
         A day with its expectations.
     windows
@@ -102,10 +117,13 @@ def count_day(
                 )
             )
             others = engine.frame(beside(orders, scores.select("customer_id"), window)).iloc[0]
+            counted = _count(expected[expected["window_days"] == days], rows)
+            until = window.end - timedelta(days=1)
             said[str(days)] = {
-                "until": (window.end - timedelta(days=1)).isoformat(),
+                "until": until.isoformat(),
                 "is_peak": any(peak.meets(window) for peak in peaks),
-                **_count(expected[expected["window_days"] == days], rows),
+                "is_partial": is_silence(counted["expected"], days, (until - last_date).days),
+                **counted,
                 **{name: int(others[name]) for name in ("new_orders", "unmatched_orders")},
                 "rank": _rank(rows) if days == WINDOWS[-1] else None,
             }

@@ -71,6 +71,8 @@ def _sentence(alert: Found) -> str:
 def _week(week: Found, standing: int, words: Words) -> dict[str, Any]:
     counted, later = week["7"], week["28"]
     verdict = {1: "more than expected", -1: "less than expected", 0: "as expected"}[standing]
+    if counted["is_partial"]:
+        verdict = "the last orders seem to be missing"
     return {
         "as_of": week["as_of"],
         "actual": words.count(counted["actual"]),

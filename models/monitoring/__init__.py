@@ -17,7 +17,15 @@ from models.monitoring.expectation import (
     tenth_starts,
     tenure_places,
 )
-from models.monitoring.rule import OF_LAST, Rule, Week, is_frozen, is_retrain_due, standing
+from models.monitoring.rule import (
+    OF_LAST,
+    Rule,
+    Week,
+    is_frozen,
+    is_retrain_due,
+    is_silence,
+    standing,
+)
 
 __all__ = [
     "OF_LAST",
@@ -35,6 +43,7 @@ __all__ = [
     "expected_counts",
     "is_frozen",
     "is_retrain_due",
+    "is_silence",
     "measure_bins",
     "psi",
     "ratio",

@@ -234,25 +234,41 @@ def test_before_a_week_has_matured_it_says_when_one_does(shop, perennial):
     assert f"No week has matured yet: the first does on {AS_OF + timedelta(days=8)}" in shown.out
 
 
-def test_orders_that_are_lost_freeze_the_sync_and_ask_for_training(copied, perennial):
+def keep_orders(config, keep):
+    """Leave the orders after the first day that `keep` says."""
+    orders = pd.read_csv(config.parent / "orders.csv")
+    late = orders["ordered_at"] > AS_OF.isoformat()
+    kept = pd.concat([orders[~late], keep(orders[late].sort_values("ordered_at"))])
+    kept.to_csv(config.parent / "orders.csv", index=False)
+
+
+def test_a_fall_freezes_the_sync_and_asks_for_training_once(copied, perennial):
     settings = read_settings(copied)
-    orders = pd.read_csv(copied.parent / "orders.csv")
-    orders[orders["ordered_at"] <= AS_OF.isoformat()].to_csv(
-        copied.parent / "orders.csv", index=False
-    )
-    lost = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat(), "--json")
-    assert lost.code == 0, lost.err
-    assert lost.json["standings"][-2:] == [-1, -1]
-    assert "0.00 of the expected" in frozen_because(settings.state)
+    keep_orders(copied, lambda late: pd.concat([late[::8], late[-3:]]))
+    fallen = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat(), "--json")
+    assert fallen.code == 0, fallen.err
+    assert fallen.json["standings"][-2:] == [-1, -1]
+    assert "of the expected, over 25% off" in frozen_because(settings.state)
     request = read_request(settings.state)
     assert request["asked_for"] is True
     assert request["as_of"] == LOOKED.isoformat()
-    assert "two of the last three weeks" in request["because"]
+    assert "3 of the last 3 weeks" in request["because"]
     assert request["announced"] is False  # no Prefect is there to hear it
-    assert {"frozen", "orders", "orders_late"} <= {alert["name"] for alert in lost.json["alerts"]}
+    assert {"frozen", "orders"} <= {alert["name"] for alert in fallen.json["alerts"]}
     kept = (settings.state / RETRAIN).read_text()
-    perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat())
+    shown = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat())
+    assert f"Training again: asked for on {LOOKED}" in " ".join(shown.out.split())
     assert (settings.state / RETRAIN).read_text() == kept
+
+
+def test_orders_that_do_not_arrive_freeze_the_sync_and_teach_no_model(copied, perennial):
+    settings = read_settings(copied)
+    keep_orders(copied, lambda late: late[:0])
+    lost = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat(), "--json")
+    assert "0.00 of the expected" in frozen_because(settings.state)
+    assert read_request(settings.state) is None
+    assert [week["7"]["is_partial"] for week in lost.json["weeks"]] == [True] * 4
+    assert {"frozen", "orders_late"} <= {alert["name"] for alert in lost.json["alerts"]}
 
 
 def test_nothing_published_is_said(shop, perennial):
@@ -375,7 +391,7 @@ def test_an_older_look_leaves_a_request_alone():
 
 def counted(actual, *, day="2026-02-01", lost=0, is_peak=False, slope=None, rank=None):
     seven = {"actual": actual, "expected": 1000.0, "variance": 1000.0, "is_peak": is_peak,
-             "ratio": actual / 1000, "unmatched_orders": lost}  # fmt: skip
+             "is_partial": False, "ratio": actual / 1000, "unmatched_orders": lost}  # fmt: skip
     later = {"is_peak": is_peak, "slope": slope, "rank": rank}
     return {"as_of": day, "7": seven, "28": later}
 

@@ -15,6 +15,7 @@ from models.monitoring import (
     expected_counts,
     is_frozen,
     is_retrain_due,
+    is_silence,
     measure_bins,
     psi,
     ratio,
@@ -195,6 +196,30 @@ def test_peaks_are_passed_over():
     assert not is_retrain_due([odd, odd], Rule())
     assert not is_frozen([week(2000), odd], Rule())
     assert is_retrain_due([week(1600), odd, week(1600)], Rule())
+
+
+def test_weeks_whose_orders_are_missing_freeze_and_do_not_ask_for_training():
+    lost = week(0, is_partial=True)
+    assert not is_retrain_due([lost, lost], Rule())
+    assert is_frozen([week(2000), lost], Rule())
+
+
+@pytest.mark.parametrize(
+    ("expected", "silent_days", "is_one"),
+    [
+        (15, 7, True),
+        (15, 4, False),
+        (2000, 1, True),
+        (2000, 0, False),
+        (15, -3, False),
+        (9, 70, False),
+    ],
+)
+def test_a_silence_that_luck_does_not_explain_is_told_from_a_quiet_day(
+    expected, silent_days, is_one
+):
+    """None of 9.2 expected orders comes by chance once in 10,000."""
+    assert is_silence(expected, 7, silent_days) is is_one
 
 
 @pytest.mark.parametrize(
