@@ -149,7 +149,7 @@ def noticed_after(world: World, model: PurchaseModel, fall_on: int, weeks: int) 
 
 def measure(orders_a_week: int, seeds: int) -> str:
     """Return a row of the table: what happens at so many orders a week, over so many draws of a store."""
-    false, frozen, off, seen, widths, volume = 0, 0, 0, [], [], []
+    false, frozen, off, seen, widths, volume = 0, 0, [], [], [], []
     for seed in range(seeds):
         world = World.draw(orders_a_week, seed)
         model = fitted(world)
