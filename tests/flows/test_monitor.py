@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 
 import mlflow
@@ -29,6 +30,8 @@ from flows.monitored import (
 from flows.prepare import open_tracking
 from flows.settings import MonitoringSettings, read_settings
 from flows.weeks import has_matured, weeks_apart
+from models.purchases import MBGNBD
+from models.spend import Spend
 from tests.flows.conftest import AS_OF
 
 DAYS = [AS_OF + timedelta(days=7 * k) for k in range(4)]
@@ -123,6 +126,18 @@ def test_the_sums_are_those_of_the_model_that_scored(shop):
     assert total == pytest.approx(own.sum(), rel=0.15)  # what was learned keeps the level
 
 
+def test_a_season_counts_in_the_window_that_it_was_learned_for_and_in_no_other(shop):
+    scores = scores_of(shop, AS_OF).assign(first_amount=1.0)
+    plain = Forecaster.plain(MBGNBD(0.9, 45.0, 0.5, 1.5), Spend(6.0, 4.0, 15.0))
+    seasonal = replace(plain, season_days=28, season=1.5)
+    without, within = plain.counts(scores, [7, 28]), seasonal.counts(scores, [7, 28])
+    assert within[7].orders.tolist() == without[7].orders.tolist()
+    assert within[28].value.sum() == pytest.approx(1.5 * without[28].value.sum())
+    assert within[28].orders.sum() == pytest.approx(1.5 * without[28].orders.sum(), rel=0.02)
+    same = seasonal.expect(scores, 28)
+    assert within[28].orders == pytest.approx(same.expected_orders, rel=1e-6)
+
+
 def test_cells_can_be_found_again_from_the_scores(shop):
     rows = expected_of(shop, AS_OF).query("window_days == 7")
     scores = scores_of(shop, AS_OF)
@@ -173,6 +188,7 @@ def test_it_says_how_fresh_everything_is(said):
     assert said["freshness"]["published_late_days"] == 9
     assert said["freshness"]["orders_late_days"] <= 1
     assert said["model"]["age_days"] == 30
+    assert said["model"]["newest_trained_as_of"] == AS_OF.isoformat()
     assert "published_late" in {alert["name"] for alert in said["alerts"]}
     figures = {row["name"]: row for row in said["drift"]["figures"]}
     assert figures["age_days"]["is_mechanical"] is True

@@ -6,7 +6,16 @@ Customers grow older, new ones come, and the model that was fitted once grows ol
 import numpy as np
 import pytest
 
-from benchmarks.monitoring import BEFORE, WEEKS, World, calm, fitted, noticed_after, requests
+from benchmarks.monitoring import (
+    BEFORE,
+    WEEKS,
+    World,
+    calm,
+    fitted,
+    measure,
+    noticed_after,
+    requests,
+)
 from models.monitoring import Rule, band, is_frozen
 
 SEEDS = (1, 2)
@@ -65,3 +74,10 @@ def test_a_small_store_waits_longer_and_is_not_alarmed_by_luck():
     assert len(requests(weeks, Rule(), cooldown=1)) < 2
     widths = [band([w.expected], [w.variance]) for w in weeks]
     assert np.mean([float(w.high[0] - w.low[0]) / 2 for w in widths]) > 0.15
+
+
+def test_the_benchmark_prints_a_row():
+    cells = [cell.strip() for cell in measure(30, 1).strip("|").split("|")]
+    assert cells[0] == "30"
+    assert len(cells) == 10
+    assert float(cells[2].rstrip("%")) > 25
