@@ -335,8 +335,11 @@ def _show_monitored(console: Console, facts: dict[str, Any]) -> None:
     else:
         when = facts["first_matures"] or "seven days after the next published day"
         console.print(f"No week has matured yet: the first does on {when}")
-    if facts["drift"]["figures"]:
-        console.print(_drift(facts["drift"]["figures"]))
+    told = [row for row in facts["drift"]["figures"] if row["psi"] is not None]
+    if told:
+        console.print(_drift(told))
+    else:
+        console.print("Too few customers to say whether scores or features have moved\n")
     for alert in facts["alerts"]:
         console.print(
             f"[bold]{alert['level']}[/] {_plain(alert['name'])}: {_plain(alert['finding'])} "
@@ -381,7 +384,7 @@ def _drift(figures: list[dict[str, Any]]) -> Table:
         "figure", "index", "then", "now", "",
     )  # fmt: skip
     for row in figures:
-        index = "too few" if row["psi"] is None else f"{row['psi']:.3f}"
+        index = f"{row['psi']:.3f}"
         said = "moves with age" if row["is_mechanical"] else ""
         table.add_row(row["meaning"], index, f"{row['n_then']:,}", f"{row['n_now']:,}", said)
     return table

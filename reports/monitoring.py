@@ -28,6 +28,7 @@ def monitoring_tables(found: Found | None, words: Words) -> dict[str, Any] | Non
     newest, days = (matured[-1], 28) if matured else (weeks[-1], 7)
     shown = newest[str(days)]
     standings = found["standings"][-len(weeks) :]
+    figures = found["drift"]["figures"]
     rows = list(zip(weeks, standings, strict=True))[-WEEKS:][::-1]
     return {
         "as_of": found["as_of"],
@@ -47,7 +48,8 @@ def monitoring_tables(found: Found | None, words: Words) -> dict[str, Any] | Non
             "slope": _slope(shown["slope"], words),
             "rank": _rank(shown["rank"], words),
         },
-        "drift": [_moved(row, words) for row in found["drift"]["figures"]],
+        "drift": [_moved(row, words) for row in figures if row["psi"] is not None],
+        "untold": ", ".join(row["meaning"] for row in figures if row["psi"] is None),
     }
 
 
@@ -142,11 +144,10 @@ def _rank(rank: Found | None, words: Words) -> str:
 
 
 def _moved(row: Found, words: Words) -> dict[str, Any]:
-    is_known = row["psi"] is not None
     return {
         "label": row["meaning"],
-        "text": words.decimal(row["psi"], 3) if is_known else "too few",
+        "text": words.decimal(row["psi"], 3),
         "basis": f"n = {words.count(row['n_now'])}, at training {words.count(row['n_then'])}",
         "note": "moves as customers grow older" if row["is_mechanical"] else "",
-        "is_odd": is_known and not row["is_mechanical"] and row["psi"] > ENOUGH,
+        "is_odd": not row["is_mechanical"] and row["psi"] > ENOUGH,
     }

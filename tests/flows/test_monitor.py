@@ -4,12 +4,14 @@ import json
 import shutil
 from dataclasses import replace
 from datetime import date, timedelta
+from io import StringIO
 
 import mlflow
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from connectors.programs import ARROW_TYPES
 from connectors.store import Store
@@ -29,6 +31,7 @@ from flows.monitored import (
 )
 from flows.prepare import open_tracking
 from flows.settings import MonitoringSettings, read_settings
+from flows.terminal import _drift
 from flows.weeks import has_matured, weeks_apart
 from models.purchases import MBGNBD
 from models.spend import Spend
@@ -296,8 +299,22 @@ def test_nothing_published_is_said(shop, perennial):
 
 def test_people_read_a_table(shop, said, perennial):
     shown = perennial("monitor", "--config", shop, "--as-of", LOOKED.isoformat())
-    for words in ("Monitoring as of", "28 d", DAYS[0].isoformat(), "Moved since training", "luck"):
+    for words in ("Monitoring as of", "28 d", DAYS[0].isoformat(), "Too few customers", "luck"):
         assert words in shown.out, words
+
+
+def test_what_moved_is_a_table_where_enough_customers_are(said):
+    figure = {"meaning": "first order's amount", "psi": 0.271, "n_then": 2000, "n_now": 3000}
+    figures = [
+        {**figure, "is_mechanical": False},
+        {**figure, "meaning": "age", "is_mechanical": True},
+    ]
+    table = _drift(figures)
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(table)
+    shown = console.export_text()
+    for words in ("first order's amount", "0.271", "2,000", "3,000", "moves with age"):
+        assert words in shown
 
 
 def test_the_next_page_shows_the_weeks(copied, perennial):
