@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench bench-models chaos nights backtests policies simulation online-retail order-lines docs lock clean
+.PHONY: help install demo test lint format check bench bench-models bench-monitoring chaos nights backtests policies simulation online-retail order-lines docs lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 install: $(READY)  ## set up .venv from the lock; nothing to do when nothing changed
 
@@ -50,6 +50,9 @@ bench: install  ## speed and memory beside the peers
 
 bench-models: install  ## fits and forecasts of a million customers beside lifetimes
 	@$(BIN)/python -m benchmarks.models
+
+bench-monitoring: install  ## how soon a fall is noticed, how often calm is taken for one; takes a quarter of an hour
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.monitoring
 
 chaos: install  ## 200 syncs to Klaviyo's double through faults and kills; takes half an hour
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.klaviyo_chaos --runs 200 --profiles 25000

@@ -28,6 +28,7 @@ REQUIRED_FILES = (
     "scores.parquet",
     "segments.csv",
     "commitments.parquet",
+    "expected.parquet",
     "kpis.json",
     "moments.csv",
     "new_customers.csv",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MODEL = "perennial"
 EXPERIMENT = "perennial"
 MAX_TAG = 4_900  # characters
+MAX_BATCH = 1_000  # metrics in a request
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
@@ -62,6 +63,19 @@ class Run:
             metrics=[Metric(name, float(value), started, 0) for name, value in known.items()],
             params=[Param(name, str(value)) for name, value in (params or {}).items()],
         )
+
+    def log_series(self, series: Mapping[str, Mapping[int, float]]) -> None:
+        """Log the values of metrics by step, 1,000 to a request."""
+        from mlflow.entities import Metric
+
+        started = self.client.get_run(self.id).info.start_time
+        points = [
+            Metric(name, float(value), started, step)
+            for name, values in series.items()
+            for step, value in values.items()
+        ]
+        for first in range(0, len(points), MAX_BATCH):
+            self.client.log_batch(self.id, metrics=points[first : first + MAX_BATCH])
 
     def log_child(
         self,
@@ -289,6 +303,19 @@ class Tracking:
         usable = [v for v in versions if _fits(v.tags, as_of, training_digest)]
         newest = max(usable, key=lambda v: (v.tags["as_of"], int(v.version)), default=None)
         return None if newest is None else str(newest.version)
+
+    def newest(self, training_digest: str) -> tuple[str, str] | None:
+        """Return the version trained on the latest orders, and their last day; None where there is none.
+
+        Parameters
+        ----------
+        training_digest
+            What it was trained for. Whether a gate let it does not matter.
+        """
+        versions = self.client.search_model_versions(f"name = '{MODEL}'")
+        trained = [v for v in versions if v.tags.get("training_digest") == training_digest]
+        found = max(trained, key=lambda v: (v.tags["as_of"], int(v.version)), default=None)
+        return None if found is None else (str(found.version), str(found.tags["as_of"]))
 
     def fetch(self, version: str) -> Path:
         """Return a local folder with the files of a version."""

@@ -51,6 +51,37 @@ def outcomes_since(orders: ir.Table, starts: ir.Table, days: int) -> ir.Table:
     return _bought(starts, both.filter((since >= 1) & (since <= days)).select(*orders.columns))
 
 
+def beside(orders: ir.Table, known: ir.Table, window: Window) -> ir.Table:
+    """Count the purchase days in a window of customers who are not among the known.
+
+    Parameters
+    ----------
+    orders
+        Table :class:`features.tables.Orders`.
+    known
+        ``customer_id`` of whom a forecast spoke.
+    window
+        Days to look at.
+
+    Returns
+    -------
+    ir.Table
+        One row: ``new_orders``, of customers whose first purchase lies in the window, and ``unmatched_orders``,
+        of customers who bought before it and whom the forecast did not know.
+    """
+    days = by_day(orders.filter(orders.order_date < window.end))
+    bought = days.filter(is_purchase(days)).anti_join(known, "customer_id")
+    seen = bought.group_by("customer_id").aggregate(
+        first=bought.order_date.min(),
+        later=(bought.order_date >= window.start).sum(),
+    )
+    is_new = seen.first >= window.start
+    return seen.aggregate(
+        new_orders=seen.later.sum(where=is_new).fill_null(0),
+        unmatched_orders=seen.later.sum(where=~is_new).fill_null(0),
+    )
+
+
 def _bought(who: ir.Table, orders: ir.Table) -> ir.Table:
     days = by_day(orders)
     bought = days.group_by("customer_id").aggregate(

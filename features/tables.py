@@ -401,6 +401,32 @@ class Scores(Table):
     run_id = Column("string", "MLflow run that made the scores")
 
 
+class Expected(Table):
+    """One row per window, tenure band and tenth of customers, as expected at the end of the as-of day.
+
+    All scored customers count, held out or not. Windows begin on the day after.
+    """
+
+    as_of = Column("date", "last day whose orders are known")
+    window_days = Column("int64", "length of the window: 7 or 28")
+    tenure = Column("string", "days since the first purchase: 0-30, 31-90, ..., over 730")
+    decile = Column("int64", "tenth of that day's customers by expected_orders, 10 = highest")
+    orders_from = Column(
+        "float64",
+        "expected_orders (of the scores) at which the tenth begins; equal ones are in one",
+    )
+    customers = Column("int64", "customers in the cell")
+    expected_orders = Column("float64", "sum of the purchase days that they are expected to have")
+    variance_orders = Column(
+        "float64",
+        "variance of that sum by the models' own distribution: over customers the sum of the mean of "
+        "n (n - 1), plus the mean, less its square",
+    )
+    expected_value = Column(
+        "float64", "sum of the net amount expected, undiscounted, store's currency"
+    )
+
+
 TABLES: tuple[type[Table], ...] = (
     Orders,
     OrderLines,
@@ -420,5 +446,6 @@ TABLES: tuple[type[Table], ...] = (
     Recent,
     Outcomes,
     Scores,
+    Expected,
     Truth,
 )

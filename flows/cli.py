@@ -287,6 +287,16 @@ def measure(
 
 
 @app.command()
+def monitor(
+    config: Config = DEFAULT, as_of: AsOf = None, prefect: Prefect = False, json: Json = False
+) -> None:
+    """Compare what was expected of each week with what came, and ask to train again if need be."""
+    from flows.commands import monitor_forecasts
+
+    _do(json, lambda: monitor_forecasts(config, _day(as_of), prefect=prefect))
+
+
+@app.command()
 def sync(
     config: Config = DEFAULT,
     apply: Annotated[

@@ -269,6 +269,18 @@ def measure_lift(
     return Outcome("measured", found)
 
 
+def monitor_forecasts(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
+    """Run the flow ``monitor``."""
+    settings = read_settings(config)
+    day = _whole_day(settings, as_of)
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.monitor import monitor  # pandas and Ibis take seconds
+
+        open_tracking(settings)
+        found = runner.run(monitor, config=config.resolve(), as_of=day)
+    return Outcome("monitored", {**found, "timings": runner.timings, "mlflow": _mlflow(settings)})
+
+
 def sync_klaviyo(config: Path, *, apply: bool, create_missing: bool, prefect: bool) -> Outcome:
     """Run the flow ``sync`` on the published day."""
     settings = read_settings(config)

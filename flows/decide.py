@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from connectors.klaviyo.erasure import Erasures
 from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import Store
-from features.tables import Commitments, CustomerState, Scores
+from features.tables import Commitments, CustomerState, Expected, Scores
+from flows.expected import EXPECTED, WINDOWS, expected_table
 from flows.forecaster import HISTORY, Forecaster
 from flows.ledger import (
     Earlier,
@@ -57,6 +58,8 @@ class Decided:
         Who is newly drawn.
     newcomers
         First-time buyers whose second order is worth most, see :mod:`segments.newcomers`.
+    expected
+        Table :class:`features.tables.Expected`.
     budget
         ``committed`` (today), ``left`` (of the period's, before today), ``next_return`` (what one
         more unit would bring back; None where there is nothing to fund) and ``curve`` (``budget``, the
@@ -68,6 +71,7 @@ class Decided:
     in_force: pd.DataFrame
     assignments: pd.DataFrame
     newcomers: pd.DataFrame
+    expected: pd.DataFrame
     budget: dict[str, Any]
 
 
@@ -93,6 +97,7 @@ def decide(
         Forecaster.load(model),
         as_of,
         Earlier.read(settings, as_of),
+        Erasures(settings.state),
     )
     programs = Programs(settings.state, Store(settings.exports))
     # A draw depends on nothing but the customer: should the day fail later, it stays right.
@@ -104,6 +109,7 @@ def decide(
     write_table(committed, Commitments, work / COMMITMENTS)
     write_table(decided.in_force, Commitments, work / "in_force.parquet")
     decided.newcomers.to_parquet(work / "newcomers.parquet", index=False)
+    write_table(decided.expected, Expected, work / EXPECTED)
     (work / "budget.json").write_text(json.dumps(decided.budget))
     return work
 
@@ -114,6 +120,7 @@ def score_customers(
     forecaster: Forecaster,
     as_of: date,
     earlier: Earlier | None = None,
+    erased: Erasures | None = None,
 ) -> Decided:
     """Score customers in memory.
 
@@ -129,13 +136,17 @@ def score_customers(
         Last day whose orders are known.
     earlier
         What earlier days decided; None = nothing.
+    erased
+        Whose orders are not counted later either; None = nobody.
     """
     earlier = earlier or Earlier()
     state = state.reset_index(drop=True)
+    told = forecaster.tell(state)
     predicted = forecaster.predict(
         state,
         horizon_days=settings.model.horizon_days,
         annual_discount_rate=settings.model.annual_discount_rate,
+        told=told,
     )
     x, t_x, T = (state[name] for name in HISTORY)
     segment = lifecycle_segments(
@@ -199,6 +210,13 @@ def score_customers(
             scores,
             _second_order_margin(settings, state, predicted, forecaster),
             settings.lifecycle,
+        ),
+        expected_table(
+            state,
+            predicted["expected_orders"],
+            forecaster.counts(state, WINDOWS, told),
+            as_of,
+            None if erased is None else ~erased.covers(state["customer_id"]),
         ),
         {
             "committed": investment.spent,

@@ -1,6 +1,7 @@
 """The registered model: its parts, how it is kept in files, and what it predicts."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
@@ -13,13 +14,15 @@ from numpy.typing import ArrayLike
 from features.tables import DataError, FirstBasket, Recent
 from flows.learned import TREES_FILE, LearnedModel, learned_factors
 from models.intervals import Levels, Outcomes, covered, informed_position
+from models.monitoring import Counts, expected_counts
 from models.purchases import FAMILY, PurchaseModel
 from models.second_purchase import FEATURES, Classifier, design
 from models.spend import Spend
-from models.value import Forecast, SecondOrder, forecast
+from models.value import Forecast, Learned, SecondOrder, forecast
 
 PARAMETERS = "parameters.json"
 CLASSIFIER = "second_purchase.skops"
+BINS = "bins.json"  # what :mod:`flows.drift` writes beside them
 # skops trusts a scaler and a logistic regression by itself; nothing else is loaded there
 TRUSTED_TYPES: list[str] = []
 
@@ -65,6 +68,7 @@ EXAMPLE = {  # what a row of inputs looks like
     "first_product_rate": 0.3,
 }
 HISTORY = ("frequency", "recency_days", "age_days")
+Array = np.ndarray[Any, np.dtype[np.float64]]
 OUTPUTS = (
     "p_alive",
     "p_order_90d",
@@ -77,6 +81,22 @@ OUTPUTS = (
     "p_second_order",
     "median_days",
 )
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is known of customers beyond the purchase and spend models, whatever the horizon.
+
+    Attributes
+    ----------
+    second_order
+        Shape (n,): the classifier's chances of first-time buyers, NaN for others; None without either.
+    learned
+        What trees and weights say, without a season; None where they do not speak.
+    """
+
+    second_order: Array | None
+    learned: Learned | None
 
 
 @dataclass(frozen=True)
@@ -117,7 +137,12 @@ class Forecaster:
     leaving: PurchaseModel | None = None
 
     def predict(
-        self, state: pd.DataFrame, *, horizon_days: int, annual_discount_rate: float
+        self,
+        state: pd.DataFrame,
+        *,
+        horizon_days: int,
+        annual_discount_rate: float,
+        told: Told | None = None,
     ) -> pd.DataFrame:
         """Predict what each customer will do.
 
@@ -129,6 +154,8 @@ class Forecaster:
             Length of the horizon.
         annual_discount_rate
             0.10 means that money in a year is worth 1 / 1.10 today.
+        told
+            What :meth:`tell` says of `state`, where it was asked already.
 
         Returns
         -------
@@ -142,10 +169,11 @@ class Forecaster:
             States that no history can have.
         """
         check_states(state)
-        once = (state["frequency"] == 0).to_numpy()
-        chance = self._second_order(state, once)
-        f = self._forecast(state, chance, horizon_days, annual_discount_rate, self.levels)
+        told = told or self.tell(state)
+        chance = told.second_order
+        f = self._forecast(state, told, horizon_days, annual_discount_rate, self.levels)
         if chance is None:
+            once = (state["frequency"] == 0).to_numpy()
             columns = (state[name] for name in HISTORY)
             own = self.purchases.p_order(self.second_purchase_days, *columns)
             chance = np.where(once, own, np.nan)
@@ -172,10 +200,52 @@ class Forecaster:
         """Return a model without classifier, season and interval, to compare with."""
         return cls(purchases, spend, None, 0, date.min, learned=learned)
 
-    def expect(self, state: pd.DataFrame, horizon_days: int) -> Forecast:
-        """Forecast undiscounted and without an interval, for `state` as :meth:`predict` takes it."""
-        chance = self._second_order(state, (state["frequency"] == 0).to_numpy())
-        return self._forecast(state, chance, horizon_days, 0.0, None)
+    def expect(
+        self, state: pd.DataFrame, horizon_days: int, annual_discount_rate: float = 0.0
+    ) -> Forecast:
+        """Forecast without an interval, for `state` as :meth:`predict` takes it."""
+        return self._forecast(state, self.tell(state), horizon_days, annual_discount_rate, None)
+
+    def tell(self, state: pd.DataFrame) -> Told:
+        """Say what is known of each customer beyond the purchase and spend models."""
+        learned = None
+        if self.learned is not None:
+            learned = learned_factors(self.learned, self.purchases, self.spend, state)
+        return Told(self._second_order(state), learned)
+
+    def counts(
+        self, state: pd.DataFrame, windows: Sequence[int], told: Told | None = None
+    ) -> dict[float, Counts]:
+        """Expect purchase days within windows, with their variance, and their undiscounted value.
+
+        Parameters
+        ----------
+        state
+            As for :meth:`predict`.
+        windows
+            Their lengths in days.
+        told
+            What :meth:`tell` says of `state`, where it was asked already.
+
+        Returns
+        -------
+        dict
+            By window. The means are those of :meth:`expect`: what was learned counts for every window, a
+            season for one as long as that it was learned for.
+        """
+        told = told or self.tell(state)
+        x, t_x, T = (state[name].to_numpy(dtype=np.float64) for name in HISTORY)
+        known = {days: self._known(told, days, len(state)) for days in windows}
+        return expected_counts(
+            self.purchases,
+            self.spend.expected_order_value(x, state["monetary_value"]),
+            x,
+            t_x,
+            T,
+            windows=windows,
+            second_order=next(iter(known.values()))[0],
+            learned={days: one for days, (_, one) in known.items() if one is not None},
+        )
 
     def covered(
         self, state: pd.DataFrame, value: ArrayLike, horizon_days: int
@@ -206,10 +276,9 @@ class Forecaster:
         below, up_to = informed_position(*place, own, f.p_order)
         return covered(below, up_to, *self.levels.of(f.expected_value))
 
-    def _second_order(
-        self, state: pd.DataFrame, once: np.ndarray[Any, np.dtype[np.bool_]]
-    ) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    def _second_order(self, state: pd.DataFrame) -> Array | None:
         """Return the classifier's chances of first-time buyers, NaN for others; None without either."""
+        once = (state["frequency"] == 0).to_numpy()
         if self.classifier is None or not once.any():
             return None
         chance = np.full(len(state), np.nan)
@@ -217,23 +286,30 @@ class Forecaster:
         chance[once] = self.classifier.predict_proba(known)[:, 1]
         return chance
 
+    def _known(
+        self, told: Told, days: int, customers: int
+    ) -> tuple[SecondOrder | None, Learned | None]:
+        """Return what is known for a horizon: the season is one horizon's."""
+        season = self.season if days == self.season_days else 1.0
+        learned = told.learned
+        if season != 1:
+            factors = learned or Learned(*np.ones((3, customers)))
+            learned = Learned(
+                season * factors.hazard, season * factors.orders, season * factors.value, season
+            )
+        if told.second_order is None:
+            return None, learned
+        return SecondOrder(told.second_order, self.second_purchase_days), learned
+
     def _forecast(
         self,
         state: pd.DataFrame,
-        second_order: np.ndarray[Any, np.dtype[np.float64]] | None,
+        told: Told,
         horizon_days: int,
         annual_discount_rate: float,
         levels: Levels | None,
     ) -> Forecast:
-        season = self.season if horizon_days == self.season_days else 1.0
-        learned = None
-        if self.learned is not None or season != 1:
-            learned = learned_factors(
-                self.learned, self.purchases, self.spend, state, season=season
-            )
-        once = None
-        if second_order is not None:
-            once = SecondOrder(second_order, self.second_purchase_days)
+        once, learned = self._known(told, horizon_days, len(state))
         return forecast(
             self.purchases,
             self.spend,
@@ -316,6 +392,7 @@ def model_files(folder: Path) -> dict[str, Path]:
         "parameters": folder / PARAMETERS,
         "classifier": folder / CLASSIFIER,
         "trees": folder / TREES_FILE,
+        "bins": folder / BINS,
     }
     return {name: path for name, path in named.items() if path.exists()}
 

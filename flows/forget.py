@@ -28,6 +28,7 @@ from connectors.klaviyo.payloads import (
 )
 from connectors.store import replace_file
 from flows.account import SystemClock, api_url, open_hands
+from flows.expected import EXPECTED
 from flows.mirrored import mirror_exports
 from flows.outbox import SyncPlaces
 from flows.people import NAMES_PEOPLE, known_names
@@ -99,7 +100,8 @@ def _exports(settings: Settings) -> Iterator[Path]:
     """Give every file of every published day that names customers."""
     yield settings.home / "rejects.csv"
     for folder in settings.exports.glob("scores/as_of=*/run=*"):
-        yield from sorted([*folder.rglob("*.parquet"), *folder.glob("*.csv")])
+        files = sorted([*folder.rglob("*.parquet"), *folder.glob("*.csv")])
+        yield from (path for path in files if path.name != EXPECTED)  # numbers of customers only
 
 
 def _forget_rows(path: Path, names: set[str]) -> int:

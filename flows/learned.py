@@ -110,34 +110,26 @@ class LearnedModel:
 
 
 def learned_factors(
-    learned: LearnedModel | None,
-    purchases: PurchaseModel,
-    spend: Spend,
-    state: pd.DataFrame,
-    *,
-    season: float = 1.0,
+    learned: LearnedModel, purchases: PurchaseModel, spend: Spend, state: pd.DataFrame
 ) -> Learned:
     """Say what the models' answers are multiplied by, for states of shape (n,).
 
     Where `state` does not tell what customers did of late, the models speak alone.
     """
-    if learned is None or not {"revenue", *RECENT}.issubset(state.columns):
-        one = np.full(len(state), season)
-        return Learned(one, one, one, season)
+    if not {"revenue", *RECENT}.issubset(state.columns):
+        one = np.ones(len(state))
+        return Learned(one, one, one)
     base = base_forecasts(purchases, spend, state, learned.days)
     chance, value = learned.two_part.predict(tree_features(state, base))
-    return blended(learned.blend, base, *rivals(state, base, chance, value), season=season)
+    return blended(learned.blend, base, *rivals(state, base, chance, value))
 
 
-def blended(
-    blend: Blend, base: Base, values: Array, chances: Array, *, season: float = 1.0
-) -> Learned:
+def blended(blend: Blend, base: Base, values: Array, chances: Array) -> Learned:
     """Say how a blend's forecasts stand to the models'."""
     chance = np.clip(blend.chance(chances), 1e-9, 1 - 1e-9)
     own = np.clip(base.chance, 1e-12, 1 - 1e-12)
     return Learned(
-        season * np.log1p(-chance) / np.log1p(-own),
-        season * blend.orders_level * chance / own,
-        season * blend.value(values) / np.maximum(base.value, 1e-300),
-        season,
+        np.log1p(-chance) / np.log1p(-own),
+        blend.orders_level * chance / own,
+        blend.value(values) / np.maximum(base.value, 1e-300),
     )

@@ -22,8 +22,10 @@ from connectors.tracking import Tracking
 from features.tables import Commitments, DataError, Scores
 from flows.beliefs import read_readouts
 from flows.checks import forget_refusal, warnings_of
+from flows.expected import EXPECTED
 from flows.kpis import KPIS
 from flows.moments import MOMENTS
+from flows.monitored import monitoring_known_by
 from flows.people import Names, leave_out, name_customers
 from flows.prepare import check_lease, open_tracking
 from flows.purpose import Purpose
@@ -138,6 +140,7 @@ def publish(
             "rfm": rfm_grid(scores).to_dict("records"),
             "order_chances": order_matrix(scores).to_dict("records"),
             "readouts": read_readouts(settings.state, as_of),
+            "monitoring": monitoring_known_by(settings.state, as_of),
             "backtest": _artifact(tracking, trained, "backtest.json"),
             "frequency_fit": _artifact(tracking, trained, "pictures/frequency_fit.json"),
             "segments_csv": {
@@ -171,6 +174,7 @@ def publish(
             write_csv(named, folder / "new_customers.csv")
             write_csv(told, folder / "segments.csv")
             shutil.copyfile(kpis, folder / KPIS)
+            shutil.copyfile(decided / EXPECTED, folder / EXPECTED)
             (folder / "report.html").write_text(render_page(record, kpis_json), encoding="utf-8")
             (folder / "run.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
 

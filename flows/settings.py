@@ -240,6 +240,24 @@ class KeepSettings(Section):
     models: Annotated[int, Field(ge=1)] = 20
 
 
+class MonitoringSettings(Section):
+    """How far forecasts may be off before somebody acts."""
+
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.10
+    freeze: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    cooldown_days: Annotated[int, Field(ge=0, le=366)] = 28
+    settle_days: Annotated[int, Field(ge=0, le=28)] = 1
+    peaks: tuple[tuple[date, date], ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> "MonitoringSettings":
+        if self.freeze < self.tolerance:
+            raise ValueError(f"freeze must not be below tolerance, {self.tolerance:g}: raise it")
+        if any(first > last for first, last in self.peaks):
+            raise ValueError("each of peaks is [first day, last day]: mend their order")
+        return self
+
+
 class PathsSettings(Section):
     """Where things are kept, relative to the settings' file."""
 
@@ -265,6 +283,7 @@ class Settings(Section):
     checks: CheckSettings = CheckSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     keep: KeepSettings = KeepSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     engine: EngineSettings = EngineSettings()
     paths: PathsSettings = PathsSettings()
     _folder: Path = PrivateAttr(default=Path())
@@ -335,6 +354,7 @@ class Settings(Section):
                 "schedule": True,
                 "keep": True,
                 "engine": True,
+                "monitoring": True,
                 "tables": True,
                 "orders": {"source", "table"},
                 "klaviyo": set(KlaviyoSettings.model_fields) - told,

@@ -17,6 +17,8 @@ from rich.table import Table
 
 from flows.steps import Reporter
 
+SHOWN_WEEKS = 13  # of monitoring, on a terminal
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -109,6 +111,7 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
         "trained": _show_trained,
         "backtest": _show_backtest,
         "measured": _show_measured,
+        "monitored": _show_monitored,
         "synced": _show_synced,
         "backfilled": _show_backfilled,
         "status": _show_status,
@@ -393,6 +396,76 @@ def _show_measured(console: Console, facts: dict[str, Any]) -> None:
             f"Note: {facts['held_out_reached']:,} held-out customers were sent an action all the same: the "
             "true effect is larger. Keep the holdout flag in every segment and flow"
         )
+
+
+def _show_monitored(console: Console, facts: dict[str, Any]) -> None:
+    model, weeks = facts["model"], facts["weeks"]
+    console.print(
+        f"\n[bold]Monitoring as of {facts['as_of']}[/]: model version {model['version']}, trained "
+        f"{model['age_days']} days ago; orders up to {facts['freshness']['last_order_date']}\n"
+    )
+    if weeks:
+        console.print(_weeks(weeks, facts["standings"]))
+    else:
+        when = facts["first_matures"] or "seven days after the next published day"
+        console.print(f"No week has matured yet: the first does on {when}")
+    told = [row for row in facts["drift"]["figures"] if row["psi"] is not None]
+    if told:
+        console.print(_drift(told))
+    else:
+        console.print("Too few customers to say whether scores or features have moved\n")
+    for alert in facts["alerts"]:
+        console.print(
+            f"[bold]{alert['level']}[/] {_plain(alert['name'])}: {_plain(alert['finding'])} "
+            f"({_plain(alert['threshold'])}). {_plain(alert['next_step'])}"
+        )
+    request = facts["retrain"]
+    if request is not None:
+        said = "asked for" if request["asked_for"] else "answered"
+        console.print(
+            f"Training again: {said} on {request['as_of']}: {_plain(request['because'])}"
+        )
+    _say_where(console, "MLflow", facts["mlflow"]["ui"])
+
+
+def _weeks(weeks: list[dict[str, Any]], standings: list[int]) -> Table:
+    table = _table(
+        "Orders of the week after each day (band: what luck explains, 95 %; 28 d: the same of four weeks)",
+        "as of", "model", "came", "expected", "ratio", "band", "value", "28 d", "",
+    )  # fmt: skip
+    for week, standing in list(zip(weeks, standings, strict=True))[-SHOWN_WEEKS:]:
+        found, later = week["7"], week["28"]
+        said = {1: "above", -1: "below", 0: "peak" if found["is_peak"] else ""}[standing]
+        if found["is_partial"]:
+            said = "orders missing"
+        table.add_row(
+            week["as_of"],
+            week["model_version"],
+            f"{found['actual']:,}",
+            f"{found['expected']:,.1f}",
+            _share(found["ratio"]),
+            "-" if found["low"] is None else f"{found['low']:.2f} to {found['high']:.2f}",
+            _share(found["value_ratio"]),
+            "-" if later is None else _share(later["ratio"]),
+            said,
+        )
+    return table
+
+
+def _drift(figures: list[dict[str, Any]]) -> Table:
+    table = _table(
+        "Moved since training (population stability index: .1 some, .25 much)",
+        "figure", "index", "then", "now", "",
+    )  # fmt: skip
+    for row in figures:
+        index = f"{row['psi']:.3f}"
+        said = "moves with age" if row["is_mechanical"] else ""
+        table.add_row(row["meaning"], index, f"{row['n_then']:,}", f"{row['n_now']:,}", said)
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _accounted(accounting: dict[str, Any]) -> str:

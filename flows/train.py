@@ -12,6 +12,7 @@ from connectors.orders import History
 from connectors.tracking import Run, Tracking
 from features.tables import DataError
 from flows.backtest import evaluate_cutoffs
+from flows.drift import write_bins
 from flows.fit import fit_recipe
 from flows.forecaster import EXAMPLE, INPUTS, OUTPUTS, Forecaster, model_files
 from flows.pictures import draw_all
@@ -107,15 +108,17 @@ def fit_models(settings: Settings, history: History, as_of: date, work: Path) ->
     folder = work / "model"
     with engine_for(settings, work) as engine:
         orders = engine.parquet(history.orders)
+        lines = None if history.order_lines is None else engine.parquet(history.order_lines)
         fits = fit_recipe(
             engine,
             orders,
-            None if history.order_lines is None else engine.parquet(history.order_lines),
+            lines,
             as_of,
             settings.model.second_purchase_days,
             settings.model.horizon_days,
         )
-    fits.forecaster.save(folder)
+        fits.forecaster.save(folder)
+        write_bins(engine, orders, lines, as_of, settings, fits.forecaster, folder)
     said = {"parts": fits.parts(), "notes": fits.notes}
     (folder / "fits.json").write_text(json.dumps(said, indent=2, allow_nan=False))
     return folder

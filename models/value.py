@@ -178,31 +178,14 @@ def _informed(
 
     A classifier knows its own window; the season of another horizon moves what follows from it.
     """
-    hazard = within = np.ones(len(history[0])) if learned is None else learned.hazard
-    if second_order is not None:
-        once = history[0] == 0
-        of_once = tuple(column[once] for column in history)
-        own = np.clip(purchases.p_order(second_order.window_days, *of_once), 1e-12, 1 - 1e-12)
-        chance = np.clip(second_order.chance[once], 1e-9, 1 - 1e-9)
-        has_season = learned is not None and horizon_days != second_order.window_days
-        hazard, within = hazard.copy(), hazard.copy()
-        hazard[once] = np.log1p(-chance) / np.log1p(-own)
-        within[once] = hazard[once] * (learned.season if learned and has_season else 1.0)
-
-    def changed(p: Array, hazard: Array) -> Array:
-        more = -np.expm1(hazard * np.log1p(-np.minimum(p, 1 - 1e-12)))
-        return np.where(hazard == 1, p, more)
-
-    soon, p_order = changed(plain.p_order_90d, hazard), changed(plain.p_order, within)
+    hazard = within = hazards(purchases, history, second_order, learned)
+    if second_order is not None and learned and horizon_days != second_order.window_days:
+        within = np.where(history[0] == 0, learned.season * hazard, hazard)
+    soon, p_order = raised(plain.p_order_90d, hazard), raised(plain.p_order, within)
     if horizon_days >= SOON_DAYS:
         p_order = np.maximum(p_order, soon)  # a season lowers no chance below a shorter window's
     more_often = p_order / np.maximum(plain.p_order, 1e-300)
-    orders_factor = value_factor = more_often
-    if learned is not None:
-        orders_factor, value_factor = learned.orders, learned.value
-    orders = np.maximum(plain.expected_orders * orders_factor, p_order)
-    if learned is None:  # word for word what the purchase model says, where nobody else speaks
-        orders = plain.expected_orders * orders_factor
+    orders, value_factor = informed_orders(plain.expected_orders, plain.p_order, p_order, learned)
     per_order = value_factor * plain.expected_orders / np.maximum(orders, 1e-300)
     return replace(
         plain,
@@ -218,6 +201,61 @@ def _informed(
         ),
         stretch=value_factor / np.maximum(more_often, 1e-12),
     )
+
+
+def hazards(
+    purchases: PurchaseModel,
+    history: tuple[Array, Array, Array],
+    second_order: SecondOrder | None,
+    learned: Learned | None,
+) -> Array:
+    """Return what each customer's cumulative hazard of the next order is multiplied by, shape (n,).
+
+    Parameters
+    ----------
+    purchases
+        Fitted model.
+    history
+        ``x, t_x, T``, arrays of shape (n,).
+    second_order, learned
+        As :func:`forecast` takes them.
+    """
+    hazard = np.ones(len(history[0])) if learned is None else learned.hazard
+    if second_order is None:
+        return hazard
+    once = history[0] == 0
+    of_once = tuple(column[once] for column in history)
+    own = np.clip(purchases.p_order(second_order.window_days, *of_once), 1e-12, 1 - 1e-12)
+    chance = np.clip(second_order.chance[once], 1e-9, 1 - 1e-9)
+    hazard = hazard.copy()
+    hazard[once] = np.log1p(-chance) / np.log1p(-own)
+    return hazard
+
+
+def raised(p: Array, hazard: Array) -> Array:
+    """Return chances of any order once their cumulative hazard is multiplied; shapes (n,)."""
+    more = -np.expm1(hazard * np.log1p(-np.minimum(p, 1 - 1e-12)))
+    return np.where(hazard == 1, p, more)
+
+
+def informed_orders(
+    orders: Array, own_chance: Array, chance: Array, learned: Learned | None
+) -> tuple[Array, Array]:
+    """Return expected orders, and what the expected value is multiplied by, once more is known.
+
+    Parameters
+    ----------
+    orders, own_chance
+        Shape (n,): what the purchase model expects of a window, and its chance of any order in it.
+    chance
+        Shape (n,): that chance, once more is known.
+    learned
+        As :func:`forecast` takes it.
+    """
+    more_often = chance / np.maximum(own_chance, 1e-300)
+    if learned is None:  # word for word what the purchase model says, where nobody else speaks
+        return orders * more_often, more_often
+    return np.maximum(orders * learned.orders, chance), learned.value
 
 
 def discounted_orders(

@@ -160,6 +160,36 @@ def trend(rows: Rows, name: str) -> Markup:
 _ENDS = (("expected", "expected", INK), ("actual", "came", VALUE))
 
 
+def weekly_ratios(rows: Rows, tolerance: float, name: str) -> Markup:
+    """Draw actual over expected by week: dots within the band that luck explains.
+
+    Parameters
+    ----------
+    rows
+        ``as_of, ratio, low, high``.
+    tolerance
+        Share by which a week may be off, drawn as lines.
+    name
+        Alternative text.
+    """
+    axes, figure = _axes()
+    places = np.arange(len(rows))
+    ratio, low, high = (np.array([r[k] for r in rows], float) for k in ("ratio", "low", "high"))
+    axes.vlines(places, low, high, color=CONTEXT, linewidth=7, alpha=0.5)
+    axes.axhline(1.0, color=CONTEXT, linewidth=1)
+    for end in (1 - tolerance, 1 + tolerance):
+        axes.axhline(end, color=COST, linewidth=0.8, linestyle="--")
+    axes.plot(places, ratio, "o", color=VALUE, markersize=5)
+    _label(axes, "what came", (places[-1], ratio[-1]), (6, 0), VALUE)
+    right = len(rows) + max(0.2 * len(rows), 0.6)
+    side = -1 if ratio[-1] > 1 else 1  # away from the last dot's label
+    _label(axes, "tolerance", (right, 1 + side * tolerance), (0, 8 * side - 4), COST, -1)
+    axes.set_xlim(-0.6, right)
+    every = max(1, -(-len(rows) // 6))
+    axes.set_xticks(places[::every], [str(r["as_of"])[5:] for r in rows][::every])
+    return inline(figure, name, "week after the day")
+
+
 def budget_curve(curve: Mapping[str, Sequence[float]], spent: float, name: str) -> Markup:
     """Draw what budgets would gain net of cost, and where today's is.
 

@@ -12,6 +12,7 @@ from reports.advocacy import advocacy_table
 from reports.dashboard import quadrants
 from reports.grids import MOST_AGES, chances, cohorts, rfm
 from reports.measures.definitions import DEFINITIONS
+from reports.monitoring import monitoring_tables
 from reports.quality import holdout_table
 from reports.tiles import tiles, verdict
 from reports.words import Words
@@ -24,6 +25,7 @@ SECTIONS = {
     "second_order": "Second order",
     "grids": "Who will order",
     "holdout": "Was it right before",
+    "monitoring": "Monitoring",
     "products": "Products and bundles",
     "advocacy": "Advocacy",
     "experiments": "Did it pay",
@@ -71,6 +73,7 @@ def render_page(record: Json, kpis: Json) -> str:
         rfm=rfm(record["rfm"], kpis["least_customers"], words),
         chances=chances(record["order_chances"], kpis["least_customers"], words),
         holdout=holdout_table(record["backtest"]),
+        monitoring=monitoring_tables(record.get("monitoring"), words),
         advocacy=advocacy_table(kpis["advocacy"], kpis["loyalty"], words),
         pictures=_pictures(record, kpis, table["cost"]),
         measures=DEFINITIONS,
@@ -114,6 +117,7 @@ def _pictures(record: Json, kpis: Json, cost: float | None) -> dict[str, Any]:
         else None,
         "quality": _of_backtest(record),
         "nps": _nps(kpis["advocacy"]),
+        "monitoring": _of_weeks(record),
     }
 
 
@@ -129,6 +133,19 @@ def _nps(advocacy: Json) -> Markup | None:
     if len(told) < LEAST_MONTHS:
         return None
     return drawings.trend(told[-MOST_MONTHS:], "Net promoter score by month, with its interval")
+
+
+def _of_weeks(record: Json) -> Markup | None:
+    found = record.get("monitoring") or {"weeks": []}
+    rows = [
+        {"as_of": week["as_of"], **{name: week["7"][name] for name in ("ratio", "low", "high")}}
+        for week in found["weeks"]
+        if week["7"]["ratio"] is not None
+    ]
+    if not rows:
+        return None
+    title = "Weekly orders over the expected, with the band that luck explains"
+    return drawings.weekly_ratios(rows, found["tolerance"], title)
 
 
 def _of_backtest(record: Json) -> list[tuple[str, Markup]]:

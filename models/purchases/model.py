@@ -18,8 +18,9 @@ from models.pieces import by_rows
 
 Array = NDArray[np.float64]
 
-ROWS = 1024  # computed at once, in the processor's own memory
+ROWS, MOMENT_ROWS = 1024, 4096  # computed at once, in the processor's own memory
 NEGLIGIBLE = 1e-14  # share of the chance of any order from which on further ones are not counted
+RARE = 1e-8  # the same, where a spread is asked for
 MAX_COUNT = 100_000  # of orders that a horizon is thought to hold
 NEVER_DAYS = 1e7  # what takes longer is called never
 SMALL = 1e-6  # share of the last chance computed by itself, below which the next one is
@@ -124,6 +125,35 @@ class PurchaseModel(ABC):
             if len(above) == largest + 2:
                 break
         return np.maximum(-np.diff(np.stack(above, axis=-1), axis=-1), 0.0)
+
+    def moments(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Return what the spread of the number n of purchases in the next `days` days is made of.
+
+        Parameters
+        ----------
+        days
+            Length of the window, 0 or more.
+        x, t_x, T
+            Arrays of shape (n,).
+
+        Returns
+        -------
+        Array
+            Shape (3, n): the chance of any, the mean of n, and the mean of n (n - 1); within 1e-6 of
+            the exact ones.
+        """
+        return by_rows(self._moments, *as_arrays(days, x, t_x, T), size=MOMENT_ROWS)
+
+    def _moments(self, days: Array, x: Array, t_x: Array, T: Array) -> Array:
+        tails = self.tails(days, x, t_x, T)
+        first = next(tails)
+        mean, pairs = first.copy(), np.zeros(first.shape)
+        for count, tail in enumerate(tails, start=2):
+            mean += tail
+            pairs += 2 * (count - 1) * tail
+            if count > MAX_COUNT or not (tail > RARE * first).any():
+                break
+        return np.stack([first, mean, pairs])
 
     @property
     def kind(self) -> str:

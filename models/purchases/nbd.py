@@ -65,6 +65,13 @@ class NBD(PurchaseModel):
         days, x, _, T = as_arrays(days, x, t_x, T)
         return (self.r + x) / (self.alpha + T) * days
 
+    def moments(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Return the chance of any purchase, the mean of their number n, and of n (n - 1), shape (3, n)."""
+        days, x, _, T = as_arrays(days, x, t_x, T)
+        shape, odds = self.r + x, days / (self.alpha + T)
+        chance = -np.expm1(-shape * np.log1p(odds))
+        return np.stack([chance, shape * odds, shape * (shape + 1) * odds**2])
+
     def days_until(self, chance: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Days after which a purchase has been made with a given chance, shape (n,)."""
         chance, x, _, T = as_arrays(chance, x, t_x, T)

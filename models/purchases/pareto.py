@@ -22,9 +22,10 @@ from models.cells import runs
 from models.pieces import by_rows
 from models.purchases.model import Array, PurchaseModel, as_arrays, at_least
 
-NODES = 48  # of the integrals over the moment of leaving
+NODES, FEW_NODES = 48, 16  # of the integrals over the moment of leaving; of a spread's
 ROWS = 1024  # computed at once, in the processor's own memory
 Z, W = np.polynomial.legendre.leggauss(NODES)
+FEW = np.polynomial.legendre.leggauss(FEW_NODES)
 
 
 @dataclass(frozen=True)
@@ -210,13 +211,34 @@ class ParetoNBD(PurchaseModel):
         active_days = (self.beta + T) * spread * exprel((1 - self.s) * spread)
         return np.asarray(alive * (self.r + x) / (self.alpha + T) * active_days)
 
+    def moments(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Return the chance of any purchase, the mean of their number n, and of n (n - 1), shape (3, n).
 
-def _log_nodes(length: Array, scale: Array) -> tuple[Array, Array]:
-    """Nodes and weights, shape (n, NODES), of integrals from 0 to `length`, crowded near 0.
+        Any purchase is a first one by someone still active; pairs go with the days active, squared.
+        """
+        alive = self.p_alive(x, t_x, T)  # once, where there are several windows
+        return alive * by_rows(self._moments, *as_arrays(days, x, t_x, T), size=ROWS)
+
+    def _moments(self, days: Array, x: Array, _: Array, T: Array) -> Array:
+        """Return the moments of someone who is active."""
+        rho, a, b = self.r + x, self.alpha + T, self.beta + T
+        u, weight = _log_nodes(days, np.minimum(b, a / rho), FEW)
+        weight = weight * np.exp(-self.s * np.log1p(u / b[..., None]))  # still active
+        first = np.exp(-(rho[..., None] + 1) * np.log1p(u / a[..., None]))
+        chance = rho / a * (weight * first).sum(axis=-1)
+        pairs = rho * (rho + 1) / a**2 * (2 * u * weight).sum(axis=-1)
+        return np.stack([chance, rho / a * weight.sum(axis=-1), pairs])
+
+
+def _log_nodes(
+    length: Array, scale: Array, rule: tuple[Array, Array] = (Z, W)
+) -> tuple[Array, Array]:
+    """Nodes and weights, shape (n, nodes of `rule`), of integrals from 0 to `length`, crowded near 0.
 
     Gauss and Legendre's in log(1 + y / scale), in which a function that falls by powers, or
     exponentially within `scale`, is smooth.
     """
+    z, w = rule
     end = np.log1p(length / scale)
-    y = scale[..., None] * np.expm1(np.multiply.outer(end, (1 + Z) / 2))
-    return y, np.multiply.outer(end, W / 2) * (scale[..., None] + y)
+    y = scale[..., None] * np.expm1(np.multiply.outer(end, (1 + z) / 2))
+    return y, np.multiply.outer(end, w / 2) * (scale[..., None] + y)

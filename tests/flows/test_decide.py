@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from connectors.klaviyo.erasure import Erasures
 from features.tables import DataError
 from flows.beliefs import keep_beliefs, read_beliefs
 from flows.decide import score_customers
@@ -48,6 +49,19 @@ def customers(n=400, seed=3):
 def decided(earlier=None, on=DAY, state=None, **sections):
     known = customers() if state is None else state
     return score_customers(settings(**sections), known, FORECASTER, on, earlier)
+
+
+def test_all_but_the_forgotten_count_in_what_is_expected(tmp_path):
+    erased = Erasures(tmp_path)
+    erased.add(["c0003", "c0007"])
+    found = score_customers(settings(), customers(), FORECASTER, DAY, erased=erased)
+    assert found.scores["is_holdout"].any()
+    assert set(found.expected.groupby("window_days")["customers"].sum()) == {398}
+    everybody = FORECASTER.counts(customers(), [7])[7]
+    counted = ~customers()["customer_id"].isin(["c0003", "c0007"]).to_numpy()
+    sums = found.expected.query("window_days == 7")[["expected_orders", "variance_orders"]].sum()
+    assert sums["expected_orders"] == pytest.approx(everybody.orders[counted].sum())
+    assert sums["variance_orders"] == pytest.approx(everybody.variance[counted].sum())
 
 
 def test_the_budget_is_committed_and_told():

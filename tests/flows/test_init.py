@@ -116,6 +116,31 @@ def test_keep_duplicates_is_refused_where_a_preset_knows_its_own(tmp_path):
         build_settings({"orders": orders}, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("monitoring", "words"),
+    [
+        ({"tolerance": 0.3}, "freeze must not be below tolerance, 0.3"),
+        ({"peaks": [["2026-12-31", "2026-11-23"]]}, "mend their order"),
+        ({"cooldown_days": -1}, "monitoring.cooldown_days"),
+    ],
+)
+def test_monitoring_that_cannot_work_is_refused(monitoring, words, tmp_path):
+    with pytest.raises(SettingsError, match=words):
+        build_settings({"orders": {"source": "o.csv"}, "monitoring": monitoring}, tmp_path)
+
+
+def test_how_forecasts_are_watched_changes_no_score(tmp_path):
+    orders = {"source": "o.csv"}
+    plain, watched = (
+        build_settings({"orders": orders, **more}, tmp_path)
+        for more in (
+            {},
+            {"monitoring": {"tolerance": 0.2, "peaks": [["2026-11-23", "2026-12-31"]]}},
+        )
+    )
+    assert plain.digest == watched.digest
+
+
 def test_optional_tables_are_checked_with_the_orders(tmp_path, perennial):
     (tmp_path / "lines.csv").write_text(LINES + MORE)
     (tmp_path / "nps.csv").write_text(

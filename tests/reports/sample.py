@@ -185,6 +185,42 @@ def rich_kpis():
     return kpis(products=products, bundles=bundles, advocacy=advocacy, loyalty=loyalty)
 
 
+def monitoring():
+    """Return what monitoring found of three weeks, the last of them off."""
+
+    def group(name, actual, expected):
+        ends = {"low": 0.9, "high": 1.1}
+        return {"group": name, "customers": 40, "expected": expected, "variance": expected,
+                "actual": actual, "ratio": actual / expected if expected else None,
+                **(ends if expected else dict.fromkeys(ends))}  # fmt: skip
+
+    def window(actual, rank=None, *, is_peak=False):
+        return {**group("all", actual, 100.0), "is_peak": is_peak, "is_partial": False, "value_ratio": 0.95,
+                "slope": {"estimate": 0.93, "low": 0.8, "high": 1.06}, "rank": rank,
+                "by_tenure": [group("0-30", 40, 50.0), group("31-90", actual - 40, 50.0)],
+                "by_decile": [group(1, 0, 0.0), group(10, actual, 100.0)]}  # fmt: skip
+
+    names = ("model", "total_past", "rfm", "hiatus")
+    rank = {name: {"gini": 0.6 - k / 10, "top_fifth": 0.5} for k, name in enumerate(names)}
+    days = [("2024-06-02", 104, rank), ("2024-06-09", 180, None), ("2024-06-16", 80, None)]
+    weeks = [{"as_of": day, "model_version": "3", "7": window(actual, is_peak=actual == 180),
+              "28": window(actual, found) if found else None} for day, actual, found in days]  # fmt: skip
+    figure = {"n_then": 2000, "n_now": 3000, "is_mechanical": False}
+    return {
+        "as_of": "2024-06-25", "tolerance": 0.1, "freeze": 0.25, "weeks": weeks,
+        "standings": [0, 0, -1],
+        "model": {"version": "3", "age_days": 40},
+        "freshness": {"last_order_date": "2024-06-25"},
+        "drift": {"outside_share": 0.012, "figures": [
+            {**figure, "name": "frequency", "meaning": "repeat orders so far", "psi": 0.31},
+            {**figure, "name": "age_days", "meaning": "days since the first order", "psi": 0.54,
+             "is_mechanical": True},
+            {**figure, "name": "p_alive", "meaning": "chance of not having left", "psi": None}]},
+        "alerts": [{"name": "orders", "level": "act", "finding": "orders were off",
+                    "threshold": "10%", "next_step": "Run `perennial train`"}],
+    }  # fmt: skip
+
+
 def rich_record():
     """Return the record of a day with curves, a read-out and an earlier page."""
     worse = {**METRICS, "gini_value": 0.6, "auc_active": None}
@@ -204,6 +240,7 @@ def rich_record():
         backtest={"horizon_days": 90, "cutoffs": [cutoff]},
         frequency_fit=[{"repeat_orders": str(k), **pair} for k, pair in enumerate(pairs)],
         readouts=[told],
+        monitoring=monitoring(),
         previous={
             "as_of": "2024-06-29",
             "figures": {"repeat_rate": {"value": 0.28, "unit": "share"}},

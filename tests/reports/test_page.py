@@ -168,6 +168,28 @@ def test_a_read_out_is_told_with_its_interval():
     assert "heavy 90 10 €2.00 €0.50 to €3.50" in text
 
 
+def test_monitoring_waits_for_a_first_matured_week(page):
+    assert "Not available: needs a first matured week" in text_of(page)
+    empty = {**rich_record()["monitoring"], "weeks": [], "standings": []}
+    assert "needs a first matured week" in text_of(render_page(record(monitoring=empty), kpis()))
+
+
+def test_matured_weeks_are_told_with_their_band_and_verdict():
+    text = text_of(render_page(rich_record(), rich_kpis()))
+    for words in (
+        "Looked at on 2024-06-25: orders up to 2024-06-25, model version 3 trained 40 days before. 1.2% of customers",
+        "Orders were off. Run perennial train.",
+        "2024-06-16 80 100.0 0.80 luck: 0.90 to 1.10 0.95 too early less than expected",
+        "2024-06-09 180 100.0 1.80 luck: 0.90 to 1.10 0.95 too early unlike others, not judged",
+        "2024-06-02 104 100.0 1.04 luck: 0.90 to 1.10 0.95 1.04 as expected",
+        "The 28 days after 2024-06-02, by group. Tenths differ 0.93 times as much as expected (0.80 to 1.06)",
+        "the forecast 0.600, past revenue 0.500, the RFM cell 0.400", "none expected",
+        "days since the first order moves as customers grow older 0.540 n = 3,000, at training 2,000",
+        "Too few customers to say, or not comparable: chance of not having left.",
+    ):  # fmt: skip
+        assert words in text, words
+
+
 def test_a_store_with_every_table_sees_every_section():
     html = render_page(rich_record(), rich_kpis())
     text = text_of(html)

@@ -1,0 +1,141 @@
+"""What a few weeks are expected to bring, customer by customer and by groups of customers.
+
+Customers are independent given the model, so that a group's variance is the sum of theirs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.cells import distinct
+from models.purchases import PurchaseModel
+from models.value import Learned, SecondOrder, hazards, informed_orders, raised
+
+Array = NDArray[np.float64]
+Places = NDArray[np.intp]
+
+TENTHS = 10
+TENURE_DAYS = (30, 90, 180, 365, 730)  # last days of the bands but the last
+TENURES = ("0-30", "31-90", "91-180", "181-365", "366-730", "over 730")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a window is expected to bring; every array has shape (n,).
+
+    Attributes
+    ----------
+    orders
+        Mean number of purchase days.
+    variance
+        Its variance, by the models' own distribution.
+    value
+        Expected net amount, undiscounted, store's currency.
+    """
+
+    orders: Array
+    variance: Array
+    value: Array
+
+
+def expected_counts(
+    purchases: PurchaseModel,
+    order_value: ArrayLike,
+    x: Array,
+    t_x: Array,
+    T: Array,
+    *,
+    windows: Sequence[float],
+    second_order: SecondOrder | None = None,
+    learned: Mapping[float, Learned] | None = None,
+) -> dict[float, Counts]:
+    """Expect purchase days within windows, with their variance.
+
+    Parameters
+    ----------
+    purchases
+        Fitted model.
+    order_value
+        Array of shape (n,): expected net amount of a purchase day.
+    x, t_x, T
+        Arrays of shape (n,).
+    windows
+        Their lengths in days.
+    second_order, learned
+        What is known beyond the model, as :func:`models.value.forecast` takes it; `learned` by window,
+        those that it speaks of.
+
+    Returns
+    -------
+    dict
+        By window; each distinct state is computed once.
+
+    Notes
+    -----
+    With n purchases, mean m and mean q of n (n - 1), the variance is q + m - m^2. Where more is known
+    and the mean becomes f m, a purchase rate that is f times as high makes it f^2 q + f m - (f m)^2.
+    """
+    states, where = distinct(x, t_x, T)
+    moments = purchases.moments(np.array(windows, dtype=np.float64)[:, None], *states)
+    price = np.asarray(order_value, dtype=np.float64)
+    found = {}
+    for place, days in enumerate(windows):
+        chance, own, pairs = (part[where] for part in moments[:, place])
+        known = (learned or {}).get(days)
+        orders, factor = own, np.ones(len(own))
+        if second_order is not None or known is not None:
+            hazard = hazards(purchases, (x, t_x, T), second_order, known)
+            orders, factor = informed_orders(own, chance, raised(chance, hazard), known)
+        more = orders / np.maximum(own, 1e-300)
+        variance = np.maximum(more**2 * pairs + orders - orders**2, 0.0)
+        found[days] = Counts(orders, variance, own * price * factor)
+    return found
+
+
+def tenth_starts(expected: ArrayLike) -> Array:
+    """Return the values at which the tenths by expected orders begin, ascending, the first -inf.
+
+    Parameters
+    ----------
+    expected
+        Array of shape (n,), n of 1 or more. Equal values are in one tenth, so that with many ties some
+        tenths are empty.
+    """
+    inner = np.quantile(np.asarray(expected, dtype=np.float64), np.arange(1, TENTHS) / TENTHS)
+    return np.concatenate([[-np.inf], inner])
+
+
+def cells_of(age_days: ArrayLike, expected: ArrayLike, starts: ArrayLike) -> Places:
+    """Return each customer's cell: ten times the place of the tenure band, plus that of the tenth.
+
+    Parameters
+    ----------
+    age_days, expected
+        Arrays of shape (n,): days since the first order, and what tenths are made by.
+    starts
+        Values at which the tenths begin, ascending.
+
+    Returns
+    -------
+    Array
+        Shape (n,), from 0 (newest customers, lowest tenth) to 59.
+    """
+    tenth = np.searchsorted(np.asarray(starts), np.asarray(expected), side="right") - 1
+    return np.asarray(TENTHS * tenure_places(age_days) + np.maximum(tenth, 0))
+
+
+def tenure_places(age_days: ArrayLike) -> Places:
+    """Return the place of each customer's band among :data:`TENURES`, shape (n,)."""
+    return np.searchsorted(TENURE_DAYS, np.asarray(age_days), side="left")
+
+
+def cell_sums(cells: Places, *columns: ArrayLike) -> tuple[Array, ...]:
+    """Return the number of customers of each cell, and the sums of columns; arrays of shape (60,)."""
+    count = TENTHS * len(TENURES)
+    ones = np.ones(len(cells))
+    return tuple(
+        np.bincount(cells, np.asarray(column, np.float64), count).astype(np.float64)
+        for column in (ones, *columns)
+    )

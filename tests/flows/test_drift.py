@@ -1,0 +1,106 @@
+"""Bins that were fixed at training, on a store that grows older and in which one thing changes."""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from connectors.engine import open_engine
+from features.rfm import customer_state
+from flows.drift import FIGURES, SCORES, measure_drift, read_bins, write_bins
+from flows.forecaster import Forecaster
+from flows.settings import build_settings
+from models.purchases import NBD
+from models.spend import Spend
+
+FIRST = date(2024, 1, 1)
+TRAINED, NOW = FIRST + timedelta(days=359), FIRST + timedelta(days=719)
+FORECASTER = Forecaster.plain(NBD(1.0, 120.0), Spend(6.0, 4.0, 15.0))
+PER_DAY = 14  # new customers: enough of each tenure to speak of
+
+
+def settings_of(horizon=365):
+    values = {"orders": {"source": "o.csv"}, "model": {"horizon_days": horizon}}
+    return build_settings(values, Path())
+
+
+def store():
+    """Orders of customers who never change, but that first orders grow larger by half in the end."""
+    rng = np.random.default_rng(4)
+    n = PER_DAY * 720
+    first = rng.integers(0, 720, n)
+    rate = rng.gamma(1.0, 1 / 120, n)
+    gaps = rng.exponential(1 / rate[:, None], (n, 12))
+    days = np.column_stack([first, first[:, None] + np.ceil(np.cumsum(gaps, axis=1))])
+    who, place = np.nonzero(days < 720)
+    day = days[who, place].astype(int)
+    amount = rng.gamma(4, 5, len(who))
+    amount[(place == 0) & (day > 629)] *= 1.5
+    at = pd.Timestamp(FIRST) + pd.to_timedelta(day, unit="D")
+    return pd.DataFrame(
+        {"order_id": np.arange(len(who)).astype(str), "customer_id": who.astype(str),
+         "ordered_at": at.tz_localize("UTC"), "order_date": at.date, "gross_amount": amount,
+         "discount_amount": 0.0, "refund_amount": 0.0, "net_amount": amount, "currency": "EUR",
+         "channel": "web", "discount_code": "", "source": "o.csv"}
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def looked(tmp_path_factory):
+    """What is found a year after training: under the same settings, under others, and without bins."""
+    folder = tmp_path_factory.mktemp("drift")
+    with open_engine() as engine:
+        orders = engine.table(store(), "drifting_orders")
+        path = write_bins(engine, orders, None, TRAINED, settings_of(), FORECASTER, folder)
+        state = engine.frame(customer_state(orders, NOW))
+        told = FORECASTER.expect(state, 365, 0.1)
+        scores = state[["customer_id", "age_days"]].assign(
+            **{name: getattr(told, name) for name in SCORES}
+        )
+        scores.to_parquet(folder / "scores.parquet")
+        bins = read_bins(folder)
+
+        def measure(bins, settings):
+            return measure_drift(engine, orders, folder / "scores.parquet", NOW, settings, bins)
+
+        same, other = measure(bins, settings_of()), measure(bins, settings_of(180))
+        return path, same, other, measure(None, settings_of()), read_bins(folder / "nothing")
+
+
+def by_name(found):
+    return {row["name"]: row for row in found["figures"]}
+
+
+def test_what_changed_is_found(looked):
+    figures = by_name(looked[1])
+    assert list(figures) == list(FIGURES)
+    assert figures["first_amount"]["psi"] > 0.25
+    assert min(figures["first_amount"]["n_then"], figures["first_amount"]["n_now"]) > 1_000
+
+
+def test_what_did_not_change_has_not_moved_although_customers_grew_older(looked):
+    figures = by_name(looked[1])
+    for name in ("frequency", "p_order_90d", "expected_orders", "expected_value", "p_alive"):
+        assert figures[name]["psi"] < 0.05, name
+        assert not figures[name]["is_mechanical"]
+    for name in ("age_days", "recency_days"):
+        assert figures[name]["psi"] > 0.25, name
+        assert figures[name]["is_mechanical"]
+
+
+def test_customers_beyond_the_training_are_counted(looked):
+    """Half of the customers came in the first of two years; the other half are younger than any then."""
+    assert looked[1]["outside_share"] == pytest.approx(0.5, abs=0.03)
+
+
+def test_scores_of_another_horizon_are_not_compared(looked):
+    figures = by_name(looked[2])
+    assert all(figures[name]["psi"] is None for name in SCORES)
+    assert figures["first_amount"]["psi"] > 0.25
+
+
+def test_a_model_without_bins_says_nothing(looked):
+    assert looked[3] == {"figures": [], "outside_share": None}
+    assert looked[4] is None

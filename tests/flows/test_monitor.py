@@ -1,0 +1,503 @@
+"""Several weeks of a small shop: what each day expected, what came, and what is done about it."""
+
+import json
+import shutil
+from dataclasses import replace
+from datetime import date, timedelta
+from io import StringIO
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from rich.console import Console
+
+from connectors.programs import ARROW_TYPES
+from connectors.store import Store
+from features.tables import DataError, Expected
+from flows.announce import announce
+from flows.expected import EXPECTED
+from flows.forecaster import Forecaster
+from flows.forget import forget_person
+from flows.judge import find_alerts, judge_request, of_weeks
+from flows.monitored import (
+    MONITORING,
+    RETRAIN,
+    frozen_because,
+    keep_monitoring,
+    read_monitoring,
+    read_request,
+)
+from flows.prepare import open_tracking
+from flows.settings import MonitoringSettings, read_settings
+from flows.terminal import _drift
+from flows.weeks import has_matured, weeks_apart
+from models.purchases import MBGNBD
+from models.spend import Spend
+from tests.flows.conftest import AS_OF
+
+DAYS = [AS_OF + timedelta(days=7 * k) for k in range(4)]
+LOOKED = AS_OF + timedelta(
+    days=30
+)  # the first four weeks have matured, and 28 days since the first
+LAST = AS_OF + timedelta(days=28)
+
+
+@pytest.fixture(scope="module")
+def shop(published, perennial, tmp_path_factory):
+    """The trained shop, scored on three more days a week apart."""
+    folder = tmp_path_factory.mktemp("monitored") / "shop"
+    shutil.copytree(published[0].parent, folder)
+    config = folder / "perennial.toml"
+    for day in DAYS[1:]:
+        said = perennial("score", "--config", config, "--as-of", day.isoformat(), "--json")
+        assert said.code == 0, said.err
+    return config
+
+
+@pytest.fixture(scope="module")
+def said(shop, perennial):
+    found = perennial("monitor", "--config", shop, "--as-of", LOOKED.isoformat(), "--json")
+    assert found.code == 0, found.err
+    return found.json
+
+
+@pytest.fixture
+def copied(shop, said, tmp_path):
+    """The shop as it was left by `said`, to change."""
+    shutil.copytree(shop.parent, tmp_path / "shop")
+    return tmp_path / "shop" / "perennial.toml"
+
+
+def expected_of(config, day):
+    return pd.read_parquet(Store(read_settings(config).exports).days(day)[-1].file(EXPECTED))
+
+
+def scores_of(config, day):
+    found = Store(read_settings(config).exports).days(day)[-1]
+    return pd.read_parquet(found.file("scores.parquet"))
+
+
+def bought(config, day, days):
+    """Count purchase days after a day of customers known on it, from the file itself."""
+    orders = pd.read_csv(config.parent / "orders.csv")
+    orders["day"] = pd.to_datetime(orders["ordered_at"]).dt.date
+    known = set(scores_of(config, day)["customer_id"])
+    inside = orders[(orders["day"] > day) & (orders["day"] <= day + timedelta(days=days))]
+    return inside[inside["customer_id"].isin(known)].drop_duplicates(["customer_id", "day"])
+
+
+def runs_of(config):
+    uri = read_settings(config).tracking_uri
+    client = mlflow.MlflowClient(uri, uri)
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    return client, client.search_runs(experiments, "tags.kind = 'monitor'")
+
+
+def test_each_published_day_says_what_it_expects(shop):
+    for day in DAYS:
+        path = Store(read_settings(shop).exports).days(day)[-1].file(EXPECTED)
+        schema = pq.read_schema(path)
+        found = dict(zip(schema.names, schema.types, strict=True))
+        assert found == {name: ARROW_TYPES[kind] for name, kind in Expected.schema().items()}
+        rows = pd.read_parquet(path)
+        assert set(rows["window_days"]) == {7, 28}
+        everybody = len(scores_of(shop, day))
+        assert set(rows.groupby("window_days")["customers"].sum()) == {everybody}  # held out too
+        assert (rows["variance_orders"] > 0).all()
+        sums = rows.groupby("window_days")["expected_orders"].sum()
+        assert 3.5 < sums[28] / sums[7] < 4
+
+
+def test_the_sums_are_those_of_the_model_that_scored(shop):
+    settings = read_settings(shop)
+    day = Store(settings.exports).days(AS_OF)[-1]
+    tracking = open_tracking(settings)
+    folder = tracking.fetch(str(day.record()["model_version"])) / "artifacts"
+    scores = scores_of(shop, AS_OF)
+    forecaster = Forecaster.load(folder)
+    horizon = forecaster.expect(
+        scores.assign(first_amount=1.0), settings.model.horizon_days
+    )  # without what customers did of late, the purchase model alone
+    assert horizon.expected_orders.shape == (len(scores),)
+    rows = expected_of(shop, AS_OF)
+    own = forecaster.purchases.expected_orders(
+        28, *(scores[c].to_numpy() for c in ("frequency", "recency_days", "age_days"))
+    )
+    total = rows.loc[rows["window_days"] == 28, "expected_orders"].sum()
+    assert total == pytest.approx(own.sum(), rel=0.15)  # what was learned keeps the level
+
+
+def test_a_season_counts_in_the_window_that_it_was_learned_for_and_in_no_other(shop):
+    scores = scores_of(shop, AS_OF).assign(first_amount=1.0)
+    plain = Forecaster.plain(MBGNBD(0.9, 45.0, 0.5, 1.5), Spend(6.0, 4.0, 15.0))
+    seasonal = replace(plain, season_days=28, season=1.5)
+    without, within = plain.counts(scores, [7, 28]), seasonal.counts(scores, [7, 28])
+    assert within[7].orders.tolist() == without[7].orders.tolist()
+    assert within[28].value.sum() == pytest.approx(1.5 * without[28].value.sum())
+    assert within[28].orders.sum() == pytest.approx(1.5 * without[28].orders.sum(), rel=0.02)
+    same = seasonal.expect(scores, 28)
+    assert within[28].orders == pytest.approx(same.expected_orders, rel=1e-6)
+
+
+def test_cells_can_be_found_again_from_the_scores(shop):
+    rows = expected_of(shop, AS_OF).query("window_days == 7")
+    scores = scores_of(shop, AS_OF)
+    starts = rows.groupby("decile")["orders_from"].first()
+    place = np.searchsorted(starts.to_numpy(), scores["expected_orders"], side="right") - 1
+    counts = pd.Series(starts.index.to_numpy()[place]).value_counts().sort_index()
+    assert counts.to_dict() == rows.groupby("decile")["customers"].sum().to_dict()
+    assert (
+        rows.loc[rows["tenure"] == "0-30", "customers"].sum() == (scores["age_days"] <= 30).sum()
+    )
+
+
+def test_orders_are_counted_as_they_are_in_the_file(shop, said):
+    assert [week["as_of"] for week in said["weeks"]] == [day.isoformat() for day in DAYS]
+    for day, week in zip(DAYS, said["weeks"], strict=True):
+        came = bought(shop, day, 7)
+        counted = week["7"]
+        assert counted["actual"] == len(came)
+        assert counted["active"] == came["customer_id"].nunique()
+        assert counted["actual_value"] == pytest.approx(came["net_amount"].sum())
+        rows = expected_of(shop, day).query("window_days == 7")
+        assert counted["expected"] == pytest.approx(rows["expected_orders"].sum())
+        assert counted["variance"] == pytest.approx(rows["variance_orders"].sum())
+        assert counted["low"] < 1 < counted["high"]
+        for part in ("by_tenure", "by_decile"):
+            assert sum(row["actual"] for row in counted[part]) == counted["actual"]
+            assert sum(row["expected"] for row in counted[part]) == pytest.approx(
+                counted["expected"]
+            )
+
+
+def test_four_weeks_are_counted_where_they_are_over(shop, said):
+    first, *later = said["weeks"]
+    assert first["28"]["actual"] == len(bought(shop, AS_OF, 28))
+    assert set(first["28"]["rank"]) == {"model", "total_past", "rfm", "hiatus"}
+    assert [week["28"] for week in later] == [None] * 3
+
+
+def test_a_tenths_orders_are_those_of_its_customers(shop, said):
+    scores = scores_of(shop, AS_OF)
+    starts = expected_of(shop, AS_OF).groupby("decile")["orders_from"].first()
+    top = scores[scores["expected_orders"] >= starts.iloc[-1]]["customer_id"]
+    came = bought(shop, AS_OF, 28)["customer_id"].isin(top).sum()
+    assert said["weeks"][0]["28"]["by_decile"][-1]["actual"] == came
+
+
+def test_it_says_how_fresh_everything_is(said):
+    assert said["freshness"]["published_late_days"] == 9
+    assert said["freshness"]["orders_late_days"] <= 1
+    assert said["model"]["age_days"] == 30
+    assert said["model"]["newest_trained_as_of"] == AS_OF.isoformat()
+    assert "published_late" in {alert["name"] for alert in said["alerts"]}
+    figures = {row["name"]: row for row in said["drift"]["figures"]}
+    assert figures["age_days"]["is_mechanical"] is True
+    assert figures["age_days"]["n_then"] == 400
+    assert all(row["psi"] is None for row in figures.values())  # 400 customers are too few
+
+
+def test_calm_weeks_of_a_small_shop_ask_for_nothing(shop, said):
+    assert said["retrain"] is None
+    assert said["frozen"] == {"is_frozen": False, "because": None}
+    assert frozen_because(read_settings(shop).state) is None
+    assert not (read_settings(shop).state / RETRAIN).exists()
+
+
+def test_weeks_are_steps_in_mlflow(shop, said):
+    client, runs = runs_of(shop)
+    run = next(r for r in runs if r.info.run_name == f"monitor {LOOKED}")
+    points = client.get_metric_history(run.info.run_id, "ratio.7d")
+    assert [point.step for point in points] == [day.toordinal() // 7 for day in DAYS]
+    assert [p.value for p in points] == [week["7"]["ratio"] for week in said["weeks"]]
+    names = {item.path for item in client.list_artifacts(run.info.run_id)}
+    assert names == {"monitoring.json", "weeks.csv"}
+
+
+def test_a_second_look_is_the_same_and_logs_nothing(copied, perennial):
+    state = read_settings(copied).state
+    before, runs = (state / MONITORING).read_text(), len(runs_of(copied)[1])
+    again = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat(), "--json")
+    assert again.code == 0, again.err
+    assert (state / MONITORING).read_text() == before
+    assert len(runs_of(copied)[1]) == runs
+
+
+def test_an_older_look_leaves_a_newer_one_alone(copied, perennial):
+    state = read_settings(copied).state
+    before = (state / MONITORING).read_text()
+    day = (AS_OF + timedelta(days=16)).isoformat()
+    older = perennial("monitor", "--config", copied, "--as-of", day, "--json")
+    assert [week["as_of"] for week in older.json["weeks"]] == [d.isoformat() for d in DAYS[:2]]
+    assert (state / MONITORING).read_text() == before
+
+
+def test_weeks_stay_when_their_days_are_removed(copied, perennial):
+    settings = read_settings(copied)
+    for day in DAYS[:2]:
+        shutil.rmtree(settings.exports / "scores" / f"as_of={day}")
+    before = read_monitoring(settings.state)["weeks"]
+    again = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat(), "--json")
+    assert again.json["weeks"] == before
+
+
+def test_before_a_week_has_matured_it_says_when_one_does(shop, perennial):
+    day = (AS_OF + timedelta(days=7)).isoformat()
+    early = perennial("monitor", "--config", shop, "--as-of", day, "--json")
+    assert early.code == 0
+    assert early.json["weeks"] == []
+    assert early.json["first_matures"] == (AS_OF + timedelta(days=8)).isoformat()
+    shown = perennial("monitor", "--config", shop, "--as-of", day)
+    assert f"No week has matured yet: the first does on {AS_OF + timedelta(days=8)}" in shown.out
+
+
+def keep_orders(config, keep):
+    """Leave the orders after the first day that `keep` says."""
+    orders = pd.read_csv(config.parent / "orders.csv")
+    late = orders["ordered_at"] > AS_OF.isoformat()
+    kept = pd.concat([orders[~late], keep(orders[late].sort_values("ordered_at"))])
+    kept.to_csv(config.parent / "orders.csv", index=False)
+
+
+def test_a_fall_freezes_the_sync_and_asks_for_training_once(copied, perennial):
+    settings = read_settings(copied)
+    keep_orders(copied, lambda late: pd.concat([late[::8], late[-3:]]))
+    fallen = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat(), "--json")
+    assert fallen.code == 0, fallen.err
+    assert fallen.json["standings"][-2:] == [-1, -1]
+    assert "of the expected, over 25% off" in frozen_because(settings.state)
+    request = read_request(settings.state)
+    assert request["asked_for"] is True
+    assert request["as_of"] == LOOKED.isoformat()
+    assert "3 of the last 3 weeks" in request["because"]
+    assert request["announced"] is False  # no Prefect is there to hear it
+    assert {"frozen", "orders"} <= {alert["name"] for alert in fallen.json["alerts"]}
+    kept = (settings.state / RETRAIN).read_text()
+    shown = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat())
+    assert f"Training again: asked for on {LOOKED}" in " ".join(shown.out.split())
+    assert (settings.state / RETRAIN).read_text() == kept
+
+
+def test_orders_that_do_not_arrive_freeze_the_sync_and_teach_no_model(copied, perennial):
+    settings = read_settings(copied)
+    keep_orders(copied, lambda late: late[:0])
+    lost = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat(), "--json")
+    assert "0.00 of the expected" in frozen_because(settings.state)
+    assert read_request(settings.state) is None
+    assert [week["7"]["is_partial"] for week in lost.json["weeks"]] == [True] * 4
+    assert {"frozen", "orders_late"} <= {alert["name"] for alert in lost.json["alerts"]}
+
+
+def test_nothing_published_is_said(shop, perennial):
+    day = (AS_OF - timedelta(days=1)).isoformat()
+    refused = perennial("monitor", "--config", shop, "--as-of", day, "--json")
+    assert refused.code == 20
+    assert "Run `perennial run` first" in refused.json["error"]
+
+
+def test_people_read_a_table(shop, said, perennial):
+    shown = perennial("monitor", "--config", shop, "--as-of", LOOKED.isoformat())
+    for words in ("Monitoring as of", "28 d", DAYS[0].isoformat(), "Too few customers", "luck"):
+        assert words in shown.out, words
+
+
+def test_what_moved_is_a_table_where_enough_customers_are(said):
+    figure = {"meaning": "first order's amount", "psi": 0.271, "n_then": 2000, "n_now": 3000}
+    figures = [
+        {**figure, "is_mechanical": False},
+        {**figure, "meaning": "age", "is_mechanical": True},
+    ]
+    table = _drift(figures)
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(table)
+    shown = console.export_text()
+    for words in ("first order's amount", "0.271", "2,000", "3,000", "moves with age"):
+        assert words in shown
+
+
+def test_the_next_page_shows_the_weeks(copied, perennial):
+    day = LOOKED.isoformat()
+    said = perennial("score", "--config", copied, "--as-of", day, "--json")
+    assert said.code == 0, said.err
+    record = json.loads((copied.parent / said.json["files"]["record"]).read_text())
+    assert [week["as_of"] for week in record["monitoring"]["weeks"]] == [
+        d.isoformat() for d in DAYS
+    ]
+    html = (copied.parent / said.json["files"]["page"]).read_text()
+    assert "Orders of the week, actual over expected" in html
+
+
+def test_forgetting_a_person_leaves_the_sums(copied):
+    before = expected_of(copied, AS_OF)
+    forget_person(read_settings(copied), str(int(before["customers"].iloc[0])))
+    pd.testing.assert_frame_equal(expected_of(copied, AS_OF), before)
+
+
+def test_without_prefect_nothing_is_announced():
+    assert announce("drift.confirmed", {}) is False
+
+
+def test_weeks_do_not_overlap_and_those_recorded_stay():
+    first = date(2026, 3, 1)
+    daily = [first + timedelta(days=k) for k in range(30)]
+    assert weeks_apart([], daily) == [first + timedelta(days=7 * k) for k in range(5)]
+    kept = [first + timedelta(days=10)]
+    chosen = weeks_apart(kept, daily)
+    assert chosen == [first + timedelta(days=k) for k in (0, 10, 17, 24)]
+    assert weeks_apart(chosen, daily) == chosen
+    gaps = [first, first + timedelta(days=8), first + timedelta(days=15)]
+    assert weeks_apart([], gaps) == gaps
+
+
+def test_a_window_matures_when_its_late_orders_are_in():
+    assert not has_matured(date(2026, 3, 1), 7, date(2026, 3, 8), 1)
+    assert has_matured(date(2026, 3, 1), 7, date(2026, 3, 9), 1)
+    assert has_matured(date(2026, 3, 1), 7, date(2026, 3, 8), 0)
+
+
+def state_of(schema=1, as_of="2026-03-01"):
+    return {"schema": schema, "as_of": as_of, "frozen": {"because": None}, "weeks": []}
+
+
+def test_a_state_of_a_newer_version_is_refused(tmp_path):
+    keep_monitoring(tmp_path, state_of(schema=2))
+    with pytest.raises(DataError, match="written by a newer one"):
+        read_monitoring(tmp_path)
+
+
+def test_a_state_that_cannot_be_read_is_refused(tmp_path):
+    (tmp_path / MONITORING).write_text("{")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_monitoring(tmp_path)
+
+
+def test_what_a_later_day_found_stays(tmp_path):
+    assert keep_monitoring(tmp_path, state_of())
+    assert not keep_monitoring(tmp_path, state_of())
+    assert not keep_monitoring(tmp_path, state_of(as_of="2026-02-28"))
+    assert read_monitoring(tmp_path)["as_of"] == "2026-03-01"
+
+
+DAY = date(2026, 3, 1)
+
+
+def found(*, is_due=True, newest="2026-01-01"):
+    return {
+        "due": {"is_due": is_due, "because": "two of three" if is_due else None},
+        "model": {"version": "3", "trained_as_of": "2026-01-01", "newest_trained_as_of": newest},
+    }
+
+
+def asked(before, as_of, cooldown=28, **more):
+    return judge_request(before, found(**more), as_of, cooldown)
+
+
+def test_a_request_is_made_once_and_stays_open_until_a_model_is_trained():
+    assert asked(None, DAY, is_due=False) is None
+    first = asked(None, DAY)
+    assert (first["asked_for"], first["as_of"], first["until"]) == (
+        True,
+        "2026-03-01",
+        "2026-03-29",
+    )
+    assert asked(first, DAY) == first
+    assert asked(first, DAY + timedelta(days=60)) == first
+    answered = asked(first, DAY + timedelta(days=1), newest="2026-03-01")
+    assert answered == {**first, "asked_for": False}
+
+
+def test_no_other_request_is_made_before_the_cooldown_is_over():
+    answered = {**asked(None, DAY), "asked_for": False}
+    at = DAY + timedelta(days=27)
+    assert asked(answered, at, newest="2026-03-02") == answered
+    again = asked(answered, at + timedelta(days=1), newest="2026-03-02")
+    assert (again["asked_for"], again["as_of"]) == (True, "2026-03-29")
+    assert asked(answered, DAY, newest="2026-03-02") == answered  # a look of the same day
+
+
+def test_an_older_look_leaves_a_request_alone():
+    first = asked(None, DAY)
+    assert asked(first, DAY - timedelta(days=7)) == first
+
+
+def counted(actual, *, day="2026-02-01", lost=0, is_peak=False, slope=None, rank=None):
+    seven = {"actual": actual, "expected": 1000.0, "variance": 1000.0, "is_peak": is_peak,
+             "is_partial": False, "ratio": actual / 1000, "unmatched_orders": lost}  # fmt: skip
+    later = {"is_peak": is_peak, "slope": slope, "rank": rank}
+    return {"as_of": day, "7": seven, "28": later}
+
+
+def alerts(weeks, *, psi=None, outside=0.01, age=10, late=0, published=0, is_mechanical=False):
+    figure = {"name": "frequency", "meaning": "repeat orders", "psi": psi,
+              "is_mechanical": is_mechanical}  # fmt: skip
+    made = {
+        "weeks": weeks, "tolerance": 0.1, "freeze": 0.25,
+        **of_weeks(MonitoringSettings(), weeks),
+        "drift": {"figures": [figure], "outside_share": outside},
+        "model": {"age_days": age, "trained_as_of": "2026-01-01"},
+        "freshness": {"orders_late_days": late, "published_late_days": published,
+                      "last_order_date": "2026-02-01", "published_as_of": "2026-02-01"},
+    }  # fmt: skip
+    return {alert["name"]: alert["level"] for alert in find_alerts(made)}
+
+
+def ginis(model, rule):
+    return {
+        "model": {"gini": model},
+        **{n: {"gini": rule} for n in ("total_past", "rfm", "hiatus")},
+    }
+
+
+def slope(low, high):
+    return {"estimate": (low + high) / 2, "low": low, "high": high}
+
+
+@pytest.mark.parametrize(
+    ("raised", "quiet", "name", "level"),
+    [
+        ([[counted(700)]], [[counted(800)]], "frozen", "act"),
+        ([[counted(800), counted(800)]], [[counted(1000)]], "orders", "act"),
+        ([[counted(1000), counted(800)]], [[counted(800), counted(1000)]], "orders", "warn"),
+        ([[counted(1000, lost=60)]], [[counted(1000, lost=40)]], "unmatched", "warn"),
+        ([[counted(1000, slope=slope(0.5, 0.79))]], [[counted(1000, slope=slope(0.5, 0.81))]], "slope", "warn"),
+        ([[counted(1000, slope=slope(1.21, 1.5))]], [[]], "slope", "warn"),
+        ([[counted(1000, rank=ginis(0.5, 0.53))]], [[counted(1000, rank=ginis(0.5, 0.51))]], "rank", "warn"),
+    ],
+)  # fmt: skip
+def test_each_alert_of_weeks_is_raised_and_is_not(raised, quiet, name, level):
+    assert alerts(*raised)[name] == level
+    assert name not in alerts(*quiet)
+
+
+@pytest.mark.parametrize(
+    ("raised", "quiet", "name", "level"),
+    [
+        ({"psi": 0.3}, {"psi": 0.2}, "drift", "warn"),
+        ({"psi": 0.3}, {"psi": 0.9, "is_mechanical": True}, "drift", "warn"),
+        ({"outside": 0.06}, {"outside": 0.04}, "support", "warn"),
+        ({"age": 46}, {"age": 45}, "model_age", "warn"),
+        ({"age": 91}, {"age": 45}, "model_age", "act"),
+        ({"late": 2}, {"late": 1}, "orders_late", "warn"),
+        ({"published": 2}, {"published": 1}, "published_late", "warn"),
+    ],
+)
+def test_each_alert_of_inputs_is_raised_and_is_not(raised, quiet, name, level):
+    assert alerts([], **raised)[name] == level
+    assert name not in alerts([], **quiet)
+
+
+def test_drift_of_inputs_never_asks_for_training():
+    judged = of_weeks(MonitoringSettings(), [counted(1000)] * 3)
+    assert judged["due"]["is_due"] is False
+    assert alerts([counted(1000)] * 3, psi=2.0) == {"drift": "warn"}
+
+
+def test_peaks_are_shown_and_never_acted_on():
+    judged = of_weeks(MonitoringSettings(), [counted(3000, is_peak=True)] * 3)
+    assert judged == {
+        "standings": [0, 0, 0],
+        "frozen": {"is_frozen": False, "because": None},
+        "due": {"is_due": False, "because": None},
+    }
