@@ -25,6 +25,7 @@ from pydantic import (
 
 from connectors.rules import OrderSource
 from flows.marketing import KlaviyoSettings
+from flows.unattended import NotifySettings, ScheduleSettings
 from segments.investment import Action
 from segments.journey import JourneyRules
 from segments.lifecycle import LifecycleRules
@@ -217,6 +218,8 @@ class Settings(Section):
     loyalty: LoyaltySettings = LoyaltySettings()
     kpis: KpiSettings = KpiSettings()
     klaviyo: KlaviyoSettings = KlaviyoSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    notify: NotifySettings = NotifySettings()
     engine: EngineSettings = EngineSettings()
     paths: PathsSettings = PathsSettings()
     _folder: Path = PrivateAttr(default=Path())
@@ -284,6 +287,8 @@ class Settings(Section):
             exclude={
                 "paths": True,
                 "engine": True,
+                "schedule": True,
+                "notify": True,
                 "tables": True,
                 "orders": {"source", "table"},
                 "klaviyo": set(KlaviyoSettings.model_fields) - told,
