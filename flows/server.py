@@ -146,18 +146,27 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _leave_with_parent() -> None:
-    """Block until the parent's end of the pipe closes, then leave."""
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGTERM)
+def leave_with_parent(within_seconds: float = 10.0) -> None:
+    """Leave, with the process group if it is one's own, once the parent's end of the pipe closes."""
+
+    def wait_and_leave() -> None:
+        while os.read(0, 65_536):  # a buffered read would hold a lock that Python wants at its end
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(within_seconds)
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait_and_leave, daemon=True).start()
 
 
-def _serve(port: str) -> None:
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+def _serve(port: str, pages: str) -> None:
+    leave_with_parent()
     address = ["--host", "127.0.0.1", "--port", port]
-    sys.argv = ["prefect", "server", "start", *address, "--no-ui", "--log-level", "WARNING"]
+    sys.argv = ["prefect", "server", "start", *address, pages, "--log-level", "WARNING"]
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "--no-ui")

@@ -1,0 +1,141 @@
+"""The flows as Prefect serves them: named, tagged, logged, and told of when they fail.
+
+Deployments name these by module (``flows.deployed:daily``), so that the flows themselves need no
+Prefect. What a flow does is imported when it runs: who only registers it stays small.
+"""
+
+import inspect
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.exceptions import MissingResult
+from prefect.runtime import flow_run
+
+from connectors.klaviyo.errors import KlaviyoError
+from connectors.tracking import TrackingError
+from features.tables import DataError
+from flows.notify import FAILED, REFUSED, RETRAIN, has_told, notify
+from flows.settings import Settings, SettingsError, read_settings
+from flows.slot import slot_day
+from flows.steps import watched
+from models.gate import FAILED as GATE_FAILED
+from models.purchases import FitError
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.client.schemas.objects import FlowRun, State
+
+OUR_LOGGERS = ("flows", "connectors", "reports")
+BY_DRIFT, BY_SCHEDULE, BY_HAND = "drift", "schedule", "by hand"
+REFUSALS = (DataError, FitError, KlaviyoError)
+IN_OUR_WORDS = (*REFUSALS, SettingsError, TrackingError)  # which name no person
+
+_log = logging.getLogger(__name__)
+
+
+def named() -> str:
+    """Return the current run's name: its flow and its day."""
+    name, asked = flow_run.flow_name, flow_run.parameters
+    try:
+        day = asked.get("as_of") or slot_day(read_settings(Path(asked["config"])))
+    except (SettingsError, OSError):  # the run itself will say so
+        return str(name)
+    return f"{name} {day}"
+
+
+def tell(_flow: "Flow[..., Any]", run: "FlowRun", state: "State[Any]") -> None:
+    """Tell people that a run failed or was refused, unless the flow has told of the refusal."""
+    try:
+        settings = read_settings(Path(run.parameters["config"]))
+    except (SettingsError, OSError) as error:
+        _log.error("nobody is told of %s: %s", run.name, error)  # noqa: TRY400  # said in one line
+        return
+    error = _error_of(state)
+    kind = REFUSED if isinstance(error, REFUSALS) else FAILED
+    if kind == REFUSED and has_told(REFUSED):
+        return
+    facts = {"run": run.name, "what": _in_words(error, state), "tags": sorted(run.tags)}
+    url = flow_run.ui_url
+    notify(settings, kind, f"{run.name} {kind}", facts | ({"details": url} if url else {}))
+
+
+@flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
+def daily(config: Path, as_of: date | None = None, force: bool = False) -> None:
+    """Score every customer as of the day before the run's slot, and publish."""
+    from flows.daily import daily as work
+
+    settings = read_settings(config)
+    with _shown(settings, as_of or slot_day(settings), _trigger()):
+        inspect.unwrap(work)(config, as_of, force=force)
+
+
+@flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
+def train(config: Path, as_of: date | None = None, trigger: str | None = None) -> None:
+    """Fit the models anew; the gate decides whether they score."""
+    from flows.train import train as work
+
+    settings = read_settings(config)
+    day = as_of or slot_day(settings)
+    trigger = trigger or _trigger()
+    with _shown(settings, day, trigger):
+        trained = inspect.unwrap(work)(config, day, None, trigger)
+    said = {"version": trained.model_version, "gate": trained.gate, "reasons": trained.reasons}
+    if trained.gate == GATE_FAILED:
+        raise DataError(
+            f"no model scores that the gate refuses: version {trained.model_version}: "
+            f"{'; '.join(trained.reasons)}. The champion goes on; to use this one all the same: "
+            f'`perennial promote {trained.model_version} --because "…"`'
+        )
+    if trigger == BY_DRIFT:
+        scores = "scores from now on" if trained.is_champion else "is kept, the champion goes on"
+        subject = f"fitted anew after drift: version {trained.model_version} {scores}"
+        notify(settings, RETRAIN, subject, {"as_of": day, **said})
+
+
+def _trigger() -> str:
+    run = _current_run()
+    return BY_SCHEDULE if run.auto_scheduled else BY_HAND
+
+
+def _current_run() -> "FlowRun":
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(flow_run.id)
+
+
+@contextmanager
+def _shown(settings: Settings, as_of: date, trigger: str) -> Iterator[None]:
+    """Tag the run, and let Prefect show our packages' logs and each step's seconds."""
+    tags = {f"store: {settings.store.name}", f"as of: {as_of}", f"trigger: {trigger}"}
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run.id, tags=tags | set(_current_run().tags))
+    for name in OUR_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
+    with watched(_log_step):
+        yield
+
+
+def _log_step(name: str, seconds: float | None) -> None:
+    if seconds is not None:
+        _log.info("%s: %.1f s", name.replace("_", " "), seconds)
+
+
+def _error_of(state: "State[Any]") -> BaseException | None:
+    try:
+        found = state.result(raise_on_failure=False)
+    except MissingResult:  # the process died, and the runner only knows how
+        return None
+    return found if isinstance(found, BaseException) else None
+
+
+def _in_words(error: BaseException | None, state: "State[Any]") -> str:
+    if error is None:
+        return state.message or state.name or "it ended"
+    if isinstance(error, IN_OUR_WORDS):
+        return str(error)
+    return f"{type(error).__name__}; the run's log says more"
