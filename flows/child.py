@@ -49,9 +49,11 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
         self._again_at: float | None = None
+        self._is_clear = True
 
     def start(self, *arguments: str, pipes: Sequence[int] = ()) -> None:
         """Start it; `pipes` are handles that it inherits."""
+        self._clear()
         _rotate(self.log)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own module
@@ -63,7 +65,7 @@ class Child:
                 pass_fds=pipes,
                 start_new_session=True,
             )
-        self._started, self._again_at = self._clock(), None
+        self._started, self._again_at, self._is_clear = self._clock(), None, False
 
     @property
     def pid(self) -> int | None:
@@ -79,7 +81,7 @@ class Child:
         if self.is_alive():
             return False
         if self._again_at is None:
-            self._kill_group()
+            self._clear()
             is_steady = self._clock() - self._started > STEADY
             self.deaths = 1 if is_steady else self.deaths + 1
             self._again_at = self._clock() + self.pause
@@ -114,14 +116,15 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._kill_group()
+        self._clear()
+
+    def _clear(self) -> None:
+        """End what it started, once: later its group's number may be another's."""
+        if self._process is None or self._is_clear:
+            return
+        self._is_clear = True
         if self._process.stdin is not None:
             self._process.stdin.close()
-
-    def _kill_group(self) -> None:
-        """End what it started; the group's number is not given again while one of it lives."""
-        if self._process is None:
-            return
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):

@@ -120,9 +120,11 @@ def _shown(settings: Settings, as_of: date, trigger: str) -> Iterator[None]:
         yield
 
 
-def _log_step(name: str, seconds: float | None) -> None:
+def _log_step(said: str, seconds: float | None) -> None:
     if seconds is not None:
-        _log.info("%s: %.1f s", name.replace("_", " "), seconds)
+        _log.info("%s: %.1f s", said.replace("_", " "), seconds)
+    elif " " in said:  # how far a step is; a step's start is its name, and Prefect logs it
+        _log.info("%s", said)
 
 
 def _error_of(state: "State[Any]") -> BaseException | None:

@@ -177,6 +177,9 @@ class Supervisor:
         for one in self._served:
             if one["again"]:
                 self.tell("again", {"deployment": one["deployment"]})
+            if one["given_up"]:
+                subject = f"{one['deployment']} was cut off twice, and waits for its next slot"
+                self._complain(FAILED, subject, {"next step": "see its log in Prefect's pages"})
 
     def _read(self, pipe: int) -> bytes:
         """Return what comes until the other end closes; nothing where that takes too long."""

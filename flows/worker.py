@@ -16,6 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
+    FlowRunFilterParentFlowRunId,
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
@@ -31,6 +32,7 @@ from flows.settings import read_settings
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from prefect.client.orchestration import PrefectClient
     from prefect.client.schemas.objects import FlowRun
 
 AT_ONCE = 2  # a retrain may run beside the daily run; they share the home folder's lock
@@ -70,23 +72,15 @@ async def serve(config: Path, ready: int) -> None:
     served = []
     for asked in list_deployments(settings):
         made = await runner.aadd_deployment(to_prefect(asked, settings, config))
-        again = await _mend(made)
-        served.append(
-            {
-                "deployment": asked.full_name,
-                "id": str(made),
-                "cron": asked.cron,
-                "event": asked.event,
-                "again": again,
-            }
-        )
+        said = {"deployment": asked.full_name, "id": str(made), **await _mend(made)}
+        served.append({**said, "cron": asked.cron, "event": asked.event})
     with os.fdopen(ready, "w") as pipe:
         json.dump(served, pipe)
     await runner.serve()
 
 
-async def _mend(deployment: "UUID") -> bool:
-    """End what a killed worker left running, and run once more what was cut off; say whether."""
+async def _mend(deployment: "UUID") -> dict[str, bool]:
+    """End what a killed worker left running, and run once more what was cut off, not a second time."""
     async with get_client() as client:
         started = await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
@@ -97,17 +91,31 @@ async def _mend(deployment: "UUID") -> bool:
             limit=20,
         )
         left = [run for run in started if run.state is not None and run.state.type in LEFT]
-        for run in left:
+        for run in [*left, *await _runs_within(client, left)]:
             await client.set_flow_run_state(
                 run.id, Crashed(message="The process that ran it was killed."), force=True
             )
         last = started[0] if started else None
-        if last is None or AGAIN in last.tags or not (last in left or _is_stopped(last)):
-            return False
+        is_cut_off = last is not None and (last in left or _is_stopped(last))
+        if last is None or not is_cut_off or AGAIN in last.tags:
+            return {"again": False, "given_up": is_cut_off}
         await client.create_flow_run_from_deployment(
-            deployment, parameters=last.parameters, tags=[*last.tags, AGAIN]
+            deployment, parameters=last.parameters, tags=[AGAIN]
         )
-        return True
+        return {"again": True, "given_up": False}
+
+
+async def _runs_within(client: "PrefectClient", runs: "list[FlowRun]") -> "list[FlowRun]":
+    """Return the flow runs that still run inside others, at any depth."""
+    if not runs:
+        return []
+    within = await client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(
+            parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run.id for run in runs])
+        )
+    )
+    deeper = await _runs_within(client, within)
+    return [run for run in [*within, *deeper] if run.state is not None and run.state.type in LEFT]
 
 
 def _is_stopped(run: "FlowRun") -> bool:
