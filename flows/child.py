@@ -61,7 +61,11 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._environment, "PYTHONSAFEPATH": "1"},  # no code from the folder
+                env={
+                    **os.environ,
+                    **self._environment,
+                    "PYTHONSAFEPATH": "1",
+                },  # no code from the folder
                 pass_fds=pipes,
                 start_new_session=True,
             )

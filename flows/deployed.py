@@ -12,12 +12,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prefect import flow
+from prefect import flow as prefect_flow
 from prefect.client.orchestration import get_client
-from prefect.exceptions import MissingResult
-from prefect.runtime import flow_run
+from prefect.exceptions import CrashedRun, FailedRun, MissingResult
+from prefect.runtime import flow_run as current
+from prefect.settings import PREFECT_UI_URL
 
 from connectors.klaviyo.errors import KlaviyoError
+from connectors.sources import SourceError
 from connectors.tracking import TrackingError
 from features.tables import DataError
 from flows.notify import FAILED, REFUSED, RETRAIN, has_told, notify
@@ -34,14 +36,14 @@ if TYPE_CHECKING:
 OUR_LOGGERS = ("flows", "connectors", "reports")
 BY_DRIFT, BY_SCHEDULE, BY_HAND = "drift", "schedule", "by hand"
 REFUSALS = (DataError, FitError, KlaviyoError)
-IN_OUR_WORDS = (*REFUSALS, SettingsError, TrackingError)  # which name no person
+IN_OUR_WORDS = (*REFUSALS, SettingsError, SourceError, TrackingError)  # which name no person
 
 _log = logging.getLogger(__name__)
 
 
 def named() -> str:
     """Return the current run's name: its flow and its day."""
-    name, asked = flow_run.flow_name, flow_run.parameters
+    name, asked = current.flow_name, current.parameters
     try:
         day = asked.get("as_of") or slot_day(read_settings(Path(asked["config"])))
     except (SettingsError, OSError):  # the run itself will say so
@@ -49,23 +51,26 @@ def named() -> str:
     return f"{name} {day}"
 
 
-def tell(_flow: "Flow[..., Any]", run: "FlowRun", state: "State[Any]") -> None:
+def tell(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> None:  # noqa: ARG001  # Prefect's names
     """Tell people that a run failed or was refused, unless the flow has told of the refusal."""
     try:
-        settings = read_settings(Path(run.parameters["config"]))
+        settings = read_settings(Path(flow_run.parameters["config"]))
     except (SettingsError, OSError) as error:
-        _log.error("nobody is told of %s: %s", run.name, error)  # noqa: TRY400  # said in one line
+        _log.error("nobody is told of %s: %s", flow_run.name, error)  # in one line
         return
-    error = _error_of(state)
-    kind = REFUSED if isinstance(error, REFUSALS) else FAILED
+    found = _error_of(state)
+    kind = REFUSED if isinstance(found, REFUSALS) else FAILED
     if kind == REFUSED and has_told(REFUSED):
         return
-    facts = {"run": run.name, "what": _in_words(error, state), "tags": sorted(run.tags)}
-    url = flow_run.ui_url
-    notify(settings, kind, f"{run.name} {kind}", facts | ({"details": url} if url else {}))
+    facts = {"run": flow_run.name, "what": _in_words(found, state), "details": _page_of(flow_run)}
+    notify(settings, kind, f"{flow_run.name} {kind}", facts)
 
 
-@flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
+def _page_of(flow_run: "FlowRun") -> str:
+    return f"{PREFECT_UI_URL.value()}/runs/flow-run/{flow_run.id}"
+
+
+@prefect_flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
 def daily(config: Path, as_of: date | None = None, force: bool = False) -> None:
     """Score every customer as of the day before the run's slot, and publish."""
     from flows.daily import daily as work
@@ -75,7 +80,7 @@ def daily(config: Path, as_of: date | None = None, force: bool = False) -> None:
         inspect.unwrap(work)(config, as_of, force=force)
 
 
-@flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
+@prefect_flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
 def train(config: Path, as_of: date | None = None, trigger: str | None = None) -> None:
     """Fit the models anew; the gate decides whether they score."""
     from flows.train import train as work
@@ -105,7 +110,7 @@ def _trigger() -> str:
 
 def _current_run() -> "FlowRun":
     with get_client(sync_client=True) as client:
-        return client.read_flow_run(flow_run.id)
+        return client.read_flow_run(current.id)
 
 
 @contextmanager
@@ -113,7 +118,7 @@ def _shown(settings: Settings, as_of: date, trigger: str) -> Iterator[None]:
     """Tag the run, and let Prefect show our packages' logs and each step's seconds."""
     tags = {f"store: {settings.store.name}", f"as of: {as_of}", f"trigger: {trigger}"}
     with get_client(sync_client=True) as client:
-        client.update_flow_run(flow_run.id, tags=tags | set(_current_run().tags))
+        client.update_flow_run(current.id, tags=tags | set(_current_run().tags))
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
     with watched(_log_step):
@@ -132,7 +137,9 @@ def _error_of(state: "State[Any]") -> BaseException | None:
         found = state.result(raise_on_failure=False)
     except MissingResult:  # the process died, and the runner only knows how
         return None
-    return found if isinstance(found, BaseException) else None
+    if isinstance(found, CrashedRun | FailedRun) or not isinstance(found, BaseException):
+        return None
+    return found
 
 
 def _in_words(error: BaseException | None, state: "State[Any]") -> str:

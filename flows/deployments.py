@@ -72,11 +72,11 @@ def to_prefect(asked: Deployment, settings: Settings, config: Path) -> "RunnerDe
     """Make what Prefect serves: one run at a time, the others wait."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.deployments.runner import RunnerDeployment
-    from prefect.events import DeploymentEventTrigger
+    from prefect.events import DeploymentEventTrigger, DeploymentTriggerTypes, TriggerTypes
     from prefect.schedules import Cron
 
     schedules = [] if asked.cron is None else [Cron(asked.cron, timezone=settings.store.timezone)]
-    triggers = []
+    triggers: list[TriggerTypes | DeploymentTriggerTypes] = []
     if asked.event is not None:
         name = f"{asked.full_name} after {asked.event}"
         triggers = [DeploymentEventTrigger(name=name, expect={asked.event})]

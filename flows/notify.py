@@ -11,6 +11,7 @@ import smtplib
 import ssl
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
+from functools import partial
 from typing import Any
 
 import httpx
@@ -82,7 +83,7 @@ def notify(
     undelivered = []
     for name, send in _receivers(settings.notify):
         try:
-            _again(lambda send=send: send(message), wait)
+            _again(partial(send, message), wait)
         except (httpx.HTTPError, httpx.InvalidURL, smtplib.SMTPException, OSError) as error:
             said = without_secrets(f"{name}: {_reason(error)}")
             _log.error("not told of %s (%s): %s", kind, message["subject"], said)

@@ -35,7 +35,9 @@ CHECK_SECONDS = 60.0  # between looks at schedules and at the current day
 PATIENCE_SECONDS = 150.0  # that the scheduler may take to create the first runs
 DEATHS_TO_TELL = 3
 WORKER_STOPS_SECONDS, SERVER_STOPS_SECONDS = 15.0, 6.0
-LEASES = "prefect.server.concurrency.lease_storage.filesystem"  # outlive a server that is restarted
+LEASES = (
+    "prefect.server.concurrency.lease_storage.filesystem"  # outlive a server that is restarted
+)
 
 Tell = Callable[[str, dict[str, Any]], None]
 
@@ -155,9 +157,7 @@ class Supervisor:
                     continue
 
     def _did_not_start(self, child: Child) -> str:
-        return (
-            f"Prefect's {child.name} must start: {child.ended_with}: {child.last_words()}. See {child.log}"
-        )
+        return f"Prefect's {child.name} must start: {child.ended_with}: {child.last_words()}. See {child.log}"
 
     def _start_worker(self) -> None:
         """Start the worker and wait until it has registered the deployments."""

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
@@ -45,7 +45,7 @@ STARTED = [kind for kind in StateType if kind is not StateType.SCHEDULED]
 class Stoppable(Runner):
     """A runner that stops from within its own loop when it is told to end."""
 
-    def handle_sigterm(self, *_args: Any, **_kwargs: Any) -> None:
+    def handle_sigterm(self, *_args: object, **_kwargs: object) -> None:
         """Stop the loop's way: Prefect's own waits for a second loop, inside a signal handler."""
         self.asked_to_stop.set()
 

@@ -121,7 +121,7 @@ def _make_databases(
             ) as connection:
                 for name in databases:
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-            return
+                return
         except psycopg.OperationalError:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

@@ -9,8 +9,8 @@ import pytest
 
 from flows.child import LONGEST_LOG, Child
 from flows.operate import in_words
-from flows.supervise import server_environment
 from flows.settings import build_settings
+from flows.supervise import server_environment
 
 CODE = """
 import subprocess, sys, time
@@ -199,5 +199,3 @@ def test_events_are_told_in_words():
         "died: what: worker, again in: 1.0"
     ]
     assert in_words("stopped", {}) == ["stopped"]
-
-

@@ -30,18 +30,14 @@ def postgresql():
 def test_a_day_is_served_trained_scored_and_published_on_postgresql(
     postgresql, tmp_path, monkeypatch
 ):
-    told = SCHEDULE.format(
-        port=_free_port(), database=postgresql.url("+asyncpg", "prefect")
-    )
+    told = SCHEDULE.format(port=_free_port(), database=postgresql.url("+asyncpg", "prefect"))
     config = write_shop(tmp_path, settings=SETTINGS + told)
     (tmp_path / "mlruns" / "mlflow.db").unlink()
     tracking_uri = postgresql.url("+psycopg", "mlflow")
     up = Up.start(config, MLFLOW_TRACKING_URI=tracking_uri, PGPASSWORD=PASSWORD)
     try:
         up.wait_for("serving")
-        nightly = next(
-            one for one in up.ask("deployments/filter", {}) if one["name"] == "nightly"
-        )
+        nightly = next(one for one in up.ask("deployments/filter", {}) if one["name"] == "nightly")
         asked = {"parameters": {"config": str(config), "as_of": AS_OF.isoformat()}}
         up.ask(f"deployments/{nightly['id']}/create_flow_run", asked)
         run = up.wait_for_run("daily/nightly", "COMPLETED")
@@ -53,7 +49,9 @@ def test_a_day_is_served_trained_scored_and_published_on_postgresql(
     assert processes_of(tmp_path) == []
     current = json.loads((tmp_path / "exports" / "CURRENT.json").read_text())
     assert current["as_of"] == AS_OF.isoformat()
-    assert {"flow_run", "task_run", "deployment", "log", "artifact"} <= postgresql.tables("prefect")
+    assert {"flow_run", "task_run", "deployment", "log", "artifact"} <= postgresql.tables(
+        "prefect"
+    )
     assert {"runs", "model_versions", "registered_model_aliases"} <= postgresql.tables("mlflow")
     assert not list(tmp_path.rglob("*.db"))
     said = [path.read_text() for path in (tmp_path / ".prefect").glob("*.log")]

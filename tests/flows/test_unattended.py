@@ -11,7 +11,14 @@ def build(folder, **sections):
 
 @pytest.mark.parametrize(
     "line",
-    ["0 4 * * *", "*/5 0-6,22 1 jan-mar MON", "0 0 31 12 7", "59 23 * * sun", "5/15 * * * *", "off"],
+    [
+        "0 4 * * *",
+        "*/5 0-6,22 1 jan-mar MON",
+        "0 0 31 12 7",
+        "59 23 * * sun",
+        "5/15 * * * *",
+        "off",
+    ],
 )
 def test_a_crontab_line_is_taken(tmp_path, line):
     assert build(tmp_path, schedule={"daily": line}).schedule.daily == line.lower()

@@ -72,7 +72,7 @@ def story(published, tmp_path_factory):
         is_other = up.children()["flows.worker"] != worker
         took["stopped"] = round(up.stop(), 1)
         left = processes_of(folder)
-        print(f"perennial up: {took}, {time.monotonic() - began:.0f} s in all")
+        print(f"perennial up: {took}, {time.monotonic() - began:.0f} s in all")  # noqa: T201  # with -s
         yield {
             "serving": serving, "second": second, "scheduled": scheduled, "current": current,
             "trained": trained, "artifacts": artifacts, "logs": logs, "is_other": is_other,
@@ -147,9 +147,7 @@ def test_killed_outright_in_the_middle_of_a_run_it_leaves_no_process_and_the_run
     up = Up.start(config)
     try:
         up.wait_for("serving")
-        train = next(
-            one for one in up.ask("deployments/filter", {}) if one["name"] == "weekly"
-        )
+        train = next(one for one in up.ask("deployments/filter", {}) if one["name"] == "weekly")
         up.ask(f"deployments/{train['id']}/create_flow_run", {})
         up.wait_for_run("train/weekly", "RUNNING")
         up.process.kill()
@@ -169,6 +167,10 @@ def test_killed_outright_in_the_middle_of_a_run_it_leaves_no_process_and_the_run
         said = webhook.got[0][1]
         assert (said["kind"], said["facts"]["run"]) == ("failed", again["name"])
         assert "nothing is at" in said["facts"]["what"]
+        assert (
+            said["facts"]["details"]
+            == f"{up.said('serving')[0]['ui']}/runs/flow-run/{again['id']}"
+        )
         up.stop()
         assert processes_of(config.parent) == []
     finally:
