@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,16 @@ def train(config: Path, as_of: date | None = None, trigger: str | None = None) -
         scores = "scores from now on" if trained.is_champion else "is kept, the champion goes on"
         subject = f"fitted anew after drift: version {trained.model_version} {scores}"
         notify(settings, RETRAIN, subject, {"as_of": day, **said})
+
+
+@prefect_flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
+def monitor(config: Path, as_of: date | None = None) -> None:
+    """Compare what was predicted with what happened, and ask for a retrain where that helps."""
+    work = import_module("flows.monitor").monitor  # served where it is there
+    settings = read_settings(config)
+    day = as_of or slot_day(settings)
+    with _shown(settings, day, _trigger()):
+        inspect.unwrap(work)(config, day)
 
 
 def _trigger() -> str:
