@@ -8,11 +8,10 @@ import json
 import os
 import select
 import signal
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
@@ -26,46 +25,33 @@ from connectors.store import Store
 from features.tables import DataError
 from flows.child import Child
 from flows.notify import FAILED, STALE, notify
-from flows.server import ServerError, check_answers, configured_api_url
+from flows.scheduler import (
+    api_client,
+    check_port,
+    find_api_url,
+    next_slots,
+    prefect_home,
+    server_environment,
+)
+from flows.server import (
+    UP_LOCK,
+    ServerError,
+    check_answers,
+    configured_api_url,
+    forget_serving,
+    say_serving,
+)
 from flows.settings import Settings, SettingsError
 
 STARTUP_SECONDS = 300.0  # a first start migrates an empty database
 LOOK_SECONDS = 0.5  # between looks at the children
 CHECK_SECONDS = 60.0  # between looks at schedules and at the current day
+FIRST_RUNS_SECONDS = 30  # the scheduler looks for new deployments every five seconds
 PATIENCE_SECONDS = 150.0  # that the scheduler may take to create the first runs
 DEATHS_TO_TELL = 3
 WORKER_STOPS_SECONDS, SERVER_STOPS_SECONDS = 15.0, 6.0
-LEASES = (
-    "prefect.server.concurrency.lease_storage.filesystem"  # outlive a server that is restarted
-)
 
 Tell = Callable[[str, dict[str, Any]], None]
-
-
-def prefect_home(settings: Settings) -> Path:
-    """Return the folder of Prefect's database and logs."""
-    return Path(os.environ.get("PREFECT_HOME", settings.home / ".prefect"))
-
-
-def server_environment(settings: Settings) -> dict[str, str]:
-    """Return what Prefect's server is told; what the environment says already stays."""
-    asked = settings.schedule
-    told = {
-        "PREFECT_HOME": str(prefect_home(settings)),
-        "PREFECT_API_URL": _api_url(settings),
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(asked.keep_runs_days * 86_400),
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"P{asked.keep_events_days}D",
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,connectors,reports",
-    }
-    if asked.database is not None:
-        told["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = asked.database
-    return told | {name: os.environ[name] for name in told if name in os.environ}
-
-
-def _api_url(settings: Settings) -> str:
-    return configured_api_url() or f"http://127.0.0.1:{settings.schedule.port}/api"
 
 
 class Supervisor:
@@ -84,11 +70,11 @@ class Supervisor:
     def __init__(self, settings: Settings, config: Path, tell: Tell) -> None:
         self.settings = settings
         self.config = config.resolve()
-        self.api_url = _api_url(settings)
+        self.api_url = find_api_url(settings)
         self.tell = tell
         self.stopping = threading.Event()
         home, told = prefect_home(settings), server_environment(settings)
-        self._lock = FileLock(home / ".up.lock", timeout=0)
+        self._lock = FileLock(home / UP_LOCK, timeout=2)  # another command may look at it
         self._worker = Child("worker", "flows.worker", home / "worker.log", told)
         self._server: Child | None = None
         if configured_api_url() is None:
@@ -142,11 +128,13 @@ class Supervisor:
             if not self._served and not self.stopping.is_set():
                 raise ServerError(self._did_not_start(self._worker))
         if not self.stopping.is_set():
+            if self._server is not None:
+                say_serving(prefect_home(self.settings), self.api_url)
             self.tell("serving", self._facts())
 
     def _await_server(self, server: Child) -> None:
         deadline = time.monotonic() + STARTUP_SECONDS
-        with httpx.Client(trust_env=False, timeout=5) as client:
+        with api_client() as client:
             while not self.stopping.wait(0.2):
                 if not server.is_alive() or time.monotonic() > deadline:
                     raise ServerError(self._did_not_start(server))
@@ -215,30 +203,16 @@ class Supervisor:
         """Return the slot of each scheduled deployment's next run, as the server has it."""
         wanted = {one["id"] for one in self._served if one["cron"]}
         coming: dict[str, str] = {}
-        for _ in range(30):  # the scheduler looks for new deployments every five seconds
-            coming = self._scheduled()
+        for _ in range(FIRST_RUNS_SECONDS):
+            with suppress(httpx.HTTPError):
+                coming = self._next_slots()
             if wanted <= set(coming) or self.stopping.wait(1):
                 break
         return coming
 
-    def _scheduled(self) -> dict[str, str]:
-        asked = {
-            "flow_runs": {
-                "deployment_id": {"any_": [one["id"] for one in self._served]},
-                "state": {"type": {"any_": ["SCHEDULED"]}},
-                "expected_start_time": {"after_": datetime.now(UTC).isoformat()},
-            },
-            "sort": "EXPECTED_START_TIME_ASC",
-            "limit": 200,
-        }
-        with httpx.Client(trust_env=False, timeout=30) as client:
-            answer = client.post(f"{self.api_url}/flow_runs/filter", json=asked).raise_for_status()
-        found: dict[str, str] = {}
-        zone = ZoneInfo(self.settings.store.timezone)
-        for run in answer.json():
-            slot = datetime.fromisoformat(run["expected_start_time"]).astimezone(zone)
-            found.setdefault(run["deployment_id"], slot.isoformat(timespec="minutes"))
-        return found
+    def _next_slots(self) -> dict[str, str]:
+        ids = [one["id"] for one in self._served]
+        return next_slots(self.api_url, ids, self.settings.store.timezone)
 
     def _watch(self) -> None:
         checked = time.monotonic()
@@ -260,7 +234,7 @@ class Supervisor:
             self.tell("died", {**facts, "log": str(child.log)})
             if child.deaths == DEATHS_TO_TELL:
                 subject = f"the schedule's {child.name} keeps dying"
-                notify(self.settings, FAILED, subject, {"how": how, "said": said})
+                self._notify(FAILED, subject, {"how": how, "said": said})
 
     def _restart(self, child: Child) -> None:
         if child is self._worker:
@@ -275,7 +249,7 @@ class Supervisor:
         if time.monotonic() - self._ready_at < PATIENCE_SECONDS or not self._worker.is_alive():
             return
         try:
-            coming = self._scheduled()
+            coming = self._next_slots()
         except httpx.HTTPError as error:
             self.tell("unanswered", {"api_url": self.api_url, "error": type(error).__name__})
             return
@@ -309,32 +283,20 @@ class Supervisor:
             return
         self._complained.add(subject)
         self.tell("warning", {"what": subject, **{k: str(v) for k, v in facts.items()}})
-        notify(self.settings, kind, subject, facts)
+        self._notify(kind, subject, facts)
+
+    def _notify(self, kind: str, subject: str, facts: dict[str, Any]) -> None:
+        """Tell people, without waiting for receivers that do not answer."""
+        threading.Thread(
+            target=notify, args=(self.settings, kind, subject, facts), daemon=True
+        ).start()
 
     def _stop(self) -> None:
         self._worker.stop(WORKER_STOPS_SECONDS)
         if self._server is not None:
             self._server.stop(SERVER_STOPS_SECONDS)
+            forget_serving(prefect_home(self.settings))
         self.tell("stopped", {})
-
-
-def check_port(port: int) -> None:
-    """Make sure that a port is free.
-
-    Raises
-    ------
-    SettingsError
-        Another program listens there.
-    """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise SettingsError(
-                f"Prefect's server needs its port to itself: 127.0.0.1:{port}: {error.strerror}. Stop what "
-                "listens there, or set schedule.port to another"
-            ) from error
 
 
 @contextmanager

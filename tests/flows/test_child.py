@@ -6,11 +6,14 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from flows.child import LONGEST_LOG, Child
 from flows.operate import in_words
+from flows.runner import choose_runner
+from flows.scheduler import server_environment
+from flows.server import UP_LOCK, forget_serving, say_serving, served_api_url
 from flows.settings import build_settings
-from flows.supervise import server_environment
 
 CODE = """
 import subprocess, sys, time
@@ -199,3 +202,22 @@ def test_events_are_told_in_words():
         "died: what: worker, again in: 1.0"
     ]
     assert in_words("stopped", {}) == ["stopped"]
+
+
+def test_other_commands_in_the_home_find_the_server_while_it_is_served(tmp_path, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    url = "http://127.0.0.1:4300/api"
+    assert served_api_url(tmp_path) is None
+    say_serving(tmp_path, url)
+    assert served_api_url(tmp_path) is None  # word of one that was killed
+    with FileLock(tmp_path / UP_LOCK):
+        assert served_api_url(tmp_path) == url
+        with choose_runner(tmp_path, prefect=True) as runner:
+            assert runner.where == {"api_url": url, "ui": "http://127.0.0.1:4300"}
+            assert os.environ["PREFECT_API_URL"] == url
+        assert "PREFECT_API_URL" not in os.environ
+        with choose_runner(tmp_path, prefect=False) as runner:
+            assert runner.where["api_url"] is None
+    forget_serving(tmp_path)
+    assert served_api_url(tmp_path) is None
