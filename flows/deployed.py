@@ -18,6 +18,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import CrashedRun, FailedRun, MissingResult
 from prefect.runtime import flow_run as current
 from prefect.settings import PREFECT_UI_URL
+from prefect.states import Completed
 
 from connectors.klaviyo.errors import KlaviyoError
 from connectors.sources import SourceError
@@ -33,6 +34,8 @@ from models.purchases import FitError
 if TYPE_CHECKING:
     from prefect import Flow
     from prefect.client.schemas.objects import FlowRun, State
+
+    from flows.train import Trained
 
 OUR_LOGGERS = ("flows", "connectors", "reports")
 BY_DRIFT, BY_SCHEDULE, BY_HAND = "drift", "schedule", "by hand"
@@ -82,8 +85,10 @@ def daily(config: Path, as_of: date | None = None, force: bool = False) -> None:
 
 
 @prefect_flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
-def train(config: Path, as_of: date | None = None, trigger: str | None = None) -> None:
-    """Fit the models anew; the gate decides whether they score."""
+def train(
+    config: Path, as_of: date | None = None, trigger: str | None = None
+) -> "State[None] | None":
+    """Fit the models anew; the gate decides whether they score. A refusal ends the run as such."""
     from flows.train import train as work
 
     settings = read_settings(config)
@@ -91,17 +96,7 @@ def train(config: Path, as_of: date | None = None, trigger: str | None = None) -
     trigger = trigger or _trigger()
     with _shown(settings, day, trigger):
         trained = inspect.unwrap(work)(config, day, None, trigger)
-    said = {"version": trained.model_version, "gate": trained.gate, "reasons": trained.reasons}
-    if trained.gate == GATE_FAILED:
-        raise DataError(
-            f"no model scores that the gate refuses: version {trained.model_version}: "
-            f"{'; '.join(trained.reasons)}. The champion goes on; to use this one all the same: "
-            f'`perennial promote {trained.model_version} --because "…"`'
-        )
-    if trigger == BY_DRIFT:
-        scores = "scores from now on" if trained.is_champion else "is kept, the champion goes on"
-        subject = f"fitted anew after drift: version {trained.model_version} {scores}"
-        notify(settings, RETRAIN, subject, {"as_of": day, **said})
+    return _say_trained(settings, trained, day, trigger)
 
 
 @prefect_flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
@@ -112,6 +107,23 @@ def monitor(config: Path, as_of: date | None = None) -> None:
     day = as_of or slot_day(settings)
     with _shown(settings, day, _trigger()):
         inspect.unwrap(work)(config, day)
+
+
+def _say_trained(
+    settings: Settings, trained: "Trained", as_of: date, trigger: str
+) -> "State[None] | None":
+    """Tell people where the gate refused, or where drift had asked; return the run's state if special."""
+    version = trained.model_version
+    facts = {"as_of": as_of, "version": version, "gate": trained.gate, "reasons": trained.reasons}
+    if trained.gate == GATE_FAILED:
+        next_step = f'perennial promote {version} --because "…", to use it all the same'
+        subject = f"the gate refused version {version}; the champion goes on"
+        notify(settings, REFUSED, subject, {**facts, "next step": next_step})
+        return Completed(name="Refused", message=f"{subject}: {'; '.join(trained.reasons)}")
+    if trigger == BY_DRIFT:
+        scores = "scores from now on" if trained.is_champion else "is kept, the champion goes on"
+        notify(settings, RETRAIN, f"fitted anew after drift: version {version} {scores}", facts)
+    return None
 
 
 def _trigger() -> str:

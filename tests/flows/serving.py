@@ -140,7 +140,10 @@ class Up:
 
         def found() -> list[dict[str, Any]]:
             assert self.process.poll() is None, self.events
-            return [run for run in self.runs(deployment) if run["state_type"] == state]
+            runs = self.runs(deployment)
+            last = runs[-1]["state_type"] if runs else None
+            assert {last, state} != {"FAILED", "COMPLETED"}, [run["state"] for run in runs]
+            return [run for run in runs if run["state_type"] == state]
 
         await_that(
             lambda: len(found()) >= count,

@@ -1,6 +1,7 @@
 """What people are told of a run that failed, and what they are not."""
 
 import uuid
+from datetime import date
 
 import pytest
 from prefect.client.schemas.objects import FlowRun
@@ -9,7 +10,8 @@ from prefect.states import Crashed, Failed
 from connectors.klaviyo.errors import SyncRefusedError
 from features.tables import DataError
 from flows import deployed, notify
-from flows.settings import SettingsError
+from flows.settings import SettingsError, read_settings
+from flows.train import Trained
 from tests.flows.conftest import write_shop
 
 CUSTOMER = "ann@example.com"
@@ -68,3 +70,34 @@ def test_a_refusal_that_the_flow_told_of_is_not_told_twice(told, monkeypatch):
 def test_a_run_without_settings_is_logged(told, tmp_path, caplog):
     assert told(Failed(data=KeyError("x")), config=tmp_path / "none.toml") == []
     assert "nobody is told of daily 2026-11-21" in caplog.text
+
+
+def trained(gate, *, is_champion=False):
+    return Trained("7", "run", gate, is_champion, ("worse than the champion",), ())
+
+
+@pytest.mark.parametrize(
+    ("gate", "trigger", "is_champion", "kinds"),
+    [
+        ("failed", "schedule", False, ["refused"]),
+        ("failed", "drift", False, ["refused"]),
+        ("passed", "drift", True, ["retrain"]),
+        ("tie", "drift", False, ["retrain"]),
+        ("passed", "schedule", True, []),
+        ("tie", "schedule", False, []),
+    ],
+)
+def test_people_are_told_of_a_retrain_that_the_gate_refused_or_that_drift_asked_for(
+    tmp_path, monkeypatch, gate, trigger, is_champion, kinds
+):
+    heard = []
+    monkeypatch.setattr(deployed, "notify", lambda _settings, *said: heard.append(said))
+    settings = read_settings(write_shop(tmp_path))
+    state = deployed._say_trained(
+        settings, trained(gate, is_champion=is_champion), date(2026, 11, 21), trigger
+    )
+    assert [kind for kind, _, _ in heard] == kinds
+    assert (state is not None) == (gate == "failed")
+    if state is not None:
+        assert (state.name, state.is_completed()) == ("Refused", True)
+        assert "worse than the champion" in state.message
