@@ -48,7 +48,7 @@ LOOK_SECONDS = 0.5  # between looks at the children
 CHECK_SECONDS = 60.0  # between looks at schedules and at the current day
 FIRST_RUNS_SECONDS = 30  # the scheduler looks for new deployments every five seconds
 PATIENCE_SECONDS = 150.0  # that the scheduler may take to create the first runs
-DEATHS_TO_TELL = 3
+DEATHS_TO_TELL, UNANSWERED_TO_RESTART = 3, 5
 WORKER_STOPS_SECONDS, SERVER_STOPS_SECONDS = 15.0, 6.0
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -81,6 +81,7 @@ class Supervisor:
             self._server = Child("server", "flows.server", home / "server.log", told)
         self._served: list[dict[str, Any]] = []
         self._ready_at = 0.0
+        self._unanswered = 0
         self._complained: set[str] = set()
 
     def run(self) -> None:
@@ -151,7 +152,8 @@ class Supervisor:
         """Start the worker and wait until it has registered the deployments."""
         ready, told = os.pipe()
         try:
-            self._worker.start(str(self.config), str(told), pipes=[told])
+            own = [] if self._server is None else ["own"]
+            self._worker.start(str(self.config), str(told), *own, pipes=[told])
         finally:
             os.close(told)
         try:
@@ -159,6 +161,7 @@ class Supervisor:
         finally:
             os.close(ready)
         if not said:
+            self._worker.stop(1)  # it hangs, or is dead already: it is due again
             return
         self._served = json.loads(said)
         self._ready_at = time.monotonic()
@@ -252,13 +255,21 @@ class Supervisor:
             coming = self._next_slots()
         except httpx.HTTPError as error:
             self.tell("unanswered", {"api_url": self.api_url, "error": type(error).__name__})
+            self._unanswered += 1
+            if self._unanswered >= UNANSWERED_TO_RESTART and self._server is not None:
+                self._unanswered = 0
+                self._server.stop(SERVER_STOPS_SECONDS)  # it hangs: it is due again
             return
+        self._unanswered = 0
         for one in self._served:
             if one["cron"] and one["id"] not in coming:
                 self._complain(
                     FAILED,
                     f"{one['deployment']} has no coming run",
-                    {"cron": one["cron"], "next step": "restart `perennial up`, and see its log"},
+                    {
+                        "cron": one["cron"],
+                        "next step": "resume it on its page, or see the server's log",
+                    },
                 )
 
     def _check_age(self, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""The process that runs flows when they are due: ``python -m flows.worker SETTINGS READY``.
+"""The process that runs flows when they are due: ``python -m flows.worker SETTINGS READY [own]``.
 
 It registers the deployments, says so on the pipe READY, and leaves with its parent. It heads a
 process group, so that no flow run outlives it.
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 AT_ONCE = 2  # a retrain may run beside the daily run; they share the home folder's lock
 AGAIN = "again"  # tag of a run that replaces one that was cut off
 STOPPING = "Runner is shutting down."  # what Prefect says of a run that it stops with itself
+NOTHING = {"again": False, "given_up": False}
 LEFT = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 STARTED = [kind for kind in StateType if kind is not StateType.SCHEDULED]
 
@@ -65,14 +66,28 @@ class Stoppable(Runner):
         await running
 
 
-async def serve(config: Path, ready: int) -> None:
-    """Register the deployments, mend what a killed predecessor left, and run flows when due."""
+async def serve(config: Path, ready: int, *, is_own: bool) -> None:
+    """Register the deployments, mend what a killed predecessor left, and run flows when due.
+
+    Parameters
+    ----------
+    config
+        The store's settings.
+    ready
+        Pipe to say on what is served.
+    is_own
+        Whether nobody else runs flows of this server: only then is what runs surely a dead one's.
+    """
     settings = read_settings(config)
     runner = Stoppable(name="perennial", pause_on_shutdown=False, limit=AT_ONCE)
     served = []
     for asked in list_deployments(settings):
         made = await runner.aadd_deployment(to_prefect(asked, settings, config))
-        said = {"deployment": asked.full_name, "id": str(made), **await _mend(made)}
+        said = {
+            "deployment": asked.full_name,
+            "id": str(made),
+            **(await _mend(made) if is_own else NOTHING),
+        }
         served.append({**said, "cron": asked.cron, "event": asked.event})
     with os.fdopen(ready, "w") as pipe:
         json.dump(served, pipe)
@@ -98,11 +113,11 @@ async def _mend(deployment: "UUID") -> dict[str, bool]:
         last = started[0] if started else None
         is_cut_off = last is not None and (last in left or _is_stopped(last))
         if last is None or not is_cut_off or AGAIN in last.tags:
-            return {"again": False, "given_up": is_cut_off}
+            return NOTHING | {"given_up": is_cut_off}
         await client.create_flow_run_from_deployment(
             deployment, parameters=last.parameters, tags=[AGAIN]
         )
-        return {"again": True, "given_up": False}
+        return NOTHING | {"again": True}
 
 
 async def _runs_within(client: "PrefectClient", runs: "list[FlowRun]") -> "list[FlowRun]":
@@ -124,4 +139,4 @@ def _is_stopped(run: "FlowRun") -> bool:
 
 if __name__ == "__main__":
     leave_with_parent()
-    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]), is_own="own" in sys.argv[3:]))
