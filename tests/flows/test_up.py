@@ -40,6 +40,16 @@ def up_says(config: Path) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+def await_message(webhook, run: str):  # noqa: F811
+    """Wait until people are told of a run; return the message."""
+
+    def of_run():
+        return [said for _, said in webhook.got if said["facts"]["run"] == run]
+
+    await_that(lambda: bool(of_run()), f"word of {run}")
+    return of_run()[0]
+
+
 @pytest.fixture(scope="module")
 def story(published, tmp_path_factory):
     """Serve a trained shop until its schedule has run, drift was met, and it was stopped."""
@@ -163,12 +173,11 @@ def test_killed_outright_in_the_middle_of_a_run_it_leaves_no_process_and_the_run
         up.wait_for_run("train/weekly", "CRASHED")
         again = up.wait_for_run("train/weekly", "FAILED")
         assert "again" in again["tags"]
-        await_that(lambda: bool(webhook.got), "the webhook to be told")
-        said = webhook.got[0][1]
-        assert (said["kind"], said["facts"]["run"]) == ("failed", again["name"])
-        assert "nothing is at" in said["facts"]["what"]
+        told = await_message(webhook, again["name"])
+        assert told["kind"] == "failed"
+        assert "nothing is at" in told["facts"]["what"]
         assert (
-            said["facts"]["details"]
+            told["facts"]["details"]
             == f"{up.said('serving')[0]['ui']}/runs/flow-run/{again['id']}"
         )
         up.stop()
