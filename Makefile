@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format check bench bench-models bench-monitoring chaos nights backtests policies simulation online-retail order-lines docs lock clean
+.PHONY: help install demo test newest lint format check bench bench-models bench-monitoring chaos nights backtests policies simulation online-retail order-lines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -28,6 +28,12 @@ demo: install  ## the whole way on a real order history (CDNOW)
 
 test: install  ## all tests, with line and branch coverage
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover -m pytest --numprocesses 2 --dist loadfile
+
+newest: install  ## the schedule's tests on the newest versions that pyproject.toml allows, in an environment of their own
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(VENV)-newest
+	@$(BIN)/uv pip install --quiet --python $(VENV)-newest/bin/python --upgrade --group dev --editable .
+	@$(BIN)/uv pip list --quiet --python $(VENV)-newest/bin/python | grep -iE '^(prefect|mlflow|sqlalchemy|fastapi|pydantic) '
+	@OPENBLAS_NUM_THREADS=1 $(VENV)-newest/bin/python -m pytest -s tests/flows/test_up.py tests/flows/test_deployments.py
 
 lint: install  ## format, style, types and the import rules
 	@$(BIN)/ruff format --check .
@@ -84,4 +90,4 @@ lock: install  ## resolve the newest allowed versions again
 	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and every cache; data and MLflow's runs stay
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@rm -rf $(VENV) $(VENV)-newest .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build

@@ -373,6 +373,28 @@ def clean(
     _do(json, lambda: clean_up(config, apply=apply))
 
 
+@app.command()
+def up(config: Config = DEFAULT, json: Json = False) -> None:
+    """Start Prefect's server and run every flow on its schedule, until stopped."""
+    from flows.operate import serve_store
+
+    _do(json, lambda: serve_store(config, as_json=json))
+
+
+@app.command()
+def notify(
+    config: Config = DEFAULT,
+    test: Annotated[
+        bool, typer.Option("--test", help="Send a message that says that it is a test.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Say who is told of refusals and failures, and with --test try it."""
+    from flows.operate import try_receivers
+
+    _do(json, lambda: try_receivers(config, test=test))
+
+
 def _day(as_of: datetime | None) -> date | None:
     return None if as_of is None else as_of.date()
 

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from connectors.store import PublishedDay, Store
 from features.tables import DataError
@@ -16,6 +15,7 @@ from flows.purpose import Purpose
 from flows.run import plan_marketing, train_if_needed
 from flows.score import Scored, score
 from flows.settings import Settings, read_settings
+from flows.slot import slot_day
 from flows.status import missing_days
 from flows.steps import flow, in_prefect, progress, step
 
@@ -89,25 +89,6 @@ def publish_days(
             raise
         scored = replace(scored, sync=plan(settings, config, scored.day))
     return Daily(scored, tuple(caught_up), refused)
-
-
-def slot_day(settings: Settings, now: datetime | None = None) -> date:
-    """Return the last day that was over at the run's slot: scheduled, else now.
-
-    Parameters
-    ----------
-    settings
-        The store's, with its time zone.
-    now
-        Where no run of Prefect's is under way; default the clock.
-    """
-    moment = now or datetime.now(UTC)
-    if now is None and in_prefect():
-        from prefect.runtime import flow_run
-
-        moment = flow_run.scheduled_start_time or moment
-    zone = ZoneInfo(settings.store.timezone)
-    return moment.astimezone(zone).date() - timedelta(days=1)
 
 
 @step

@@ -68,9 +68,12 @@ def _say_who(holder: Holder) -> None:
 
 
 def open_tracking(settings: Settings) -> Tracking:
-    """Open MLflow where the settings keep it; a local store is made if need be."""
-    is_local = settings.tracking_uri.startswith("sqlite:")
-    return Tracking(settings.tracking_uri, settings.mlruns if is_local else None)
+    """Open MLflow where the settings keep it; a database is filled if need be.
+
+    A server keeps its own artifacts; those of a database, also one of a team, are under the home folder.
+    """
+    is_server = settings.tracking_uri.startswith(("http:", "https:", "databricks"))
+    return Tracking(settings.tracking_uri, None if is_server else settings.mlruns)
 
 
 @contextmanager

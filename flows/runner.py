@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from flows.server import TemporaryServer, check_answers, configured_api_url
+from flows.server import TemporaryServer, check_answers, configured_api_url, served_api_url
 from flows.steps import watched, with_prefect
 from flows.terminal import program, reporter, say
 
@@ -92,22 +92,35 @@ def choose_runner(home: Path, *, prefect: bool) -> Iterator[Runner]:
     prefect
         Start a temporary server where none is configured.
     """
+    folder = Path(os.environ.get("PREFECT_HOME", home / ".prefect"))
     url = configured_api_url()
+    if url is None and prefect:
+        url = served_api_url(folder)  # a second server on its database would be one too many
     if url is not None:
-        yield Runner(url, None)
+        with _environment(PREFECT_API_URL=url):
+            yield Runner(url, None)
     elif not prefect:
         say(
             "Running in this process, without Prefect: set PREFECT_API_URL or add --prefect for that"
         )
         yield Runner(None, None)
     else:
-        server = TemporaryServer(Path(os.environ.get("PREFECT_HOME", home / ".prefect")))
+        server = TemporaryServer(folder)
         server.start()
-        before = {name: os.environ.get(name) for name in ("PREFECT_HOME", "PREFECT_API_URL")}
-        os.environ.update(PREFECT_HOME=str(server.home), PREFECT_API_URL=server.api_url)
-        try:
-            yield Runner(server.api_url, server)
-        finally:
-            server.stop()
-            for name, value in before.items():
-                os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+        with _environment(PREFECT_HOME=str(server.home), PREFECT_API_URL=server.api_url):
+            try:
+                yield Runner(server.api_url, server)
+            finally:
+                server.stop()
+
+
+@contextmanager
+def _environment(**told: str) -> Iterator[None]:
+    """Set variables for as long as a flow runs."""
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})

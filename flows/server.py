@@ -5,6 +5,7 @@ its runs can be looked at later, and ends with the command however that ends: th
 the pipe to its parent closes.
 """
 
+import json
 import os
 import runpy
 import signal
@@ -17,8 +18,10 @@ import tomllib
 from pathlib import Path
 
 import httpx
+from filelock import FileLock, Timeout
 
 STARTUP_SECONDS = 300  # a first start migrates an empty database: 29 s on two quiet cores
+UP_LOCK = ".up.lock"  # in Prefect's home, held by `perennial up`
 ATTEMPTS = 2  # another program may take the port between choosing and binding it
 
 
@@ -54,6 +57,30 @@ def check_answers(api_url: str) -> None:
         raise ServerError(
             f"Prefect must answer at {api_url}: {error}. Start it, or unset PREFECT_API_URL to run without"
         ) from error
+
+
+def say_serving(home: Path, api_url: str) -> None:
+    """Leave word of where `perennial up` serves, for other commands in its home."""
+    draft = home / ".up.json.draft"
+    draft.write_text(json.dumps({"api_url": api_url}))
+    draft.replace(home / ".up.json")
+
+
+def forget_serving(home: Path) -> None:
+    """Take that word back."""
+    (home / ".up.json").unlink(missing_ok=True)
+
+
+def served_api_url(home: Path) -> str | None:
+    """Return the address of the server that `perennial up` runs in this home, if it does."""
+    if not (home / ".up.json").is_file():
+        return None
+    lock = FileLock(home / UP_LOCK, timeout=0)
+    try:
+        with lock:
+            return None  # nobody holds it: what was left is word of an earlier one
+    except Timeout:
+        return str(json.loads((home / ".up.json").read_text())["api_url"])
 
 
 class TemporaryServer:
@@ -146,18 +173,27 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _leave_with_parent() -> None:
-    """Block until the parent's end of the pipe closes, then leave."""
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGTERM)
+def leave_with_parent(within_seconds: float = 10.0) -> None:
+    """Leave, with the process group if it is one's own, once the parent's end of the pipe closes."""
+
+    def wait_and_leave() -> None:
+        while os.read(0, 65_536):  # a buffered read would hold a lock that Python wants at its end
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(within_seconds)
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=wait_and_leave, daemon=True).start()
 
 
-def _serve(port: str) -> None:
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+def _serve(port: str, pages: str) -> None:
+    leave_with_parent()
     address = ["--host", "127.0.0.1", "--port", port]
-    sys.argv = ["prefect", "server", "start", *address, "--no-ui", "--log-level", "WARNING"]
+    sys.argv = ["prefect", "server", "start", *address, pages, "--log-level", "WARNING"]
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "--no-ui")

@@ -26,6 +26,7 @@ from pydantic import (
 
 from connectors.rules import OrderSource
 from flows.marketing import KlaviyoSettings
+from flows.unattended import NotifySettings, ScheduleSettings
 from models.checks.scores import ScoreLimits
 from models.checks.source import SourceLimits
 from segments.investment import Action
@@ -225,14 +226,6 @@ class CheckSettings(Section):
         return ScoreLimits(**{name: getattr(self, name) for name in names})
 
 
-class ScheduleSettings(Section):
-    """When the scheduled flows run, and how far back they fill days in."""
-
-    catch_up_days: Annotated[int, Field(ge=0, le=366)] = 7
-    late_tries: Annotated[int, Field(ge=0, le=100)] = 6
-    late_wait_minutes: Annotated[float, Field(ge=0, le=1440)] = 30.0
-
-
 class KeepSettings(Section):
     """How long what is old is kept, until `perennial clean --apply` removes it."""
 
@@ -282,6 +275,7 @@ class Settings(Section):
     klaviyo: KlaviyoSettings = KlaviyoSettings()
     checks: CheckSettings = CheckSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    notify: NotifySettings = NotifySettings()
     keep: KeepSettings = KeepSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     engine: EngineSettings = EngineSettings()
@@ -355,6 +349,7 @@ class Settings(Section):
                 "keep": True,
                 "engine": True,
                 "monitoring": True,
+                "notify": True,
                 "tables": True,
                 "orders": {"source", "table"},
                 "klaviyo": set(KlaviyoSettings.model_fields) - told,

@@ -27,7 +27,7 @@ class Outcome:
     Attributes
     ----------
     kind
-        What to show: ``day``, ``trained``, ``backtest`` or ``said``.
+        What to show: ``day``, ``trained``, ``backtest``, ``said``; ``silent`` = nothing.
     facts
         What ``--json`` prints.
     code
@@ -101,7 +101,9 @@ def show_error(message: str, code: int, *, as_json: bool) -> None:
 
 
 def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
-    """Show how a command ended."""
+    """Show how a command ended; one that told all along has nothing to add."""
+    if outcome.kind == "silent":
+        return
     if as_json:
         sys.stdout.write(json.dumps(outcome.facts, indent=2, allow_nan=False) + "\n")
         return

@@ -15,6 +15,7 @@ from flows.backtest import evaluate_cutoffs
 from flows.drift import write_bins
 from flows.fit import fit_recipe
 from flows.forecaster import EXAMPLE, INPUTS, OUTPUTS, Forecaster, model_files
+from flows.gate_artifact import show_gate
 from flows.pictures import draw_all
 from flows.prepare import engine_for, open_tracking, read_orders, workspace
 from flows.settings import Settings, read_settings
@@ -86,7 +87,9 @@ def train(
         held_out = backtest_recipe(settings, history, champion, as_of, work)
         verdict = judge_model(model, held_out, champion, work)
         version = register_model(settings, history, model, held_out, verdict, as_of, trigger)
-        return decide_champion(settings, model, version, champion, verdict)
+        trained = decide_champion(settings, model, version, champion, verdict)
+        show_gate(settings, json.loads(verdict.read_text()), as_of, version, trained.run_id)
+        return trained
 
 
 @step

@@ -15,8 +15,9 @@ from connectors.store import Store
 from features.tables import DataError
 from flows.checks import DayRefusedError, refusals
 from flows.commands import exit_code
-from flows.daily import daily, slot_day
+from flows.daily import daily
 from flows.settings import read_settings
+from flows.slot import slot_day
 from flows.status import how_things_stand, read_limit
 from tests.flows.conftest import AS_OF, make_orders
 

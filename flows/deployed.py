@@ -1,0 +1,173 @@
+"""The flows as Prefect serves them: named, tagged, logged, and told of when they fail.
+
+Deployments name these by module (``flows.deployed:daily``), so that the flows themselves need no
+Prefect. What a flow does is imported when it runs: who only registers it stays small.
+"""
+
+import inspect
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow as prefect_flow
+from prefect.client.orchestration import get_client
+from prefect.exceptions import CrashedRun, FailedRun, MissingResult
+from prefect.runtime import flow_run as current
+from prefect.settings import PREFECT_UI_URL
+from prefect.states import Completed
+
+from connectors.klaviyo.errors import KlaviyoError
+from connectors.sources import SourceError
+from connectors.tracking import TrackingError
+from features.tables import DataError
+from flows.notify import FAILED, REFUSED, RETRAIN, has_told, notify
+from flows.settings import Settings, SettingsError, read_settings
+from flows.slot import slot_day
+from flows.steps import watched
+from models.gate import FAILED as GATE_FAILED
+from models.purchases import FitError
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.client.schemas.objects import FlowRun, State
+
+    from flows.train import Trained
+
+OUR_LOGGERS = ("flows", "connectors", "reports")
+BY_DRIFT, BY_SCHEDULE, BY_HAND = "drift", "schedule", "by hand"
+REFUSALS = (DataError, FitError, KlaviyoError)
+IN_OUR_WORDS = (*REFUSALS, SettingsError, SourceError, TrackingError)  # which name no person
+
+_log = logging.getLogger(__name__)
+
+
+def named() -> str:
+    """Return the current run's name: its flow and its day."""
+    name, asked = current.flow_name, current.parameters
+    try:
+        day = asked.get("as_of") or slot_day(read_settings(Path(asked["config"])))
+    except (SettingsError, OSError):  # the run itself will say so
+        return str(name)
+    return f"{name} {day}"
+
+
+def tell(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> None:  # noqa: ARG001  # Prefect's names
+    """Tell people that a run failed or was refused, unless the flow has told of the refusal."""
+    try:
+        settings = read_settings(Path(flow_run.parameters["config"]))
+    except (SettingsError, OSError) as error:
+        _log.error("nobody is told of %s: %s", flow_run.name, error)  # in one line
+        return
+    found = _error_of(state)
+    kind = REFUSED if isinstance(found, REFUSALS) else FAILED
+    if kind == REFUSED and has_told(REFUSED):
+        return
+    facts = {"run": flow_run.name, "what": _in_words(found, state), "details": _page_of(flow_run)}
+    notify(settings, kind, f"{flow_run.name} {kind}", facts)
+
+
+def _page_of(flow_run: "FlowRun") -> str:
+    return f"{PREFECT_UI_URL.value()}/runs/flow-run/{flow_run.id}"
+
+
+@prefect_flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
+def daily(config: Path, as_of: date | None = None, force: bool = False) -> None:
+    """Score every customer as of the day before the run's slot, and publish."""
+    from flows.daily import daily as work
+
+    settings = read_settings(config)
+    with _shown(settings, as_of or slot_day(settings), _trigger()):
+        inspect.unwrap(work)(config, as_of, force=force)
+
+
+@prefect_flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
+def train(
+    config: Path, as_of: date | None = None, trigger: str | None = None
+) -> "State[None] | None":
+    """Fit the models anew; the gate decides whether they score. A refusal ends the run as such."""
+    from flows.train import train as work
+
+    settings = read_settings(config)
+    day = as_of or slot_day(settings)
+    trigger = trigger or _trigger()
+    with _shown(settings, day, trigger):
+        trained = inspect.unwrap(work)(config, day, None, trigger)
+    return _say_trained(settings, trained, day, trigger)
+
+
+@prefect_flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
+def monitor(config: Path, as_of: date | None = None) -> None:
+    """Compare what was predicted with what happened, and ask for a retrain where that helps."""
+    work = import_module("flows.monitor").monitor  # served where it is there
+    settings = read_settings(config)
+    day = as_of or slot_day(settings)
+    with _shown(settings, day, _trigger()):
+        inspect.unwrap(work)(config, day)
+
+
+def _say_trained(
+    settings: Settings, trained: "Trained", as_of: date, trigger: str
+) -> "State[None] | None":
+    """Tell people where the gate refused, or where drift had asked; return the run's state if special."""
+    version = trained.model_version
+    facts = {"as_of": as_of, "version": version, "gate": trained.gate, "reasons": trained.reasons}
+    if trained.gate == GATE_FAILED:
+        next_step = f'perennial promote {version} --because "…", to use it all the same'
+        subject = f"the gate refused version {version}; the champion goes on"
+        notify(settings, REFUSED, subject, {**facts, "next step": next_step})
+        return Completed(name="Refused", message=f"{subject}: {'; '.join(trained.reasons)}")
+    if trigger == BY_DRIFT:
+        scores = "scores from now on" if trained.is_champion else "is kept, the champion goes on"
+        notify(settings, RETRAIN, f"fitted anew after drift: version {version} {scores}", facts)
+    return None
+
+
+def _trigger() -> str:
+    run = _current_run()
+    return BY_SCHEDULE if run.auto_scheduled else BY_HAND
+
+
+def _current_run() -> "FlowRun":
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(current.id)
+
+
+@contextmanager
+def _shown(settings: Settings, as_of: date, trigger: str) -> Iterator[None]:
+    """Tag the run, and let Prefect show our packages' logs and each step's seconds."""
+    tags = {f"store: {settings.store.name}", f"as of: {as_of}", f"trigger: {trigger}"}
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(current.id, tags=tags | set(_current_run().tags))
+    for name in OUR_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO)
+    with watched(_log_step):
+        yield
+
+
+def _log_step(said: str, seconds: float | None) -> None:
+    if seconds is not None:
+        _log.info("%s: %.1f s", said.replace("_", " "), seconds)
+    elif " " in said:  # how far a step is; a step's start is its name, and Prefect logs it
+        _log.info("%s", said)
+
+
+def _error_of(state: "State[Any]") -> BaseException | None:
+    try:
+        found = state.result(raise_on_failure=False)
+    except MissingResult:  # the process died, and the runner only knows how
+        return None
+    if isinstance(found, CrashedRun | FailedRun) or not isinstance(found, BaseException):
+        return None
+    return found
+
+
+def _in_words(error: BaseException | None, state: "State[Any]") -> str:
+    if error is None:
+        return state.message or state.name or "it ended"
+    if isinstance(error, IN_OUR_WORDS):
+        return str(error)
+    return f"{type(error).__name__}; the run's log says more"

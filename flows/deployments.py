@@ -1,0 +1,93 @@
+"""What is served: which flow, when, and after which event.
+
+``prefect.yaml`` says the same for work pools; a test holds the two together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows.settings import Settings
+from flows.unattended import OFF
+
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
+
+DRIFT = "perennial.drift.confirmed"  # event
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A flow that is served.
+
+    Attributes
+    ----------
+    flow, name
+        Prefect shows ``flow/name``.
+    cron
+        Crontab line in the store's time zone; None = no schedule.
+    event
+        Event after which it runs; None = none.
+    parameters
+        Beside the settings' path.
+    """
+
+    flow: str
+    name: str
+    cron: str | None = None
+    event: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def full_name(self) -> str:
+        """Return how Prefect names it."""
+        return f"{self.flow}/{self.name}"
+
+    @property
+    def entrypoint(self) -> str:
+        """Return where its flow is."""
+        return f"flows.deployed:{self.flow}"
+
+
+def list_deployments(settings: Settings) -> list[Deployment]:
+    """Return what a store's settings ask to be served; monitoring where there is any."""
+    schedule = settings.schedule
+    found = [
+        Deployment("daily", "nightly", _cron(schedule.daily)),
+        Deployment("train", "weekly", _cron(schedule.train)),
+        Deployment("train", "on-drift", event=DRIFT, parameters={"trigger": "drift"}),
+    ]
+    if find_spec("flows.monitor") is not None:
+        found.append(Deployment("monitor", "daily", _cron(schedule.monitor)))
+    return found
+
+
+def _cron(line: str) -> str | None:
+    return None if line == OFF else line
+
+
+def to_prefect(asked: Deployment, settings: Settings, config: Path) -> "RunnerDeployment":
+    """Make what Prefect serves: one run at a time, the others wait."""
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.events import DeploymentEventTrigger, DeploymentTriggerTypes, TriggerTypes
+    from prefect.schedules import Cron
+
+    schedules = [] if asked.cron is None else [Cron(asked.cron, timezone=settings.store.timezone)]
+    triggers: list[TriggerTypes | DeploymentTriggerTypes] = []
+    if asked.event is not None:
+        name = f"{asked.full_name} after {asked.event}"
+        triggers = [DeploymentEventTrigger(name=name, expect={asked.event})]
+    return RunnerDeployment.from_entrypoint(
+        asked.entrypoint,
+        name=asked.name,
+        schedules=schedules,
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+        ),
+        parameters={"config": str(config), **asked.parameters},
+        triggers=triggers,
+        tags=[f"store: {settings.store.name}"],
+    )

@@ -1,0 +1,104 @@
+"""Prefect's server as `perennial up` runs it: what it is told, and what it is asked, without importing Prefect."""
+
+import os
+import socket
+from base64 import b64encode
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from flows.server import configured_api_url
+from flows.settings import Settings, SettingsError
+
+LEASES = (
+    "prefect.server.concurrency.lease_storage.filesystem"  # outlive a server that is restarted
+)
+
+
+def prefect_home(settings: Settings) -> Path:
+    """Return the folder of Prefect's database and logs."""
+    return Path(os.environ.get("PREFECT_HOME", settings.home / ".prefect"))
+
+
+def server_environment(settings: Settings) -> dict[str, str]:
+    """Return what Prefect's server is told; what the environment says already stays."""
+    asked = settings.schedule
+    told = {
+        "PREFECT_HOME": str(prefect_home(settings)),
+        "PREFECT_API_URL": find_api_url(settings),
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(asked.keep_runs_days * 86_400),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"P{asked.keep_events_days}D",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": LEASES,
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(prefect_home(settings) / "pages"),
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,connectors,reports",
+    }
+    if asked.database is not None:
+        told["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = asked.database
+    return told | {name: os.environ[name] for name in told if name in os.environ}
+
+
+def find_api_url(settings: Settings) -> str:
+    """Return the address of the server that is configured, else of the one that is started."""
+    return configured_api_url() or f"http://127.0.0.1:{settings.schedule.port}/api"
+
+
+def next_slots(api_url: str, deployments: Iterable[str], timezone: str) -> dict[str, str]:
+    """Return the slot of the next run that the server has scheduled, by deployment id.
+
+    Raises
+    ------
+    httpx.HTTPError
+        It does not answer.
+    """
+    found: dict[str, str] = {}
+    with api_client() as client:
+        for one in deployments:
+            asked = {
+                "flow_runs": {
+                    "deployment_id": {"any_": [one]},
+                    "state": {"type": {"any_": ["SCHEDULED"]}},
+                    "expected_start_time": {"after_": datetime.now(UTC).isoformat()},
+                },
+                "sort": "EXPECTED_START_TIME_ASC",
+                "limit": 1,
+            }
+            answer = client.post(f"{api_url}/flow_runs/filter", json=asked).raise_for_status()
+            for run in answer.json():
+                slot = datetime.fromisoformat(run["expected_start_time"])
+                local = slot.astimezone(ZoneInfo(timezone))
+                found[one] = local.isoformat(timespec="minutes")
+    return found
+
+
+def api_client() -> httpx.Client:
+    """Return a client of Prefect's server, who it is as Prefect's own says it."""
+    headers = {}
+    if key := os.environ.get("PREFECT_API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    elif secret := os.environ.get("PREFECT_API_AUTH_STRING"):
+        headers["Authorization"] = f"Basic {b64encode(secret.encode()).decode()}"
+    return httpx.Client(trust_env=False, timeout=30, headers=headers)
+
+
+def check_port(port: int) -> None:
+    """Make sure that a port is free.
+
+    Raises
+    ------
+    SettingsError
+        Another program listens there.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise SettingsError(
+                f"Prefect's server needs its port to itself: 127.0.0.1:{port}: {error.strerror}. Stop what "
+                "listens there, or set schedule.port to another"
+            ) from error

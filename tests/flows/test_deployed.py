@@ -1,0 +1,103 @@
+"""What people are told of a run that failed, and what they are not."""
+
+import uuid
+from datetime import date
+
+import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Crashed, Failed
+
+from connectors.klaviyo.errors import SyncRefusedError
+from features.tables import DataError
+from flows import deployed, notify
+from flows.settings import SettingsError, read_settings
+from flows.train import Trained
+from tests.flows.conftest import write_shop
+
+CUSTOMER = "ann@example.com"
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """Call the hook as Prefect does, by its parameters' names; return what it told."""
+    monkeypatch.setattr(notify, "_told", [])
+    heard = []
+
+    def hear(_settings, kind, subject, facts):
+        heard.append((kind, subject, facts))
+        return []
+
+    monkeypatch.setattr(deployed, "notify", hear)
+    config = write_shop(tmp_path)
+
+    def tell(state, config=config):
+        run = FlowRun(
+            flow_id=uuid.uuid4(), name="daily 2026-11-21", parameters={"config": str(config)}
+        )
+        deployed.tell(flow=deployed.daily, flow_run=run, state=state)
+        return heard
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "what"),
+    [
+        (DataError("orders need a customer: 3 have none"), "refused", "orders need a customer"),
+        (SyncRefusedError("too many changed"), "refused", "too many changed"),
+        (SettingsError("orders must be set"), "failed", "orders must be set"),
+        (KeyError(CUSTOMER), "failed", "KeyError; the run's log says more"),
+    ],
+)
+def test_a_refusal_is_told_as_one_and_an_unexpected_error_by_its_kind(told, error, kind, what):
+    [(found, subject, facts)] = told(Failed(data=error))
+    assert (found, subject) == (kind, f"daily 2026-11-21 {kind}")
+    assert facts["what"].startswith(what)
+    assert CUSTOMER not in str(facts)
+
+
+def test_a_process_that_was_killed_is_told_of_by_how_it_ended(told):
+    [(kind, _, facts)] = told(Crashed(message="Process exited with status code: -9."))
+    assert (kind, facts["what"]) == ("failed", "Process exited with status code: -9.")
+
+
+def test_a_refusal_that_the_flow_told_of_is_not_told_twice(told, monkeypatch):
+    notify._told.append(("refused", "2026-11-21 was refused"))
+    assert told(Failed(data=DataError("refused"))) == []
+    assert told(Failed(data=KeyError("x")))[0][0] == "failed"
+
+
+def test_a_run_without_settings_is_logged(told, tmp_path, caplog):
+    assert told(Failed(data=KeyError("x")), config=tmp_path / "none.toml") == []
+    assert "nobody is told of daily 2026-11-21" in caplog.text
+
+
+def trained(gate, *, is_champion=False):
+    return Trained("7", "run", gate, is_champion, ("worse than the champion",), ())
+
+
+@pytest.mark.parametrize(
+    ("gate", "trigger", "is_champion", "kinds"),
+    [
+        ("failed", "schedule", False, ["refused"]),
+        ("failed", "drift", False, ["refused"]),
+        ("passed", "drift", True, ["retrain"]),
+        ("tie", "drift", False, ["retrain"]),
+        ("passed", "schedule", True, []),
+        ("tie", "schedule", False, []),
+    ],
+)
+def test_people_are_told_of_a_retrain_that_the_gate_refused_or_that_drift_asked_for(
+    tmp_path, monkeypatch, gate, trigger, is_champion, kinds
+):
+    heard = []
+    monkeypatch.setattr(deployed, "notify", lambda _settings, *said: heard.append(said))
+    settings = read_settings(write_shop(tmp_path))
+    state = deployed._say_trained(
+        settings, trained(gate, is_champion=is_champion), date(2026, 11, 21), trigger
+    )
+    assert [kind for kind, _, _ in heard] == kinds
+    assert (state is not None) == (gate == "failed")
+    if state is not None:
+        assert (state.name, state.is_completed()) == ("Refused", True)
+        assert "worse than the champion" in state.message

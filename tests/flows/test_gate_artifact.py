@@ -1,0 +1,38 @@
+"""The gate's table on Prefect's pages. That it gets there is seen by `perennial up`'s own test."""
+
+from datetime import date
+
+from flows.gate_artifact import gate_page, run_link, show_gate
+from flows.settings import build_settings
+
+GATE = {
+    "gate": "failed",
+    "checks": [
+        {"name": "spend_scale", "is_passed": False, "finding": "9 times", "threshold": "3 times"}
+    ],
+    "reasons": ["spend scale: 9 times (3 times)"],
+}
+
+
+def settings(folder):
+    return build_settings({"orders": {"source": "a.csv"}, "store": {"name": "Tiny Teas"}}, folder)
+
+
+def test_the_page_says_what_was_found_why_not_and_where_the_run_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@mlflow.example")
+    page = gate_page(settings(tmp_path), GATE, date(2026, 11, 21), "7", "abc")
+    assert page.startswith("# Version 7 of Tiny Teas, as of 2026-11-21")
+    assert "| spend scale | **no** | 9 times | 3 times |" in page
+    assert "- spend scale: 9 times (3 times)" in page
+    assert "/#/runs/abc)" in page
+    assert "secret" not in page
+
+
+def test_without_an_mlflow_server_the_run_is_named(tmp_path):
+    assert run_link(settings(tmp_path), "abc") == (
+        f"run `abc` in `sqlite:///{tmp_path}/mlruns/mlflow.db`"
+    )
+
+
+def test_outside_prefect_nothing_is_shown(tmp_path):
+    show_gate(settings(tmp_path), GATE, date(2026, 11, 21), "7", "abc")

@@ -1,0 +1,119 @@
+"""What `perennial up` looks after: schedules that create no runs, days that are old, servers that hang."""
+
+import threading
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from flows import supervise
+from flows.settings import read_settings
+from flows.supervise import Supervisor
+from tests.flows.conftest import AS_OF, write_shop
+
+SERVED = [
+    {"deployment": "daily/nightly", "id": "1", "cron": "0 4 * * *", "event": None},
+    {"deployment": "train/on-drift", "id": "2", "cron": None, "event": "drift"},
+]
+
+
+class Watched:
+    """A supervisor that starts nothing, and what it told."""
+
+    def __init__(self, config, monkeypatch):
+        self.events, self.told = [], []
+        monkeypatch.delenv("PREFECT_API_URL", raising=False)
+        monkeypatch.setattr(supervise, "notify", lambda _settings, *said: self.told.append(said))
+        monkeypatch.setattr(supervise, "PATIENCE_SECONDS", 0.0)
+        self.it = Supervisor(
+            read_settings(config), config, lambda event, facts: self.events.append((event, facts))
+        )
+        self.it._served = SERVED
+
+    def kinds(self):
+        """What people were told, once every thread has told it."""
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and thread.daemon:
+                thread.join(1)
+        return [(kind, subject) for kind, subject, _ in self.told]
+
+
+class Alive:
+    """A child that runs, and counts how often it was stopped."""
+
+    def __init__(self):
+        self.stops = 0
+
+    def is_alive(self):
+        return True
+
+    def stop(self, _seconds):
+        self.stops += 1
+
+
+def berlin(text):
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Europe/Berlin"))
+
+
+def test_a_day_that_is_old_is_told_of_once(published, monkeypatch):
+    """The day of the 30th ended at midnight; 36 hours later is noon of the 2nd."""
+    assert AS_OF.isoformat() == "2024-06-30"
+    watched = Watched(published[0], monkeypatch)
+    watched.it._check_age(berlin("2024-07-02 12:00"))
+    assert watched.kinds() == []
+    watched.it._check_age(berlin("2024-07-02 12:01"))
+    watched.it._check_age(berlin("2024-07-09 12:00"))
+    assert watched.kinds() == [("stale", "no day after 2024-06-30 is published")]
+    assert [event for event, _ in watched.events] == ["warning"]
+
+
+def test_a_pointer_that_cannot_be_read_is_told_of(tmp_path, monkeypatch):
+    config = write_shop(tmp_path)
+    watched = Watched(config, monkeypatch)
+    watched.it._check_age(berlin("2024-07-02 12:01"))
+    assert watched.kinds() == []  # nothing was ever published: failures tell of themselves
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "CURRENT.json").write_text("{")
+    watched.it._check_age(berlin("2024-07-02 12:01"))
+    assert watched.kinds() == [("failed", "the current day cannot be read")]
+
+
+def test_a_schedule_without_a_coming_run_is_told_of(tmp_path, monkeypatch):
+    watched = Watched(write_shop(tmp_path), monkeypatch)
+    watched.it._worker = Alive()
+    slots = {"1": "2026-11-28T04:00+01:00"}
+    monkeypatch.setattr(watched.it, "_next_slots", lambda: slots)
+    watched.it._check_schedules()
+    assert watched.kinds() == []
+    slots.clear()
+    watched.it._check_schedules()
+    watched.it._check_schedules()
+    assert watched.kinds() == [("failed", "daily/nightly has no coming run")]
+
+
+def test_a_server_that_hangs_is_started_again(tmp_path, monkeypatch):
+    watched = Watched(write_shop(tmp_path), monkeypatch)
+    watched.it._worker, watched.it._server = Alive(), Alive()
+
+    def hang():
+        raise httpx.ReadTimeout("no answer")
+
+    monkeypatch.setattr(watched.it, "_next_slots", hang)
+    for _ in range(4):
+        watched.it._check_schedules()
+    assert watched.it._server.stops == 0
+    watched.it._check_schedules()
+    assert watched.it._server.stops == 1
+    assert [event for event, _ in watched.events] == ["unanswered"] * 5
+
+
+@pytest.mark.parametrize("url", ["http://prefect.example/api"])
+def test_with_a_configured_server_none_is_started(tmp_path, monkeypatch, url):
+    watched = Watched(write_shop(tmp_path), monkeypatch)
+    assert watched.it._server is not None
+    assert watched.it.api_url == "http://127.0.0.1:4200/api"
+    monkeypatch.setenv("PREFECT_API_URL", url)
+    other = Supervisor(watched.it.settings, watched.it.config, watched.it.tell)
+    assert other._server is None
+    assert other.api_url == url
