@@ -207,7 +207,9 @@ def _published_before(settings: Settings, as_of: date) -> PublishedDay | None:
 
 def _source(engine: Engine, history: History, before: PublishedDay | None, as_of: date) -> Source:
     orders = engine.parquet(history.orders)
-    start = max(history.first_date, as_of - timedelta(days=MOST_WINDOW_DAYS))
+    # Weeks before the last order, so that it is known what a source that fell silent used to bring.
+    latest = min(history.last_date, as_of)
+    start = max(history.first_date, latest - timedelta(days=MOST_WINDOW_DAYS))
     late = orders.filter(orders.order_date >= start)
     counts = engine.frame(late.group_by("order_date").aggregate(orders=late.count()))
     customers = engine.frame(orders.aggregate(n=orders.customer_id.nunique()))["n"].iloc[0]

@@ -12,6 +12,7 @@ from features.tables import DataError
 from flows.checks import DayRefusedError, keep_refusal
 from flows.prepare import workspace
 from flows.purpose import Purpose
+from flows.refusal import tell_refused
 from flows.run import plan_marketing, train_if_needed
 from flows.score import Scored, score
 from flows.settings import Settings, read_settings
@@ -55,15 +56,19 @@ def daily(
     """
     settings = read_settings(config)
     day = as_of or slot_day(settings)
-    for _ in range(settings.schedule.late_tries if in_prefect() else 0):
-        try:
-            return publish_days(settings, config, day, force=force, accepted=accepted or {})
-        except DayRefusedError as error:
-            if not error.is_late:
-                raise
-            progress(f"{error} Waiting for {settings.schedule.late_wait_minutes} minutes")
-            time.sleep(60 * settings.schedule.late_wait_minutes)
-    return publish_days(settings, config, day, force=force, accepted=accepted or {})
+    try:
+        for _ in range(settings.schedule.late_tries if in_prefect() else 0):
+            try:
+                return publish_days(settings, config, day, force=force, accepted=accepted or {})
+            except DayRefusedError as error:
+                if not error.is_late:
+                    raise
+                progress(f"{error} Waiting for {settings.schedule.late_wait_minutes} minutes")
+                time.sleep(60 * settings.schedule.late_wait_minutes)
+        return publish_days(settings, config, day, force=force, accepted=accepted or {})
+    except DataError as error:
+        tell_refused(settings, day, error)
+        raise
 
 
 def publish_days(

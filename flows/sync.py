@@ -24,6 +24,7 @@ from connectors.klaviyo.segments import Book
 from connectors.klaviyo.segments import keep_segments as keep
 from connectors.store import PublishedDay, Store
 from flows.account import open_hands
+from flows.monitored import frozen_because
 from flows.outbox import SyncPlaces, list_members, list_rejects, terms_of, write_plan
 from flows.prepare import open_tracking
 from flows.settings import Settings, SettingsError, read_settings
@@ -98,6 +99,12 @@ def find_day(settings: Settings, as_of: date) -> PublishedDay:
             f"only the published day is sent: {found} current, not {as_of}. Run `perennial run`"
         )
     check_fresh(day.as_of, settings.yesterday(datetime.now(UTC)), settings.klaviyo.limits)
+    frozen = frozen_because(settings.state)
+    if frozen is not None:
+        raise SyncRefusedError(
+            f"scores are sent while they come true: {frozen}. See the page's monitoring and train again, or raise "
+            "monitoring.freeze and run `perennial monitor`"
+        )
     version, tracking = day.record()["model_version"], open_tracking(settings)
     gate = tracking.tags(version).get("gate") if tracking.has(version) else None
     if gate is None or gate == FAILED:

@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import sqlite3
+import threading
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from flows.settings import read_settings
 from flows.slot import slot_day
 from flows.status import how_things_stand, read_limit
 from tests.flows.conftest import AS_OF, make_orders
+from tests.flows.test_notify import Webhook
 
 FIRST_FORMAT = Path(__file__).parent / "first_format"
 
@@ -264,3 +268,25 @@ def test_clean_says_what_is_old_and_removes_it_only_when_asked(shop, perennial):
     assert current.file("scores.parquet").exists()
     assert perennial("clean", "--config", shop, "--json").json["mlflow_runs"] == 0
     assert perennial("run", "--config", shop, "--as-of", after(2).isoformat()).code == 0
+
+
+def test_a_refused_night_is_told_by_event_artifact_and_webhook(shop, perennial):
+    """Through a real Prefect server: the shop's source has been silent since 2024."""
+    webhook = Webhook()
+    threading.Thread(target=webhook.serve_forever, daemon=True).start()
+    shop.write_text(
+        f'{shop.read_text()}[schedule]\nlate_tries = 0\ncatch_up_days = 0\n[notify]\nwebhook = "{webhook.url}"\n'
+    )
+    said = perennial("run", "--config", shop, "--prefect", "--json")
+    webhook.shutdown()
+    webhook.server_close()
+    assert said.code == 30, said.err
+    assert "orders reach up to the day" in said.json["error"]
+    (told,) = [body for _, body in webhook.got]
+    assert told["kind"] == "refused"
+    assert "orders reach up to the day" in json.dumps(told)
+    with closing(sqlite3.connect(shop.parent / ".prefect" / "prefect.db")) as database:
+        artifacts = database.execute("SELECT key, data FROM artifact").fetchall()
+    assert [key for key, _ in artifacts] == ["day-refused"]
+    assert "is not published" in artifacts[0][1]
+    assert store_of(shop).current().as_of == AS_OF

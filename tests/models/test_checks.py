@@ -99,6 +99,10 @@ def test_an_empty_day_is_late_and_waiting_may_mend_it():
     assert "about 50 are usual" in found["orders_are_fresh"].finding
 
 
+def test_a_source_that_has_been_silent_for_weeks_is_late():
+    assert verdicts(Source(np.append(BUSY, [0] * 100), 1000))["orders_are_fresh"] == REFUSED
+
+
 def test_a_day_with_a_few_of_its_orders_is_refused_as_such():
     found = verdicts(usual(7))
     assert found["orders_are_fresh"] == PASSED
