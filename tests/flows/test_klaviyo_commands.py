@@ -173,6 +173,18 @@ def test_stale_scores_are_not_sent(shop, klaviyo, perennial):
     assert klaviyo.received == {}
 
 
+def test_scores_that_no_longer_come_true_are_not_sent(shop, fresh, klaviyo, perennial):
+    found = {"schema": 1, "as_of": AS_OF.isoformat(), "weeks": [], "tolerance": 0.1}
+    why = "orders of the week after 2024-06-20 were 61 % of the expected"
+    path = read_settings(shop).state / "monitoring.json"
+    path.write_text(json.dumps({**found, "frozen": {"is_frozen": True, "because": why}}))
+    said = perennial("sync", "--config", shop, "--apply", "--json")
+    assert said.code == 20
+    assert "come true" in said.json["error"]
+    assert "61 %" in said.json["error"]
+    assert klaviyo.received == {}
+
+
 def test_scores_of_a_model_that_the_gate_refused_are_not_sent(shop, fresh, klaviyo, perennial):
     from flows.prepare import open_tracking
 
