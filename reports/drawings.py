@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Colors by meaning; the page's style says what they are by day and by night.
 VALUE, COST, CONTEXT, INK = "#0f766e", "#b45309", "#94a3b8", "#475569"
@@ -18,9 +19,10 @@ STYLES = {VALUE: "value", COST: "cost", CONTEXT: "context", INK: "soft", GROUND:
 SIZE = (4.4, 2.6)  # inches, so that text can be read on a phone
 
 Rows = Sequence[Mapping[str, Any]]
+Number = Callable[[float], str]  # as the store's people write it
 
 
-def second_order_curve(rows: Rows, median: float | None, name: str) -> Markup:
+def second_order_curve(rows: Rows, median: float | None, name: str, number: Number) -> Markup:
     """Draw the share of customers who came back, by days since the first order, with its interval.
 
     Parameters
@@ -31,8 +33,10 @@ def second_order_curve(rows: Rows, median: float | None, name: str) -> Markup:
         Days; None where fewer than half come back.
     name
         Alternative text.
+    number
+        Writes what the vertical axis shows.
     """
-    axes, figure = _axes()
+    axes, figure = _axes(number)
     day, share, low, high = (np.array([r[k] for r in rows], float) for k in rows[0] if k in _CURVE)
     axes.fill_between(day, low, high, step="post", color=VALUE, alpha=0.2, linewidth=0)
     axes.plot(day, share, color=VALUE, linewidth=2, drawstyle="steps-post")
@@ -41,19 +45,20 @@ def second_order_curve(rows: Rows, median: float | None, name: str) -> Markup:
         if mark <= day[-1]:
             k = int(np.searchsorted(day, mark, side="right")) - 1
             axes.plot([mark, mark], [0, share[k]], color=CONTEXT, linewidth=1)
-            _label(axes, f"{mark} d\n{share[k]:.0%}", (mark, float(high[k])), (-3, 4), INK, -1)
+            _label(axes, f"{mark} d\n{number(share[k])}", (mark, float(high[k])), (-3, 4), INK, -1)
     if median is not None and median <= day[-1]:
         axes.axvline(median, color=INK, linewidth=1, linestyle="--")
         _label(axes, f"half after {median:.0f} d", (median, 0), (4, 6), INK)
     axes.set_ylim(0, top * 1.12)
-    _percent(axes)
     return inline(figure, name, "days since the first order")
 
 
 _CURVE = ("day", "share", "low", "high")
 
 
-def cohort_lines(cohorts: Sequence[Rows], average: Rows, cost: float | None, name: str) -> Markup:
+def cohort_lines(
+    cohorts: Sequence[Rows], average: Rows, cost: float | None, name: str, number: Number
+) -> Markup:
     """Draw cumulative margin per customer: each cohort in grey, the average in color, the cost as a line.
 
     Parameters
@@ -64,8 +69,10 @@ def cohort_lines(cohorts: Sequence[Rows], average: Rows, cost: float | None, nam
         Acquisition cost per customer; None where it is not known.
     name
         Alternative text.
+    number
+        Writes what the vertical axis shows.
     """
-    axes, figure = _axes()
+    axes, figure = _axes(number)
     for rows in cohorts:
         axes.plot(*_xy(rows, "age", "margin"), color=CONTEXT, linewidth=0.8, alpha=0.6)
     x, y = _xy(average, "age", "margin")
@@ -79,7 +86,7 @@ def cohort_lines(cohorts: Sequence[Rows], average: Rows, cost: float | None, nam
     return inline(figure, name, "months since the first order")
 
 
-def pairs(rows: Rows, along: str, below: str, name: str) -> Markup:
+def pairs(rows: Rows, along: str, below: str, name: str, number: Number) -> Markup:
     """Draw what was expected (dots) and what happened (bars).
 
     Parameters
@@ -92,8 +99,10 @@ def pairs(rows: Rows, along: str, below: str, name: str) -> Markup:
         What it is, in words.
     name
         Alternative text.
+    number
+        Writes what the vertical axis shows.
     """
-    axes, figure = _axes()
+    axes, figure = _axes(number)
     places = np.arange(len(rows))
     actual, expected = ([float(r[k] or 0) for r in rows] for k in ("actual", "expected"))
     axes.bar(places, actual, color=VALUE, width=0.65)
@@ -113,7 +122,7 @@ def pairs(rows: Rows, along: str, below: str, name: str) -> Markup:
     return inline(figure, name, below)
 
 
-def tracking(rows: Rows, name: str) -> Markup:
+def tracking(rows: Rows, name: str, number: Number) -> Markup:
     """Draw orders by week after a forecast: expected as a line, actual as dots.
 
     Parameters
@@ -122,8 +131,10 @@ def tracking(rows: Rows, name: str) -> Markup:
         ``week, expected, actual``.
     name
         Alternative text.
+    number
+        Writes what the vertical axis shows.
     """
-    axes, figure = _axes()
+    axes, figure = _axes(number)
     for column, color, style in (("expected", INK, "-"), ("actual", VALUE, "o-")):
         x, y = _xy(rows, "week", column)
         axes.plot(x, y, style, color=color, linewidth=1.6, markersize=3)
@@ -135,7 +146,7 @@ def tracking(rows: Rows, name: str) -> Markup:
     return inline(figure, name, "weeks after the forecast")
 
 
-def trend(rows: Rows, name: str) -> Markup:
+def trend(rows: Rows, name: str, number: Number) -> Markup:
     """Draw a score by month, with its interval.
 
     Parameters
@@ -144,15 +155,17 @@ def trend(rows: Rows, name: str) -> Markup:
         ``month, score, low, high``.
     name
         Alternative text.
+    number
+        Writes what the vertical axis shows.
     """
-    axes, figure = _axes()
+    axes, figure = _axes(number)
     places = np.arange(len(rows))
     score, low, high = (np.array([r[k] for r in rows], float) for k in ("score", "low", "high"))
     axes.fill_between(places, low, high, color=VALUE, alpha=0.2, linewidth=0)
     axes.plot(places, score, "o-", color=VALUE, linewidth=1.6, markersize=3)
     shown = places[:: max(len(rows) // 4, 1)]
     axes.set_xticks(shown, [str(rows[k]["month"]) for k in shown])
-    _label(axes, f"{score[-1]:.0f}", (places[-1], score[-1]), (5, -3), VALUE)
+    _label(axes, number(score[-1]), (places[-1], score[-1]), (5, -3), VALUE)
     axes.margins(x=0.08)
     return inline(figure, name, "month")
 
@@ -190,7 +203,9 @@ def weekly_ratios(rows: Rows, tolerance: float, name: str) -> Markup:
     return inline(figure, name, "week after the day")
 
 
-def budget_curve(curve: Mapping[str, Sequence[float]], spent: float, name: str) -> Markup:
+def budget_curve(
+    curve: Mapping[str, Sequence[float]], spent: float, name: str, number: Number
+) -> Markup:
     """Draw what budgets would gain net of cost, and where today's is.
 
     Parameters
@@ -201,14 +216,18 @@ def budget_curve(curve: Mapping[str, Sequence[float]], spent: float, name: str) 
         Today's budget.
     name
         Alternative text.
+    number
+        Writes what the vertical axis shows.
     """
-    axes, figure = _axes()
+    axes, figure = _axes(number)
     axes.plot(curve["budget"], curve["gain"], color=VALUE, linewidth=2.2)
     at = float(np.interp(spent, curve["budget"], curve["gain"]))
     axes.plot([spent], [at], "o", color=COST)
     _label(axes, "this budget", (spent, at), (7, -11), COST)
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(lambda value, _: number(value))
     return inline(figure, name, "budget")
 
 
@@ -241,7 +260,7 @@ def inline(figure: Figure, name: str, below: str) -> Markup:
     return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(name)}"', 1))  # noqa: S704  # ours
 
 
-def _axes() -> tuple[Axes, Figure]:
+def _axes(number: Number) -> tuple[Axes, Figure]:
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -249,15 +268,12 @@ def _axes() -> tuple[Axes, Figure]:
     axes.tick_params(colors=INK, length=0)
     axes.grid(axis="y", color=CONTEXT, alpha=0.3, linewidth=0.6)
     axes.set_axisbelow(True)
+    axes.yaxis.set_major_formatter(lambda value, _: number(value))
     return axes, figure
 
 
 def _xy(rows: Rows, x: str, y: str) -> tuple[list[float], list[float]]:
     return [float(r[x]) for r in rows], [np.nan if r[y] is None else float(r[y]) for r in rows]
-
-
-def _percent(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 
 def _label(

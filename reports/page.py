@@ -75,14 +75,14 @@ def render_page(record: Json, kpis: Json) -> str:
         holdout=holdout_table(record["backtest"]),
         monitoring=monitoring_tables(record.get("monitoring"), words),
         advocacy=advocacy_table(kpis["advocacy"], kpis["loyalty"], words),
-        pictures=_pictures(record, kpis, table["cost"]),
+        pictures=_pictures(record, kpis, table["cost"], words),
         measures=DEFINITIONS,
         definitions={name: column.meaning for name, column in Scores.columns().items()},
     )
     return html
 
 
-def _pictures(record: Json, kpis: Json, cost: float | None) -> dict[str, Any]:
+def _pictures(record: Json, kpis: Json, cost: float | None, words: Words) -> dict[str, Any]:
     """Draw what the page shows; what there is nothing for is None."""
     curve = record["budget"].get("curve")
     second, found = kpis["second_order"], kpis["cohorts"]
@@ -90,7 +90,10 @@ def _pictures(record: Json, kpis: Json, cost: float | None) -> dict[str, Any]:
     average = found["average"][:MOST_AGES]
     return {
         "budget": drawings.budget_curve(
-            curve, curve["spent"], "Margin gained less its cost, by budget spent today"
+            curve,
+            curve["spent"],
+            "Margin gained less its cost, by budget spent today",
+            words.round_money,
         )
         if curve and len(curve["budget"]) > 1
         else None,
@@ -99,6 +102,7 @@ def _pictures(record: Json, kpis: Json, cost: float | None) -> dict[str, Any]:
             average,
             cost,
             "Cumulative margin per customer by months since the first order",
+            words.round_money,
         )
         if len(average) > 1
         else None,
@@ -106,17 +110,19 @@ def _pictures(record: Json, kpis: Json, cost: float | None) -> dict[str, Any]:
             second["curve"],
             second["median_days"],
             "Share of customers who ordered again, by days since the first order",
+            lambda share: words.percent(share, 0),
         ),
         "fit": drawings.pairs(
             record["frequency_fit"],
             "repeat_orders",
             "repeat orders",
             "Customers by repeat orders so far, beside what the model expects of as many new ones",
+            words.count,
         )
         if record["frequency_fit"]
         else None,
-        "quality": _of_backtest(record),
-        "nps": _nps(kpis["advocacy"]),
+        "quality": _of_backtest(record, words),
+        "nps": _nps(kpis["advocacy"], words),
         "monitoring": _of_weeks(record),
     }
 
@@ -126,13 +132,14 @@ def _whole(ages: Sequence[Json]) -> list[Json]:
     return [a for a in ages if not a["is_partial"] and a["margin"] is not None]
 
 
-def _nps(advocacy: Json) -> Markup | None:
+def _nps(advocacy: Json, words: Words) -> Markup | None:
     """Draw the net promoter score of the last months with enough answers."""
     found = advocacy.get("nps")
     told = [m for m in found if m["score"] is not None] if isinstance(found, list) else []
     if len(told) < LEAST_MONTHS:
         return None
-    return drawings.trend(told[-MOST_MONTHS:], "Net promoter score by month, with its interval")
+    title = "Net promoter score by month, with its interval"
+    return drawings.trend(told[-MOST_MONTHS:], title, words.count)
 
 
 def _of_weeks(record: Json) -> Markup | None:
@@ -148,16 +155,18 @@ def _of_weeks(record: Json) -> Markup | None:
     return drawings.weekly_ratios(rows, found["tolerance"], title)
 
 
-def _of_backtest(record: Json) -> list[tuple[str, Markup]]:
+def _of_backtest(record: Json, words: Words) -> list[tuple[str, Markup]]:
     pictures: list[tuple[str, Markup]] = []
     for cutoff in (record["backtest"] or {"cutoffs": []})["cutoffs"][-1:]:
         if cutoff.get("deciles"):
-            title = f"Later value per customer, by tenth of the forecast, {record['currency']}"
-            rows = cutoff["deciles"]
-            pictures.append((title, drawings.pairs(rows, "decile", "tenth, 10 = highest", title)))
+            title = "Later value per customer, by tenth of the forecast"
+            along = ("decile", "tenth, 10 = highest")
+            drawn = drawings.pairs(cutoff["deciles"], *along, title, words.round_money)
+            pictures.append((title, drawn))
         if cutoff.get("curves", {}).get("weekly"):
             title = f"Orders by week after {cutoff['as_of']}"
-            pictures.append((title, drawings.tracking(cutoff["curves"]["weekly"], title)))
+            drawn = drawings.tracking(cutoff["curves"]["weekly"], title, words.count)
+            pictures.append((title, drawn))
     return pictures
 
 

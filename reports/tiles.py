@@ -77,7 +77,7 @@ def tiles(record: Record, kpis: Record, words: Words) -> list[Tile]:
         "expected_return": (f"Margin back per {words.one}", _return_span(record, words)),
     }
     missing = {
-        "second_order_days": "fewer than half do",
+        "second_order_days": "not reached",
         "expected_return": "nothing spent",
         "repeat_rate": "not known",
     }

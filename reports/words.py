@@ -27,7 +27,18 @@ class Words:
 
     def money(self, value: float) -> str:
         """Write an amount: whole units from 100 on, else two decimals."""
-        is_whole = abs(value) >= WHOLE_FROM
+        return self._money(value, is_whole=abs(value) >= WHOLE_FROM)
+
+    def round_money(self, value: float) -> str:
+        """Write an amount on an axis: without cents where there are none."""
+        return self._money(value, is_whole=abs(value) >= WHOLE_FROM or float(value).is_integer())
+
+    @property
+    def one(self) -> str:
+        """One unit of currency, without decimals."""
+        return self._money(1, is_whole=True)
+
+    def _money(self, value: float, *, is_whole: bool) -> str:
         pattern = _currency_pattern(self.locale, is_whole=is_whole)
         return str(
             format_currency(
@@ -36,16 +47,6 @@ class Words:
                 format=pattern,
                 locale=self.locale,
                 currency_digits=not is_whole,
-            )
-        )
-
-    @property
-    def one(self) -> str:
-        """One unit of currency, without decimals."""
-        pattern = _currency_pattern(self.locale, is_whole=True)
-        return str(
-            format_currency(
-                1, self.currency, format=pattern, locale=self.locale, currency_digits=False
             )
         )
 

@@ -123,10 +123,9 @@ def refill_due(day: Day, refills: pd.DataFrame | None) -> Due:
     spent = (day.as_of - bought).astype(np.float64)
     who = day.index.get_indexer(pd.Index(rows["customer_id"]))
     is_open = (who >= 0) & (due <= day.until) & (spent <= day.rules.open_cycles * lasts)
-    words = rows["product"].astype(str) + " lasts " + _texts(np.rint(lasts)) + " days"
-    listed = pd.DataFrame({"who": who, "due": due, "reason": words.to_numpy(dtype=object)})[
-        is_open
-    ]
+    product = rows["product"].astype(str).to_numpy(dtype=object)  # pandas cannot add to no texts
+    words = product + " lasts " + _texts(np.rint(lasts)) + " days"
+    listed = pd.DataFrame({"who": who, "due": due, "reason": words})[is_open]
     listed = listed.sort_values(["who", "due", "reason"]).drop_duplicates("who")
     return Due(*(listed[name].to_numpy() for name in ("who", "due", "reason")))
 

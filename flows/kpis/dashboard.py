@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from features import advocacy, journeys, products
+from features import advocacy, bundles, journeys, products
 from flows.kpis.day import Day
 from reports.measures.rates import Json
 from reports.measures.series import Daily, by_date, first_day, lacking, row
@@ -77,7 +77,7 @@ def _retention(day: Day, sums: pd.DataFrame) -> Rows:
     if day.lines is None:
         yield lacking("retention", ATTACHED, "order_lines")
     else:
-        share = day.fetch(products.bundle_share(day.lines, day.orders, day.as_of))
+        share = day.fetch(bundles.bundle_share(day.lines, day.orders, day.as_of))
         bundled, listed = by_date(share, "bundled"), by_date(share, "orders")
         yield Daily("retention", ATTACHED, "share", bundled, listed, day.least)
 

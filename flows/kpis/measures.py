@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from connectors.orders import History
-from features import advocacy, journeys, products
+from features import advocacy, bundles, journeys, products
 from flows.forecaster import Forecaster
 from flows.kpis.dashboard import dashboard
 from flows.kpis.day import Day, opened
@@ -129,19 +129,19 @@ def bundle_measures(day: Day, overall: Json) -> Json:
     baskets = day.baskets
     if day.lines is None or baskets is None:
         return missing("order_lines", "Bundles")
-    days = day.engine.keep(products.bundle_days(baskets, day.journeys), "bundle_days")
+    days = day.engine.keep(bundles.bundle_days(baskets, day.journeys), "bundle_days")
     if not day.engine.has_rows(days):
         return missing("bundle_id in order_lines", "Bundles")
-    single = day.engine.keep(products.singles(baskets, day.journeys), "single_buyers")
-    parts = day.fetch(products.bundle_parts(baskets))
+    single = day.engine.keep(bundles.singles(baskets, day.journeys), "single_buyers")
+    parts = day.fetch(bundles.bundle_parts(baskets))
     usual = day.settings.kpis.bundle_refill_days
     windows = bought.refill_windows(parts, day.cycles("product_id"), usual)
-    due = products.bundle_refills(days, day.engine.table(windows, "bundle_windows"), day.as_of)
+    due = bundles.bundle_refills(days, day.engine.table(windows, "bundle_windows"), day.as_of)
     return bought.bundle_section(
-        day.fetch(products.bundle_share(day.lines, day.orders, day.as_of)),
-        day.fetch(products.bundle_reorders(days, day.as_of)),
-        day.fetch(products.first_bundles(days, single, day.customers)),
-        day.fetch(products.gateways(single, days)),
+        day.fetch(bundles.bundle_share(day.lines, day.orders, day.as_of)),
+        day.fetch(bundles.bundle_reorders(days, day.as_of)),
+        day.fetch(bundles.first_bundles(days, single, day.customers)),
+        day.fetch(bundles.gateways(single, days)),
         parts,
         windows,
         day.fetch(due),

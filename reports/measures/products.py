@@ -128,7 +128,7 @@ def bundle_section(
     Parameters
     ----------
     share, reorders, first, gateways, parts, due, names
-        What the functions of :mod:`features.products` counted.
+        What the functions of :mod:`features.bundles` and :func:`features.products.names` counted.
     windows
         What :func:`refill_windows` returned.
     overall
@@ -180,7 +180,7 @@ def refill_windows(
     Parameters
     ----------
     parts
-        What :func:`features.products.bundle_parts` counted.
+        What :func:`features.bundles.bundle_parts` counted.
     by_product
         What :func:`cycles` returned.
     usual

@@ -151,7 +151,7 @@ def test_the_budget_comes_with_its_interval_and_basis(page):
     assert "€15.00 €9.00 to €30.00" in row
     assert "€2.50 €1.50 to €5.00, measured" in row
     assert "€1.50 €1.00 to €4.00, assumed" in row
-    assert "€0.30 of it is drawn by lot" in row  # 6.30 committed, 6.00 on the curve
+    assert "€0.30 of that is drawn by lot" in row  # 6.30 committed, 6.00 on the curve
     assert "The rest stays unspent" not in row
     unspent = dict(record()["budget"], next_return=None)
     assert "The rest stays unspent" in render_page(record(budget=unspent), kpis())
@@ -254,6 +254,13 @@ def test_a_week_says_of_how_many_it_is():
              "months": WEEKS, "is_anomaly_week": False, "is_anomaly_month": True}]  # fmt: skip
     text = text_of(render_page(record(), kpis(dashboard=rows)))
     assert "Order value €37.00 n = 40 €37.00 n = 40 unusual" in text
+
+
+def test_axes_are_written_as_the_stores_people_write():
+    german = render_page(rich_record() | {"locale": "de_DE"}, rich_kpis())
+    assert ">20\xa0€</text>" in german
+    assert ">20\xa0%</text>" in german
+    assert "€20" not in german
 
 
 def test_every_picture_has_an_alternative_text(page):

@@ -32,6 +32,16 @@ def test_one_unit_of_currency_has_no_decimals():
     assert [Words("USD").one, Words("EUR", "de_DE").one] == ["$1", "1\xa0€"]
 
 
+def test_amounts_on_an_axis_have_cents_where_there_are_any():
+    words = Words("USD")
+    assert [words.round_money(v) for v in (0.0, 20.0, 2.5, 1234.5)] == [
+        "$0",
+        "$20",
+        "$2.50",
+        "$1,234",
+    ]
+
+
 def test_a_rate_that_is_not_said_says_why():
     known = {"value": 0.25, "low": 0.2, "high": 0.3, "n": 100}
     words = Words("USD")

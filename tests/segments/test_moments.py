@@ -52,6 +52,8 @@ def test_a_product_runs_out_by_its_own_cycle():
     assert found(signals=Signals(refills=refills))["refill_due"] == ago(-5)
     stale = refills.iloc[:1].assign(last_date=ago(61))
     assert "refill_due" not in found(signals=Signals(refills=stale))
+    nobody = refills.iloc[:0].astype({"customer_id": "str", "product": "str"})
+    assert "refill_due" not in found(signals=Signals(refills=nobody))
 
 
 def test_one_order_from_the_next_tier_is_told_once_the_last_has_arrived():
