@@ -8,7 +8,12 @@ import pytest
 
 from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
-from connectors.klaviyo.errors import KlaviyoError, SyncRefusedError, UnavailableError
+from connectors.klaviyo.errors import (
+    KlaviyoError,
+    RequestRefusedError,
+    SyncRefusedError,
+    UnavailableError,
+)
 from flows.forget import forget_person
 from flows.terminal import Outcome, show_outcome
 from tests.klaviyo_double import Fault
@@ -382,3 +387,21 @@ def test_no_list_can_be_made_of_the_held_out(tmp_path):
     shop = Shop(tmp_path, lists={"Control": {"Tier": "Held out"}})
     shop.sync()
     assert [row["members"] for row in shop.double.lists.values()] == [set()]
+
+
+def test_a_key_that_klaviyo_refuses_to_look_for_stops_nobody_else(shop):
+    shop.double.refused_keys = {"c0000004", "c0000039"}
+    said = shop.sync(create_missing=True)
+    assert (said["confirmed"], said["counts"]["unreadable_key"]) == (58, 2)
+    assert said["counts"]["created"] == 0
+    rejects = shop.rejects()
+    assert set(rejects["customer_id"][rejects["code"] == "unreadable_key"]) == (
+        shop.double.refused_keys
+    )
+
+
+def test_look_ups_that_klaviyo_refuses_throughout_are_no_accident(shop):
+    shop.double.refused_keys = set(shop.scores["customer_id"])
+    with pytest.raises(RequestRefusedError, match="GET /api/profiles"):
+        shop.sync()
+    assert shop.double.received["GET /api/profiles"] < 60
