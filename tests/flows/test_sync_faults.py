@@ -214,3 +214,20 @@ def test_a_sync_of_one_profile_is_said_in_the_singular(shop, capsys):
     shop.publish(later, "r2")
     show_outcome(Outcome("synced", shop.sync(apply=False)), as_json=False)
     assert "would send 1 profile in 1 job." in " ".join(capsys.readouterr().out.split())
+
+
+def test_under_prefect_the_counts_are_an_artifact_that_names_nobody(shop, monkeypatch):
+    import prefect.artifacts
+
+    made = []
+    monkeypatch.setattr("flows.sync.in_prefect", lambda: True)
+    monkeypatch.setattr(
+        prefect.artifacts, "create_table_artifact", lambda **said: made.append(said)
+    )
+    shop.double.bad_keys = {"c0000004"}
+    shop.sync()
+    (artifact,) = made
+    counts = {row["what"]: row["how many"] for row in artifact["table"]}
+    assert (counts["to send"], counts["sent"], counts["confirmed"], counts["rejected"]) == (
+        60, 60, 59, 1)  # fmt: skip
+    assert "c00000" not in str(artifact)
