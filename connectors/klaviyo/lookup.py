@@ -45,7 +45,9 @@ def look_up(plan: Plan, klaviyo: Klaviyo, *, create_missing: bool, progress: Pro
         has_email = rows["email"].astype("str").str.match(EMAIL).fillna(False).to_numpy(bool)
         _find(rows, "email", rows["email"].where(has_email), klaviyo, progress)
     is_known = rows["profile_id"].notna()
-    twice = _told_twice(rows, plan.told) | _made_twice(rows)
+    twice = _told_twice(rows, plan.told)
+    if create_missing:
+        twice |= _made_twice(rows)
     kept = (is_known | create_missing) & ~twice & ~(refused & ~is_known)
     unreadable = rows[refused & ~is_known].assign(code="unreadable_key")
     unknown = rows[~is_known & ~kept & ~twice & ~refused].assign(code="unknown_profile")

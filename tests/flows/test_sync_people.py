@@ -100,6 +100,7 @@ def test_of_two_unknown_customers_of_one_address_one_is_made(tmp_path):
     shop = Shop(tmp_path, known=50)
     both = ["c0000055", "c0000057"]  # the second is held out
     shop.name(tmp_path, {"customer_id": both, "email": ["both@example.com"] * 2})
+    assert shop.sync()["counts"]["unknown_profile"] == 10
     said = shop.sync(create_missing=True)
     assert (said["counts"]["created"], said["counts"]["shared_key"]) == (9, 1)
     serial = shop.double.by_key["email", "both@example.com"]
