@@ -80,7 +80,7 @@ def prepare(home: Path, profiles: int) -> None:
     properties = settings.klaviyo.all_properties
     hashes = row_hashes(scores["customer_id"], scores, properties)
     before = scores[["customer_id", "segment"]].assign(
-        row_hash=hashes, scored_date=AS_OF, profile_id="01GDDKASAP8TKDDA2GRZDSVP4H"
+        row_hash=hashes, scored_date=AS_OF, profile_id="01GDDKASAP8TKDDA2" + scores["customer_id"]
     )
     Confirmed(SyncPlaces.of(settings).confirmed).add(before)
     changed = np.random.default_rng(1).random(profiles) < CHANGED

@@ -38,7 +38,7 @@ class SystemClock:
 @contextmanager
 def open_hands(settings: Settings, *, needs_key: bool) -> Iterator[Hands | None]:
     """Open the account with the key in the environment; None where there is none and none is needed."""
-    key = SecretStr(os.environ.get(API_KEY, ""))
+    key = read_key(API_KEY)
     if not key.get_secret_value():
         if needs_key:
             raise SettingsError(
@@ -50,6 +50,16 @@ def open_hands(settings: Settings, *, needs_key: bool) -> Iterator[Hands | None]
     clock = SystemClock()
     with connect(key.get_secret_value(), api_url()) as connection:
         yield Hands(Klaviyo(connection, clock), clock, Erasures(settings.state))
+
+
+def read_key(name: str) -> SecretStr:
+    """Return a key from the environment; empty where it is not set."""
+    said = os.environ.get(name, "").strip()
+    if not all("!" <= letter <= "~" for letter in said):
+        raise SettingsError(
+            f"a key is letters, digits and signs: {name} has others, perhaps from copying. Set it again"
+        )
+    return SecretStr(said)
 
 
 def api_url() -> str:

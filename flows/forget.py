@@ -1,6 +1,5 @@
 """Forget a person: out of state and exports, onto the erasure list, and out of Klaviyo."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import SecretStr
 
 from connectors.csv import write_csv
 from connectors.klaviyo.client import Klaviyo, connect
@@ -27,7 +25,7 @@ from connectors.klaviyo.payloads import (
     DeletionBody,
 )
 from connectors.store import replace_file
-from flows.account import SystemClock, api_url, open_hands
+from flows.account import SystemClock, api_url, open_hands, read_key
 from flows.expected import EXPECTED
 from flows.mirrored import mirror_exports
 from flows.outbox import SyncPlaces
@@ -137,7 +135,7 @@ def _ask_klaviyo(settings: Settings, names: set[str]) -> str:
     """Ask Klaviyo to delete a person, with a key that may do that and nothing else."""
     if settings.klaviyo.account is None:
         return "not asked: klaviyo.account is not set"
-    key = SecretStr(os.environ.get(PRIVACY_KEY, ""))
+    key = read_key(PRIVACY_KEY)
     if not key.get_secret_value():
         return f"not asked: set {PRIVACY_KEY} and say it again, or delete the profile in Klaviyo"
     who = _klaviyo_names(settings, names)

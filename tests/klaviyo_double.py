@@ -184,6 +184,7 @@ class Double:
         self.most_bytes, self.page = 5_000_000, 100
         self.refuses_at_once = False
         self.bad_keys: set[str] = set()
+        self.refused_keys: set[str] = set()
         self.hides_payload = False
         self.cancels: Callable[[], bool] = lambda: False
         self.fault: Callable[[str, str], Fault | None] = lambda *_: None
@@ -325,7 +326,7 @@ class Double:
         if asked is None:
             raise RefusedError(400, "invalid", "filter", "filter")
         kind, keys = asked[1], json.loads(asked[2])
-        if len(keys) > 100:
+        if len(keys) > 100 or self.refused_keys & set(keys):
             raise RefusedError(400, "invalid", "filter", "filter")
         found = [self.by_key.get((kind, plain(kind, key))) for key in keys]
         rows = [

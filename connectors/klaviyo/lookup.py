@@ -7,12 +7,16 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from connectors.klaviyo.answers import FoundProfile
 from connectors.klaviyo.api import MOST_LOOKED_UP
 from connectors.klaviyo.client import KeyKind, Klaviyo
+from connectors.klaviyo.errors import RequestRefusedError
 from connectors.klaviyo.payloads import EMAIL
 from connectors.klaviyo.plan import Plan
 
 Progress = Callable[[int, int], None]
+BAD_REQUEST = 400
+MOST_REFUSED = 20  # keys that Klaviyo may refuse to look for, before that is no accident any more
 MOST_ADDRESS_BYTES = 6_000  # of the keys in an address; servers take some 8,000 in all
 
 
@@ -34,18 +38,28 @@ def look_up(plan: Plan, klaviyo: Klaviyo, *, create_missing: bool, progress: Pro
         Told how many are looked up of how many.
     """
     rows = plan.rows.copy()
+    refused = pd.Series(data=False, index=rows.index)
     if len(rows):
-        _find(rows, rows["kind"].iloc[0], rows["key"], klaviyo, progress)
+        keys = rows["key"]
+        refused = keys.isin(_find(rows, rows["kind"].iloc[0], keys, klaviyo, progress))
         has_email = rows["email"].astype("str").str.match(EMAIL).fillna(False).to_numpy(bool)
         _find(rows, "email", rows["email"].where(has_email), klaviyo, progress)
     is_known = rows["profile_id"].notna()
-    twice = _told_twice(rows, plan.told) | _made_twice(rows)
-    kept = (is_known | create_missing) & ~twice
-    unknown = rows[~is_known & ~kept].assign(code="unknown_profile")
+    twice = _told_twice(rows, plan.told)
+    if create_missing:
+        twice |= _made_twice(rows)
+    kept = (is_known | create_missing) & ~twice & ~(refused & ~is_known)
+    unreadable = rows[refused & ~is_known].assign(code="unreadable_key")
+    unknown = rows[~is_known & ~kept & ~twice & ~refused].assign(code="unknown_profile")
     shared = rows[twice].assign(code="shared_key")
     columns = ["customer_id", "key", "code"]
-    rejects = [part for part in (plan.rejects, unknown[columns], shared[columns]) if len(part)]
+    rejects = [
+        part
+        for part in (plan.rejects, unreadable[columns], unknown[columns], shared[columns])
+        if len(part)
+    ]
     counts = {
+        "unreadable_key": plan.counts["unreadable_key"] + len(unreadable),
         "unknown_profile": len(unknown),
         "shared_key": plan.counts["shared_key"] + len(shared),
         "created": int((kept & ~is_known).sum()),
@@ -61,13 +75,14 @@ def look_up(plan: Plan, klaviyo: Klaviyo, *, create_missing: bool, progress: Pro
 
 def _find(
     rows: pd.DataFrame, kind: KeyKind, keys: pd.Series, klaviyo: Klaviyo, progress: Progress
-) -> None:
-    """Look the people up who are not found yet, and note whom Klaviyo knows."""
+) -> set[str]:
+    """Look the people up who are not found yet, and note whom Klaviyo knows; return keys that it refused."""
     asked = keys[rows["profile_id"].isna() & keys.notna()]
     found: dict[str, str] = {}
+    refused: set[str] = set()
     done, keys_asked = 0, asked.drop_duplicates().tolist()
     for part in _parts(keys_asked):
-        for one in klaviyo.profiles(kind, part):
+        for one in _ask(klaviyo, kind, part, refused):
             named = getattr(one, kind)
             if named is not None:
                 found[_plain(kind, named)] = one.id
@@ -78,6 +93,25 @@ def _find(
     rows.loc[ids.index, "profile_id"] = ids
     rows.loc[ids.index, "kind"] = kind
     rows.loc[ids.index, "key"] = asked[ids.index]
+    return refused
+
+
+def _ask(
+    klaviyo: Klaviyo, kind: KeyKind, keys: list[str], refused: set[str]
+) -> list[FoundProfile]:
+    """Look keys up; one that Klaviyo refuses to look for is found by halves, and stops nobody else."""
+    try:
+        return klaviyo.profiles(kind, keys)
+    except RequestRefusedError as error:
+        if error.status != BAD_REQUEST or len(refused) == MOST_REFUSED:
+            raise
+    if len(keys) == 1:
+        refused.update(keys)
+        return []
+    half = len(keys) // 2
+    return [
+        one for part in (keys[:half], keys[half:]) for one in _ask(klaviyo, kind, part, refused)
+    ]
 
 
 def _parts(keys: list[str]) -> Iterator[list[str]]:

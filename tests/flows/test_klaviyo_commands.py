@@ -144,11 +144,19 @@ def test_sync_and_sync_apply(shop, fresh, klaviyo, perennial):
     [
         (lambda _, env: env.delenv("KLAVIYO_API_KEY"), 2, "KLAVIYO_API_KEY"),
         (lambda _, env: env.setenv("KLAVIYO_API_KEY", "pk_wrong"), 2, "401"),
+        (lambda _, env: env.setenv("KLAVIYO_API_KEY", f"{KEY}\u2003x"), 2, "copying"),
         (lambda _, env: env.setenv("KLAVIYO_API_URL", "http://a.example"), 2, "https"),
         (lambda double, _: setattr(double, "account", "Other9"), 20, "Other9"),
         (lambda double, _: setattr(double, "most_bytes", 9), 20, "413"),
     ],
-    ids=["no key", "wrong key", "no encryption", "another account", "refused"],
+    ids=[
+        "no key",
+        "wrong key",
+        "a key with a space",
+        "no encryption",
+        "another account",
+        "refused",
+    ],
 )
 def test_what_is_wrong_is_said_with_its_exit_code(
     shop, fresh, klaviyo, perennial, monkeypatch, break_it, code, said
