@@ -260,7 +260,7 @@ def inline(figure: Figure, name: str, below: str) -> Markup:
     return Markup(svg.replace("<svg", f'<svg role="img" aria-label="{escape(name)}"', 1))  # noqa: S704  # ours
 
 
-def _axes(number: Number) -> tuple[Axes, Figure]:
+def _axes(number: Number | None = None) -> tuple[Axes, Figure]:
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -268,7 +268,8 @@ def _axes(number: Number) -> tuple[Axes, Figure]:
     axes.tick_params(colors=INK, length=0)
     axes.grid(axis="y", color=CONTEXT, alpha=0.3, linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.yaxis.set_major_formatter(lambda value, _: number(value))
+    if number is not None:
+        axes.yaxis.set_major_formatter(lambda value, _: number(value))
     return axes, figure
 
 
