@@ -262,7 +262,7 @@ def test_clean_says_what_is_old_and_removes_it_only_when_asked(shop, perennial):
     assert scores.exists()
     assert perennial("clean", "--config", shop, "--apply", "--json").code == 0
     left = {path.name for path in scores.parent.iterdir()}
-    assert left == {"run.json", "kpis.json", COMMITMENTS}
+    assert left == {"run.json", "kpis.json", "expected.parquet", COMMITMENTS}
     current = store_of(shop).current()
     assert current.as_of == after(1)
     assert current.file("scores.parquet").exists()
@@ -275,7 +275,7 @@ def test_a_refused_night_is_told_by_event_artifact_and_webhook(shop, perennial):
     webhook = Webhook()
     threading.Thread(target=webhook.serve_forever, daemon=True).start()
     shop.write_text(
-        f'{shop.read_text()}[schedule]\nlate_tries = 0\ncatch_up_days = 0\n[notify]\nwebhook = "{webhook.url}"\n'
+        f'{shop.read_text()}[checks]\noldest_model_days = 3650\n[schedule]\nlate_tries = 0\ncatch_up_days = 0\n[notify]\nwebhook = "{webhook.url}"\n'
     )
     said = perennial("run", "--config", shop, "--prefect", "--json")
     webhook.shutdown()
