@@ -133,7 +133,8 @@ class Up:
 
     def ask(self, path: str, asked: dict[str, Any]) -> Any:
         with httpx.Client(trust_env=False, timeout=60) as client:
-            return client.post(f"{self.api_url}/{path}", json=asked).raise_for_status().json()
+            answer = client.post(f"{self.api_url}/{path}", json=asked).raise_for_status()
+            return answer.json() if answer.content else None
 
     def wait_for_run(self, deployment: str, state: str, count: int = 1) -> dict[str, Any]:
         """Wait until `count` runs of a deployment are in a state; return the newest of them."""

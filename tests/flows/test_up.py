@@ -69,6 +69,7 @@ def story(published, tmp_path_factory):
         lap("a second one refused")
         scheduled = up.wait_for_run("daily/nightly", "COMPLETED")
         lap("a scheduled run completed")
+        up.ask(f"deployments/{scheduled['deployment_id']}/pause_deployment", {})  # once is enough
         current = json.loads((folder / "exports" / "CURRENT.json").read_text())
         emit(up.api_url, "perennial.drift.confirmed", folder)
         trained = up.wait_for_run("train/on-drift", "COMPLETED")
