@@ -68,8 +68,10 @@ def _cron(line: str) -> str | None:
     return None if line == OFF else line
 
 
-def to_prefect(asked: Deployment, settings: Settings, config: Path) -> "RunnerDeployment":
-    """Make what Prefect serves: one run at a time, the others wait."""
+def to_prefect(
+    asked: Deployment, settings: Settings, config: Path, *, is_paused: bool = False
+) -> "RunnerDeployment":
+    """Make what Prefect serves: one run at a time, the others wait; who paused it resumes it."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.deployments.runner import RunnerDeployment
     from prefect.events import DeploymentEventTrigger, DeploymentTriggerTypes, TriggerTypes
@@ -84,6 +86,7 @@ def to_prefect(asked: Deployment, settings: Settings, config: Path) -> "RunnerDe
         asked.entrypoint,
         name=asked.name,
         schedules=schedules,
+        paused=is_paused,
         concurrency_limit=ConcurrencyLimitConfig(
             limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
         ),

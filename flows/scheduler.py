@@ -39,7 +39,11 @@ def server_environment(settings: Settings) -> dict[str, str]:
     }
     if asked.database is not None:
         told["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = asked.database
-    return told | {name: os.environ[name] for name in told if name in os.environ}
+    return {
+        **told,
+        **{name: os.environ[name] for name in told if name in os.environ},
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # into their logs, where it disturbs nobody
+    }
 
 
 def find_api_url(settings: Settings) -> str:

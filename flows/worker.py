@@ -22,6 +22,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
 from prefect.runner import Runner
 from prefect.states import Crashed
 
@@ -82,7 +83,10 @@ async def serve(config: Path, ready: int, *, is_own: bool) -> None:
     runner = Stoppable(name="perennial", pause_on_shutdown=False, limit=AT_ONCE)
     served = []
     for asked in list_deployments(settings):
-        made = await runner.aadd_deployment(to_prefect(asked, settings, config))
+        is_paused = await _is_paused(asked.full_name)
+        made = await runner.aadd_deployment(
+            to_prefect(asked, settings, config, is_paused=is_paused)
+        )
         said = {
             "deployment": asked.full_name,
             "id": str(made),
@@ -92,6 +96,15 @@ async def serve(config: Path, ready: int, *, is_own: bool) -> None:
     with os.fdopen(ready, "w") as pipe:
         json.dump(served, pipe)
     await runner.serve()
+
+
+async def _is_paused(name: str) -> bool:
+    """Tell whether people paused a deployment; registering it anew would resume it."""
+    async with get_client() as client:
+        try:
+            return bool((await client.read_deployment_by_name(name)).paused)
+        except ObjectNotFound:
+            return False
 
 
 async def _mend(deployment: "UUID") -> dict[str, bool]:

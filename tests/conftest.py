@@ -12,7 +12,14 @@ for configured in ("PREFECT_API_URL", "PREFECT_PROFILE", "MLFLOW_TRACKING_URI"):
     os.environ.pop(configured, None)  # tests use their own stores and servers, never a person's
 
 
-SLOWEST_FIRST = ("flows/test_demo", "connectors/test_orders", "flows/test_run", "flows/test_cli")
+SLOWEST_FIRST = (
+    "flows/test_up",
+    "flows/test_demo",
+    "flows/test_postgresql",
+    "connectors/test_orders",
+    "flows/test_run",
+    "flows/test_cli",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pandas as pd
 
-from tests.flows.conftest import make_orders
+from tests.flows.conftest import AS_OF, make_orders
 
 PROGRAM = Path(sys.executable).with_name("perennial")
 LONGEST = 600.0  # seconds that anything awaited here may take on a busy machine
@@ -32,7 +32,7 @@ MOVED = {  # columns of MLflow's database that hold places
 
 
 def move_shop(published: Path, folder: Path, more_settings: str) -> Path:
-    """Copy a trained shop, MLflow's absolute places too; its last order is today's.
+    """Copy a trained shop, MLflow's absolute places too, and move it in time: it was trained yesterday.
 
     Returns
     -------
@@ -40,17 +40,20 @@ def move_shop(published: Path, folder: Path, more_settings: str) -> Path:
         The settings' file, with `more_settings` added.
     """
     shutil.copytree(published.parent, folder, ignore=shutil.ignore_patterns("exports", "state"))
+    yesterday = datetime.now(ZoneInfo("Europe/Berlin")).date() - timedelta(days=1)
     with sqlite3.connect(folder / "mlruns" / "mlflow.db") as database:
         for table, column in MOVED.items():
             database.execute(
                 f"UPDATE {table} SET {column} = replace({column}, ?, ?)",  # noqa: S608  # names from above
                 (str(published.parent), str(folder)),
             )
+        database.execute(
+            "UPDATE model_version_tags SET value = ? WHERE key = 'as_of'", (yesterday.isoformat(),)
+        )
     database.close()
     orders = make_orders()
-    days = pd.to_datetime(orders["ordered_at"])
-    late = datetime.now(ZoneInfo("Europe/Berlin")).date() - days.max().date()
-    orders["ordered_at"] = (days + late).dt.date.astype(str)
+    days = pd.to_datetime(orders["ordered_at"]) + (yesterday - AS_OF)
+    orders["ordered_at"] = days.dt.date.astype(str)
     orders.to_csv(folder / "orders.csv", index=False)
     config = folder / published.name
     config.write_text(config.read_text() + more_settings)
@@ -133,7 +136,8 @@ class Up:
 
     def ask(self, path: str, asked: dict[str, Any]) -> Any:
         with httpx.Client(trust_env=False, timeout=60) as client:
-            return client.post(f"{self.api_url}/{path}", json=asked).raise_for_status().json()
+            answer = client.post(f"{self.api_url}/{path}", json=asked).raise_for_status()
+            return answer.json() if answer.content else None
 
     def wait_for_run(self, deployment: str, state: str, count: int = 1) -> dict[str, Any]:
         """Wait until `count` runs of a deployment are in a state; return the newest of them."""

@@ -1,5 +1,7 @@
 """What `perennial up` looks after: schedules that create no runs, days that are old, servers that hang."""
 
+import json
+import os
 import threading
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -117,3 +119,51 @@ def test_with_a_configured_server_none_is_started(tmp_path, monkeypatch, url):
     other = Supervisor(watched.it.settings, watched.it.config, watched.it.tell)
     assert other._server is None
     assert other.api_url == url
+
+
+class Dying:
+    """A child that is found dead at every look."""
+
+    name, pause, log = "worker", 1.0, "worker.log"
+    ended_with = "exit code 1"
+
+    def __init__(self):
+        self.deaths = 0
+
+    def is_due(self):
+        self.deaths += 1
+        return False
+
+    def last_words(self):
+        return "no space left"
+
+
+def test_each_death_is_said_and_people_are_told_of_the_third(tmp_path, monkeypatch):
+    watched = Watched(write_shop(tmp_path), monkeypatch)
+    child = Dying()
+    for deaths in range(1, 5):
+        watched.it._look_after(child)
+        assert len(watched.events) == deaths
+        assert len(watched.kinds()) == (deaths >= 3)
+    event, facts = watched.events[0]
+    assert (event, facts["what"], facts["how"]) == ("died", "worker", "exit code 1")
+    assert watched.told[0][2] == {"how": "exit code 1", "said": "no space left"}
+
+
+def test_a_run_that_was_cut_off_twice_is_told_of(tmp_path, monkeypatch):
+    watched = Watched(write_shop(tmp_path), monkeypatch)
+    said = [
+        {**SERVED[0], "again": False, "given_up": True},
+        {**SERVED[1], "again": True, "given_up": False},
+    ]
+
+    class Started:
+        def start(self, *_arguments, pipes):
+            os.write(pipes[0], json.dumps(said).encode())
+
+    watched.it._worker = Started()
+    watched.it._start_worker()
+    assert watched.it._served == said
+    assert ("again", {"deployment": "train/on-drift"}) in watched.events
+    [(kind, subject)] = watched.kinds()
+    assert (kind, subject.split(" was ")[0]) == ("failed", "daily/nightly")

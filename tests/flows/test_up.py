@@ -69,6 +69,7 @@ def story(published, tmp_path_factory):
         lap("a second one refused")
         scheduled = up.wait_for_run("daily/nightly", "COMPLETED")
         lap("a scheduled run completed")
+        up.ask(f"deployments/{scheduled['deployment_id']}/pause_deployment", {})  # once is enough
         current = json.loads((folder / "exports" / "CURRENT.json").read_text())
         emit(up.api_url, "perennial.drift.confirmed", folder)
         trained = up.wait_for_run("train/on-drift", "COMPLETED")
@@ -80,12 +81,13 @@ def story(published, tmp_path_factory):
         up.wait_for("restarted")
         lap("a killed worker restarted")
         is_other = up.children()["flows.worker"] != worker
+        deployments = {one["name"]: one for one in up.ask("deployments/filter", {})}
         took["stopped"] = round(up.stop(), 1)
         left = processes_of(folder)
         print(f"perennial up: {took}, {time.monotonic() - began:.0f} s in all")  # noqa: T201  # with -s
         yield {
             "serving": serving, "second": second, "scheduled": scheduled, "current": current,
-            "trained": trained, "artifacts": artifacts, "logs": logs, "is_other": is_other,
+            "trained": trained, "artifacts": artifacts, "logs": logs, "is_other": is_other, "deployments": deployments,
             "code": up.process.returncode, "left": left, "events": up.events, "config": config,
         }  # fmt: skip
     finally:
@@ -139,6 +141,11 @@ def test_a_worker_that_was_killed_is_started_again(story):
     [died] = [one for one in story["events"] if one["event"] == "died"]
     assert (died["what"], died["how"]) == ("worker", "signal SIGKILL")
     assert story["is_other"]
+
+
+def test_what_people_paused_stays_paused_after_a_restart(story):
+    assert story["deployments"]["nightly"]["paused"] is True
+    assert story["deployments"]["weekly"]["paused"] is False
 
 
 def test_it_stops_when_asked_and_leaves_no_process(story):
