@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +101,8 @@ def train(
 @prefect_flow(flow_run_name=named, on_failure=[tell], on_crashed=[tell], persist_result=False)
 def monitor(config: Path, as_of: date | None = None) -> None:
     """Compare what was predicted with what happened, and ask for a retrain where that helps."""
-    work = import_module("flows.monitor").monitor  # served where it is there
+    from flows.monitor import monitor as work
+
     settings = read_settings(config)
     day = as_of or slot_day(settings)
     with _shown(settings, day, _trigger()):
