@@ -23,11 +23,11 @@ from flows.ledger import (
     plan_budget,
     standing,
 )
+from flows.prospects import prospects
 from flows.settings import Settings
 from flows.steps import step
 from models.baselines import rfm_cells
-from models.purchases.response import response
-from segments.investment import Investment, Prospects, invest
+from segments.investment import Investment, invest
 from segments.journey import journey_stage
 from segments.lifecycle import SEGMENTS, lifecycle_segments
 from segments.loyalty import loyalty_tiers
@@ -35,8 +35,6 @@ from segments.newcomers import top_newcomers
 
 FARTHEST_ORDER_DAYS = 3650  # a median further away than ten years is no date
 CARRIED_OVER = [name for name in Scores.columns() if name in CustomerState.columns()]
-LARGEST_FACTOR = 2.0  # by which what was learned moves what there is to win
-SOON_DAYS, NEARLY_SURE = 90, 0.999
 
 
 @dataclass(frozen=True)
@@ -126,11 +124,11 @@ def score_customers(
     loyalty = loyalty_tiers(state["orders"], state["revenue"], settings.loyalty.tiers)
     held, drawn = draw_arms(settings, state["customer_id"], earlier.assignments, as_of)
     horizon = settings.model.horizon_days
-    prospects = _prospects(settings, state, predicted, forecaster, segment, horizon)
+    to_win = prospects(settings, state, predicted, forecaster, segment, horizon)
     stands = standing(settings, state["customer_id"], earlier.commitments, as_of)
     plan = plan_budget(settings, earlier.commitments, as_of)
     investment = invest(
-        prospects,
+        to_win,
         settings.actions,
         held,
         plan,
@@ -160,7 +158,7 @@ def score_customers(
         }
     )
     new = investment.tier != "none"
-    watched = _prospects(
+    watched = prospects(
         settings,
         state[new],
         predicted[new],
@@ -212,38 +210,6 @@ def _curve(investment: Investment) -> dict[str, Any] | None:
         "gain": curve.gain.tolist(),
         "spent": investment.curve_spent,
     }
-
-
-def _prospects(
-    settings: Settings,
-    state: pd.DataFrame,
-    predicted: pd.DataFrame,
-    forecaster: Forecaster,
-    segment: NDArray[np.object_],
-    days: int,
-) -> Prospects:
-    """Say what there is to win of each customer in the next `days` days."""
-    horizon, chosen = settings.model.horizon_days, settings.investment
-    history = [state[name].to_numpy(dtype=np.float64) for name in HISTORY]
-    purchases = forecaster.leaving or forecaster.purchases
-    won = response(
-        purchases,
-        *history,
-        horizon_days=days,
-        works_days=chosen.works_days,
-        reach_gaps=chosen.reach_gaps,
-    )
-    own = purchases.expected_orders(horizon, *history)
-    learned = predicted["expected_orders"].to_numpy() / np.maximum(own, 1e-9)
-    factor = np.clip(learned, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
-    chance = predicted["p_order_90d"].clip(upper=NEARLY_SURE).to_numpy()
-    return Prospects(
-        margin_per_order=predicted["expected_order_value"].to_numpy() * settings.store.margin,
-        faster=won.faster * factor,
-        kept=won.kept * factor,
-        orders_soon=-np.log1p(-chance) * chosen.works_days / SOON_DAYS,
-        segment=segment,
-    )
 
 
 def _dates(as_of: date, days: pd.Series) -> Any:  # noqa: ANN401  # array of dates and None
