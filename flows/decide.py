@@ -25,8 +25,10 @@ from flows.ledger import (
 )
 from flows.prospects import prospects
 from flows.settings import Settings
+from flows.signals import read_signals
 from flows.steps import step
 from models.baselines import rfm_cells
+from segments.evidence import Signals, advocates
 from segments.investment import Investment, invest
 from segments.journey import journey_stage
 from segments.lifecycle import SEGMENTS, lifecycle_segments
@@ -76,6 +78,7 @@ def decide(settings: Settings, state: Path, model: Path, as_of: date, work: Path
         Forecaster.load(model),
         as_of,
         Earlier.read(settings, as_of),
+        read_signals(settings, as_of, work),
     )
     programs = Programs(settings.state, Store(settings.exports))
     # A draw depends on nothing but the customer: should the day fail later, it stays right.
@@ -94,6 +97,7 @@ def score_customers(
     forecaster: Forecaster,
     as_of: date,
     earlier: Earlier | None = None,
+    signals: Signals | None = None,
 ) -> Decided:
     """Score customers in memory.
 
@@ -109,6 +113,8 @@ def score_customers(
         Last day whose orders are known.
     earlier
         What earlier days decided; None = nothing.
+    signals
+        What customers said and did besides buying; None = nothing is known of it.
     """
     earlier = earlier or Earlier()
     state = state.reset_index(drop=True)
@@ -139,6 +145,7 @@ def score_customers(
     tier = np.where(stands.tier == "", investment.tier, stands.tier).astype(object)
     returns = np.where(stands.tier == "", investment.expected_return, stands.expected_return)
     margin = predicted["expected_value"] * settings.store.margin
+    loud = advocates(pd.Index(state["customer_id"]), signals or Signals())
     silent_days = state["age_days"] - state["recency_days"]
     scores = pd.DataFrame(
         {
@@ -148,7 +155,7 @@ def score_customers(
             "next_order_date": _dates(as_of, predicted["median_days"]),
             "rfm_score": rfm_cells(silent_days, state["frequency"], state["revenue"]).astype(str),
             "segment": segment,
-            "journey_stage": journey_stage(x, t_x, T, rules=settings.journey),
+            "journey_stage": journey_stage(x, t_x, T, is_advocate=loud, rules=settings.journey),
             "investment_tier": tier,
             "expected_return": returns,
             "is_holdout": held,

@@ -68,7 +68,7 @@ def score(config: Path, as_of: date, shared: Path | None = None, *, force: bool 
             return Scored(published, is_new=False)
         state = build_customer_state(settings, history, as_of, work)
         decided = decide(settings, state, model.folder, as_of, work)
-        moments = list_moments(settings, decided, as_of, work)
+        moments = list_moments(settings, history, decided, as_of, work)
         ratios = past_ratios(settings, model.version)
         kpis = measure_retention(
             settings, history, state, decided, model.folder, ratios, as_of, work

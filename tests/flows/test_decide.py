@@ -1,5 +1,6 @@
 """What a day decides, given what earlier days decided."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from flows.beliefs import keep_beliefs, read_beliefs
 from flows.decide import score_customers
 from flows.forecaster import Forecaster
 from flows.ledger import Earlier
+from flows.prospects import prospects
 from flows.settings import build_settings
-from models.purchases import MBGNBD
+from models.purchases import MBGNBD, ParetoNBD
 from models.spend import Spend
+from segments.evidence import Signals, advocates
 from segments.investment import Belief
 
 DAY = date(2026, 3, 1)
@@ -45,9 +48,9 @@ def customers(n=400, seed=3):
     )  # fmt: skip
 
 
-def decided(earlier=None, on=DAY, state=None, **sections):
+def decided(earlier=None, on=DAY, state=None, forecaster=FORECASTER, signals=None, **sections):
     known = customers() if state is None else state
-    return score_customers(settings(**sections), known, FORECASTER, on, earlier)
+    return score_customers(settings(**sections), known, forecaster, on, earlier, signals)
 
 
 def test_the_budget_is_committed_and_told():
@@ -174,3 +177,65 @@ def test_the_curve_says_what_a_budget_gains():
     told = np.interp(found.budget["committed"], curve["budget"], curve["gain"])
     assert gained == pytest.approx(told, rel=0.02)
     assert curve["budget"][0] == curve["gain"][0] == 0
+
+
+def test_who_promotes_the_store_is_an_advocate_until_something_bad_is_said():
+    known = customers()
+    silent = (known["age_days"] - known["recency_days"]).to_numpy()
+    calm = known.loc[(silent > 10) & (silent < 20) & (known["frequency"] == 1), "customer_id"]
+    happy, cross, quiet = calm.iloc[:3]
+    said = {"customer_id": [happy, cross], "answered_at": pd.to_datetime([DAY, DAY])}
+    nps = pd.DataFrame({**said, "score": [10, 10]})
+    reviews = pd.DataFrame(
+        {"customer_id": [cross], "reviewed_at": pd.to_datetime([DAY]), "rating": [1]}
+    )
+    found = decided(signals=Signals(nps=nps, reviews=reviews)).scores.set_index("customer_id")
+    assert found.loc[happy, "journey_stage"] == "advocate"
+    assert found.loc[cross, "journey_stage"] != "advocate"
+    assert found.loc[quiet, "journey_stage"] != "advocate"
+
+
+def test_who_brought_somebody_is_an_advocate():
+    index = pd.Index(["a", "b", "c"])
+    referrals = pd.DataFrame({"referrer_id": ["a", "b"], "event": ["converted", "invited"]})
+    assert advocates(index, Signals(referrals=referrals)).tolist() == [True, False, False]
+
+
+def test_where_nobody_leaves_after_an_order_nothing_is_paid_for_keeping_them():
+    """Gains are the lift's alone: those of a model by which customers leave by the clock."""
+    clock = ParetoNBD(0.9, 30.0, 0.5, 60.0)
+    by_clock = replace(FORECASTER, purchases=clock, otherwise=clock, leaving_weight=0.0)
+    both = replace(by_clock, leaving=FORECASTER.purchases, leaving_weight=0.25)
+    after = replace(both, leaving_weight=1.0)
+    state, segment = customers(), np.full(400, "all", dtype=object)
+    kept, faster = [], []
+    for model in (by_clock, both, after):
+        predicted = model.predict(state, horizon_days=365, annual_discount_rate=0.1)
+        won = prospects(settings(), state, predicted, model, segment, 365)
+        factor = np.clip(predicted["expected_orders"] / _own(model, state), 0.5, 2.0).to_numpy()
+        kept.append(won.kept / factor)
+        faster.append(won.faster / factor)
+    assert not kept[0].any()
+    assert kept[1] == pytest.approx(0.25 * kept[2])
+    assert faster[1] == pytest.approx(0.25 * faster[2] + 0.75 * faster[0])
+
+
+def _own(model, state):
+    history = [state[name] for name in ("frequency", "recency_days", "age_days")]
+    weight = model.leaving_weight
+    after = FORECASTER.purchases.expected_orders(365, *history)
+    return weight * after + (1 - weight) * model.otherwise.expected_orders(365, *history)
+
+
+def test_the_first_order_tells_what_an_order_is_worth():
+    """Gamma-Gamma with p 6, q 4, gamma 15, of one order of 100 that stands for 120: 6 (15 + 120) / 9."""
+    one = customers(1).assign(frequency=0, recency_days=0, monetary_value=0.0, first_amount=100.0)
+    model = replace(FORECASTER, first_level=1.2)
+    predicted = model.predict(one, horizon_days=365, annual_discount_rate=0.1)
+    segment = np.array(["all"], dtype=object)
+    won = prospects(settings(store={"margin": 0.5}), one, predicted, model, segment, 365)
+    assert won.margin_per_order == pytest.approx([0.5 * 6 * 135 / 9])
+    assert won.low_margin_per_order[0] < won.margin_per_order[0]
+    bold = settings(store={"margin": 0.5}, investment={"caution": 0.0})
+    sure = prospects(bold, one, predicted, model, segment, 365)
+    assert sure.low_margin_per_order == pytest.approx(sure.margin_per_order)
