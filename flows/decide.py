@@ -24,6 +24,7 @@ from flows.ledger import (
     standing,
 )
 from flows.prospects import prospects
+from flows.responders import features_of, multiples
 from flows.settings import Settings
 from flows.signals import read_signals
 from flows.steps import step
@@ -133,18 +134,25 @@ def score_customers(
     to_win = prospects(settings, state, predicted, forecaster, segment, horizon)
     stands = standing(settings, state["customer_id"], earlier.commitments, as_of)
     plan = plan_budget(settings, earlier.commitments, as_of)
+    margin = predicted["expected_value"] * settings.store.margin
+    responds = {}
+    if earlier.responders:
+        known = predicted.assign(**state[CARRIED_OVER], expected_margin=margin)
+        days = settings.holdout.measure_days
+        seen = prospects(settings, state, predicted, forecaster, segment, days)
+        responds = multiples(earlier.responders, features_of(known), seen, settings.actions)
     investment = invest(
         to_win,
         settings.actions,
         held,
         plan,
         beliefs=earlier.beliefs,
+        multiples=responds,
         is_eligible=~stands.is_bound,
         is_explorer=explorers(settings, state["customer_id"], as_of),
     )
     tier = np.where(stands.tier == "", investment.tier, stands.tier).astype(object)
     returns = np.where(stands.tier == "", investment.expected_return, stands.expected_return)
-    margin = predicted["expected_value"] * settings.store.margin
     loud = advocates(pd.Index(state["customer_id"]), signals or Signals())
     silent_days = state["age_days"] - state["recency_days"]
     scores = pd.DataFrame(

@@ -314,11 +314,31 @@ def _show_measured(console: Console, facts: dict[str, Any]) -> None:
             ]
         table.add_row(row["group"], f"{row['treated']:,}", f"{row['control']:,}", *cells)
     console.print(table)
+    for tier, said in facts.get("responders", {}).items():
+        console.print(_responders_line(tier, said))
     if facts["held_out_reached"]:
         console.print(
             f"Note: {facts['held_out_reached']:,} held-out customers were sent an action all the same: the "
             "true effect is larger. Keep the holdout flag in every segment and flow"
         )
+
+
+def _responders_line(tier: str, said: dict[str, Any]) -> str:
+    if "note" in said:
+        return f"Whom {tier} moves is not learned: {said['note']}"
+    area = said["qini"]
+    proof = f"Qini {area['estimate']:.3g} ({_end(area['low'])} to {_end(area['high'])})"
+    if not said["is_used"]:
+        return f"Whom {tier} moves is not proved, so it is not targeted by it: {proof}"
+    rule, everybody = said["rule"]["estimate"], said["everybody"]["estimate"]
+    return (
+        f"Whom {tier} moves is proved and used from the next run on: {proof}; a customer would have brought "
+        f"{rule:.2f} by this rule, {everybody:.2f} had all got it"
+    )
+
+
+def _end(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
 
 
 def _accounted(accounting: dict[str, Any]) -> str:

@@ -211,6 +211,7 @@ def invest(
     plan: Plan,
     *,
     beliefs: Beliefs | None = None,
+    multiples: Mapping[str, Array] | None = None,
     is_eligible: ArrayLike = True,
     is_explorer: ArrayLike = False,
 ) -> Investment:
@@ -228,6 +229,9 @@ def invest(
         How the budget is to be used.
     beliefs
         Measured effects; the others are assumed.
+    multiples
+        By tier, shape (n,): what an effect was measured to be for each customer, as a multiple of the
+        assumed one, in place of the mean of the customer's segment.
     is_eligible
         Shape (n,): whether something may be done for the customer now.
     is_explorer
@@ -249,6 +253,7 @@ def invest(
     The multiple-choice knapsack, see :func:`segments.allocation.allocate`.
     """
     options = _options(prospects, actions, beliefs or {})
+    shift = _shift(options, multiples or {})
     n = len(prospects.segment)
     held, eligible, explores = (
         np.broadcast_to(np.asarray(flag, dtype=bool), n)
@@ -266,11 +271,11 @@ def invest(
         plan.hurdle, 1.0
     )  # what the budget's own cost counts for: below 1, a loss is allowed
     ways = ((False, low, options.low_effects), (True, drawn, options.effects))
-    for is_drawn, multiples, effects in ways:
+    for is_drawn, taken, effects in ways:
         here = np.flatnonzero(explores == is_drawn)
         if not len(here):
             continue
-        factor = np.maximum(multiples, 0.0)[options.by_segment.of[here]]
+        factor = np.maximum(taken[options.by_segment.of[here]] + shift[here], 0.0)
         net = effects[here] * factor - base * options.costs[here]
         net[~eligible[here], 1:] = -1.0
         budget = plan.budget * shares[is_drawn]
@@ -288,8 +293,18 @@ def invest(
             curve = return_curve(over_cost, options.costs[here], CURVE_POINTS, held=held[here])
             paid = options.costs[here, chosen[here]]
             curve_spent = float(paid[~held[here]].sum())
-    found = _investment(options, chosen, np.maximum(low, 0.0), held)
+    found = _investment(options, chosen, low, shift, held)
     return replace(found, next_return=next_return, curve=curve, curve_spent=curve_spent)
+
+
+def _shift(options: _Options, multiples: Mapping[str, Array]) -> Array:
+    """Return what each customer's measured effect is above the mean of the segment, shape (n, k)."""
+    shift = np.zeros(options.effects.shape)
+    for column, tier in enumerate(options.tiers):
+        if tier in multiples:
+            mean = options.by_segment.mean[options.by_segment.of, column]
+            shift[:, column] = multiples[tier] - mean
+    return shift
 
 
 def _shared(caps: Array, share: float) -> Array:
@@ -340,17 +355,19 @@ def _investment(
     options: _Options,
     chosen: NDArray[np.intp],
     low: Array,
+    shift: Array,
     held: NDArray[np.bool_],
 ) -> Investment:
     rows = np.arange(len(chosen))
     whole, segment = options.effects[rows, chosen], options.by_segment.of
-    gain = options.low_effects[rows, chosen] * low[segment, chosen]
+    moved = shift[rows, chosen]
+    gain = options.low_effects[rows, chosen] * np.maximum(low[segment, chosen] + moved, 0)
     cost = options.costs[rows, chosen]
     with np.errstate(invalid="ignore", divide="ignore"):
         returns = np.where(chosen > 0, gain / cost, np.nan)
     believed = options.by_segment
     mean, spread = (
-        believed.mean[segment, chosen],
+        believed.mean[segment, chosen] + moved,
         TEN_PERCENT * believed.deviation[segment, chosen],
     )
     return Investment(

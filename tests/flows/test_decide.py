@@ -14,7 +14,9 @@ from flows.decide import score_customers
 from flows.forecaster import Forecaster
 from flows.ledger import Earlier
 from flows.prospects import prospects
+from flows.responders import KNOWN
 from flows.settings import build_settings
+from models.lift import Effect
 from models.purchases import MBGNBD, ParetoNBD
 from models.spend import Spend
 from segments.evidence import Signals, advocates
@@ -239,3 +241,19 @@ def test_the_first_order_tells_what_an_order_is_worth():
     bold = settings(store={"margin": 0.5}, investment={"caution": 0.0})
     sure = prospects(bold, one, predicted, model, segment, 365)
     assert sure.low_margin_per_order == pytest.approx(sure.margin_per_order)
+
+
+class _ByFrequency:
+    """Says that who bought often is moved, and nobody else."""
+
+    def predict(self, x):
+        return np.where(x[:, KNOWN.index("frequency")] > 2, 1e6, 0.0)
+
+
+def test_who_was_proved_to_be_moved_gets_the_tier_and_nobody_else():
+    often = {tier: Effect((_ByFrequency(),), (1.0,)) for tier in ("heavy", "standard", "light")}
+    found = decided(Earlier(responders=often))
+    invested = found.scores["investment_tier"] != "none"
+    assert invested.sum() > 5
+    assert (found.scores.loc[invested, "frequency"] > 2).all()
+    assert (decided().scores.loc[lambda t: t["investment_tier"] != "none", "frequency"] <= 2).any()
