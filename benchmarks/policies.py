@@ -37,6 +37,7 @@ HORIZON, SECOND, CUSTOMERS = 365, 90, 4_000
 SHARE = 0.05  # budget: heavy for a twentieth of the customers
 MARGIN = 0.55
 RISKY = replace(PROFILES["apparel"], name="win back", keep_gaps=1000.0)
+STORES = {**PROFILES, RISKY.name: RISKY}
 LIVED = {name: (profile,) for name, profile in PROFILES.items()} | {
     "apparel": (PROFILES["apparel"], RISKY)  # the same world as long as nothing is done
 }
@@ -142,6 +143,12 @@ def true_gains(state: pd.DataFrame, truth: pd.DataFrame, reach: float) -> Array:
     return np.column_stack(gains)
 
 
+def costs_of(gains: Array) -> Array:
+    """Return what each action costs, in the shape of the gains."""
+    cost = np.array([0.0, *(EFFECTS[tier].cost for tier in reversed(ACTIONS))])
+    return np.broadcast_to(cost, gains.shape)
+
+
 def usual_response(gains: Array, truth: pd.DataFrame) -> Array:
     """Return the gains, were everybody moved as the usual customer."""
     moved = (truth["heavy_order_lift"] / EFFECTS["heavy"].lift).to_numpy()[:, None]
@@ -180,8 +187,7 @@ def one_response(
 ) -> dict[str, object]:
     """Return what each policy brought: the margin lived through, expected, and expected after its cost."""
     gains = true_gains(known.state, truth, profile.keep_gaps)
-    cost = np.array([0.0, *(EFFECTS[tier].cost for tier in reversed(ACTIONS))])
-    costs = np.broadcast_to(cost, gains.shape)
+    costs = costs_of(gains)
     budget = SHARE * len(gains) * EFFECTS["heavy"].cost
     risk = chosen_first(known.predicted["churn_probability"].to_numpy(), budget)
     value = chosen_first(known.predicted["expected_value"].to_numpy(), budget)
