@@ -23,6 +23,7 @@ from flows.ledger import (
     plan_budget,
     standing,
 )
+from flows.power import experiment
 from flows.prospects import prospects
 from flows.responders import features_of, multiples
 from flows.settings import Settings
@@ -58,7 +59,8 @@ class Decided:
         First-time buyers whose second order is worth most, see :mod:`segments.newcomers`.
     budget
         ``committed`` (today), ``left`` (of the period's, before today), ``next_return`` (what one
-        more unit would bring back; None where there is nothing to fund) and ``curve`` (``budget``, the
+        more unit would bring back; None where there is nothing to fund), ``experiment`` (what those newly
+        committed can show, see :mod:`flows.power`) and ``curve`` (``budget``, the
         ``gain`` of each net of cost, and what is ``spent``, but for those who are explored).
     """
 
@@ -125,8 +127,15 @@ def score_customers(
         annual_discount_rate=settings.model.annual_discount_rate,
     )
     x, t_x, T = (state[name] for name in HISTORY)
+    cycle = settings.kpis.natural_cycle_days
     segment = lifecycle_segments(
-        x, t_x, T, state["revenue"], predicted["expected_value"], settings.lifecycle
+        x,
+        t_x,
+        T,
+        state["revenue"],
+        predicted["expected_value"],
+        settings.lifecycle,
+        cycle_days=cycle,
     )
     loyalty = loyalty_tiers(state["orders"], state["revenue"], settings.loyalty.tiers)
     held, drawn = draw_arms(settings, state["customer_id"], earlier.assignments, as_of)
@@ -163,7 +172,7 @@ def score_customers(
             "next_order_date": _dates(as_of, predicted["median_days"]),
             "rfm_score": rfm_cells(silent_days, state["frequency"], state["revenue"]).astype(str),
             "segment": segment,
-            "journey_stage": journey_stage(x, t_x, T, is_advocate=loud, rules=settings.journey),
+            "journey_stage": journey_stage(x, t_x, T, cycle, loud, settings.journey),
             "investment_tier": tier,
             "expected_return": returns,
             "is_holdout": held,
@@ -200,6 +209,7 @@ def score_customers(
             "left": plan.budget,
             "next_return": investment.next_return if np.isfinite(investment.next_return) else None,
             "curve": _curve(investment),
+            "experiment": experiment(settings, forecaster, predicted[new], commitments, watched),
         },
     )
 

@@ -9,7 +9,7 @@ import pandas as pd
 from connectors.csv import write_csv
 from connectors.orders import History
 from flows.settings import Settings
-from flows.signals import read_refills, read_signals
+from flows.signals import read_refills, read_refunded, read_signals
 from flows.steps import step
 from segments.loyalty import loyalty_tiers
 from segments.moments import find_moments
@@ -29,6 +29,8 @@ def list_moments(
         told,
         loyalty_tiers(told["orders"], told["revenue"], settings.loyalty.tiers),
         as_of,
+        cycle_days=settings.kpis.natural_cycle_days,
+        has_refund=told["customer_id"].isin(read_refunded(settings, history, as_of, work)),
         signals=replace(read_signals(settings, as_of, work), refills=refills, upgrades=upgrades),
         rules=settings.moments,
     )

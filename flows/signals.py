@@ -55,6 +55,14 @@ def read_refills(
         return refills, engine.frame(led_to(main, days, least))
 
 
+def read_refunded(settings: Settings, history: History, as_of: date, work: Path) -> pd.Series:
+    """Return the ids of customers to whom something was refunded."""
+    with engine_for(settings, work) as engine:
+        orders = engine.parquet(history.orders)
+        back = orders.filter((orders.order_date <= as_of) & (orders.refund_amount > 0))
+        return engine.frame(back.select("customer_id").distinct())["customer_id"]
+
+
 def product_cycles(
     engine: Engine, settings: Settings, bought: ir.Table, as_of: date
 ) -> pd.DataFrame:

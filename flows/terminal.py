@@ -127,6 +127,8 @@ def _show_day(console: Console, facts: dict[str, Any]) -> None:
     )
     console.print(_segments(facts["segments"], facts["currency"]))
     console.print(_tiers(facts["tiers"], facts["currency"]))
+    if facts.get("experiment"):
+        console.print(_experiment_line(facts["experiment"], facts["currency"]))
     if facts["backtest"]:
         console.print(_backtest(facts["backtest"]))
     console.print(_accounted(facts["accounting"]))
@@ -266,6 +268,14 @@ def _tiers(tiers: list[dict[str, Any]], currency: str) -> Table:
             back,
         )
     return table
+
+
+def _experiment_line(said: dict[str, Any], currency: str) -> str:
+    return (
+        f"Today's {said['treated']:,} customers beside {said['control']:,} held out can show, in {said['days']} days, "
+        f"a lift of {currency} {said['smallest_margin']:.2f} of margin each, at best; {said['assumed_margin']:.2f} "
+        f"is assumed, which {said['customers_needed']:,} would show"
+    )
 
 
 RATED = {

@@ -257,3 +257,27 @@ def test_who_was_proved_to_be_moved_gets_the_tier_and_nobody_else():
     assert invested.sum() > 5
     assert (found.scores.loc[invested, "frequency"] > 2).all()
     assert (decided().scores.loc[lambda t: t["investment_tier"] != "none", "frequency"] <= 2).any()
+
+
+def test_what_the_experiment_can_show_is_said_before_anything_is_sent():
+    found = decided(holdout={"share": 0.3})
+    said, rows = found.budget["experiment"], found.commitments
+    held = int(rows["is_holdout"].sum())
+    assert (said["treated"], said["control"], said["days"]) == (len(rows) - held, held, 90)
+    assert said["assumed_margin"] == pytest.approx(rows["assumed_gain"].mean())
+    enough = said["customers_needed"]
+    arms = enough * np.array([0.7, 0.3])
+    scale = np.sqrt((1 / arms).sum() / (1 / said["treated"] + 1 / held))
+    assert said["smallest_margin"] * scale == pytest.approx(said["assumed_margin"], rel=0.01)
+
+
+def test_without_a_control_group_nothing_can_be_shown():
+    assert decided(holdout={"share": 0.0}).budget["experiment"] is None
+
+
+def test_the_natural_cycle_that_is_set_decides_who_is_new():
+    long = decided(kpis={"natural_cycle_days": 400.0}).scores
+    once = long["frequency"] == 0
+    assert set(long.loc[once, "segment"]) == {"new"}
+    short = decided(kpis={"natural_cycle_days": 1.0}).scores
+    assert (short.loc[once & (short["age_days"] > 2), "segment"] == "one_and_done").all()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from features.tables import OrderLines, Orders
 from flows.settings import build_settings
-from flows.signals import read_refills, read_signals
+from flows.signals import read_refills, read_refunded, read_signals
 
 START, AS_OF = date(2024, 1, 1), date(2024, 12, 31)
 
@@ -76,3 +76,17 @@ def test_tables_are_read_as_known_by_the_day_and_once(tmp_path):
     assert first.reviews is None
     nps.unlink()
     assert read_signals(with_nps, AS_OF, tmp_path).nps["score"].tolist() == [9]
+
+
+def test_whose_money_was_given_back_is_known_by_the_day(tmp_path):
+    history = write_history(tmp_path)
+    orders = pd.read_parquet(history.orders)
+    orders.loc[
+        (orders["customer_id"] == "c01") & (orders["order_date"] < AS_OF), "refund_amount"
+    ] = 5
+    orders.loc[orders["customer_id"] == "c02", ["refund_amount", "order_date"]] = (
+        5,
+        date(2025, 1, 1),
+    )
+    orders.to_parquet(history.orders, index=False)
+    assert read_refunded(settings(tmp_path), history, AS_OF, tmp_path).tolist() == ["c01"]
