@@ -85,7 +85,7 @@ def see(profile: Profile, seed: int, forecaster: Forecaster | None = None) -> Se
     features = np.column_stack(
         [numbers.to_numpy(np.float64), told.to_numpy(np.float64), won.margin_per_order, won.faster, won.kept]
     )  # fmt: skip
-    said = orders * won.margin_per_order[:, None]
+    said = orders * won.low_margin_per_order[:, None]
     gains = true_gains(state, truth, profile.keep_gaps)
     return Seen(features, said, known.predicted["expected_value"].to_numpy(), gains)
 

@@ -81,8 +81,8 @@ def known_on_the_day(world: World, profile: Profile) -> Known:
 
 
 def settings_of(profile: Profile) -> Settings:
-    """Return settings that know the average effects of the actions, not whom they move."""
-    chosen = {"works_days": EFFECT_DAYS, "reach_gaps": profile.keep_gaps, "caution": 0.0}
+    """Return the usual settings, but for how long an action works and how long somebody can be kept."""
+    chosen = {"works_days": EFFECT_DAYS, "reach_gaps": profile.keep_gaps}
     sections = {"orders": {"source": "orders.csv"}, "store": {"margin": MARGIN}}
     return build_settings({**sections, "investment": chosen}, Path())
 
@@ -95,7 +95,7 @@ def chosen_by_perennial(known: Known, profile: Profile, budget: float, hurdle: f
         np.full(n, "all", dtype=object), HORIZON,
     )  # fmt: skip
     to_win = replace(to_win, orders_soon=np.zeros(n))  # the actions have no offer to redeem
-    plan = Plan(budget, caution=0.0, hurdle=hurdle)
+    plan = Plan(budget, caution=0.0, hurdle=hurdle)  # the average effects are known
     found = invest(to_win, ASSUMED, np.zeros(n, dtype=bool), plan)
     return (found.tier[:, None] == TIERS).argmax(axis=1)
 

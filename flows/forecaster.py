@@ -296,10 +296,10 @@ class Forecaster:
             None if said["learned"] is None else LearnedModel.load(said["learned"], folder),
             said["season"]["days"],
             said["season"]["multiplier"],
-            said["leaving"] and _model(said["leaving"]),
-            said["otherwise"] and _model(said["otherwise"]),
-            said["leaving_weight"],
-            said["first_level"],
+            None if said["leaving"] is None else _model(said["leaving"]),
+            _model(said["otherwise"]) if said.get("otherwise") else None,
+            said.get("leaving_weight", 1.0),  # models of earlier versions do not say these three
+            said.get("first_level", 1.0),
         )
 
 
