@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from flows.forecaster import HISTORY, Forecaster
 from flows.settings import Settings
+from models.cells import distinct
 from models.purchases import PurchaseModel
 from models.purchases.response import Response, response
 from segments.investment import Prospects
@@ -14,6 +15,7 @@ Array = NDArray[np.float64]
 
 LARGEST_FACTOR = 2.0  # by which what was learned moves what there is to win
 SOON_DAYS, NEARLY_SURE = 90, 0.999
+HARDLY = 1e-3  # a weight below which a model is not asked
 
 
 def prospects(
@@ -85,7 +87,7 @@ def _mixed(
     reach_gaps: float,
 ) -> tuple[Response, Array]:
     """Return what can be won, and the orders of the horizon, by both ways of leaving as far as each is likely."""
-    x, t_x, T = history
+    (x, t_x, T), where = distinct(*history)
     faster, kept, orders = (np.zeros(len(x)) for _ in range(3))
     for model, weight in _ways(forecaster):
         won = response(
@@ -94,7 +96,7 @@ def _mixed(
         faster += weight * won.faster
         kept += weight * won.kept
         orders += weight * model.expected_orders(horizon_days, x, t_x, T)
-    return Response(faster, kept), orders
+    return Response(faster[where], kept[where]), orders[where]
 
 
 def _ways(forecaster: Forecaster) -> list[tuple[PurchaseModel, float]]:
@@ -102,5 +104,5 @@ def _ways(forecaster: Forecaster) -> list[tuple[PurchaseModel, float]]:
         (forecaster.leaving, forecaster.leaving_weight),
         (forecaster.otherwise, 1 - forecaster.leaving_weight),
     ]
-    found = [(model, weight) for model, weight in ways if model is not None and weight > 0]
-    return found if sum(weight for _, weight in found) else [(forecaster.purchases, 1.0)]
+    found = [(model, weight) for model, weight in ways if model is not None and weight > HARDLY]
+    return found or [(forecaster.purchases, 1.0)]
