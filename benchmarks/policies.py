@@ -23,12 +23,13 @@ from connectors.engine import open_engine
 from features.synthetic import PROFILES, World, simulate
 from features.synthetic.profiles import ACTIONS, EFFECT_DAYS, EFFECTS, Profile
 from flows.fit import fit_recipe
-from flows.forecaster import Forecaster
+from flows.forecaster import HISTORY, Forecaster
 from flows.prepare import known_customers
 from flows.prospects import prospects
 from flows.settings import Settings, build_settings
 from segments.allocation import allocate
-from segments.investment import Action, Plan, invest
+from segments.investment import Action, Belief, Beliefs, Plan, Prospects, invest
+from segments.lifecycle import lifecycle_segments
 
 Array = NDArray[np.float64]
 
@@ -45,7 +46,8 @@ ASSUMED = [
     Action(tier, EFFECTS[tier].cost, EFFECTS[tier].lift, EFFECTS[tier].keep) for tier in ACTIONS
 ]
 TIERS = np.array(["none", *reversed(ACTIONS)], dtype=object)
-POLICIES = ("perennial", "risk first", "value first", "oracle")
+OURS, RIVALS = ("perennial", "measured"), ("risk first", "value first")
+POLICIES = (*OURS, *RIVALS, "oracle")
 COLUMNS = {  # kind of figure: what it is called, and whose it is
     "": "lived through",
     " expected": "expected",
@@ -87,17 +89,38 @@ def settings_of(profile: Profile) -> Settings:
     return build_settings({**sections, "investment": chosen}, Path())
 
 
-def chosen_by_perennial(known: Known, profile: Profile, budget: float, hurdle: float) -> Array:
+def to_win_of(known: Known, profile: Profile) -> Prospects:
+    """Say what there is to win, as ``perennial run`` does; the actions have no offer to redeem."""
+    state, settings = known.state, settings_of(profile)
+    history = (state[name] for name in HISTORY)
+    segment = lifecycle_segments(*history, state["revenue"], known.predicted["expected_value"])
+    found = prospects(settings, state, known.predicted, known.forecaster, segment, HORIZON)
+    return replace(found, orders_soon=np.zeros(len(state)))
+
+
+def chosen_by_perennial(
+    to_win: Prospects, budget: float, hurdle: float, beliefs: Beliefs | None = None
+) -> Array:
     """Return the column of each customer's action, as ``perennial run`` would choose it."""
-    n = len(known.state)
-    to_win = prospects(
-        settings_of(profile), known.state, known.predicted, known.forecaster,
-        np.full(n, "all", dtype=object), HORIZON,
-    )  # fmt: skip
-    to_win = replace(to_win, orders_soon=np.zeros(n))  # the actions have no offer to redeem
+    nobody = np.zeros(len(to_win.segment), dtype=bool)
     plan = Plan(budget, caution=0.0, hurdle=hurdle)  # the average effects are known
-    found = invest(to_win, ASSUMED, np.zeros(n, dtype=bool), plan)
+    found = invest(to_win, ASSUMED, nobody, plan, beliefs=beliefs)
     return (found.tier[:, None] == TIERS).argmax(axis=1)
+
+
+def measured(to_win: Prospects, gains: Array) -> Beliefs:
+    """Return what an endless holdout would have measured: each tier's effect by segment, and no more."""
+    found = {}
+    for action in ASSUMED:
+        orders = to_win.faster * action.assumed_lift + to_win.kept * action.assumed_keep
+        column = int(np.flatnonzero(action.tier == TIERS)[0])
+        for name in np.unique(to_win.segment.astype(str)):
+            inside = to_win.segment == name
+            assumed = float((orders * to_win.margin_per_order)[inside].sum())
+            if assumed > 0:
+                multiple = float(gains[inside, column].sum()) / assumed
+                found[action.tier, name] = Belief(multiple, 0.0, is_measured=True)
+    return found
 
 
 def chosen_first(rank: Array, budget: float) -> Array:
@@ -191,14 +214,18 @@ def one_response(
     budget = SHARE * len(gains) * EFFECTS["heavy"].cost
     risk = chosen_first(known.predicted["churn_probability"].to_numpy(), budget)
     value = chosen_first(known.predicted["expected_value"].to_numpy(), budget)
+    to_win = to_win_of(known, profile)
+    beliefs = measured(to_win, gains)
     chosen = {
-        "perennial": chosen_by_perennial(known, profile, budget, hurdle=0.0),
+        "perennial": chosen_by_perennial(to_win, budget, 0.0),
+        "measured": chosen_by_perennial(to_win, budget, 0.0, beliefs),
         "risk first": risk,
         "value first": value,
         "oracle": allocate(gains, costs, budget),
     }
     stops = {
-        "perennial": chosen_by_perennial(known, profile, budget, hurdle=1.0),
+        "perennial": chosen_by_perennial(to_win, budget, 1.0),
+        "measured": chosen_by_perennial(to_win, budget, 1.0, beliefs),
         "risk first": risk,
         "value first": value,
         "oracle": allocate(gains - costs, costs, budget),
@@ -219,25 +246,40 @@ def one_response(
 def lines(found: pd.DataFrame) -> Iterator[str]:
     """Yield the tables: medians over the seeds."""
     for kind, title in COLUMNS.items():
-        yield f"\n| {title} | {' | '.join(POLICIES)} | over the better rival | of the oracle |"
-        yield "|---|" + "--:|" * (len(POLICIES) + 2)
-        ratios = []
+        heads = [*POLICIES, *(f"{ours} over the better rival" for ours in OURS)]
+        heads += [f"{ours} of the oracle" for ours in OURS]
+        yield f"\n| {title} | {' | '.join(heads)} |\n|---|" + "--:|" * len(heads)
+        times: dict[str, list[float]] = {ours: [] for ours in OURS}
         for name, rows in found.groupby("store", sort=False):
-            medians = [rows[f"{policy}{kind}"].median() for policy in POLICIES]
-            rival = rows[[f"risk first{kind}", f"value first{kind}"]].max(axis=1)
-            ours, best = rows[f"perennial{kind}"], rows[f"oracle{kind}"]
-            # Beside a rival that loses money a ratio means nothing
-            over = (ours / rival).median() if rival.median() > 0 else np.inf
-            ratios.append(over if ours.median() > 0 else -np.inf)
-            said = f"{over:.2f}" if np.isfinite(over) else "the rivals lose"
-            cells = [f"{median:,.0f}" for median in medians]
-            yield f"| {name} | {' | '.join(cells)} | {said} | {(ours / best).median():.0%} |"
-        yield f"\nMedian over the stores: {np.median(ratios):.2f} times the better rival."
+            cells = [f"{rows[f'{policy}{kind}'].median():,.0f}" for policy in POLICIES]
+            for ours in OURS:
+                times[ours].append(_times(rows, ours, kind))
+                cells.append(_said(times[ours][-1]))
+            for ours in OURS:
+                share = rows[f"{ours}{kind}"] / rows[f"oracle{kind}"]
+                cells.append(f"{share.median():.0%}")
+            yield f"| {name} | {' | '.join(cells)} |"
+        middle = " and ".join(f"{_said(float(np.median(times[o])))} ({o})" for o in OURS)
+        yield f"\nMedian over the stores, times the better rival: {middle}."
     yield "\n| knows all but the response | over the better rival | of the oracle |\n|---|--:|--:|"
     for name, rows in found.groupby("store", sort=False):
-        rival = rows[["risk first expected", "value first expected"]].max(axis=1)
+        rival = rows[[f"{rival} expected" for rival in RIVALS]].max(axis=1)
         over, share = rows["nature"] / rival, rows["nature"] / rows["oracle expected"]
         yield f"| {name} | {over.median():.2f} | {share.median():.0%} |"
+
+
+def _times(rows: pd.DataFrame, ours: str, kind: str) -> float:
+    """Return the median of times the better rival; infinite where one of both loses money."""
+    rival = rows[[f"{rival}{kind}" for rival in RIVALS]].max(axis=1)
+    if min(rival.median(), rows[f"{ours}{kind}"].median()) <= 0:
+        return float(np.inf if rows[f"{ours}{kind}"].median() > 0 else -np.inf)
+    return float((rows[f"{ours}{kind}"] / rival).median())
+
+
+def _said(times: float) -> str:
+    if np.isfinite(times):
+        return f"{times:.2f}"
+    return "the rivals lose" if times > 0 else "loses"
 
 
 def main() -> None:
