@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest lint format check bench bench-models bench-monitoring chaos nights backtests policies simulation online-retail order-lines docs lock clean
+.PHONY: help install demo test newest lint format check bench bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ backtests: install  ## every candidate and simple rule on five order histories; 
 
 policies: install  ## what investing by response, by risk and by value truly brings on simulated stores
 	@$(BIN)/python -m benchmarks.policies
+
+ceiling: install  ## what any policy could bring on them that sees what a store sees
+	@$(BIN)/python -m benchmarks.ceiling
 
 simulation: install  ## the simulated stores beside the stores that they stand for
 	@$(BIN)/python -m benchmarks.simulation

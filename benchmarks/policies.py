@@ -2,13 +2,13 @@
 
 Simulated stores are lived through once as they are, and once for each policy with the actions that it
 chooses at one budget on one day: the margin that comes on top in the following year is what the policy
-truly brought. The chance of a world is the same with and without the actions. Writes the table of
+truly brought. The chance of a world is the same with and without the actions. Prints the tables of
 docs/investment.md.
 """
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -19,98 +19,128 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import gammaincc
 
+from connectors.engine import open_engine
 from features.synthetic import PROFILES, World, simulate
-from features.synthetic.profiles import ACTIONS, EFFECT_DAYS, EFFECTS
-from models.purchases import BetaGeometric, PurchaseModel, fit_family
-from models.purchases.response import response
-from models.spend import fit_spend
+from features.synthetic.profiles import ACTIONS, EFFECT_DAYS, EFFECTS, Profile
+from flows.fit import fit_recipe
+from flows.forecaster import HISTORY, Forecaster
+from flows.prepare import known_customers
+from flows.prospects import prospects
+from flows.settings import Settings, build_settings
 from segments.allocation import allocate
-from segments.investment import Action, Plan, Prospects, invest
+from segments.investment import Action, Belief, Beliefs, Plan, Prospects, invest
+from segments.lifecycle import lifecycle_segments
 
 Array = NDArray[np.float64]
 
 START, DAY = date(2023, 7, 1), date(2025, 8, 31)
-HORIZON, CUSTOMERS, SHARE = 365, 4_000, 0.05  # budget: heavy for a twentieth of the customers
+HORIZON, SECOND, CUSTOMERS = 365, 90, 4_000
+SHARE = 0.05  # budget: heavy for a twentieth of the customers
 MARGIN = 0.55
-PAGE = Path("docs/investment.md")
 RISKY = replace(PROFILES["apparel"], name="win back", keep_gaps=1000.0)
 STORES = {**PROFILES, RISKY.name: RISKY}
+LIVED = {name: (profile,) for name, profile in PROFILES.items()} | {
+    "apparel": (PROFILES["apparel"], RISKY)  # the same world as long as nothing is done
+}
 ASSUMED = [
     Action(tier, EFFECTS[tier].cost, EFFECTS[tier].lift, EFFECTS[tier].keep) for tier in ACTIONS
 ]
-POLICIES = ("perennial", "risk first", "value first", "oracle")
+TIERS = np.array(["none", *reversed(ACTIONS)], dtype=object)
+OURS, RIVALS = ("perennial", "measured"), ("risk first", "value first")
+POLICIES = (*OURS, *RIVALS, "oracle")
+COLUMNS = {  # kind of figure: what it is called, and whose it is
+    "": "lived through",
+    " expected": "expected",
+    " after cost": "expected, after cost",
+}
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the customers on the day: arrays of shape (n,)."""
+    """What is known of the customers on the day, and what the models say."""
 
-    customer_id: NDArray[np.object_]
-    x: Array
-    t_x: Array
-    T: Array
-    monetary: Array
+    state: pd.DataFrame
+    predicted: pd.DataFrame
+    forecaster: Forecaster
 
-
-def known_customers(world: World) -> Known:
-    """Sum up the orders known on the day."""
-    orders = world.orders.select(["customer_id", "order_date", "net_amount"]).to_pandas()
-    orders = orders[orders["order_date"] <= DAY]
-    days = orders.groupby(["customer_id", "order_date"], as_index=False)["net_amount"].sum()
-    days = days[days["net_amount"] > 0]
-    days["day"] = (pd.to_datetime(days["order_date"]) - pd.Timestamp(START)).dt.days
-    days["is_repeat"] = days["day"] > days.groupby("customer_id")["day"].transform("min")
-    by = days.groupby("customer_id")
-    first, last = by["day"].min(), by["day"].max()
-    repeat = days[days["is_repeat"]].groupby("customer_id")["net_amount"].mean()
-    x = (by.size() - 1).to_numpy(dtype=np.float64)
-    age = (DAY - START).days - first
-    return Known(
-        first.index.to_numpy(dtype=object), x, (last - first).to_numpy(dtype=np.float64),
-        age.to_numpy(dtype=np.float64), repeat.reindex(first.index).fillna(0.0).to_numpy(),
-    )  # fmt: skip
+    @property
+    def customer_id(self) -> NDArray[np.object_]:
+        """Shape (n,)."""
+        return self.state["customer_id"].to_numpy(dtype=object)
 
 
-def chosen_by_perennial(known: Known, budget: float, reach: float) -> pd.DataFrame:
-    """Fit the purchase models, and invest by what there is to win."""
-    purchases = _fit(known)
-    won = response(
-        purchases, known.x, known.t_x, known.T,
-        horizon_days=HORIZON, works_days=EFFECT_DAYS, reach_gaps=reach,
-    )  # fmt: skip
-    none = np.zeros(len(known.x))
-    segment = np.full(len(known.x), "all", dtype=object)
-    prospects = Prospects(_order_value(known) * MARGIN, won.faster, won.kept, none, segment)
-    plan = Plan(budget, caution=0.0, hurdle=0.0)
-    found = invest(prospects, ASSUMED, np.zeros(len(known.x), dtype=bool), plan)
-    is_chosen = found.tier != "none"
-    return _assignment(known.customer_id[is_chosen], found.tier[is_chosen])
+def known_on_the_day(world: World, profile: Profile) -> Known:
+    """Fit the recipe to the orders known on the day, as ``perennial train`` does, and predict."""
+    with open_engine(profile.timezone) as engine, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        orders = engine.table(world.orders, "orders")
+        lines = engine.table(world.order_lines, "lines") if len(world.order_lines) else None
+        forecaster = fit_recipe(engine, orders, lines, DAY, SECOND, HORIZON).forecaster
+        known = known_customers(orders, lines, DAY, SECOND)
+        state = engine.frame(known.order_by("customer_id"))
+        predicted = forecaster.predict(state, horizon_days=HORIZON, annual_discount_rate=0.1)
+    return Known(state, predicted, forecaster)
 
 
-def chosen_first(known: Known, rank: Array, budget: float) -> pd.DataFrame:
+def settings_of(profile: Profile) -> Settings:
+    """Return the usual settings, but for how long an action works and how long somebody can be kept."""
+    chosen = {"works_days": EFFECT_DAYS, "reach_gaps": profile.keep_gaps}
+    sections = {"orders": {"source": "orders.csv"}, "store": {"margin": MARGIN}}
+    return build_settings({**sections, "investment": chosen}, Path())
+
+
+def to_win_of(known: Known, profile: Profile) -> Prospects:
+    """Say what there is to win, as ``perennial run`` does; the actions have no offer to redeem."""
+    state, settings = known.state, settings_of(profile)
+    history = (state[name] for name in HISTORY)
+    segment = lifecycle_segments(*history, state["revenue"], known.predicted["expected_value"])
+    found = prospects(settings, state, known.predicted, known.forecaster, segment, HORIZON)
+    return replace(found, orders_soon=np.zeros(len(state)))
+
+
+def chosen_by_perennial(
+    to_win: Prospects, budget: float, hurdle: float, beliefs: Beliefs | None = None
+) -> Array:
+    """Return the column of each customer's action, as ``perennial run`` would choose it."""
+    nobody = np.zeros(len(to_win.segment), dtype=bool)
+    plan = Plan(budget, caution=0.0, hurdle=hurdle)  # the average effects are known
+    found = invest(to_win, ASSUMED, nobody, plan, beliefs=beliefs)
+    return (found.tier[:, None] == TIERS).argmax(axis=1)
+
+
+def measured(to_win: Prospects, gains: Array) -> Beliefs:
+    """Return what an endless holdout would have measured: each tier's effect by segment, and no more."""
+    found = {}
+    for action in ASSUMED:
+        orders = to_win.faster * action.assumed_lift + to_win.kept * action.assumed_keep
+        column = int(np.flatnonzero(action.tier == TIERS)[0])
+        for name in np.unique(to_win.segment.astype(str)):
+            inside = to_win.segment == name
+            assumed = float((orders * to_win.margin_per_order)[inside].sum())
+            if assumed > 0:
+                multiple = float(gains[inside, column].sum()) / assumed
+                found[action.tier, name] = Belief(multiple, 0.0, is_measured=True)
+    return found
+
+
+def chosen_first(rank: Array, budget: float) -> Array:
     """Give the heavy action to those who rank highest."""
     best = np.argsort(-rank, kind="stable")[: int(budget / EFFECTS["heavy"].cost)]
-    return _assignment(known.customer_id[best], "heavy")
+    column = np.zeros(len(rank), dtype=np.intp)
+    column[best] = len(ACTIONS)
+    return column
 
 
-def chosen_by_oracle(known: Known, world: World, budget: float, reach: float) -> pd.DataFrame:
-    """Invest by the true nature and response of each customer: all but what only the future shows."""
-    gains, costs = true_gains(known, world, reach)
-    column = allocate(gains - costs, costs, budget, hurdle=-1.0)
-    tier = np.array(["none", *reversed(ACTIONS)], dtype=object)[column]
-    return _assignment(known.customer_id[column > 0], tier[column > 0])
-
-
-def true_gains(known: Known, world: World, reach: float) -> tuple[Array, Array]:
-    """Return the margin that each action is to add, given a customer's true nature and history, and costs."""
-    truth = world.truth.to_pandas().set_index("customer_id").loc[known.customer_id]
+def true_gains(state: pd.DataFrame, truth: pd.DataFrame, reach: float) -> Array:
+    """Return the margin that each action is to add, given each customer's true nature and history."""
     pace, k = truth["purchase_rate"].to_numpy(), truth["regularity"].to_numpy(dtype=np.float64)
-    p, silence = truth["dropout_chance"].to_numpy(dtype=np.float64), known.T - known.t_x
+    p = truth["dropout_chance"].to_numpy(dtype=np.float64)
+    silence = (state["age_days"] - state["recency_days"]).to_numpy(dtype=np.float64)
     rate = truth["dropout_rate"].to_numpy(dtype=np.float64)
     by_clock = np.isnan(p)
     p = np.where(by_clock, 1e-9, p)
     waits = gammaincc(k, k * pace * silence)
-    free = (known.x == 0) & ~truth["may_leave_first"].to_numpy(dtype=bool)
+    free = (state["frequency"].to_numpy() == 0) & ~truth["may_leave_first"].to_numpy(dtype=bool)
     may = np.where(free, 0.0, p)
     alive = (1 - may) * waits / ((1 - may) * waits + may)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -123,7 +153,7 @@ def true_gains(known: Known, world: World, reach: float) -> tuple[Array, Array]:
 
     value = truth["spend_level"].to_numpy() * MARGIN
     in_reach = silence <= reach / pace
-    gains, costs = [np.zeros(len(pace))], [0.0]
+    gains = [np.zeros(len(pace))]
     for tier in reversed(ACTIONS):
         lift, keep = (truth[f"{tier}_{what}"].to_numpy() for what in ("order_lift", "keep_chance"))
         moved = np.where(
@@ -133,28 +163,19 @@ def true_gains(known: Known, world: World, reach: float) -> tuple[Array, Array]:
         )
         kept = np.where(by_clock, 0.0, (1 - alive) * in_reach * keep * orders(HORIZON))
         gains.append((alive * moved + kept) * value)
-        costs.append(EFFECTS[tier].cost)
-    gain = np.column_stack(gains)
-    return gain, np.broadcast_to(np.array(costs), gain.shape)
+    return np.column_stack(gains)
 
 
-def _fit(known: Known) -> PurchaseModel:
-    """Fit the family; the best model in which customers leave after an order."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fits = fit_family(known.x, known.t_x, known.T)
-    return next(fit.model for fit in fits if isinstance(fit.model, BetaGeometric))
+def costs_of(gains: Array) -> Array:
+    """Return what each action costs, in the shape of the gains."""
+    cost = np.array([0.0, *(EFFECTS[tier].cost for tier in reversed(ACTIONS))])
+    return np.broadcast_to(cost, gains.shape)
 
 
-def _order_value(known: Known) -> Array:
-    came_back = known.x > 0
-    spend = fit_spend(known.x[came_back], known.monetary[came_back]).model
-    return spend.expected_order_value(known.x, known.monetary)
-
-
-def _assignment(customer_id: NDArray[np.object_], tier: NDArray[np.object_] | str) -> pd.DataFrame:
-    day = DAY + timedelta(days=1)
-    return pd.DataFrame({"customer_id": customer_id, "day": day, "action": tier})
+def usual_response(gains: Array, truth: pd.DataFrame) -> Array:
+    """Return the gains, were everybody moved as the usual customer."""
+    moved = (truth["heavy_order_lift"] / EFFECTS["heavy"].lift).to_numpy()[:, None]
+    return np.divide(gains, moved, out=np.zeros_like(gains), where=np.abs(moved) > 1e-9)
 
 
 def margin_after(world: World) -> float:
@@ -163,63 +184,117 @@ def margin_after(world: World) -> float:
     return float(orders.loc[orders["order_date"] > DAY, "net_amount"].sum() * MARGIN)
 
 
-def one_store(name: str, seed: int) -> dict[str, object]:
-    """Return what each policy brought in one simulated store."""
-    profile = STORES[name]
-    live: Callable[..., World] = lambda assignment=None: simulate(  # noqa: E731
-        CUSTOMERS, START, DAY + timedelta(days=HORIZON + 1), seed, profile, assignment=assignment
-    )
-    base = live()
-    known = known_customers(base)
-    budget = SHARE * len(known.x) * EFFECTS["heavy"].cost
-    purchases = _fit(known)
-    history = (known.x, known.t_x, known.T)
-    value = purchases.expected_orders(HORIZON, *history) * _order_value(known)
+def lived(
+    profile: Profile, seed: int, known: Known | None = None, column: Array | None = None
+) -> World:
+    """Live a store through, with the actions chosen for each customer."""
+    rows = None
+    if known is not None and column is not None:
+        ids, tiers = known.customer_id[column > 0], TIERS[column[column > 0]]
+        day = DAY + timedelta(days=1)
+        rows = pd.DataFrame({"customer_id": ids, "day": day, "action": tiers})
+    end = DAY + timedelta(days=HORIZON + 1)
+    return simulate(CUSTOMERS, START, end, seed, profile, assignment=rows)
+
+
+def one_store(name: str, seed: int) -> list[dict[str, object]]:
+    """Return what each policy brought in one simulated store, or in two that differ in response alone."""
+    base = lived(LIVED[name][0], seed)
+    known = known_on_the_day(base, LIVED[name][0])
+    truth = base.truth.to_pandas().set_index("customer_id").loc[known.customer_id]
+    return [one_response(profile, seed, base, known, truth) for profile in LIVED[name]]
+
+
+def one_response(
+    profile: Profile, seed: int, base: World, known: Known, truth: pd.DataFrame
+) -> dict[str, object]:
+    """Return what each policy brought: the margin lived through, expected, and expected after its cost."""
+    gains = true_gains(known.state, truth, profile.keep_gaps)
+    costs = costs_of(gains)
+    budget = SHARE * len(gains) * EFFECTS["heavy"].cost
+    risk = chosen_first(known.predicted["churn_probability"].to_numpy(), budget)
+    value = chosen_first(known.predicted["expected_value"].to_numpy(), budget)
+    to_win = to_win_of(known, profile)
+    beliefs = measured(to_win, gains)
     chosen = {
-        "perennial": chosen_by_perennial(known, budget, profile.keep_gaps),
-        "risk first": chosen_first(known, -purchases.p_order(HORIZON, *history), budget),
-        "value first": chosen_first(known, value, budget),
-        "oracle": chosen_by_oracle(known, base, budget, profile.keep_gaps),
+        "perennial": chosen_by_perennial(to_win, budget, 0.0),
+        "measured": chosen_by_perennial(to_win, budget, 0.0, beliefs),
+        "risk first": risk,
+        "value first": value,
+        "oracle": allocate(gains, costs, budget),
     }
+    stops = {
+        "perennial": chosen_by_perennial(to_win, budget, 1.0),
+        "measured": chosen_by_perennial(to_win, budget, 1.0, beliefs),
+        "risk first": risk,
+        "value first": value,
+        "oracle": allocate(gains - costs, costs, budget),
+    }
+    rows = np.arange(len(gains))
+    usual = allocate(usual_response(gains, truth), costs, budget)
+    found: dict[str, object] = {"store": profile.name, "seed": seed, "budget": budget}
+    found["nature"] = gains[rows, usual].sum()
     without = margin_after(base)
-    gains, _ = true_gains(known, base, profile.keep_gaps)
-    at = {customer: row for row, customer in enumerate(known.customer_id)}
-    column = {tier: place + 1 for place, tier in enumerate(reversed(ACTIONS))}
-    found: dict[str, object] = {"store": name, "seed": seed, "budget": budget}
-    for policy, rows in chosen.items():
-        found[policy] = margin_after(live(rows)) - without
-        found[f"{policy} expected"] = sum(
-            gains[at[who], column[tier]]
-            for who, tier in zip(rows["customer_id"], rows["action"], strict=True)
-        )
+    for policy in POLICIES:
+        column, stopped = chosen[policy], stops[policy]
+        found[policy] = margin_after(lived(profile, seed, known, column)) - without
+        found[f"{policy} expected"] = gains[rows, column].sum()
+        found[f"{policy} after cost"] = (gains - costs)[rows, stopped].sum()
     return found
 
 
 def lines(found: pd.DataFrame) -> Iterator[str]:
-    """Yield the table: medians over the seeds."""
-    yield "| store | " + " | ".join(POLICIES) + " | over the better rival | of the oracle |"
-    yield "|---|" + "--:|" * (len(POLICIES) + 2)
-    for kind in ("", " expected"):
+    """Yield the tables: medians over the seeds."""
+    for kind, title in COLUMNS.items():
+        heads = [*POLICIES, *(f"{ours} over the better rival" for ours in OURS)]
+        heads += [f"{ours} of the oracle" for ours in OURS]
+        yield f"\n| {title} | {' | '.join(heads)} |\n|---|" + "--:|" * len(heads)
+        times: dict[str, list[float]] = {ours: [] for ours in OURS}
         for name, rows in found.groupby("store", sort=False):
-            medians = [rows[f"{policy}{kind}"].median() for policy in POLICIES]
-            rival = rows[[f"risk first{kind}", f"value first{kind}"]].max(axis=1)
-            ours, best = rows[f"perennial{kind}"], rows[f"oracle{kind}"]
-            cells = [f"{median:,.0f}" for median in medians]
-            yield (
-                f"| {name}{kind} | {' | '.join(cells)} | {(ours / rival).median():.2f} | "
-                f"{(ours / best).median():.0%} |"
-            )
+            cells = [f"{rows[f'{policy}{kind}'].median():,.0f}" for policy in POLICIES]
+            for ours in OURS:
+                times[ours].append(_times(rows, ours, kind))
+                cells.append(_said(times[ours][-1]))
+            for ours in OURS:
+                share = rows[f"{ours}{kind}"] / rows[f"oracle{kind}"]
+                cells.append(f"{share.median():.0%}")
+            yield f"| {name} | {' | '.join(cells)} |"
+        middle = " and ".join(f"{_said(float(np.median(times[o])))} ({o})" for o in OURS)
+        yield f"\nMedian over the stores, times the better rival: {middle}."
+    yield "\n| knows all but the response | over the better rival | of the oracle |\n|---|--:|--:|"
+    for name, rows in found.groupby("store", sort=False):
+        rival = rows[[f"{rival} expected" for rival in RIVALS]].max(axis=1)
+        over, share = rows["nature"] / rival, rows["nature"] / rows["oracle expected"]
+        yield f"| {name} | {over.median():.2f} | {share.median():.0%} |"
+
+
+def _times(rows: pd.DataFrame, ours: str, kind: str) -> float:
+    """Return the median of times the better rival; infinite where one of both loses money."""
+    rival = rows[[f"{rival}{kind}" for rival in RIVALS]].max(axis=1)
+    if min(rival.median(), rows[f"{ours}{kind}"].median()) <= 0:
+        return float(np.inf if rows[f"{ours}{kind}"].median() > 0 else -np.inf)
+    return float((rows[f"{ours}{kind}"] / rival).median())
+
+
+def _said(times: float) -> str:
+    if np.isfinite(times):
+        return f"{times:.2f}"
+    return "the rivals lose" if times > 0 else "loses"
 
 
 def main() -> None:
-    """Run all stores and print the table."""
+    """Run all stores and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--stores", nargs="*", default=list(STORES))
+    parser.add_argument("--stores", nargs="*", default=list(LIVED))
+    parser.add_argument("--keep", type=Path, help="CSV of every store and seed, to write to")
     asked = parser.parse_args()
-    jobs = [(name, seed) for name in asked.stores for seed in range(1, asked.seeds + 1)]
+    jobs = [(name, seed) for seed in range(1, asked.seeds + 1) for name in asked.stores]
     with ProcessPoolExecutor(2) as pool:
-        found = pd.DataFrame(list(pool.map(one_store, *zip(*jobs, strict=True))))
+        each = [row for rows in pool.map(one_store, *zip(*jobs, strict=True)) for row in rows]
+    found = pd.DataFrame(each)
+    if asked.keep is not None:
+        found.to_csv(asked.keep, index=False)
     print("\n".join(lines(found)))
 
 

@@ -139,3 +139,35 @@ def bundle_refills(days: ir.Table, windows: ir.Table, as_of: date) -> ir.Table:
     whole = now.aggregate(bundle_id=ibis.null("string"), customers=now.customer_id.nunique())
     each = now.group_by("bundle_id").aggregate(customers=now.customer_id.nunique())
     return each.union(whole)
+
+
+def led_to(main: ir.Table, days: ir.Table, least: int) -> ir.Table:
+    """Name the bundle that each customer's first product leads to.
+
+    Parameters
+    ----------
+    main
+        What :func:`features.products.main_products` returns.
+    days
+        What :func:`bundle_days` returns.
+    least
+        Customers who took a bundle on the second purchase day, below whom a product leads nowhere.
+
+    Returns
+    -------
+    ir.Table
+        ``customer_id, bundle, is_owned`` (whether it was bought, on any day): of the bundles that most
+        customers took next after the same first product, the first by its id.
+    """
+    second = days.filter(days.number == 2).select(buyer="customer_id", bundle="bundle_id")
+    took = main.join(second, main.customer_id == second.buyer)
+    counted = took.group_by("product_id", "bundle").aggregate(takers=took.customer_id.nunique())
+    counted = counted.filter(counted.takers >= least)
+    best = ibis.window(group_by="product_id", order_by=[counted.takers.desc(), counted.bundle])
+    top = counted.mutate(place=ibis.row_number().over(best)).filter(lambda t: t.place == 0)
+    each = main.select("customer_id", "product_id").join(
+        top.select("product_id", "bundle"), "product_id"
+    )
+    owned = days.select(owner="customer_id", has="bundle_id").distinct()
+    both = each.left_join(owned, [each.customer_id == owned.owner, each.bundle == owned.has])
+    return both.select("customer_id", "bundle", is_owned=both.owner.notnull())

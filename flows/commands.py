@@ -417,6 +417,7 @@ def day_facts(settings: Settings, day: PublishedDay) -> dict[str, Any]:
         "currency": record["currency"],
         "segments": record["segments"],
         "tiers": record["tiers"],
+        "experiment": record["budget"].get("experiment"),
         "backtest": record["backtest"],
         "notes": record["notes"],
         "files": {

@@ -25,12 +25,16 @@ from flows.ledger import (
     plan_budget,
     standing,
 )
+from flows.power import experiment
+from flows.prospects import prospects
 from flows.purpose import Purpose
+from flows.responders import features_of, multiples
 from flows.settings import Settings
+from flows.signals import read_signals
 from flows.steps import step
 from models.baselines import rfm_cells
-from models.purchases.response import response
-from segments.investment import Investment, Prospects, invest
+from segments.evidence import Signals, advocates
+from segments.investment import Investment, invest
 from segments.journey import journey_stage
 from segments.lifecycle import SEGMENTS, lifecycle_segments
 from segments.loyalty import loyalty_tiers
@@ -38,8 +42,6 @@ from segments.newcomers import top_newcomers
 
 FARTHEST_ORDER_DAYS = 3650  # a median further away than ten years is no date
 CARRIED_OVER = [name for name in Scores.columns() if name in CustomerState.columns()]
-LARGEST_FACTOR = 2.0  # by which what was learned moves what there is to win
-SOON_DAYS, NEARLY_SURE = 90, 0.999
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ class Decided:
         Table :class:`features.tables.Expected`.
     budget
         ``committed`` (today), ``left`` (of the period's, before today), ``next_return`` (what one
-        more unit would bring back; None where there is nothing to fund) and ``curve`` (``budget``, the
+        more unit would bring back; None where there is nothing to fund), ``experiment`` (what those newly
+        committed can show, see :mod:`flows.power`) and ``curve`` (``budget``, the
         ``gain`` of each net of cost, and what is ``spent``, but for those who are explored).
     """
 
@@ -98,6 +101,7 @@ def decide(
         as_of,
         Earlier.read(settings, as_of),
         Erasures(settings.state),
+        read_signals(settings, as_of, work),
     )
     programs = Programs(settings.state, Store(settings.exports))
     # A draw depends on nothing but the customer: should the day fail later, it stays right.
@@ -121,6 +125,7 @@ def score_customers(
     as_of: date,
     earlier: Earlier | None = None,
     erased: Erasures | None = None,
+    signals: Signals | None = None,
 ) -> Decided:
     """Score customers in memory.
 
@@ -138,6 +143,8 @@ def score_customers(
         What earlier days decided; None = nothing.
     erased
         Whose orders are not counted later either; None = nobody.
+    signals
+        What customers said and did besides buying; None = nothing is known of it.
     """
     earlier = earlier or Earlier()
     state = state.reset_index(drop=True)
@@ -149,27 +156,42 @@ def score_customers(
         told=told,
     )
     x, t_x, T = (state[name] for name in HISTORY)
+    cycle = settings.kpis.natural_cycle_days
     segment = lifecycle_segments(
-        x, t_x, T, state["revenue"], predicted["expected_value"], settings.lifecycle
+        x,
+        t_x,
+        T,
+        state["revenue"],
+        predicted["expected_value"],
+        settings.lifecycle,
+        cycle_days=cycle,
     )
     loyalty = loyalty_tiers(state["orders"], state["revenue"], settings.loyalty.tiers)
     held, drawn = draw_arms(settings, state["customer_id"], earlier.assignments, as_of)
     horizon = settings.model.horizon_days
-    prospects = _prospects(settings, state, predicted, forecaster, segment, horizon)
+    to_win = prospects(settings, state, predicted, forecaster, segment, horizon)
     stands = standing(settings, state["customer_id"], earlier.commitments, as_of)
     plan = plan_budget(settings, earlier.commitments, as_of)
+    margin = predicted["expected_value"] * settings.store.margin
+    responds = {}
+    if earlier.responders:
+        known = predicted.assign(**state[CARRIED_OVER], expected_margin=margin)
+        days = settings.holdout.measure_days
+        seen = prospects(settings, state, predicted, forecaster, segment, days)
+        responds = multiples(earlier.responders, features_of(known), seen, settings.actions)
     investment = invest(
-        prospects,
+        to_win,
         settings.actions,
         held,
         plan,
         beliefs=earlier.beliefs,
+        multiples=responds,
         is_eligible=~stands.is_bound,
         is_explorer=explorers(settings, state["customer_id"], as_of),
     )
     tier = np.where(stands.tier == "", investment.tier, stands.tier).astype(object)
     returns = np.where(stands.tier == "", investment.expected_return, stands.expected_return)
-    margin = predicted["expected_value"] * settings.store.margin
+    loud = advocates(pd.Index(state["customer_id"]), signals or Signals())
     silent_days = state["age_days"] - state["recency_days"]
     scores = pd.DataFrame(
         {
@@ -179,7 +201,7 @@ def score_customers(
             "next_order_date": _dates(as_of, predicted["median_days"]),
             "rfm_score": rfm_cells(silent_days, state["frequency"], state["revenue"]).astype(str),
             "segment": segment,
-            "journey_stage": journey_stage(x, t_x, T, rules=settings.journey),
+            "journey_stage": journey_stage(x, t_x, T, cycle, loud, settings.journey),
             "investment_tier": tier,
             "expected_return": returns,
             "is_holdout": held,
@@ -189,7 +211,7 @@ def score_customers(
         }
     )
     new = investment.tier != "none"
-    watched = _prospects(
+    watched = prospects(
         settings,
         state[new],
         predicted[new],
@@ -223,6 +245,7 @@ def score_customers(
             "left": plan.budget,
             "next_return": investment.next_return if np.isfinite(investment.next_return) else None,
             "curve": _curve(investment),
+            "experiment": experiment(settings, forecaster, predicted[new], commitments, watched),
         },
     )
 
@@ -248,38 +271,6 @@ def _curve(investment: Investment) -> dict[str, Any] | None:
         "gain": curve.gain.tolist(),
         "spent": investment.curve_spent,
     }
-
-
-def _prospects(
-    settings: Settings,
-    state: pd.DataFrame,
-    predicted: pd.DataFrame,
-    forecaster: Forecaster,
-    segment: NDArray[np.object_],
-    days: int,
-) -> Prospects:
-    """Say what there is to win of each customer in the next `days` days."""
-    horizon, chosen = settings.model.horizon_days, settings.investment
-    history = [state[name].to_numpy(dtype=np.float64) for name in HISTORY]
-    purchases = forecaster.leaving or forecaster.purchases
-    won = response(
-        purchases,
-        *history,
-        horizon_days=days,
-        works_days=chosen.works_days,
-        reach_gaps=chosen.reach_gaps,
-    )
-    own = purchases.expected_orders(horizon, *history)
-    learned = predicted["expected_orders"].to_numpy() / np.maximum(own, 1e-9)
-    factor = np.clip(learned, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
-    chance = predicted["p_order_90d"].clip(upper=NEARLY_SURE).to_numpy()
-    return Prospects(
-        margin_per_order=predicted["expected_order_value"].to_numpy() * settings.store.margin,
-        faster=won.faster * factor,
-        kept=won.kept * factor,
-        orders_soon=-np.log1p(-chance) * chosen.works_days / SOON_DAYS,
-        segment=segment,
-    )
 
 
 def _dates(as_of: date, days: pd.Series) -> Any:  # noqa: ANN401  # array of dates and None

@@ -29,6 +29,7 @@ from models.purchases import (
     PurchasesFit,
     Regularity,
     fit_family,
+    leaving_weight,
 )
 from models.second_purchase import SecondPurchaseFit, fit_second_purchase
 from models.spend import SpendFit, fit_spend
@@ -213,8 +214,21 @@ def fit_recipe(
         season.days,
         season.multiplier,
         next((fit.model for fit in family if isinstance(fit.model, BetaGeometric)), None),
+        next((fit.model for fit in family if not isinstance(fit.model, BetaGeometric)), None),
+        leaving_weight(family),
+        _first_level(engine, state),
     )
     return Fits(family, regularity, spend, second, lesson, season, interval, forecaster)
+
+
+def _first_level(engine: Engine, state: ir.Table) -> float:
+    """Return mean later orders over the first ones, of repeat customers."""
+    back = state.filter(state.frequency > 0)
+    sums = engine.frame(
+        back.aggregate(first=back.first_amount.sum(), later=back.monetary_value.sum())
+    )
+    first, later = (float(sums[name].iloc[0] or 0) for name in ("first", "later"))
+    return later / first if first > 0 and later > 0 else 1.0
 
 
 def _calibrate(lesson: Lesson) -> Interval:

@@ -117,9 +117,13 @@ class Forecaster:
         At which chances the ends of the interval of value lie.
     learned
         What was learned beyond the purchase and spend models; None = they speak alone.
-    leaving
-        The best model in which customers leave after an order: what an action can win is asked of it.
-        None = of `purchases`.
+    leaving, otherwise
+        The best models in which customers leave after an order, and in which they leave by the clock or
+        never: what an action can win is asked of both. None = of `purchases`.
+    leaving_weight
+        How far the history tells that they leave after an order, 0 to 1.
+    first_level
+        What first orders are multiplied by to stand for later ones.
     season_days, season
         Length of the window from the training day on that a season is known for, and what orders within
         it are multiplied by.
@@ -135,6 +139,9 @@ class Forecaster:
     season_days: int = 0
     season: float = 1.0
     leaving: PurchaseModel | None = None
+    otherwise: PurchaseModel | None = None
+    leaving_weight: float = 1.0
+    first_level: float = 1.0
 
     def predict(
         self,
@@ -331,7 +338,10 @@ class Forecaster:
         folder.mkdir(parents=True, exist_ok=True)
         parameters = {
             "purchases": _said(self.purchases),
-            "leaving": None if self.leaving is None else _said(self.leaving),
+            "leaving": _said(self.leaving),
+            "otherwise": _said(self.otherwise),
+            "leaving_weight": self.leaving_weight,
+            "first_level": self.first_level,
             "spend": {"model": "gamma_gamma", **self.spend.to_dict()},
             "second_purchase_days": self.second_purchase_days,
             "trained_as_of": self.trained_as_of.isoformat(),
@@ -363,10 +373,15 @@ class Forecaster:
             said["season"]["days"],
             said["season"]["multiplier"],
             None if said["leaving"] is None else _model(said["leaving"]),
+            _model(said["otherwise"]) if said.get("otherwise") else None,
+            said.get("leaving_weight", 1.0),  # models of earlier versions do not say these three
+            said.get("first_level", 1.0),
         )
 
 
-def _said(model: PurchaseModel) -> dict[str, Any]:
+def _said(model: PurchaseModel | None) -> dict[str, Any] | None:
+    if model is None:
+        return None
     return {"model": model.name, "unit": "days", "parameters": model.to_dict()}
 
 

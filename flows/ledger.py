@@ -1,5 +1,6 @@
 """What is committed to whom, from one day to the next: nobody drawn again, nothing spent twice."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -11,7 +12,9 @@ from connectors.programs import Programs, empty, since
 from connectors.store import Store
 from features.tables import Assignments, Commitments, DataError
 from flows.beliefs import read_beliefs
+from flows.responders import read_responders
 from flows.settings import Settings
+from models.lift import Effect
 from segments.holdout import BUCKETS, CONTROL, Draw, RedrawError, assign
 from segments.investment import Beliefs, Investment, Plan, Prospects
 
@@ -26,11 +29,14 @@ class Earlier:
         Tables :class:`features.tables.Assignments` and :class:`features.tables.Commitments`.
     beliefs
         Effects that were measured.
+    responders
+        By tier, what predicts each customer's effect, where that was proved.
     """
 
     assignments: pd.DataFrame = field(default_factory=lambda: empty(Assignments))
     commitments: pd.DataFrame = field(default_factory=lambda: empty(Commitments))
     beliefs: Beliefs = field(default_factory=dict)
+    responders: Mapping[str, Effect] = field(default_factory=dict)
 
     @classmethod
     def read(cls, settings: Settings, as_of: date) -> "Earlier":
@@ -41,6 +47,7 @@ class Earlier:
             programs.assignments(),
             programs.commitments(since(as_of, days), since(as_of, -days), but=as_of),
             read_beliefs(settings.state, as_of),
+            read_responders(settings.state, as_of),
         )
 
 

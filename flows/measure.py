@@ -16,6 +16,7 @@ from features.labels import outcomes_since
 from features.tables import DataError
 from flows.beliefs import keep_beliefs, keep_readout
 from flows.prepare import engine_for, open_tracking, read_orders, workspace
+from flows.responders import KNOWN, keep_responders, learn_responder
 from flows.settings import Settings, read_settings
 from flows.steps import flow, step
 from models.lift import (
@@ -82,6 +83,7 @@ def measure(
         found = compare(settings, experiment, watched, as_of)
         if program == CONTROL and not found["is_early"]:
             learn_effects(settings, watched, as_of)
+            found["responders"] = find_responders(settings, watched, as_of)
         keep_readout(settings.state, found)
         record(settings, found, as_of)
         return found
@@ -333,6 +335,25 @@ def learn_effects(settings: Settings, watched: Path, as_of: date) -> int:
     if beliefs:
         keep_beliefs(settings.state, as_of, beliefs)
     return len(beliefs)
+
+
+@step
+def find_responders(settings: Settings, watched: Path, as_of: date) -> dict[str, Any]:
+    """Learn by tier whom it moves, from what was known on the day of each draw; keep what is proved."""
+    rows = pd.read_parquet(watched)
+    store = Store(settings.exports)
+    days = pd.to_datetime(rows["start_date"]).dt.date
+    parts = []
+    for day in store.published_days(days.min(), days.max()):
+        known = pd.read_parquet(day.file("scores.parquet"), columns=["customer_id", *KNOWN])
+        parts.append(rows[days == day.as_of].merge(known, on="customer_id"))
+    said, proved = {}, {}
+    for tier, of_tier in pd.concat(parts, ignore_index=True).groupby("group", sort=True):
+        said[str(tier)], effect = learn_responder(of_tier)
+        if effect is not None:
+            proved[str(tier)] = effect
+    keep_responders(settings.state, as_of, proved)
+    return said
 
 
 def effects(rows: pd.DataFrame) -> dict[tuple[str, str], Belief]:

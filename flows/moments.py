@@ -1,25 +1,30 @@
 """The dated moments of a day, from scores and from what the store's optional tables tell."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
 from connectors.csv import write_csv
-from connectors.optional import read_table
-from flows.prepare import engine_for
+from connectors.orders import History
 from flows.settings import Settings
+from flows.signals import read_refunded, read_signals, read_upgrades
 from flows.steps import step
 from segments.loyalty import loyalty_tiers
-from segments.moments import Signals, find_moments
+from segments.moments import find_moments
 
 MOMENTS = "moments.csv"
-TOLD_BY = ("reviews", "nps", "loyalty_events", "touches")
 
 
 @step
 def list_moments(
-    settings: Settings, decided: Path, refills: Path, as_of: date, work: Path
+    settings: Settings,
+    history: History,
+    decided: Path,
+    refills: Path,
+    as_of: date,
+    work: Path,
 ) -> Path:
     """List whom marketing may write to, when and why; return the file. Nobody who is held out is in it.
 
@@ -31,21 +36,14 @@ def list_moments(
         told,
         loyalty_tiers(told["orders"], told["revenue"], settings.loyalty.tiers),
         as_of,
-        signals=_signals(settings, refills, as_of, work),
+        cycle_days=settings.kpis.natural_cycle_days,
+        has_refund=told["customer_id"].isin(read_refunded(settings, history, as_of, work)),
+        signals=replace(
+            read_signals(settings, as_of, work),
+            refills=pd.read_parquet(refills) if refills.exists() else None,
+            upgrades=read_upgrades(settings, history, as_of, work),
+        ),
         rules=settings.moments,
     )
     write_csv(found, work / MOMENTS)
     return work / MOMENTS
-
-
-def _signals(settings: Settings, refills: Path, as_of: date, work: Path) -> Signals:
-    """Read the optional tables that tell of customers, as known at the end of the day."""
-    given = {name: where for name, where in settings.optional_tables.items() if name in TOLD_BY}
-    with engine_for(settings, work) as engine:
-        read = {
-            name: pd.read_parquet(read_table(engine, name, where, as_of, work / "tables").path)
-            for name, where in given.items()
-        }
-    if refills.exists():
-        read["refills"] = pd.read_parquet(refills)
-    return Signals(**read)

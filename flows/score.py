@@ -91,7 +91,7 @@ def score(
         kpis = measure_retention(
             settings, history, state, decided, model.folder, ratios, as_of, work
         )
-        moments = list_moments(settings, decided, kpis.with_name(REFILLS), as_of, work)
+        moments = list_moments(settings, history, decided, kpis.with_name(REFILLS), as_of, work)
         day = publish(
             settings, history, decided, moments, kpis, checks, version, as_of, purpose=purpose
         )

@@ -136,6 +136,8 @@ def _show_day(console: Console, facts: dict[str, Any]) -> None:
     _show_refused(console, facts.get("refused", {}))
     console.print(_segments(facts["segments"], facts["currency"]))
     console.print(_tiers(facts["tiers"], facts["currency"]))
+    if facts.get("experiment"):
+        console.print(_experiment_line(facts["experiment"], facts["currency"]))
     if facts["backtest"]:
         console.print(_backtest(facts["backtest"]))
     console.print(_accounted(facts["accounting"]))
@@ -342,6 +344,14 @@ def _tiers(tiers: list[dict[str, Any]], currency: str) -> Table:
     return table
 
 
+def _experiment_line(said: dict[str, Any], currency: str) -> str:
+    return (
+        f"Today's {said['treated']:,} customers beside {said['control']:,} held out can show, in {said['days']} days, "
+        f"a lift of {currency} {said['smallest_margin']:.2f} of margin each, at best; {said['assumed_margin']:.2f} "
+        f"is assumed, which {said['customers_needed']:,} would show"
+    )
+
+
 RATED = {  # what the terminal shows of the metrics: heading and format
     "gini_value": ("ranking", "{:.3f}"),
     "capture_top20": ("top fifth", "{:.1%}"),
@@ -393,6 +403,8 @@ def _show_measured(console: Console, facts: dict[str, Any]) -> None:
             ]
         table.add_row(row["group"], f"{row['treated']:,}", f"{row['control']:,}", *cells)
     console.print(table)
+    for tier, said in facts.get("responders", {}).items():
+        console.print(_responders_line(tier, said))
     if facts["held_out_reached"]:
         console.print(
             f"Note: {facts['held_out_reached']:,} held-out customers were sent an action all the same: the "
@@ -468,6 +480,24 @@ def _drift(figures: list[dict[str, Any]]) -> Table:
 
 def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def _responders_line(tier: str, said: dict[str, Any]) -> str:
+    if "note" in said:
+        return f"Whom {tier} moves is not learned: {said['note']}"
+    area = said["qini"]
+    proof = f"Qini {area['estimate']:.3g} ({_end(area['low'])} to {_end(area['high'])})"
+    if not said["is_used"]:
+        return f"Whom {tier} moves is not proved, so it is not targeted by it: {proof}"
+    rule, everybody = said["rule"]["estimate"], said["everybody"]["estimate"]
+    return (
+        f"Whom {tier} moves is proved and used from the next run on: {proof}; a customer would have brought "
+        f"{rule:.2f} by this rule, {everybody:.2f} had all got it"
+    )
+
+
+def _end(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
 
 
 def _accounted(accounting: dict[str, Any]) -> str:

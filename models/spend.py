@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma, gammaln
+from scipy.special import digamma, gammaincinv, gammaln, ndtr
 from scipy.stats import rankdata
 
 from models.cells import distinct, runs
@@ -140,6 +140,26 @@ class Spend:
         """
         shape, scale = self.of_customer(x, m)
         return self.p * scale / (shape - 1)
+
+    def low_order_value(self, x: ArrayLike, m: ArrayLike, deviations: float) -> Array:
+        """Mean value of a customer's next orders, taken low by what is not known of the customer.
+
+        Parameters
+        ----------
+        x, m
+            As for :meth:`expected_order_value`.
+        deviations
+            0 or more: standard deviations of a normal distribution, 1 = the lowest sixth.
+
+        Returns
+        -------
+        Array
+            Shape (n,), store's currency: what is expected, times that quantile of the customer's mean
+            over its median; the fewer orders are known, the lower.
+        """
+        shape, _ = self.of_customer(x, m)
+        share = gammaincinv(shape, 0.5) / gammaincinv(shape, float(ndtr(deviations)))
+        return np.asarray(self.expected_order_value(x, m) * share)
 
     def to_dict(self) -> dict[str, float]:
         """Return the parameters by name."""

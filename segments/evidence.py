@@ -24,7 +24,7 @@ class Signals:
 
     Attributes
     ----------
-    reviews, nps, loyalty_events, touches
+    reviews, nps, loyalty_events, touches, referrals
         The tables of :mod:`features.tables`.
     tickets
         One row per resolved service ticket: ``customer_id, resolved_at``.
@@ -40,6 +40,7 @@ class Signals:
     nps: pd.DataFrame | None = None
     loyalty_events: pd.DataFrame | None = None
     touches: pd.DataFrame | None = None
+    referrals: pd.DataFrame | None = None
     tickets: pd.DataFrame | None = None
     refills: pd.DataFrame | None = None
     upgrades: pd.DataFrame | None = None
@@ -139,6 +140,31 @@ def good_events(index: pd.Index, signals: Signals, as_of: np.datetime64) -> Even
     events = pd.concat(parts)
     day = np.minimum(events["at"].to_numpy().astype("datetime64[D]"), as_of)
     return Events(events["who"].to_numpy(), day, events["kind"].to_numpy(dtype=object))
+
+
+def advocates(index: pd.Index, signals: Signals) -> Flags:
+    """Tell who brought somebody, gave five stars or promoted, and has not said anything bad since.
+
+    Parameters
+    ----------
+    index
+        n customers, each once.
+    signals
+        The tables.
+
+    Returns
+    -------
+    NDArray
+        Shape (n,).
+    """
+    said = Signals(reviews=signals.reviews, nps=signals.nps)
+    is_advocate = np.zeros(len(index), dtype=bool)
+    is_advocate[good_events(index, said, np.datetime64("9999-12-31")).who] = True
+    if signals.referrals is not None:
+        won = signals.referrals[(signals.referrals["event"] == "converted").to_numpy(dtype=bool)]
+        is_advocate |= index.isin(won["referrer_id"])
+    mood = moods(index, said)
+    return is_advocate & ~mood.is_bad
 
 
 def last_asked(index: pd.Index, touches: pd.DataFrame | None, campaign: str) -> Days:

@@ -99,6 +99,8 @@ class Prospects:
         Orders expected anyway while an action works: they redeem its offer, too.
     segment
         The customer's segment.
+    low_margin_per_order
+        Store's currency: what is counted on where effects are taken low, too; None = the same.
     """
 
     margin_per_order: Array
@@ -106,6 +108,7 @@ class Prospects:
     kept: Array
     orders_soon: Array
     segment: NDArray[np.object_]
+    low_margin_per_order: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +187,7 @@ class _Options:
 
     tiers: NDArray[np.object_]
     effects: Array
+    low_effects: Array
     costs: Array
     subsidies: Array
     caps: Array
@@ -207,6 +211,7 @@ def invest(
     plan: Plan,
     *,
     beliefs: Beliefs | None = None,
+    multiples: Mapping[str, Array] | None = None,
     is_eligible: ArrayLike = True,
     is_explorer: ArrayLike = False,
 ) -> Investment:
@@ -224,6 +229,9 @@ def invest(
         How the budget is to be used.
     beliefs
         Measured effects; the others are assumed.
+    multiples
+        By tier, shape (n,): what an effect was measured to be for each customer, as a multiple of the
+        assumed one, in place of the mean of the customer's segment.
     is_eligible
         Shape (n,): whether something may be done for the customer now.
     is_explorer
@@ -245,6 +253,7 @@ def invest(
     The multiple-choice knapsack, see :func:`segments.allocation.allocate`.
     """
     options = _options(prospects, actions, beliefs or {})
+    shift = _shift(options, multiples or {})
     n = len(prospects.segment)
     held, eligible, explores = (
         np.broadcast_to(np.asarray(flag, dtype=bool), n)
@@ -258,12 +267,16 @@ def invest(
     chosen = np.zeros(n, dtype=np.intp)
     shares = {False: 1.0 - plan.exploration * explores.any(), True: plan.exploration}
     next_return, curve, curve_spent = np.nan, None, 0.0
-    for is_drawn, multiples in ((False, low), (True, drawn)):
+    base = min(
+        plan.hurdle, 1.0
+    )  # what the budget's own cost counts for: below 1, a loss is allowed
+    ways = ((False, low, options.low_effects), (True, drawn, options.effects))
+    for is_drawn, taken, effects in ways:
         here = np.flatnonzero(explores == is_drawn)
         if not len(here):
             continue
-        factor = np.maximum(multiples, 0.0)[options.by_segment.of[here]]
-        net = options.effects[here] * factor - options.costs[here]
+        factor = np.maximum(taken[options.by_segment.of[here]] + shift[here], 0.0)
+        net = effects[here] * factor - base * options.costs[here]
         net[~eligible[here], 1:] = -1.0
         budget = plan.budget * shares[is_drawn]
         chosen[here] = allocate(
@@ -271,16 +284,27 @@ def invest(
             options.costs[here],
             budget,
             caps=_shared(options.caps, shares[is_drawn]),
-            hurdle=plan.hurdle - 1,
+            hurdle=plan.hurdle - base,
             held=held[here],
         )
         if not is_drawn:
-            next_return = 1 + marginal_return(net, options.costs[here], budget, held=held[here])
-            curve = return_curve(net, options.costs[here], CURVE_POINTS, held=held[here])
+            next_return = base + marginal_return(net, options.costs[here], budget, held=held[here])
+            over_cost = net - (1 - base) * options.costs[here]
+            curve = return_curve(over_cost, options.costs[here], CURVE_POINTS, held=held[here])
             paid = options.costs[here, chosen[here]]
             curve_spent = float(paid[~held[here]].sum())
-    found = _investment(options, chosen, np.maximum(low, 0.0), held)
+    found = _investment(options, chosen, low, shift, held)
     return replace(found, next_return=next_return, curve=curve, curve_spent=curve_spent)
+
+
+def _shift(options: _Options, multiples: Mapping[str, Array]) -> Array:
+    """Return what each customer's measured effect is above the mean of the segment, shape (n, k)."""
+    shift = np.zeros(options.effects.shape)
+    for column, tier in enumerate(options.tiers):
+        if tier in multiples:
+            mean = options.by_segment.mean[options.by_segment.of, column]
+            shift[:, column] = multiples[tier] - mean
+    return shift
 
 
 def _shared(caps: Array, share: float) -> Array:
@@ -301,9 +325,12 @@ def _options(prospects: Prospects, actions: Sequence[Action], beliefs: Beliefs) 
     lifts = np.array([0.0] + [a.assumed_lift for a in ranked])
     contacts = np.array([0.0] + [a.cost for a in ranked])
     subsidies = np.multiply.outer(prospects.orders_soon, offers)
+    low = prospects.low_margin_per_order
+    low = prospects.margin_per_order if low is None else low
     return _Options(
         tiers=np.array(["none"] + [a.tier for a in ranked], dtype=object),
         effects=orders * prospects.margin_per_order[:, None],
+        low_effects=orders * low[:, None],
         costs=contacts + subsidies * (1 + lifts),
         subsidies=subsidies,
         caps=np.array([np.inf] + [a.most_customers for a in ranked]),
@@ -328,16 +355,19 @@ def _investment(
     options: _Options,
     chosen: NDArray[np.intp],
     low: Array,
+    shift: Array,
     held: NDArray[np.bool_],
 ) -> Investment:
     rows = np.arange(len(chosen))
     whole, segment = options.effects[rows, chosen], options.by_segment.of
-    gain, cost = whole * low[segment, chosen], options.costs[rows, chosen]
+    moved = shift[rows, chosen]
+    gain = options.low_effects[rows, chosen] * np.maximum(low[segment, chosen] + moved, 0)
+    cost = options.costs[rows, chosen]
     with np.errstate(invalid="ignore", divide="ignore"):
         returns = np.where(chosen > 0, gain / cost, np.nan)
     believed = options.by_segment
     mean, spread = (
-        believed.mean[segment, chosen],
+        believed.mean[segment, chosen] + moved,
         TEN_PERCENT * believed.deviation[segment, chosen],
     )
     return Investment(

@@ -6,10 +6,11 @@ from models.lift.design import SUSPICIOUS, customers_needed, sample_ratio, small
 from models.lift.pooling import posterior, shrink
 from models.lift.ranking import PolicyValue, Qini, policy_value, qini
 from models.lift.sequential import always_valid, always_valid_interval
-from models.lift.uplift import Uplift
+from models.lift.uplift import Effect, Uplift
 
 __all__ = [
     "SUSPICIOUS",
+    "Effect",
     "Lift",
     "LiftError",
     "PolicyValue",

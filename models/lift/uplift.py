@@ -38,6 +38,29 @@ TREES: dict[str, Any] = {
 Predictor = Callable[[Array], Array]
 
 
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """A weighted sum of trees: scikit-learn's parts, so that they can be kept without pickle.
+
+    Attributes
+    ----------
+    trees
+        Fitted regressors of the same columns.
+    weights
+        One a regressor.
+    """
+
+    trees: tuple[Any, ...]
+    weights: tuple[float, ...]
+
+    def __call__(self, x: Array) -> Array:
+        """Predict from features, shape (n, k)."""
+        total = np.zeros(len(x))
+        for tree, weight in zip(self.trees, self.weights, strict=True):
+            total += weight * tree.predict(x)
+        return total
+
+
 @dataclass(frozen=True)
 class Uplift:
     """A fitted model of each customer's uplift.
@@ -54,13 +77,15 @@ class Uplift:
     cross_fitted
         Shape (n,), in the outcome's unit: uplift of the customers of the fit, each predicted by models
         that have not seen it. By these :func:`models.lift.qini` judges.
+    effect
+        What predicts it.
     """
 
     learner: str
     risks: dict[str, float]
     columns: int
     cross_fitted: Array = field(repr=False, compare=False)
-    _predictor: Predictor = field(repr=False, compare=False)
+    effect: Effect = field(repr=False, compare=False)
 
     @classmethod
     def fit(cls, features: ArrayLike, is_treated: ArrayLike, outcome: ArrayLike) -> "Uplift":
@@ -100,13 +125,13 @@ class Uplift:
         own_x, own_treated, own_y = x[rows], treated[rows], y[rows]
         found, risks = _cross_fitted(own_x, own_treated, own_y)
         best = min(risks, key=lambda name: risks[name])
-        predictor = LEARNERS[best](own_x, own_treated, own_y)
+        effect = LEARNERS[best](own_x, own_treated, own_y)
         everyone = np.empty(len(y))
         everyone[rows] = found[best]
         others = np.delete(np.arange(len(y)), rows)
         if len(others):
-            everyone[others] = predictor(x[others])
-        return cls(best, risks, x.shape[1], everyone, predictor)
+            everyone[others] = effect(x[others])
+        return cls(best, risks, x.shape[1], everyone, effect)
 
     def predict(self, features: ArrayLike) -> Array:
         """Predict the uplift of customers who were not in the fit.
@@ -132,30 +157,30 @@ class Uplift:
                 f"features have the fit's {self.columns} columns: got {x.shape[1]}. Pass the same ones"
             )
         with _one_thread():
-            return self._predictor(x) if len(x) else np.zeros(0)
+            return self.effect(x) if len(x) else np.zeros(0)
 
 
-def _x_learner(x: Array, is_treated: Bools, y: Array) -> Predictor:
+def _x_learner(x: Array, is_treated: Bools, y: Array) -> Effect:
     """Impute what each would have brought in the other arm, and learn the differences [1]_.
 
     Each arm is imputed by a model of the other, which has not seen it.
     """
     treated, control = _trees(x[is_treated], y[is_treated]), _trees(x[~is_treated], y[~is_treated])
-    of_treated = _trees(x[is_treated], y[is_treated] - control(x[is_treated]))
-    of_control = _trees(x[~is_treated], treated(x[~is_treated]) - y[~is_treated])
+    of_treated = _grown(x[is_treated], y[is_treated] - control(x[is_treated]))
+    of_control = _grown(x[~is_treated], treated(x[~is_treated]) - y[~is_treated])
     share = float(is_treated.mean())
-    return lambda new: share * of_control(new) + (1 - share) * of_treated(new)
+    return Effect((of_control, of_treated), (share, 1 - share))
 
 
-def _transformed_learner(x: Array, is_treated: Bools, y: Array) -> Predictor:
+def _transformed_learner(x: Array, is_treated: Bools, y: Array) -> Effect:
     """Learn an outcome whose mean is the uplift, less the noise that is foreseen [2]_."""
     expected = np.empty(len(y))
     for held, others in _folds(is_treated, HALVES):
         expected[held] = _trees(x[others], y[others])(x[held])
-    return _trees(x, _transformed(is_treated, y - expected))
+    return Effect((_grown(x, _transformed(is_treated, y - expected)),), (1.0,))
 
 
-LEARNERS: dict[str, Callable[[Array, Bools, Array], Predictor]] = {
+LEARNERS: dict[str, Callable[[Array, Bools, Array], Effect]] = {
     "x": _x_learner,
     "transformed": _transformed_learner,
 }
@@ -182,12 +207,16 @@ def _transformed(is_treated: Bools, y: Array) -> Array:
 
 
 def _trees(x: Array, y: Array) -> Predictor:
+    predict: Predictor = _grown(x, y).predict
+    return predict
+
+
+def _grown(x: Array, y: Array) -> Any:  # noqa: ANN401  # scikit-learn has no types
     from sklearn.ensemble import HistGradientBoostingRegressor  # scikit-learn costs a second
 
     # A column given for nobody here cannot be split by, and scikit-learn refuses it
     filled = np.where(np.isnan(x).all(axis=0), 0.0, x)
-    predict: Predictor = HistGradientBoostingRegressor(**TREES).fit(filled, y).predict
-    return predict
+    return HistGradientBoostingRegressor(**TREES).fit(filled, y)
 
 
 def _folds(is_treated: Bools, count: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:

@@ -6,6 +6,7 @@ from models.purchases.fitting import (
     Regularity,
     fit_family,
     fit_purchases,
+    leaving_weight,
 )
 from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
 from models.purchases.model import PurchaseModel
@@ -30,4 +31,5 @@ __all__ = [
     "Regularity",
     "fit_family",
     "fit_purchases",
+    "leaving_weight",
 ]

@@ -3,14 +3,16 @@
 import contextlib
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit
 
 from models.cells import counted, distinct
 from models.likelihood import EDGE, log_covariance, most_likely, standard_errors
-from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD
+from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
 from models.purchases.model import Array, PurchaseModel
 from models.purchases.nbd import NBD
 from models.purchases.pareto import ParetoNBD
@@ -247,6 +249,31 @@ def fit_family(
     if isinstance(best.model, NBD):
         best = replace(best, notes=(NO_DROPOUT, *best.notes))
     return [best, *others]
+
+
+def leaving_weight(family: Sequence[PurchasesFit]) -> float:
+    """Say how far a history tells that customers leave after an order, rather than by the clock or never.
+
+    Parameters
+    ----------
+    family
+        What :func:`fit_family` returns.
+
+    Returns
+    -------
+    float
+        Akaike's weight, 0 to 1, of the best model in which customers leave after an order, beside the
+        best of the others.
+
+    References
+    ----------
+    Burnham & Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
+    """
+    after = [fit.aic for fit in family if isinstance(fit.model, BetaGeometric)]
+    others = [fit.aic for fit in family if not isinstance(fit.model, BetaGeometric)]
+    if not after or not others:
+        return float(bool(after))
+    return float(expit((min(others) - min(after)) / 2))
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What a day decides, given what earlier days decided."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -13,9 +14,13 @@ from flows.beliefs import keep_beliefs, read_beliefs
 from flows.decide import score_customers
 from flows.forecaster import Forecaster
 from flows.ledger import Earlier
+from flows.prospects import prospects
+from flows.responders import KNOWN
 from flows.settings import build_settings
-from models.purchases import MBGNBD
+from models.lift import Effect
+from models.purchases import MBGNBD, ParetoNBD
 from models.spend import Spend
+from segments.evidence import Signals, advocates
 from segments.investment import Belief
 
 DAY = date(2026, 3, 1)
@@ -46,9 +51,9 @@ def customers(n=400, seed=3):
     )  # fmt: skip
 
 
-def decided(earlier=None, on=DAY, state=None, **sections):
+def decided(earlier=None, on=DAY, state=None, forecaster=FORECASTER, signals=None, **sections):
     known = customers() if state is None else state
-    return score_customers(settings(**sections), known, FORECASTER, on, earlier)
+    return score_customers(settings(**sections), known, forecaster, on, earlier, signals)
 
 
 def test_all_but_the_forgotten_count_in_what_is_expected(tmp_path):
@@ -188,3 +193,105 @@ def test_the_curve_says_what_a_budget_gains():
     told = np.interp(found.budget["committed"], curve["budget"], curve["gain"])
     assert gained == pytest.approx(told, rel=0.02)
     assert curve["budget"][0] == curve["gain"][0] == 0
+
+
+def test_who_promotes_the_store_is_an_advocate_until_something_bad_is_said():
+    known = customers()
+    silent = (known["age_days"] - known["recency_days"]).to_numpy()
+    calm = known.loc[(silent > 10) & (silent < 20) & (known["frequency"] == 1), "customer_id"]
+    happy, cross, quiet = calm.iloc[:3]
+    said = {"customer_id": [happy, cross], "answered_at": pd.to_datetime([DAY, DAY])}
+    nps = pd.DataFrame({**said, "score": [10, 10]})
+    reviews = pd.DataFrame(
+        {"customer_id": [cross], "reviewed_at": pd.to_datetime([DAY]), "rating": [1]}
+    )
+    found = decided(signals=Signals(nps=nps, reviews=reviews)).scores.set_index("customer_id")
+    assert found.loc[happy, "journey_stage"] == "advocate"
+    assert found.loc[cross, "journey_stage"] != "advocate"
+    assert found.loc[quiet, "journey_stage"] != "advocate"
+
+
+def test_who_brought_somebody_is_an_advocate():
+    index = pd.Index(["a", "b", "c"])
+    referrals = pd.DataFrame({"referrer_id": ["a", "b"], "event": ["converted", "invited"]})
+    assert advocates(index, Signals(referrals=referrals)).tolist() == [True, False, False]
+
+
+def test_where_nobody_leaves_after_an_order_nothing_is_paid_for_keeping_them():
+    """Gains are the lift's alone: those of a model by which customers leave by the clock."""
+    clock = ParetoNBD(0.9, 30.0, 0.5, 60.0)
+    by_clock = replace(FORECASTER, purchases=clock, otherwise=clock, leaving_weight=0.0)
+    both = replace(by_clock, leaving=FORECASTER.purchases, leaving_weight=0.25)
+    after = replace(both, leaving_weight=1.0)
+    state, segment = customers(), np.full(400, "all", dtype=object)
+    kept, faster = [], []
+    for model in (by_clock, both, after):
+        predicted = model.predict(state, horizon_days=365, annual_discount_rate=0.1)
+        won = prospects(settings(), state, predicted, model, segment, 365)
+        factor = np.clip(predicted["expected_orders"] / _own(model, state), 0.5, 2.0).to_numpy()
+        kept.append(won.kept / factor)
+        faster.append(won.faster / factor)
+    assert not kept[0].any()
+    assert kept[1] == pytest.approx(0.25 * kept[2])
+    assert faster[1] == pytest.approx(0.25 * faster[2] + 0.75 * faster[0])
+
+
+def _own(model, state):
+    history = [state[name] for name in ("frequency", "recency_days", "age_days")]
+    weight = model.leaving_weight
+    after = FORECASTER.purchases.expected_orders(365, *history)
+    return weight * after + (1 - weight) * model.otherwise.expected_orders(365, *history)
+
+
+def test_the_first_order_tells_what_an_order_is_worth():
+    """Gamma-Gamma with p 6, q 4, gamma 15, of one order of 100 that stands for 120: 6 (15 + 120) / 9."""
+    one = customers(1).assign(frequency=0, recency_days=0, monetary_value=0.0, first_amount=100.0)
+    model = replace(FORECASTER, first_level=1.2)
+    predicted = model.predict(one, horizon_days=365, annual_discount_rate=0.1)
+    segment = np.array(["all"], dtype=object)
+    won = prospects(settings(store={"margin": 0.5}), one, predicted, model, segment, 365)
+    assert won.margin_per_order == pytest.approx([0.5 * 6 * 135 / 9])
+    assert won.low_margin_per_order[0] < won.margin_per_order[0]
+    bold = settings(store={"margin": 0.5}, investment={"caution": 0.0})
+    sure = prospects(bold, one, predicted, model, segment, 365)
+    assert sure.low_margin_per_order == pytest.approx(sure.margin_per_order)
+
+
+class _ByFrequency:
+    """Says that who bought often is moved, and nobody else."""
+
+    def predict(self, x):
+        return np.where(x[:, KNOWN.index("frequency")] > 2, 1e6, 0.0)
+
+
+def test_who_was_proved_to_be_moved_gets_the_tier_and_nobody_else():
+    often = {tier: Effect((_ByFrequency(),), (1.0,)) for tier in ("heavy", "standard", "light")}
+    found = decided(Earlier(responders=often))
+    invested = found.scores["investment_tier"] != "none"
+    assert invested.sum() > 5
+    assert (found.scores.loc[invested, "frequency"] > 2).all()
+    assert (decided().scores.loc[lambda t: t["investment_tier"] != "none", "frequency"] <= 2).any()
+
+
+def test_what_the_experiment_can_show_is_said_before_anything_is_sent():
+    found = decided(holdout={"share": 0.3})
+    said, rows = found.budget["experiment"], found.commitments
+    held = int(rows["is_holdout"].sum())
+    assert (said["treated"], said["control"], said["days"]) == (len(rows) - held, held, 90)
+    assert said["assumed_margin"] == pytest.approx(rows["assumed_gain"].mean())
+    enough = said["customers_needed"]
+    arms = enough * np.array([0.7, 0.3])
+    scale = np.sqrt((1 / arms).sum() / (1 / said["treated"] + 1 / held))
+    assert said["smallest_margin"] * scale == pytest.approx(said["assumed_margin"], rel=0.01)
+
+
+def test_without_a_control_group_nothing_can_be_shown():
+    assert decided(holdout={"share": 0.0}).budget["experiment"] is None
+
+
+def test_the_natural_cycle_that_is_set_decides_who_is_new():
+    long = decided(kpis={"natural_cycle_days": 400.0}).scores
+    once = long["frequency"] == 0
+    assert set(long.loc[once, "segment"]) == {"new"}
+    short = decided(kpis={"natural_cycle_days": 1.0}).scores
+    assert (short.loc[once & (short["age_days"] > 2), "segment"] == "one_and_done").all()

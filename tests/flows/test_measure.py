@@ -10,6 +10,7 @@ from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import REQUIRED_FILES, Store
 from features.tables import Commitments
 from flows.beliefs import read_beliefs
+from flows.responders import KNOWN, read_responders
 from flows.settings import read_settings
 from tests.flows.conftest import write_shop
 
@@ -63,9 +64,12 @@ def plant(folder, *, n=4000, lift=0.4, share=0.5, seed=1):
          "expected_margin": 3.0 * value}
     )  # fmt: skip
 
+    known = pd.DataFrame(dict.fromkeys(KNOWN, value)).assign(customer_id=ids)
+
     def write(into):
         for name in REQUIRED_FILES:
             (into / name).write_text("{}")
+        known.to_parquet(into / "scores.parquet", index=False)
         write_table(commitments, Commitments, into / COMMITMENTS)
 
     programs.store.publish(DAY, "r1", write)
@@ -112,6 +116,21 @@ def test_measured_effects_replace_the_assumed_ones(shop, said):
         assert beliefs["heavy", segment].mean == pytest.approx(2.0, abs=0.35)
         assert beliefs["light", segment].mean < 0.5
         assert beliefs["heavy", segment].deviation < 0.5
+
+
+def test_whom_an_action_moves_is_looked_for_and_used_only_where_proved(shop, said):
+    """Heavy moves everybody alike, light nobody: there is nothing to rank by."""
+    found = said.json["responders"]
+    assert set(found) == {"heavy", "light"}
+    for one in found.values():
+        assert one["qini"]["low"] <= one["qini"]["estimate"] <= one["qini"]["high"]
+        assert one["is_used"] == (one["qini"]["low"] > 0)
+    proved = {tier for tier, one in found.items() if one["is_used"]}
+    assert set(read_responders(read_settings(shop).state, PLANNED)) == proved
+    heavy = found["heavy"]
+    assert heavy["everybody"]["estimate"] - heavy["nobody"]["estimate"] == pytest.approx(
+        4.0 - 2.0, abs=1.0
+    )
 
 
 def test_the_whole_is_logged(shop, said):

@@ -11,9 +11,11 @@ from models.purchases import (
     NBD,
     FitError,
     ParetoNBD,
+    PurchasesFit,
     Regularity,
     fit_family,
     fit_purchases,
+    leaving_weight,
 )
 from models.purchases.geometric import LONG
 from models.purchases.model import sum_of
@@ -133,3 +135,17 @@ def test_the_mean_over_nodes_equals_the_sum_up_to_the_longest_window_it_is_used_
 
 def test_every_model_has_a_name_of_its_own():
     assert {model.name for model in FAMILY.values()} == set(FAMILY)
+
+
+def test_how_far_customers_leave_after_orders_is_akaikes_weight():
+    """Of AICs that differ by 2 ln 3, one model is thrice as likely as the other."""
+
+    def fit(model, worse):
+        return PurchasesFit(model, -worse, 100, np.zeros((len(model.free), len(model.free))))
+
+    after, never = MBGNBD(0.9, 30.0, 0.6, 2.0), NBD(0.9, 30.0)
+    extra = len(after.free) - len(never.free)  # parameters, each worth 1 of log-likelihood
+    family = [fit(after, 0.0), fit(never, np.log(3) + extra)]
+    assert leaving_weight(family) == pytest.approx(0.75)
+    assert leaving_weight(family[:1]) == 1
+    assert leaving_weight(family[1:]) == 0

@@ -137,3 +137,16 @@ def test_small_histories_are_fitted():
         m = rng.gamma(6 * x, 1 / (rng.gamma(4, 1 / 15, 12) * x))
         found = fit_spend(x, m).model.expected_order_value(x, m)
         assert ((found > m.min() / 2) & (found < m.max() * 2)).all()
+
+
+def test_a_low_order_value_is_the_quantile_of_the_customers_mean_over_its_median():
+    """Means of p / rate, the rate drawn as Gamma-Gamma has it; none known and twenty known orders."""
+    spend, rng = Spend(6.0, 4.0, 15.0), np.random.default_rng(5)
+    for x, m in ((0, 0.0), (20, 40.0)):
+        shape, scale = spend.of_customer(x, m)
+        means = spend.p / rng.gamma(float(shape), 1 / float(scale), 400_000)
+        low, middle = np.quantile(means, [0.15866, 0.5])
+        expected = float(spend.expected_order_value(x, m))
+        found = float(spend.low_order_value(x, m, 1.0))
+        assert found == pytest.approx(expected * low / middle, rel=0.01)
+        assert float(spend.low_order_value(x, m, 0.0)) == pytest.approx(expected)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -104,6 +105,26 @@ def test_the_hurdle_is_what_the_last_unit_must_bring_back():
     assert plan([100.0], hurdle=2.0).tier.tolist() == ["standard"]
     assert plan([100.0], hurdle=3.0).tier.tolist() == ["light"]
     assert plan([100.0], hurdle=4.0).tier.tolist() == ["none"]
+
+
+def test_a_hurdle_below_one_allows_a_loss():
+    """Of 20, light brings back .67 per unit, standard on top .47, heavy on top .25."""
+    assert plan([20.0]).tier.tolist() == ["none"]
+    assert plan([20.0], hurdle=0.6).tier.tolist() == ["light"]
+    found = plan([20.0], hurdle=0.4)
+    assert found.tier.tolist() == ["standard"]
+    assert found.expected_return == pytest.approx([0.5])
+    assert plan([20.0], hurdle=0.0, budget=2.0).next_return == pytest.approx(0.25)
+    assert plan([20.0], hurdle=0.0).tier.tolist() == ["heavy"]
+
+
+def test_the_value_is_taken_low_but_the_interval_is_of_the_effect_alone():
+    """Heavy brings 20 by what is expected of the customer and 10 by what can be counted on."""
+    customers = replace(prospects([200.0]), low_margin_per_order=np.array([0.5]))
+    found = plan(customers, actions=ACTIONS[:1])
+    assert found.gain == pytest.approx([10.0])
+    assert found.gain_high == pytest.approx([20.0 * (1 + 1.2816 * 0.5)])
+    assert plan(customers, actions=ACTIONS[:1], hurdle=1.7).tier.tolist() == ["none"]
 
 
 def test_the_return_of_the_next_unit_is_told():

@@ -1,0 +1,108 @@
+"""What there is to win of each customer: orders by the purchase models, money by the spend model."""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flows.forecaster import HISTORY, Forecaster
+from flows.settings import Settings
+from models.cells import distinct
+from models.purchases import PurchaseModel
+from models.purchases.response import Response, response
+from segments.investment import Prospects
+
+Array = NDArray[np.float64]
+
+LARGEST_FACTOR = 2.0  # by which what was learned moves what there is to win
+SOON_DAYS, NEARLY_SURE = 90, 0.999
+HARDLY = 1e-3  # a weight below which a model is not asked
+
+
+def prospects(
+    settings: Settings,
+    state: pd.DataFrame,
+    predicted: pd.DataFrame,
+    forecaster: Forecaster,
+    segment: NDArray[np.object_],
+    days: int,
+) -> Prospects:
+    """Say what there is to win of each customer in the next `days` days.
+
+    Parameters
+    ----------
+    settings
+        The store's.
+    state
+        Table :class:`features.tables.CustomerState`, n customers.
+    predicted
+        What `forecaster` predicts of them.
+    forecaster
+        The model.
+    segment
+        Shape (n,): the customers' segments.
+    days
+        Orders of so many days count.
+    """
+    history = tuple(state[name].to_numpy(dtype=np.float64) for name in HISTORY)
+    chosen = settings.investment
+    known, mean = _orders_known(state, forecaster)
+    margin = forecaster.spend.expected_order_value(known, mean) * settings.store.margin
+    low = forecaster.spend.low_order_value(known, mean, chosen.caution) * settings.store.margin
+    orders, own = _mixed(
+        forecaster,
+        history,
+        days,
+        settings.model.horizon_days,
+        chosen.works_days,
+        chosen.reach_gaps,
+    )
+    learned = predicted["expected_orders"].to_numpy() / np.maximum(own, 1e-9)
+    factor = np.clip(learned, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    chance = predicted["p_order_90d"].clip(upper=NEARLY_SURE).to_numpy()
+    return Prospects(
+        margin_per_order=margin,
+        faster=orders.faster * factor,
+        kept=orders.kept * factor,
+        orders_soon=-np.log1p(-chance) * chosen.works_days / SOON_DAYS,
+        segment=segment,
+        low_margin_per_order=low,
+    )
+
+
+def _orders_known(state: pd.DataFrame, forecaster: Forecaster) -> tuple[Array, Array]:
+    """Return how many orders a customer's mean is known from, the first included, and the mean."""
+    x, mean, first = (
+        state[name].to_numpy(dtype=np.float64)
+        for name in ("frequency", "monetary_value", "first_amount")
+    )
+    return x + 1, (x * mean + forecaster.first_level * first) / (x + 1)
+
+
+def _mixed(
+    forecaster: Forecaster,
+    history: tuple[Array, ...],
+    days: int,
+    horizon_days: int,
+    works_days: float,
+    reach_gaps: float,
+) -> tuple[Response, Array]:
+    """Return what can be won, and the orders of the horizon, by both ways of leaving as far as each is likely."""
+    (x, t_x, T), where = distinct(*history)
+    faster, kept, orders = (np.zeros(len(x)) for _ in range(3))
+    for model, weight in _ways(forecaster):
+        won = response(
+            model, x, t_x, T, horizon_days=days, works_days=works_days, reach_gaps=reach_gaps
+        )
+        faster += weight * won.faster
+        kept += weight * won.kept
+        orders += weight * model.expected_orders(horizon_days, x, t_x, T)
+    return Response(faster[where], kept[where]), orders[where]
+
+
+def _ways(forecaster: Forecaster) -> list[tuple[PurchaseModel, float]]:
+    ways = [
+        (forecaster.leaving, forecaster.leaving_weight),
+        (forecaster.otherwise, 1 - forecaster.leaving_weight),
+    ]
+    found = [(model, weight) for model, weight in ways if model is not None and weight > HARDLY]
+    return found or [(forecaster.purchases, 1.0)]
