@@ -10,7 +10,7 @@ import numpy as np
 from connectors.engine import Engine
 from features.labels import outcomes
 from features.regularity import gap_facts
-from features.rfm import customer_state, spend_cells, state_cells
+from features.rfm import MONEY, customer_state, spend_cells, state_cells
 from features.window import outcome_window
 from flows.forecaster import Forecaster, first_order_design
 from flows.learn import Lesson, Season, first_day, learn, learn_season
@@ -222,10 +222,12 @@ def fit_recipe(
 
 
 def _first_level(engine: Engine, state: ir.Table) -> float:
-    """Return mean later orders over the first ones, of repeat customers."""
+    """Return mean later orders over the first ones, of repeat customers: sums of decimals, the same each time."""
     back = state.filter(state.frequency > 0)
     sums = engine.frame(
-        back.aggregate(first=back.first_amount.sum(), later=back.monetary_value.sum())
+        back.aggregate(
+            first=back.first_amount.cast(MONEY).sum(), later=back.monetary_value.cast(MONEY).sum()
+        )
     )
     first, later = (float(sums[name].iloc[0] or 0) for name in ("first", "later"))
     return later / first if first > 0 and later > 0 else 1.0

@@ -53,7 +53,7 @@ def customers(n=400, seed=3):
 
 def decided(earlier=None, on=DAY, state=None, forecaster=FORECASTER, signals=None, **sections):
     known = customers() if state is None else state
-    return score_customers(settings(**sections), known, forecaster, on, earlier, signals)
+    return score_customers(settings(**sections), known, forecaster, on, earlier, signals=signals)
 
 
 def test_all_but_the_forgotten_count_in_what_is_expected(tmp_path):

@@ -99,5 +99,6 @@ def test_amounts_in_cents_from_one_day_to_the_next_are_refused(tmp_path, perenni
     said = perennial("train", "--config", config, "--as-of", LATER, "--json")
     assert (said.code, said.json["gate"], said.json["is_champion"]) == (20, "failed", False)
     assert any(reason.startswith("spend_scale") for reason in said.json["reasons"])
-    scored = perennial("score", "--config", config, "--as-of", LATER, "--json")
+    old = ("--accept", "model_is_young", "--because", "91 days are one too many")
+    scored = perennial("score", "--config", config, "--as-of", LATER, *old, "--json")
     assert scored.json["model_version"] == "1"
