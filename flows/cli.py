@@ -402,7 +402,8 @@ def _day(as_of: datetime | None) -> date | None:
 def _do(as_json: bool, command: Callable[[], Any]) -> None:
     """Run a command, show its outcome, and leave with its exit code."""
     from flows.commands import EXPECTED_ERRORS, exit_code, in_words
-    from flows.terminal import show_error, show_outcome
+    from flows.shown import show_outcome
+    from flows.terminal import show_error
 
     try:
         outcome = command()

@@ -31,7 +31,7 @@ from flows.monitored import (
 )
 from flows.prepare import open_tracking
 from flows.settings import MonitoringSettings, read_settings
-from flows.terminal import _drift
+from flows.shown.models import drift_table
 from flows.weeks import has_matured, weeks_apart
 from models.purchases import MBGNBD
 from models.spend import Spend
@@ -309,7 +309,7 @@ def test_what_moved_is_a_table_where_enough_customers_are(said):
         {**figure, "is_mechanical": False},
         {**figure, "meaning": "age", "is_mechanical": True},
     ]
-    table = _drift(figures)
+    table = drift_table(figures)
     console = Console(width=100, record=True, file=StringIO())
     console.print(table)
     shown = console.export_text()

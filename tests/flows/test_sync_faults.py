@@ -11,7 +11,8 @@ from connectors.klaviyo.errors import (
     SyncRefusedError,
     UnavailableError,
 )
-from flows.terminal import Outcome, show_outcome
+from flows.shown import show_outcome
+from flows.terminal import Outcome
 from tests.klaviyo_double import Fault
 from tests.klaviyo_store import Shop, change, dying, held, store_settings
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from flows.terminal import RATED, _backtest, _segments, _tiers
+from flows.shown.day import RATED, backtest_table, segment_table, tier_table
 
 METRICS = dict.fromkeys(RATED, 0.8765) | {"value_ratio": 12.345, "mae_orders": 2.094}
 MODELS = (
@@ -36,7 +36,9 @@ def printed(console, table):
 def test_the_holdout_says_every_figure_whole(console):
     cutoffs = [{"as_of": f"2024-0{k}-01", "customers": 11_044} for k in (1, 2, 3)]
     mean = dict.fromkeys(MODELS, METRICS) | {"hiatus": dict.fromkeys(RATED) | {"auc_active": 0.5}}
-    said = printed(console, _backtest({"horizon_days": 365, "cutoffs": cutoffs, "mean": mean}))
+    said = printed(
+        console, backtest_table({"horizon_days": 365, "cutoffs": cutoffs, "mean": mean})
+    )
     assert "…" not in said
     row = next(line for line in said.splitlines() if "mbg cnbd 2" in line)
     assert row.split() == [
@@ -58,7 +60,7 @@ def test_the_holdout_says_every_figure_whole(console):
 
 
 def test_segments_and_tiers_of_a_large_store_fit(console):
-    assert "…" not in printed(console, _segments([SEGMENT], "USD"))
-    said = printed(console, _tiers([TIER, TIER | {"cost": 0.0}], "USD"))
+    assert "…" not in printed(console, segment_table([SEGMENT], "USD"))
+    said = printed(console, tier_table([TIER, TIER | {"cost": 0.0}], "USD"))
     assert "…" not in said
     assert "back per USD" in said
