@@ -7,10 +7,14 @@ from flows.settings import Settings
 from flows.steps import again_after, step
 
 
+def mirror_exports(settings: Settings) -> None:
+    """Bring ``paths.mirror`` up to date, where it is set."""
+    if settings.paths.mirror is not None:
+        upload_exports(settings, settings.paths.mirror)
+
+
 @step
 @again_after(OSError)
-def mirror_exports(settings: Settings) -> dict[str, int]:
-    """Bring ``paths.mirror`` up to date; say how many files were uploaded and removed."""
-    if settings.paths.mirror is None:
-        return {"uploaded": 0, "removed": 0}
-    return asdict(mirror(settings.exports, settings.paths.mirror, settings.state / "mirror.json"))
+def upload_exports(settings: Settings, url: str) -> dict[str, int]:
+    """Upload what is new or changed and remove what is gone; say how many files that were."""
+    return asdict(mirror(settings.exports, url, settings.state / "mirror.json"))

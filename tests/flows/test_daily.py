@@ -270,6 +270,22 @@ def test_clean_says_what_is_old_and_removes_it_only_when_asked(shop, perennial):
     assert perennial("run", "--config", shop, "--as-of", after(2).isoformat()).code == 0
 
 
+def test_a_day_is_mirrored_with_its_pointer_and_who_is_forgotten_is_gone_there_too(
+    shop, perennial, tmp_path
+):
+    there = tmp_path / "bucket"
+    shop.write_text(f'{shop.read_text()}[paths]\nmirror = "file://{there}"\n')
+    daily(shop, after(1))
+    here = store_of(shop)
+    assert json.loads((there / "CURRENT.json").read_text())["as_of"] == after(1).isoformat()
+    scores = here.current().file("scores.parquet")
+    copy = there / scores.relative_to(here.exports)
+    assert copy.read_bytes() == scores.read_bytes()
+    customer = pd.read_parquet(scores)["customer_id"].iloc[0]
+    assert perennial("forget", customer, "--config", shop).code == 0
+    assert customer not in set(pd.read_parquet(copy)["customer_id"])
+
+
 def test_a_refused_night_is_told_by_event_artifact_and_webhook(shop, perennial):
     """Through a real Prefect server: the shop's source has been silent since 2024."""
     webhook = Webhook()
