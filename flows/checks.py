@@ -39,6 +39,7 @@ NAMES = (
     "model_is_young",
     "scores_are_possible",
     "states_are_coherent",
+    "budget_is_kept",
     "value_is_steady",
     "segments_are_steady",
     "customers_stay_put",
@@ -124,7 +125,14 @@ def check_decided(
             (as_of - before.as_of).days,
             is_new_model=before.record()["trained_run_id"] != trained,
         )
-    found = check_scores(scores, moved, settings.checks.scores)
+    budget = json.loads((decided / "budget.json").read_text())
+    found = check_scores(
+        scores,
+        moved,
+        settings.checks.scores,
+        committed=budget["committed"],
+        left=budget["left"],
+    )
     return _judge(settings, found, as_of, work, accepted)
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,19 @@ def daily(
 def publish_days(
     settings: Settings, config: Path, day: date, *, force: bool, accepted: Mapping[str, str]
 ) -> Daily:
-    """Publish the days that are missing, and the day."""
+    """Publish the days that are missing, and the day.
+
+    Raises
+    ------
+    DataError
+        The day is not over, or is refused.
+    """
+    yesterday = settings.yesterday(datetime.now(UTC))
+    if day > yesterday:
+        raise DataError(
+            f"a day is published once it is over in {settings.store.timezone}: {day} is after {yesterday}, the last "
+            "that is. Name an earlier one"
+        )
     with workspace(settings) as work:
         caught_up: list[date] = []
         refused: dict[date, str] = {}

@@ -95,7 +95,12 @@ def compare_scores(
 
 
 def check_scores(
-    scores: pd.DataFrame, moved: Moved | None = None, limits: ScoreLimits | None = None
+    scores: pd.DataFrame,
+    moved: Moved | None = None,
+    limits: ScoreLimits | None = None,
+    *,
+    committed: float = 0.0,
+    left: float = 0.0,
 ) -> list[Check]:
     """Check what comes out: that it can be right, and that it is like the day before.
 
@@ -105,9 +110,13 @@ def check_scores(
         Table :class:`features.tables.Scores`.
     moved
         What :func:`compare_scores` says; None on a first day.
+    limits
+        From where on they are refused.
+    committed, left
+        What the day commits, and what was left of the period's budget, store's currency.
     """
     limits = limits or ScoreLimits()
-    found = [_possible(scores), _coherent(scores)]
+    found = [_possible(scores), _coherent(scores), _budget(committed, left)]
     if moved is not None:
         found += [_value(moved, limits), _shares(moved, limits), _switches(moved, limits)]
     return found
@@ -159,6 +168,17 @@ def _counted(wrong: Mapping[str, ArrayLike], of: int) -> str:
     counts = {what: int(np.sum(rows)) for what, rows in wrong.items()}
     found = [f"{count:,} of {of:,}: {what}" for what, count in counts.items() if count]
     return "; ".join(found) or f"all {of:,} are"
+
+
+def _budget(committed: float, left: float) -> Check:
+    return Check(
+        "budget_is_kept",
+        "a day commits no more than is left of the period's budget",
+        f"{committed:,.2f} committed, {left:,.2f} left",
+        "refused above it",
+        "Look at the actions' costs and at `commitments.parquet` of the last days; this is a defect if they are right",
+        verdict_of(refuses=not committed <= left * (1 + 1e-9) + 1e-6),
+    )
 
 
 def _value(moved: Moved, limits: ScoreLimits) -> Check:

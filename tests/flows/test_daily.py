@@ -126,6 +126,11 @@ def test_a_check_is_accepted_by_its_name_and_for_a_reason(shop, perennial, argum
     assert words in said.json["error"]
 
 
+def test_a_day_that_is_not_over_is_refused(shop):
+    with pytest.raises(DataError, match="once it is over"):
+        daily(shop, date(2999, 1, 1))
+
+
 def test_a_missed_day_that_is_refused_holds_nobody_up(shop, monkeypatch):
     from flows import daily as module
 

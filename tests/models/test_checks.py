@@ -269,6 +269,15 @@ def test_a_handful_of_customers_of_a_small_shop_may_move():
     assert set(verdicts_of(after, moved).values()) == {PASSED}
 
 
+@pytest.mark.parametrize(
+    ("committed", "verdict"),
+    [(0.0, PASSED), (100.0, PASSED), (100.01, REFUSED), (np.nan, REFUSED)],
+)
+def test_a_budget_that_is_exceeded_is_refused(committed, verdict):
+    found = {c.name: c.verdict for c in check_scores(scores(), committed=committed, left=100.0)}
+    assert found["budget_is_kept"] == verdict
+
+
 def test_days_without_a_common_customer_are_not_compared():
     other = scores().assign(customer_id=lambda f: "x" + f["customer_id"])
     assert compare_scores(scores(), other, 1, is_new_model=False) is None
