@@ -63,7 +63,7 @@ bench-monitoring: install  ## how soon a fall is noticed, how often calm is take
 chaos: install  ## 200 syncs to Klaviyo's double through faults and kills; takes half an hour
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.klaviyo_chaos --runs 200 --profiles 25000
 
-nights: install  ## 30 nights in which everything goes wrong, with 100 runs killed; takes half an hour
+nights: install  ## 30 nights in which everything goes wrong, with 100 runs killed; takes ten minutes
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.day_chaos --nights 30 --kills 100
 
 backtests: install  ## every candidate and simple rule on five order histories; writes docs/backtests.md
