@@ -15,9 +15,10 @@ from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import Store
 from features.tables import Commitments, CustomerState, Expected, Scores
 from flows.expected import EXPECTED, WINDOWS, expected_table
-from flows.forecaster import HISTORY, Forecaster
+from flows.forecaster import HISTORY, Forecaster, Told
 from flows.ledger import (
     Earlier,
+    Standing,
     chosen_of,
     draw_arms,
     explorers,
@@ -34,7 +35,7 @@ from flows.signals import read_signals
 from flows.steps import step
 from models.baselines import rfm_cells
 from segments.evidence import Signals, advocates
-from segments.investment import Investment, invest
+from segments.investment import Investment, Plan, Prospects, invest
 from segments.journey import journey_stage
 from segments.lifecycle import SEGMENTS, lifecycle_segments
 from segments.loyalty import loyalty_tiers
@@ -149,76 +150,14 @@ def score_customers(
     earlier = earlier or Earlier()
     state = state.reset_index(drop=True)
     told = forecaster.tell(state)
-    predicted = forecaster.predict(
-        state,
-        horizon_days=settings.model.horizon_days,
-        annual_discount_rate=settings.model.annual_discount_rate,
-        told=told,
-    )
-    x, t_x, T = (state[name] for name in HISTORY)
-    cycle = settings.kpis.natural_cycle_days
-    segment = lifecycle_segments(
-        x,
-        t_x,
-        T,
-        state["revenue"],
-        predicted["expected_value"],
-        settings.lifecycle,
-        cycle_days=cycle,
-    )
-    loyalty = loyalty_tiers(state["orders"], state["revenue"], settings.loyalty.tiers)
+    day = _Day.predict(settings, as_of, state, forecaster, told)
     held, drawn = draw_arms(settings, state["customer_id"], earlier.assignments, as_of)
-    horizon = settings.model.horizon_days
-    to_win = prospects(settings, state, predicted, forecaster, segment, horizon)
     stands = standing(settings, state["customer_id"], earlier.commitments, as_of)
     plan = plan_budget(settings, earlier.commitments, as_of)
-    margin = predicted["expected_value"] * settings.store.margin
-    responds = {}
-    if earlier.responders:
-        known = predicted.assign(**state[CARRIED_OVER], expected_margin=margin)
-        days = settings.holdout.measure_days
-        seen = prospects(settings, state, predicted, forecaster, segment, days)
-        responds = multiples(earlier.responders, features_of(known), seen, settings.actions)
-    investment = invest(
-        to_win,
-        settings.actions,
-        held,
-        plan,
-        beliefs=earlier.beliefs,
-        multiples=responds,
-        is_eligible=~stands.is_bound,
-        is_explorer=explorers(settings, state["customer_id"], as_of),
-    )
-    tier = np.where(stands.tier == "", investment.tier, stands.tier).astype(object)
-    returns = np.where(stands.tier == "", investment.expected_return, stands.expected_return)
-    loud = advocates(pd.Index(state["customer_id"]), signals or Signals())
-    silent_days = state["age_days"] - state["recency_days"]
-    scores = pd.DataFrame(
-        {
-            **state[CARRIED_OVER],
-            **predicted.drop(columns="median_days"),
-            "expected_margin": margin,
-            "next_order_date": _dates(as_of, predicted["median_days"]),
-            "rfm_score": rfm_cells(silent_days, state["frequency"], state["revenue"]).astype(str),
-            "segment": segment,
-            "journey_stage": journey_stage(x, t_x, T, cycle, loud, settings.journey),
-            "investment_tier": tier,
-            "expected_return": returns,
-            "is_holdout": held,
-            "loyalty_tier": loyalty.tier,
-            "orders_to_next_tier": loyalty.orders_to_next,
-            "reason": _reasons(segment, tier, held, investment.is_measured),
-        }
-    )
+    investment = _choose(day, held, stands, plan, earlier)
+    scores = _score_table(day, held, stands, investment, signals or Signals())
     new = investment.tier != "none"
-    watched = prospects(
-        settings,
-        state[new],
-        predicted[new],
-        forecaster,
-        segment[new],
-        settings.holdout.measure_days,
-    )
+    watched = day.prospects(settings.holdout.measure_days, new)
     commitments = list_commitments(
         scores[new], chosen_of(investment, new), watched, settings, as_of
     )
@@ -228,14 +167,10 @@ def score_customers(
         commitments,
         pd.concat(parts, ignore_index=True) if parts else commitments,
         drawn,
-        top_newcomers(
-            scores,
-            _second_order_margin(settings, state, predicted, forecaster),
-            settings.lifecycle,
-        ),
+        top_newcomers(scores, _second_order_margin(day), settings.lifecycle),
         expected_table(
             state,
-            predicted["expected_orders"],
+            day.predicted["expected_orders"],
             forecaster.counts(state, WINDOWS, told),
             as_of,
             None if erased is None else ~erased.covers(state["customer_id"]),
@@ -245,20 +180,135 @@ def score_customers(
             "left": plan.budget,
             "next_return": investment.next_return if np.isfinite(investment.next_return) else None,
             "curve": _curve(investment),
-            "experiment": experiment(settings, forecaster, predicted[new], commitments, watched),
+            "experiment": experiment(
+                settings, forecaster, day.predicted[new], commitments, watched
+            ),
         },
     )
 
 
-def _second_order_margin(
-    settings: Settings, state: pd.DataFrame, predicted: pd.DataFrame, forecaster: Forecaster
-) -> NDArray[np.float64]:
-    """Return the margin of a second order today, and of what is expected after it."""
-    T = state["age_days"].to_numpy(dtype=np.float64)
-    after = forecaster.purchases.expected_orders(
-        settings.model.horizon_days, np.ones_like(T), T, T
+@dataclass(frozen=True)
+class _Day:
+    """What a day's decisions rest on: n customers' states, what they will do, and where they stand."""
+
+    settings: Settings
+    as_of: date
+    state: pd.DataFrame
+    forecaster: Forecaster
+    predicted: pd.DataFrame
+    segment: NDArray[np.object_]
+
+    @classmethod
+    def predict(
+        cls,
+        settings: Settings,
+        as_of: date,
+        state: pd.DataFrame,
+        forecaster: Forecaster,
+        told: Told,
+    ) -> "_Day":
+        """Say what customers will do, and name their segments."""
+        predicted = forecaster.predict(
+            state,
+            horizon_days=settings.model.horizon_days,
+            annual_discount_rate=settings.model.annual_discount_rate,
+            told=told,
+        )
+        x, t_x, T = (state[name] for name in HISTORY)
+        segment = lifecycle_segments(
+            x,
+            t_x,
+            T,
+            state["revenue"],
+            predicted["expected_value"],
+            settings.lifecycle,
+            cycle_days=settings.kpis.natural_cycle_days,
+        )
+        return cls(settings, as_of, state, forecaster, predicted, segment)
+
+    @property
+    def margin(self) -> "pd.Series[float]":
+        """Margin expected within the horizon."""
+        return self.predicted["expected_value"] * self.settings.store.margin
+
+    def prospects(self, days: int, rows: NDArray[np.bool_] | slice = slice(None)) -> Prospects:
+        """Say what there is to win of some customers within some days."""
+        return prospects(
+            self.settings,
+            self.state[rows],
+            self.predicted[rows],
+            self.forecaster,
+            self.segment[rows],
+            days,
+        )
+
+
+def _choose(
+    day: _Day, held: NDArray[np.bool_], stands: Standing, plan: Plan, earlier: Earlier
+) -> Investment:
+    """Choose an investment for each customer who has none in force."""
+    settings, responds = day.settings, {}
+    if earlier.responders:
+        known = day.predicted.assign(**day.state[CARRIED_OVER], expected_margin=day.margin)
+        seen = day.prospects(settings.holdout.measure_days)
+        responds = multiples(earlier.responders, features_of(known), seen, settings.actions)
+    return invest(
+        day.prospects(settings.model.horizon_days),
+        settings.actions,
+        held,
+        plan,
+        beliefs=earlier.beliefs,
+        multiples=responds,
+        is_eligible=~stands.is_bound,
+        is_explorer=explorers(settings, day.state["customer_id"], day.as_of),
     )
-    margin = predicted["expected_order_value"].to_numpy() * settings.store.margin
+
+
+def _score_table(
+    day: _Day,
+    held: NDArray[np.bool_],
+    stands: Standing,
+    investment: Investment,
+    signals: Signals,
+) -> pd.DataFrame:
+    """Return :class:`features.tables.Scores` but for the model's version and the run."""
+    settings, state, predicted = day.settings, day.state, day.predicted
+    x, t_x, T = (state[name] for name in HISTORY)
+    is_new = stands.tier == ""
+    tier = np.where(is_new, investment.tier, stands.tier).astype(object)
+    loyalty = loyalty_tiers(state["orders"], state["revenue"], settings.loyalty.tiers)
+    loud = advocates(pd.Index(state["customer_id"]), signals)
+    silent_days = state["age_days"] - state["recency_days"]
+    return pd.DataFrame(
+        {
+            **state[CARRIED_OVER],
+            **predicted.drop(columns="median_days"),
+            "expected_margin": day.margin,
+            "next_order_date": _dates(day.as_of, predicted["median_days"]),
+            "rfm_score": rfm_cells(silent_days, state["frequency"], state["revenue"]).astype(str),
+            "segment": day.segment,
+            "journey_stage": journey_stage(
+                x, t_x, T, settings.kpis.natural_cycle_days, loud, settings.journey
+            ),
+            "investment_tier": tier,
+            "expected_return": np.where(
+                is_new, investment.expected_return, stands.expected_return
+            ),
+            "is_holdout": held,
+            "loyalty_tier": loyalty.tier,
+            "orders_to_next_tier": loyalty.orders_to_next,
+            "reason": _reasons(day.segment, tier, held, investment.is_measured),
+        }
+    )
+
+
+def _second_order_margin(day: _Day) -> NDArray[np.float64]:
+    """Return the margin of a second order today, and of what is expected after it."""
+    T = day.state["age_days"].to_numpy(dtype=np.float64)
+    after = day.forecaster.purchases.expected_orders(
+        day.settings.model.horizon_days, np.ones_like(T), T, T
+    )
+    margin = day.predicted["expected_order_value"].to_numpy() * day.settings.store.margin
     return np.asarray(margin * (1 + after))
 
 
