@@ -81,7 +81,8 @@ def _fresh(source: Source) -> Check:
         if silent
         else "the last day has orders",
         f"refused where chance brings that less than once in {1 / IMPROBABLE:,.0f}",
-        "See whether the export is complete and run again later; if the store was closed, accept it",
+        "Run again when the source has them; an export that ends earlier is run as of its last day, with --as-of; if "
+        "the store was closed, accept it",
         verdict_of(refuses=bool(silent and improbable)),
         is_late=True,
     )
