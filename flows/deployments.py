@@ -5,17 +5,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.announce import DRIFT_CONFIRMED
 from flows.settings import Settings
 from flows.unattended import OFF
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
-DRIFT = "perennial.drift.confirmed"  # event
+DRIFT = f"perennial.{DRIFT_CONFIRMED}"  # event
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,14 @@ class Deployment:
 
 
 def list_deployments(settings: Settings) -> list[Deployment]:
-    """Return what a store's settings ask to be served; monitoring where there is any."""
+    """Return what a store's settings ask to be served."""
     schedule = settings.schedule
-    found = [
+    return [
         Deployment("daily", "nightly", _cron(schedule.daily)),
         Deployment("train", "weekly", _cron(schedule.train)),
         Deployment("train", "on-drift", event=DRIFT, parameters={"trigger": "drift"}),
+        Deployment("monitor", "daily", _cron(schedule.monitor)),
     ]
-    if find_spec("flows.monitor") is not None:
-        found.append(Deployment("monitor", "daily", _cron(schedule.monitor)))
-    return found
 
 
 def _cron(line: str) -> str | None:
