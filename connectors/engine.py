@@ -33,11 +33,14 @@ NO_SECONDS = rf"([T ]\d{{1,2}}:\d{{2}})((?:{_ZONE})?)$"
 OFFSET = r"(:\d{2}(?:\.\d+)?)\s*([+-]\d{2}):?(\d{2})$"  # -0300 and " -03:00" alike
 
 
-@ibis.udf.scalar.builtin(
-    name="timezone", signature=(("string", "timestamp('UTC')"), "timestamp(6)")
-)
-def _clock_in(zone: str, moment: ir.Column) -> ir.Column:
-    """Wall-clock time of a moment in a zone."""
+@ibis.udf.scalar.builtin(name="epoch_us", signature=(("timestamp('UTC')",), "int64"))
+def _microseconds(moment: ir.Column) -> ir.Column:
+    """Microseconds since 1970."""
+
+
+@ibis.udf.scalar.builtin(name="make_timestamp", signature=(("int64",), "timestamp(6)"))
+def _clock_at(microseconds: ir.Column) -> ir.Column:
+    """Wall-clock time in UTC; much sooner told than by the calendar of a zone."""
 
 
 @ibis.udf.scalar.builtin(name="try_strptime", signature=(("string", "string"), "timestamp(6)"))
@@ -181,9 +184,10 @@ class Engine:
         self._connection.raw_sql(f'CREATE TEMP VIEW "{view}" AS {query}')
         return self._connection.table(view, database=("temp", "main"))
 
-    def write_parquet(self, table: ir.Table, path: Path) -> None:
-        """Write a table as one Parquet file."""
-        self._connection.to_parquet(table, str(path), compression="zstd")
+    def write_parquet(self, table: ir.Table, path: Path, *, is_kept: bool = False) -> None:
+        """Write a table as one Parquet file, packed tighter where it is kept."""
+        compression = "zstd" if is_kept else "snappy"
+        self._connection.to_parquet(table, str(path), compression=compression)
 
     def frame(self, table: ir.Table) -> pd.DataFrame:
         """Fetch a table into memory."""
@@ -217,7 +221,7 @@ class Engine:
 
     def utc(self, moment: ir.Column) -> ir.Column:
         """Return the UTC wall-clock time of moments."""
-        return _clock_in("UTC", moment)
+        return _clock_at(_microseconds(moment))
 
     def store_day(self, moment: ir.Column) -> ir.Column:
         """Return the day of moments in the store's time zone."""
