@@ -1,13 +1,15 @@
-"""What Prefect costs a run that does nothing else: ``python -m benchmarks.fixed_costs``.
+"""What a command costs before it does anything: ``python -m benchmarks.fixed_costs``.
 
-A flow of ten empty steps, in process and through a temporary server, on an empty and on a made
+The median of five starts of the command and of imports; then a flow of ten empty steps, in process and through a temporary server, on an empty and on a made
 database; seconds since the process started.
 """
 
+import statistics
 import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from pathlib import Path
 
 TEN_STEPS = textwrap.dedent(
@@ -49,8 +51,38 @@ TEN_STEPS = textwrap.dedent(
 )
 
 
+EVERY_MODULE = textwrap.dedent(
+    """
+    import importlib, pkgutil, sys
+    for name in ("features", "models", "segments"):
+        package = importlib.import_module(name)
+        for module in pkgutil.walk_packages(package.__path__, name + "."):
+            importlib.import_module(module.name)
+    assert not {"mlflow", "prefect", "lifetimes"} & set(sys.modules)
+    """
+)
+STARTS = {
+    "perennial --help": ["-m", "flows.cli", "--help"],
+    "import every module of features, models and segments": ["-c", EVERY_MODULE],
+    "import prefect": ["-c", "import prefect"],
+    "import mlflow": ["-c", "import mlflow"],
+}
+
+
+def started(arguments: list[str]) -> float:
+    """Return the median seconds of five starts."""
+    seconds = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds)
+
+
 def main() -> None:
-    """Print one line per way to run."""
+    """Print one line per start, and one per way to run."""
+    for what, arguments in STARTS.items():
+        print(f"{what}: {started(arguments):.2f} s")
     with tempfile.TemporaryDirectory() as home:
         for label, way in (
             ("in process", "plain"),
