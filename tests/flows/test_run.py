@@ -1,7 +1,6 @@
 """The daily way on a small shop: what is published, and what a rerun does."""
 
 import json
-import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -31,13 +30,6 @@ from tests.flows.conftest import AS_OF, make_orders, write_shop
 @pytest.fixture(scope="module")
 def scores(published):
     return pd.read_parquet(published[1]["files"]["scores"])
-
-
-def copy_of(published, folder: Path) -> Path:
-    """Copy the published shop, MLflow's store aside: its paths are absolute."""
-    config = folder / "shop" / "perennial.toml"
-    shutil.copytree(published[0].parent, config.parent)
-    return config
 
 
 def test_scores_have_exactly_the_columns_and_types_of_the_contract(published):
