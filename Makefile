@@ -27,7 +27,8 @@ demo: install  ## the whole way on a real order history (CDNOW)
 	@$(BIN)/perennial demo
 
 test: install  ## all tests, with line and branch coverage
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover -m pytest --numprocesses 2 --dist loadfile
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover -m pytest --numprocesses 2 --dist loadfile \
+	  || { code=$$?; echo "make test: a test failed, or coverage is below tool.slipcover's fail-under"; exit $$code; }
 
 newest: install  ## the schedule's tests on the newest versions that pyproject.toml allows, in an environment of their own
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(VENV)-newest

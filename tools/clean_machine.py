@@ -20,7 +20,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 VERSIONS = ("3.11", "3.12", "3.13")
-QUICK = ("tests/features", "tests/models", "tests/segments", "tests/reports/test_page.py")
+QUICK = (
+    "tests/features",
+    "tests/models",
+    "tests/segments",
+    "tests/reports/test_page.py",
+    "tests/test_tools.py",
+)
 KEPT_FILES = (".config/pip/pip.conf", ".pip/pip.conf", ".config/uv/uv.toml")
 KEPT_NAMES = ("PIP_", "UV_", "SSL_CERT_", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")  # fmt: skip
 DROPPED_NAMES = ("PIP_CACHE_DIR", "UV_CACHE_DIR")
@@ -107,9 +113,8 @@ def five_minutes(machine: Machine) -> None:
     machine.perennial(
         f"simulate store --form shopify --customers {CUSTOMERS} --start {start} --end {today}"
     )
-    for file in (machine.shop / "store" / "shopify").iterdir():
-        file.rename(machine.shop / file.name)
-    machine.perennial("init --from 'orders_export*.csv'")
+    (machine.shop / "store" / "shopify").rename(machine.shop / "orders")
+    machine.perennial("init --from orders")
     for command in ("check", "run", "status"):
         machine.perennial(command)
     machine.does("sed -i 's/^# account = /account = /' perennial.toml", machine.shop)

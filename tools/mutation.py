@@ -28,13 +28,16 @@ def plant(names: Sequence[str], minutes: float) -> None:
     """Try the faults of the functions that are named, quick ones first, for so long at most."""
     command = [sys.executable, "-m", "mutmut", "run", *names]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    run = subprocess.Popen(command, cwd=ROOT, env=environment)
+    run = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
     try:
         if run.wait(60 * minutes):
             sys.exit(f"make mutation: mutmut ended with {run.returncode}")
     except subprocess.TimeoutExpired:
-        run.send_signal(signal.SIGINT)
-        run.wait()
+        print(f"\nmake mutation: stopped after {minutes:g} minutes", flush=True)
+    finally:
+        if run.poll() is None:  # with the tests that it started; what was tried is written down
+            os.killpg(run.pid, signal.SIGTERM)
+            run.wait()
 
 
 def count(names: Sequence[str], mutants: Path = ROOT / "mutants") -> dict[str, Counter[str]]:
