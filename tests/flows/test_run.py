@@ -241,11 +241,17 @@ def test_what_is_known_of_customers_does_not_move_with_the_future(tmp_path):
         pd.testing.assert_frame_equal(found[0], other, check_exact=True)
 
 
-def test_nothing_in_mlflow_names_a_customer(published):
+def test_nothing_in_mlflow_names_a_customer(published, scores):
     config, _ = published
-    for path in (config.parent / "mlruns").rglob("*"):
-        if path.is_file() and path.suffix not in (".png", ".html"):
-            assert b"c0001" not in path.read_bytes(), path
+    stored = [
+        path
+        for path in (config.parent / "mlruns").rglob("*")
+        if path.is_file() and path.suffix not in (".png", ".html")
+    ]
+    assert {".db", ".json"} <= {path.suffix for path in stored}
+    assert "c0001" in set(scores["customer_id"])
+    for path in stored:
+        assert b"c0001" not in path.read_bytes(), path
 
 
 FORECASTER = Forecaster(
