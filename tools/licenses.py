@@ -57,8 +57,9 @@ def needed(distribution: str = "perennial") -> set[str]:
 
 def licenses(names: set[str]) -> dict[str, str]:
     """Return the license of each package, as it says itself."""
-    command = [sys.executable, "-m", "piplicenses", "--no-version", "--format=json", "--packages"]
-    said = subprocess.run([*command, *sorted(names)], capture_output=True, check=True, text=True)
+    command = [sys.executable, "-m", "piplicenses", "--no-version", "--with-system"]
+    command += ["--format=json", "--packages", *sorted(names)]
+    said = subprocess.run(command, capture_output=True, check=True, text=True)
     rows = {canonicalize_name(row["Name"]): row["License"] for row in json.loads(said.stdout)}
     return {name: READ.get(name, rows[name]) for name in sorted(names & rows.keys())}
 
