@@ -272,9 +272,7 @@ class _Mixture:
     cell: NDArray[np.intp]
     active: Array
 
-    def at(
-        self, place: NDArray[np.intp], rows: NDArray[np.intp] | slice = slice(None)
-    ) -> Array:
+    def at(self, place: NDArray[np.intp], rows: NDArray[np.intp] | slice = slice(None)) -> Array:
         """Return the chance of at most the sum at a place of the grid, for some rows."""
         active = self.active[:, rows]
         chances = self.chances[:, self.cell[rows], place]

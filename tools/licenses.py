@@ -26,10 +26,13 @@ FIT = {  # what a license's words are searched for, first match first
     "permissive": r"\b(MIT|0?BSD|Apache|ISC|PSF|Python Software Foundation|Zlib|CC0|HPND)\b",
 }
 UNFIT = r"(?<!L)GPL|SSPL|Commons Clause|BUSL|Proprietary"
-READ = {  # in their license files, where their metadata says nothing
+READ = {  # in their license files, where their metadata says nothing or they are of one Python alone
     "huey": "MIT",
+    "pendulum": "MIT License",
     "skops": "MIT",
+    "whenever": "MIT",
 }
+PYTHONS = ("3.11", "3.12", "3.13")
 
 
 class UnfitError(Exception):
@@ -37,7 +40,7 @@ class UnfitError(Exception):
 
 
 def needed(distribution: str = "perennial") -> set[str]:
-    """Return the names of all that a distribution needs here to run, itself left out."""
+    """Return the names of all that a distribution needs to run on any of :data:`PYTHONS`, itself left out."""
     found: set[str] = set()
     waiting = [(distribution, frozenset[str]())]
     seen = set(waiting)
@@ -45,7 +48,7 @@ def needed(distribution: str = "perennial") -> set[str]:
         name, extras = waiting.pop()
         for line in _requirements(name):
             one = Requirement(line)
-            if one.marker and not any(one.marker.evaluate({"extra": e}) for e in (*extras, "")):
+            if not _applies(one, extras):
                 continue
             asked = (canonicalize_name(one.name), frozenset(one.extras))
             found.add(asked[0])
@@ -61,7 +64,7 @@ def licenses(names: set[str]) -> dict[str, str]:
     command += ["--format=json", "--packages", *sorted(names)]
     said = subprocess.run(command, capture_output=True, check=True, text=True)
     rows = {canonicalize_name(row["Name"]): row["License"] for row in json.loads(said.stdout)}
-    return {name: READ.get(name, rows[name]) for name in sorted(names & rows.keys())}
+    return {name: READ.get(name) or rows.get(name, "UNKNOWN") for name in sorted(names)}
 
 
 def judged(license_: str) -> str:
@@ -88,6 +91,17 @@ def page() -> str:
     lines = ["| package | license | why it is fit |\n|---|---|---|\n"]
     lines += [f"| {name} | {one} | {judged(one)} |\n" for name, one in found.items()]
     return HEAD + "".join(lines)
+
+
+def _applies(one: Requirement, extras: frozenset[str]) -> bool:
+    """Tell whether a requirement counts on this platform, on any supported Python."""
+    return one.marker is None or any(
+        one.marker.evaluate(
+            {"extra": extra, "python_version": python, "python_full_version": f"{python}.9"}
+        )
+        for extra in (*extras, "")
+        for python in PYTHONS
+    )
 
 
 def _requirements(name: str) -> list[str]:

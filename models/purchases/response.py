@@ -164,7 +164,9 @@ class _Kept:
         stays = self.purchases.b + self.orders + self.purchases.at_start - 1
         p, of_p = beta_nodes(self.purchases.a + 1, stays, LEAVINGS)
         at = np.linspace(*MOMENTS, KNOTS)
-        return CubicSpline(at, (_given(np.exp(at)[:, None], p, self.purchases.every) * of_p).sum(-1))
+        return CubicSpline(
+            at, (_given(np.exp(at)[:, None], p, self.purchases.every) * of_p).sum(-1)
+        )
 
 
 def _given(moments: Array, p: Array, every: int) -> Array:
