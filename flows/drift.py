@@ -22,7 +22,7 @@ from flows.prepare import known_customers
 from flows.settings import Settings
 from models.monitoring import Bins, measure_bins, psi
 
-MOVED, FAR_MOVED = 0.10, 0.25  # of the index: Lewis (1994), a convention
+FAR_MOVED = 0.25  # of the index: Lewis (1994), a convention
 SETTLED, NEW, ANY = (91, 180), (0, 90), (0, 1_000_000)  # days since the first order
 
 

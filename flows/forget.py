@@ -154,6 +154,11 @@ def _klaviyo_names(settings: Settings, names: set[str]) -> list[DeletedProfile]:
     """Return what a person is called in Klaviyo: e-mails as they are, ids looked up.
 
     By an id Klaviyo may know somebody under an address that the shop no longer has.
+
+    Raises
+    ------
+    SettingsError
+        Nothing but an id is known, and there is no key to look it up with.
     """
     emails = pd.Series(sorted(names), dtype="str").str.extract(f"({EMAIL})")[0].dropna()
     found = [DeletedProfile(attributes=DeletedAttributes(email=email)) for email in emails]

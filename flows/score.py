@@ -69,6 +69,11 @@ def score(
     """Read, check, score with the model valid that day, check again, publish.
 
     `accepted` says why a person lets a check pass, by its name.
+
+    Raises
+    ------
+    DataError
+        No model was trained with these settings on orders up to that day.
     """
     settings, told = read_settings(config), accepted or {}
     with workspace(settings, shared) as work:

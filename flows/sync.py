@@ -84,6 +84,8 @@ def find_day(settings: Settings, as_of: date) -> PublishedDay:
 
     Raises
     ------
+    SettingsError
+        No account is set.
     SyncRefusedError
         The day is not current, stale, or scored by a model that the gate refused.
     """

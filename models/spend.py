@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import digamma, gammaincinv, gammaln, ndtr
-from scipy.stats import rankdata
 
 from models.cells import distinct, runs
 from models.likelihood import log_covariance, most_likely, standard_errors
@@ -279,7 +278,7 @@ def dependence(x: Array, m: Array, customers: Array) -> tuple[float, float]:
     total = customers.sum()
     ranks = []
     for values in (x, m):
-        place = rankdata(values, method="dense") - 1
+        _, place = np.unique(values, return_inverse=True)
         counts = np.bincount(place, weights=customers)
         middle = np.cumsum(counts) - counts / 2
         ranks.append(middle[place] - np.average(middle[place], weights=customers))

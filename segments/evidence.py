@@ -100,7 +100,7 @@ def moods(index: pd.Index, signals: Signals) -> Mood:
     )
     last = words.drop_duplicates("who", keep="last")
     grade = np.zeros(len(index), dtype=np.int64)
-    said = np.full(len(index), np.datetime64("NaT"), dtype="datetime64[us]")
+    said = np.full(len(index), np.datetime64("NaT", "us"), dtype="datetime64[us]")
     who = last["who"].to_numpy()
     grade[who], said[who] = last["grade"], last["at"]
     return Mood(grade > 0, grade < 0, np.isnat(said), _mended(index, signals.tickets, said))
@@ -220,7 +220,7 @@ def _mended(index: pd.Index, tickets: pd.DataFrame | None, said: Days) -> Flags:
 
 def _latest(index: pd.Index, table: pd.DataFrame | None, at: str) -> Days:
     rows = _placed(index, table, at).groupby("who")["at"].max()
-    latest = np.full(len(index), np.datetime64("NaT"), dtype="datetime64[us]")
+    latest = np.full(len(index), np.datetime64("NaT", "us"), dtype="datetime64[us]")
     latest[rows.index.to_numpy()] = rows
     return latest
 

@@ -21,7 +21,6 @@ MOST_LOOKED_UP = 100  # keys in one filter
 MOST_EVENTS = 1_000  # of a bulk job
 MOST_MEMBERS = 1_000  # ids in one change of a list
 DAILY_SEGMENTS = 100  # creations a day, and updates a day
-DAILY_LISTS = 150
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,11 @@ def check_types(path: Path, properties: Sequence[Property], *, keep: bool) -> No
         Those to send.
     keep
         Whether to remember their types from now on.
+
+    Raises
+    ------
+    SyncRefusedError
+        A type would change.
     """
     known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     types = {one.name: "number" if one.kind == "percent" else one.kind for one in properties}

@@ -155,6 +155,11 @@ def _look(
     Mapping
         For each of :data:`MONEY`, whether its amounts have a decimal comma; ``paid``, live charges
         that were; ``contract``, those among them that pay an invoice or renew a subscription.
+
+    Raises
+    ------
+    PresetError
+        More than a fifth of the paid charges belong to a contract.
     """
     commas = {}
     for name in has.keys() & MONEY:

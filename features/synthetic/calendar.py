@@ -5,7 +5,7 @@ of the fourth day. Every day is as the rules of the year make it, however long t
 """
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 
 import numpy as np
@@ -154,7 +154,3 @@ class Calendar:
     def code_of(self, sale: Promotion, year: int) -> str:
         """Return a promotion's code."""
         return f"{sale.code}{year % 100}"
-
-    def date_of(self, day: int) -> date:
-        """Return the date of a day's number."""
-        return self.start + timedelta(days=day)

@@ -1,6 +1,5 @@
 """Rates with what they rest on, and measures whose table is missing."""
 
-from datetime import date
 from typing import Any
 
 import numpy as np
@@ -32,11 +31,6 @@ def missing(needs: str, measure: str) -> Json:
 def number(value: Any) -> float | None:  # noqa: ANN401  # a pandas value
     """Return a number, None where there is none."""
     return None if value is None or pd.isna(value) or not np.isfinite(value) else float(value)
-
-
-def day_of(value: Any) -> date:  # noqa: ANN401  # a pandas value
-    """Return a day of whatever kind the engine gave."""
-    return value if type(value) is date else pd.Timestamp(value).date()
 
 
 def days_of(column: pd.Series) -> pd.Series:

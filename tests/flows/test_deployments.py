@@ -48,12 +48,16 @@ def test_prefect_yaml_says_what_is_served(by_default):
 
 
 def test_every_entrypoint_is_a_flow_by_module(by_default):
-    for one in list_deployments(by_default):
+    served = list_deployments(by_default)
+    assert served
+    for one in served:
         assert load_flow_from_entrypoint(one.entrypoint).name == one.flow
 
 
 def test_runs_of_a_deployment_wait_for_each_other(by_default):
-    for one in list_deployments(by_default):
+    served = list_deployments(by_default)
+    assert served
+    for one in served:
         made = to_prefect(one, by_default, Path("x"))
         assert made.concurrency_limit == 1
         assert made.concurrency_options.collision_strategy.value == "ENQUEUE"

@@ -34,5 +34,10 @@ def test_without_an_mlflow_server_the_run_is_named(tmp_path):
     )
 
 
-def test_outside_prefect_nothing_is_shown(tmp_path):
+def test_outside_prefect_nothing_is_shown(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        "prefect.artifacts.create_markdown_artifact", lambda **artifact: shown.append(artifact)
+    )
     show_gate(settings(tmp_path), GATE, date(2026, 11, 21), "7", "abc")
+    assert not shown

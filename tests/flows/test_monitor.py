@@ -38,10 +38,7 @@ from models.spend import Spend
 from tests.flows.conftest import AS_OF
 
 DAYS = [AS_OF + timedelta(days=7 * k) for k in range(4)]
-LOOKED = AS_OF + timedelta(
-    days=30
-)  # the first four weeks have matured, and 28 days since the first
-LAST = AS_OF + timedelta(days=28)
+LOOKED = AS_OF + timedelta(days=30)  # four weeks have matured, and 28 days since the first
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The daily way on a small shop: what is published, and what a rerun does."""
 
 import json
-import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -31,13 +30,6 @@ from tests.flows.conftest import AS_OF, make_orders, write_shop
 @pytest.fixture(scope="module")
 def scores(published):
     return pd.read_parquet(published[1]["files"]["scores"])
-
-
-def copy_of(published, folder: Path) -> Path:
-    """Copy the published shop, MLflow's store aside: its paths are absolute."""
-    config = folder / "shop" / "perennial.toml"
-    shutil.copytree(published[0].parent, config.parent)
-    return config
 
 
 def test_scores_have_exactly_the_columns_and_types_of_the_contract(published):
@@ -249,11 +241,17 @@ def test_what_is_known_of_customers_does_not_move_with_the_future(tmp_path):
         pd.testing.assert_frame_equal(found[0], other, check_exact=True)
 
 
-def test_nothing_in_mlflow_names_a_customer(published):
+def test_nothing_in_mlflow_names_a_customer(published, scores):
     config, _ = published
-    for path in (config.parent / "mlruns").rglob("*"):
-        if path.is_file() and path.suffix not in (".png", ".html"):
-            assert b"c0001" not in path.read_bytes(), path
+    stored = [
+        path
+        for path in (config.parent / "mlruns").rglob("*")
+        if path.is_file() and path.suffix not in (".png", ".html")
+    ]
+    assert {".db", ".json"} <= {path.suffix for path in stored}
+    assert "c0001" in set(scores["customer_id"])
+    for path in stored:
+        assert b"c0001" not in path.read_bytes(), path
 
 
 FORECASTER = Forecaster(

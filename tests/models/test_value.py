@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.cells import distinct
+from models.intervals import Levels, Outcomes
 from models.purchases import BGNBD
 from models.spend import Spend
 from models.value import YEAR_DAYS, Learned, SecondOrder, discounted_orders, forecast
@@ -141,3 +142,152 @@ def test_a_sure_classifier_stays_finite(chance):
     f = informed([chance] * 3)
     assert np.isfinite(f.expected_value).all()
     assert ((f.p_order >= 0) & (f.p_order <= 1)).all()
+
+
+MIXED = ([0.0, 2.0, 9.0], [0.0, 60.0, 350.0], [90.0, 90.0, 400.0])
+MEANS = [0.0, 20.0, 35.0]
+PLAIN = {"horizon_days": 180, "annual_discount_rate": 0.0}
+
+
+def told(hazard=1.0, orders=1.0, value=1.0, season=1.0, **options):
+    """Forecast three customers of whom a learned model says the same."""
+    of_each = (np.full(3, one) for one in (hazard, orders, value))
+    return forecast(
+        PURCHASES, SPEND, *MIXED, MEANS, **{**PLAIN, **options}, learned=Learned(*of_each, season)
+    )
+
+
+def test_where_nobody_else_speaks_all_is_as_the_fitted_models_say():
+    f = forecast(PURCHASES, SPEND, *MIXED, MEANS, **PLAIN)
+    assert f.p_alive == pytest.approx(PURCHASES.p_alive(*MIXED))
+    assert f.p_order == pytest.approx(PURCHASES.p_order(180, *MIXED))
+    assert f.p_order_90d == pytest.approx(PURCHASES.p_order(90, *MIXED))
+    assert f.expected_orders == pytest.approx(PURCHASES.expected_orders(180, *MIXED))
+    assert f.expected_order_value == pytest.approx(SPEND.expected_order_value(MIXED[0], MEANS))
+    assert f.median_days == pytest.approx(PURCHASES.median_days(*MIXED))
+    assert f.stretch.tolist() == [1.0] * 3
+    assert f.value_low is None
+    assert f.value_high is None
+
+
+def test_a_learned_model_that_says_nothing_new_changes_nothing():
+    plain, same = forecast(PURCHASES, SPEND, *MIXED, MEANS, **PLAIN), told()
+    for name in ("p_order", "p_order_90d", "median_days"):
+        assert (getattr(same, name) == getattr(plain, name)).all()
+    for name in ("expected_orders", "expected_order_value", "expected_value", "stretch"):
+        assert getattr(same, name) == pytest.approx(getattr(plain, name))
+
+
+def test_what_a_learned_model_knows_of_orders_and_value_multiplies_them():
+    plain, known = forecast(PURCHASES, SPEND, *MIXED, MEANS, **PLAIN), told(1.0, 3.0, 1.5)
+    assert known.expected_orders == pytest.approx(3 * plain.expected_orders)
+    assert known.expected_value == pytest.approx(1.5 * plain.expected_value)
+    assert known.expected_order_value == pytest.approx(plain.expected_order_value / 2)
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.3])
+def test_orders_times_their_value_stays_the_value_whoever_speaks(discount):
+    """Undiscounted it is the value; discounted it exceeds it by what the discount takes from the plain one."""
+    plain = forecast(
+        PURCHASES, SPEND, *MIXED, MEANS, horizon_days=180, annual_discount_rate=discount
+    )
+    for known in (told(0.7, 0.6, 0.5, annual_discount_rate=discount),
+                  told(2.5, 3.0, 4.0, annual_discount_rate=discount)):  # fmt: skip
+        shrunk = known.expected_value / (known.expected_orders * known.expected_order_value)
+        own = plain.expected_value / (plain.expected_orders * plain.expected_order_value)
+        assert shrunk == pytest.approx(own)
+        assert (shrunk == pytest.approx(1.0)) == (discount == 0)
+
+
+def test_a_learned_hazard_moves_the_chances_and_the_median_by_hand():
+    """Of a customer active for sure, or not, the chance of no order is raised to the hazard's power."""
+    plain, known = forecast(PURCHASES, SPEND, *MIXED, MEANS, **PLAIN), told(1.8)
+    assert 1 - known.p_order == pytest.approx((1 - plain.p_order) ** 1.8)
+    assert 1 - known.p_order_90d == pytest.approx((1 - plain.p_order_90d) ** 1.8)
+    reached = np.isfinite(known.median_days)
+    assert reached.any()
+    at_median = [
+        PURCHASES.p_order(days, *([column[i]] for column in MIXED))[0]
+        for i, days in enumerate(known.median_days)
+        if reached[i]
+    ]
+    assert (1 - np.array(at_median)) ** 1.8 == pytest.approx(np.full(reached.sum(), 0.5), rel=1e-3)
+
+
+def test_of_repeat_customers_the_learned_model_has_the_last_word_not_the_classifier():
+    both = told(1.8, second_order=SecondOrder(np.full(3, 0.3), 90))
+    alone = told(1.8)
+    assert both.p_order_90d[1:] == pytest.approx(alone.p_order_90d[1:])
+    assert both.p_order_90d[0] == pytest.approx(0.3)
+
+
+def test_one_with_a_repeat_purchase_on_its_first_day_is_no_first_time_buyer():
+    args = (PURCHASES, SPEND, [1.0], [0.0], [90.0], [20.0])
+    plain = forecast(*args, **PLAIN)
+    asked = forecast(*args, **PLAIN, second_order=SecondOrder(np.array([0.9]), 90))
+    assert asked.p_order == pytest.approx(plain.p_order)
+    one = np.ones(1)
+    options = {"second_order": SecondOrder(np.array([0.9]), 90), "learned": Learned(one, one, one, 2.0)}  # fmt: skip
+    assert forecast(*args, **PLAIN, **options).p_order == pytest.approx(plain.p_order)
+
+
+def test_the_interval_is_that_of_the_outcome_at_the_levels_asked_for():
+    low, high = Outcomes(PURCHASES, SPEND, 180).interval(*MIXED, MEANS, 0.1, 0.9)
+    f = forecast(PURCHASES, SPEND, *MIXED, MEANS, **PLAIN, levels=Levels())
+    assert f.value_low == pytest.approx(low)
+    assert f.value_high == pytest.approx(high)
+    assert (high > low).all()
+    plain = forecast(PURCHASES, SPEND, *MIXED, MEANS, **PLAIN)
+    assert (f.expected_value == plain.expected_value).all()
+
+
+def test_the_interval_s_levels_go_by_the_expected_value():
+    plain = forecast(PURCHASES, SPEND, *MIXED, MEANS, **PLAIN)
+    middle = float(np.sort(plain.expected_value)[1])
+    levels = Levels((middle,), (0.1, 0.3), (0.6, 0.95))
+    is_much = plain.expected_value >= middle
+    ends = Outcomes(PURCHASES, SPEND, 180).interval(
+        *MIXED, MEANS, np.where(is_much, 0.3, 0.1), np.where(is_much, 0.95, 0.6)
+    )
+    f = forecast(PURCHASES, SPEND, *MIXED, MEANS, **PLAIN, levels=levels)
+    assert f.value_low == pytest.approx(ends[0])
+    assert f.value_high == pytest.approx(ends[1])
+
+
+def test_the_interval_is_discounted_as_the_value_is():
+    now = forecast(PURCHASES, SPEND, *MIXED, MEANS, **PLAIN, levels=Levels())
+    later = forecast(
+        PURCHASES,
+        SPEND,
+        *MIXED,
+        MEANS,
+        horizon_days=180,
+        annual_discount_rate=0.5,
+        levels=Levels(),
+    )
+    share = later.expected_value / now.expected_value
+    assert (share < 0.95).all()
+    assert later.value_high == pytest.approx(share * now.value_high)
+    assert later.value_low == pytest.approx(share * now.value_low)
+
+
+def test_the_interval_of_who_is_known_better_is_the_model_s_own_of_those_who_order_and_stretched():
+    """By hand: below the informed chance of nothing it is nothing; the rest is shared out as before."""
+    known = told(1.8, 2.0, 3.0, levels=Levels())
+    plain = forecast(PURCHASES, SPEND, *MIXED, MEANS, **PLAIN)
+    own = [1 - (1 - level) * plain.p_order / known.p_order for level in (0.1, 0.9)]
+    low, high = Outcomes(PURCHASES, SPEND, 180).interval(*MIXED, MEANS, *own)
+    stretch = 3.0 * plain.p_order / known.p_order
+    assert known.stretch == pytest.approx(stretch)
+    assert known.value_low == pytest.approx(stretch * low)
+    assert known.value_high == pytest.approx(stretch * high)
+
+
+def test_over_the_classifier_s_own_horizon_no_chance_is_below_that_of_90_days():
+    """A horizon of exactly 90 days is the soon window itself."""
+    low = forecast(
+        PURCHASES, SPEND, *ONCE, horizon_days=90, annual_discount_rate=0.0,
+        second_order=SecondOrder(np.full(3, 0.2), 30),
+        learned=Learned(np.full(3, 0.5), np.full(3, 0.5), np.full(3, 0.5), 0.5),
+    )  # fmt: skip
+    assert low.p_order.tolist() == low.p_order_90d.tolist()
