@@ -156,7 +156,9 @@ def anniversary(day: Day) -> Due:
 
     def falls(years: NDArray[np.int64]) -> Days:
         then = month + 12 * years
-        last = (then + 1).astype("datetime64[D]") - then.astype("datetime64[D]")
+        last = (then + np.timedelta64(1, "M")).astype("datetime64[D]") - then.astype(
+            "datetime64[D]"
+        )
         return np.asarray(
             then.astype("datetime64[D]") + np.minimum(in_month, last - np.timedelta64(1, "D"))
         )
