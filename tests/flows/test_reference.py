@@ -1,11 +1,9 @@
 """The references in the docs are the code's, and the file that `perennial init` writes says all that is in them."""
 
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from flows.commands import settings_template
 from flows.reference import (
     command_reference,
     comment_of,
@@ -13,7 +11,6 @@ from flows.reference import (
     settings_reference,
     template_comments,
 )
-from flows.settings import build_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -33,13 +30,6 @@ def test_every_setting_has_a_meaning_and_every_meaning_a_setting():
     keys = {name for name in said if "." in name}
     known = {*names, *(name.rpartition(".")[0] for name in names)}
     assert {key for key in keys - known if not key.startswith("orders.columns.")} == set()
-
-
-def test_the_templates_values_are_the_defaults():
-    values = tomllib.loads(settings_template())
-    values["orders"]["columns"] = {}
-    plain = build_settings({"orders": {"source": "orders.csv"}}, Path())
-    assert build_settings(values, Path()) == plain
 
 
 def test_a_lighter_tiers_setting_is_explained_as_the_heavy_ones():
