@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean mutation clean-machine audit licenses
+.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean mutation clean-machine audit licenses site
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -105,12 +105,19 @@ online-retail: install  ## count UCI Online Retail's lines (data under $PERENNIA
 order-lines: install  ## read 50 million order lines within 4 GB
 	@$(BIN)/python -m benchmarks.order_lines
 
-docs: install  ## write the data dictionary from the code
+docs: install  ## write the data dictionary and the references of settings and commands from the code
 	@$(BIN)/python -m reports.dictionary > docs/data-dictionary.md
+	@$(BIN)/python -m flows.reference settings > docs/settings.md
+	@$(BIN)/python -m flows.reference commands > docs/commands.md
+
+site: install  ## build docs/ into site/, strictly: a broken link ends it
+	@rm -rf site
+	@$(BIN)/python -m sphinx --quiet --fresh-env --nitpicky --fail-on-warning --keep-going docs site
+	@echo "open site/index.html"
 
 lock: install  ## resolve the newest allowed versions again
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean:  ## remove the environment and every cache; data and MLflow's runs stay
-	@rm -rf $(VENV) $(VENV)-newest .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis mutants dist build
+	@rm -rf $(VENV) $(VENV)-newest .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis mutants dist build site

@@ -19,6 +19,7 @@ from features.tables import DataError
 CSV_ENDINGS = {".csv", ".txt", ".tsv", ".gz"}
 KINDS = (CSV_ENDINGS, PARQUET_ENDINGS, JSON_ENDINGS)
 ENDINGS = CSV_ENDINGS | PARQUET_ENDINGS | JSON_ENDINGS
+OURS = "rejects.csv"  # what a run writes beside the settings, maybe into the folder of the orders
 BATCH_ROWS = 200_000  # of a database at once
 ONE_TABLE = "orders"  # the name of a source's rows where it is one table
 
@@ -115,6 +116,8 @@ def kind_of(file: Path) -> str:
 def find_files(location: str) -> list[Path]:
     """Return the files behind a path, a glob or a folder, sorted.
 
+    What Perennial itself writes beside the settings is no source, where it is not named alone.
+
     Raises
     ------
     SourceError
@@ -124,13 +127,13 @@ def find_files(location: str) -> list[Path]:
     """
     path = Path(location)
     if path.is_dir():
-        files = [f for f in path.iterdir() if kind_of(f) in ENDINGS]
+        files = [f for f in path.iterdir() if kind_of(f) in ENDINGS and f.name != OURS]
         _check_inside(path, files)
     elif path.is_file():
         files = [path]
     else:
         found = glob(location, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
-        files = [f for f in map(Path, found) if f.is_file()]
+        files = [f for f in map(Path, found) if f.is_file() and f.name != OURS]
     if not files:
         raise SourceError(
             f"orders.source must name CSV or Parquet files: nothing is at {location}. Set orders.source"

@@ -31,6 +31,8 @@ from models.gate import FAILED
 from models.purchases import FitError
 from segments.holdout import CONTROL
 
+NAMED_BY_EMAIL = {"shopify"}  # presets whose exports have no other name of a customer
+
 if TYPE_CHECKING:
     from flows.promote import Decided
     from flows.simulate import Simulation
@@ -319,7 +321,9 @@ def write_settings(path: Path, source: Path | None = None) -> Outcome:
     where = relpath(source.resolve(), path.resolve().parent)
     path.write_text(fill_template(where, found.preset, found.columns))
     advice = f"look at {path}, set the currency and the time zone, then: perennial check --config {path}"
-    facts = {"written": str(path), "preset": found.preset, "columns": dict(found.columns)}
+    facts: dict[str, Any] = {"written": str(path), "preset": found.preset}
+    if found.columns:
+        facts["columns"] = dict(found.columns)
     return Outcome("said", {**facts, "next": advice})
 
 
@@ -329,6 +333,8 @@ def fill_template(source: str, preset: str, columns: Mapping[str, str]) -> str:
     _, _, tail = tail.partition("\n\n")
     head = head.replace('source = "orders.csv"', f"source = {json.dumps(source)}")
     head = head.replace('preset = "plain"', f'preset = "{preset}"')
+    if preset in NAMED_BY_EMAIL:
+        tail = tail.replace('identifier = "external_id"', 'identifier = "email"      ')
     mapped = "".join(f"{ours} = {json.dumps(theirs)}\n" for ours, theirs in columns.items())
     section = f"[orders.columns]                 # ours = theirs\n{mapped}\n" if columns else ""
     return f"{head}{section}{tail}"

@@ -89,6 +89,20 @@ def show_said(console: Console, facts: dict[str, Any]) -> None:
             for one in value:
                 say_where(console, name.rstrip("s").replace("_", " ").capitalize(), str(one))
             continue
-        if isinstance(value, dict):
-            value = ", ".join(f"{key} {said}" for key, said in value.items() if said) or "nothing"
-        say_where(console, name.replace("_", " ").capitalize(), str(value))
+        said = _listed(value) if isinstance(value, dict) else str(value)
+        say_where(console, name.replace("_", " ").capitalize(), said)
+
+
+def _listed(value: Any) -> str:  # noqa: ANN401  # a JSON value
+    """Write a value in one line: what is in it one by one, what is below it in brackets."""
+    if isinstance(value, dict):
+        parts = [
+            f"{key} ({_listed(said)})" if isinstance(said, dict) else f"{key} {_listed(said)}"
+            for key, said in value.items()
+            if said
+        ]
+        return ", ".join(parts) or "nothing"
+    if isinstance(value, list | tuple):
+        return " ".join(_listed(one) for one in value)
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value:,}" if is_count else str(value)

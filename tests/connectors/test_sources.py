@@ -168,6 +168,14 @@ def test_what_ends_in_gz_and_is_none_is_refused(tmp_path):
         find_files(str(tmp_path))
 
 
+def test_what_a_run_writes_beside_the_orders_is_not_read_with_them(tmp_path):
+    for name in ("orders.csv", "rejects.csv"):
+        (tmp_path / name).write_text("order_id\n1\n")
+    for location in (tmp_path, tmp_path / "*.csv"):
+        assert find_files(str(location)) == [tmp_path / "orders.csv"]
+    assert find_files(str(tmp_path / "rejects.csv")) == [tmp_path / "rejects.csv"]
+
+
 def test_an_address_is_shown_without_user_password_and_query():
     shown = without_secrets(
         "postgresql://ann:hush@db.example.com:5432/shop?sslmode=require&password=x"

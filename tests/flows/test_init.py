@@ -9,7 +9,7 @@ import pytest
 from features.synthetic import simulate
 from features.synthetic.forms import FORMS
 from flows.commands import fill_template, settings_template
-from flows.settings import SettingsError, build_settings
+from flows.settings import SettingsError, build_settings, read_settings
 from tests.features.synthetic.conftest import END, START
 
 LINES = (
@@ -41,6 +41,8 @@ def test_a_platforms_export_is_recognized_and_can_be_checked(name, world, tmp_pa
     said = perennial("init", "--from", folder, "--config", config, "--json")
     assert said.code == 0, said.err
     assert said.json["preset"] == name
+    identifier = "email" if name == "shopify" else "external_id"  # whose export has no other name
+    assert read_settings(config).klaviyo.identifier == identifier
     text = config.read_text().replace('timezone = "UTC"', 'timezone = "America/New_York"')
     config.write_text(text)
     checked = perennial("check", "--config", config, "--as-of", "2025-06-30", "--json")

@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from flows.shown.day import RATED, backtest_table, segment_table, tier_table
+from flows.shown.state import show_said
 
 METRICS = dict.fromkeys(RATED, 0.8765) | {"value_ratio": 12.345, "mae_orders": 2.094}
 MODELS = (
@@ -64,3 +65,16 @@ def test_segments_and_tiers_of_a_large_store_fit(console):
     said = printed(console, tier_table([TIER, TIER | {"cost": 0.0}], "USD"))
     assert "…" not in said
     assert "back per USD" in said
+
+
+def test_facts_below_facts_are_said_in_words(console):
+    accounting = {
+        "rows_in": 63812,
+        "merged": {"lines_summed": 44817, "refunds": 0},
+        "rejected": {},
+    }
+    show_said(console, {"accounting": accounting, "examples": {"canceled": ("#1", "#2")}})
+    assert console.file.getvalue().splitlines() == [
+        "Accounting rows_in 63,812, merged (lines_summed 44,817)",
+        "Examples  canceled #1 #2",
+    ]
