@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean mutation clean-machine audit licenses site
+.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean mutation clean-machine audit licenses site notebooks
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -104,6 +104,9 @@ online-retail: install  ## count UCI Online Retail's lines (data under $PERENNIA
 
 order-lines: install  ## read 50 million order lines within 4 GB
 	@$(BIN)/python -m benchmarks.order_lines
+
+notebooks: install  ## run the notebooks and write their pages under docs/notebooks
+	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m notebooks
 
 docs: install  ## write the data dictionary and the references of settings and commands from the code
 	@$(BIN)/python -m reports.dictionary > docs/data-dictionary.md

@@ -135,12 +135,10 @@ def _evaluate_cutoff(
 ) -> dict[str, Any]:
     window = settings.model.second_purchase_days
     lines = None if known.order_lines is None else engine.parquet(known.order_lines)
-    now = _origin(engine, orders.known, orders.all, as_of, horizon)
-    customers = known_customers(orders.known, lines, as_of, window)
-    now = replace(now, state=engine.frame(customers.order_by("customer_id")))
+    now = find_origin(engine, orders, lines, as_of, horizon, window)
     learned = settings.model.learned
     fits = fit_recipe(engine, orders.known, lines, as_of, window, horizon, is_learned=learned)
-    champion = _predict(fits.forecaster, now, horizon)
+    champion = predict_origin(fits.forecaster, now, horizon)
     models: dict[str, Prediction | None] = {
         "champion": champion,
         **_candidates(fits, now, horizon),
@@ -274,6 +272,36 @@ def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction |
     return found
 
 
+def find_origin(
+    engine: Engine,
+    orders: Orders,
+    lines: ir.Table | None,
+    as_of: date,
+    horizon: int,
+    second_purchase_days: int,
+) -> Origin:
+    """Say all that a model may know of the customers on a day, and what they did in the window after it.
+
+    Parameters
+    ----------
+    engine
+        Computes the tables.
+    orders
+        What was known on the day, and later.
+    lines
+        Table :class:`features.tables.OrderLines`; None = not given.
+    as_of
+        The day.
+    horizon
+        Days of the window.
+    second_purchase_days
+        Window of the second-purchase classifier.
+    """
+    now = _origin(engine, orders.known, orders.all, as_of, horizon)
+    customers = known_customers(orders.known, lines, as_of, second_purchase_days)
+    return replace(now, state=engine.frame(customers.order_by("customer_id")))
+
+
 def _origin(engine: Engine, known: ir.Table, later: ir.Table, as_of: date, horizon: int) -> Origin:
     state = engine.keep(customer_state(known, as_of), f"state_{as_of:%Y%m%d}")
     window = outcome_window(as_of, horizon)
@@ -282,8 +310,18 @@ def _origin(engine: Engine, known: ir.Table, later: ir.Table, as_of: date, horiz
     return Origin(as_of, frame, bought["later_orders"], bought["later_value"])
 
 
-def _predict(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
-    """Predict undiscounted, as outcomes are counted."""
+def predict_origin(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
+    """Predict undiscounted, as outcomes are counted, with the interval of value.
+
+    Parameters
+    ----------
+    forecaster
+        A model that knows nothing of the window.
+    now
+        What was known, and what came: outcomes are only asked whether they lie in the interval.
+    horizon
+        Days of the window.
+    """
     f = forecaster.predict(now.state, horizon_days=horizon, annual_discount_rate=0.0)
     return Prediction(
         f["expected_orders"].to_numpy(),

@@ -33,20 +33,33 @@ def draw_all(
         state = customer_state(engine.parquet(history.orders), as_of)
         cells = engine.frame(state_cells(state))
     x, _, T, n = (cells[name].to_numpy(np.float64) for name in cells.columns)
-    pictures = {"frequency_fit": _frequency_fit(purchases, x, T, n)}
-    pictures |= _matrices(purchases, float(T.max()))
+    pictures = {"frequency_fit": frequency_fit(purchases, x, T, n)}
+    pictures |= matrices(purchases, float(T.max()))
     for cutoff in backtest.get("cutoffs", [])[-1:]:
-        pictures |= _of_cutoff(cutoff)
+        pictures |= draw_cutoff(cutoff)
     return pictures
 
 
-def _frequency_fit(
+def frequency_fit(
     purchases: PurchaseModel,
     x: np.ndarray[Any, Any],
     T: np.ndarray[Any, Any],
     n: Any,  # noqa: ANN401  # an array
 ) -> tuple["Figure", Any]:
-    """Count customers by repeat orders, beside what the model expects of as many new ones."""
+    """Count customers by repeat orders, beside what the model expects of as many new ones.
+
+    Parameters
+    ----------
+    purchases
+        A fitted model.
+    x, T, n
+        Shape (cells,): repeat purchases, days observed, and how many customers have them.
+
+    Returns
+    -------
+    tuple
+        The picture, and its numbers.
+    """
     ages, where = np.unique(T, return_inverse=True)
     customers = np.bincount(where, weights=n)
     none = np.zeros(len(ages))
@@ -65,8 +78,21 @@ def _frequency_fit(
     return chart, numbers
 
 
-def _matrices(purchases: PurchaseModel, oldest: float) -> Pictures:
-    """Show chances of being active and expected orders by frequency and recency."""
+def matrices(purchases: PurchaseModel, oldest: float) -> Pictures:
+    """Show chances of being active and expected orders by frequency and recency.
+
+    Parameters
+    ----------
+    purchases
+        A fitted model.
+    oldest
+        Days since the first order of the customers shown.
+
+    Returns
+    -------
+    dict
+        ``p_alive_matrix`` and ``expected_orders_matrix``: picture and numbers.
+    """
     recency = np.linspace(0, oldest, MATRIX + 1)
     x, t_x = np.meshgrid(np.arange(MATRIX + 1.0), recency)
     t_x = np.where(x == 0, 0.0, t_x)
@@ -90,7 +116,20 @@ def _matrices(purchases: PurchaseModel, oldest: float) -> Pictures:
     }
 
 
-def _of_cutoff(cutoff: dict[str, Any]) -> Pictures:
+def draw_cutoff(cutoff: dict[str, Any]) -> Pictures:
+    """Draw what a backtest found at one cutoff, see :func:`flows.backtest.backtest`.
+
+    Parameters
+    ----------
+    cutoff
+        One of the backtest's ``cutoffs``.
+
+    Returns
+    -------
+    dict
+        ``value_by_decile``, ``orders_by_week``, ``orders_cumulative``, ``gain`` and
+        ``coverage_by_decile``: picture and numbers.
+    """
     day, curves = cutoff["as_of"], cutoff["curves"]
     weekly, deciles = curves["weekly"], cutoff["deciles"]
     cumulative, so_far = [], {"expected": 0.0, "actual": 0.0}

@@ -4,7 +4,7 @@ from datetime import date
 
 import numpy as np
 
-from reports.charts import curves_chart, matrix_chart, pairs_chart
+from reports.charts import bars_chart, curves_chart, matrix_chart, pairs_chart, spans_chart
 from reports.model_card import model_card
 
 DECILES = [
@@ -35,6 +35,35 @@ def test_a_matrix_is_drawn_as_it_is():
     values = np.arange(6.0).reshape(3, 2)
     axes = matrix_chart(values, np.array([0.0, 5.0, 10.0]), "Alive").axes[0]
     assert axes.images[0].get_array().tolist() == values.tolist()
+
+
+def test_spans_show_estimate_interval_and_what_came_true():
+    rows = [
+        {"way": "a_b", "estimate": 2.0, "low": 1.0, "high": 4.0, "actual": 3.0},
+        {"way": "c", "estimate": 5.0, "low": 4.5, "high": 6.0},
+    ]
+    axes = spans_chart(rows, "way", "Lift", "USD").axes[0]
+    ends = [path[:, 0].tolist() for path in axes.collections[0].get_segments()]
+    assert ends == [[1.0, 4.0], [4.5, 6.0]]
+    estimates, actual = (line.get_xdata() for line in axes.lines)
+    assert list(estimates) == [2.0, 5.0]
+    np.testing.assert_equal(actual, [3.0, np.nan])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a b", "c"]
+    assert {text.get_text() for text in axes.texts} == {"estimate", "actual"}
+
+
+def test_bars_are_as_long_as_their_numbers_and_say_them():
+    rows = [{"segment": "at_risk", "customers": 1200}, {"segment": "new", "customers": 3}]
+    axes = bars_chart(rows, "segment", "customers", "Customers").axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [1200, 3]
+    assert [text.get_text() for text in axes.texts] == ["1,200", "3"]
+
+
+def test_a_notebook_shows_the_same_picture_each_time_under_its_title():
+    first, again = (pairs_chart(DECILES, "decile", "Value")._repr_svg_() for _ in range(2))
+    assert first == again
+    assert "<dc:title>Value</dc:title>" in first
+    assert pairs_chart(DECILES, "decile", "Others")._repr_svg_() != first
 
 
 def test_the_model_card_has_parameters_backtest_gate_and_notes():
