@@ -6,7 +6,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from connectors.engine import Engine
-from connectors.rules import OLDER_VERSION, RULES
+from connectors.rules import OLDER_VERSION, RULES, Counts
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,38 @@ class Accounting:
         )
 
 
-def account(
-    engine: Engine, judged: ir.Table, broken: ir.Table | None, merged: ir.Table
-) -> Accounting:
-    """Count where every source row went."""
-    by_row = engine.frame(judged.group_by("rule").aggregate(rows=judged.count()))
-    by_order = engine.frame(
+def count_orders(engine: Engine, merged: ir.Table) -> pd.DataFrame:
+    """Count orders, and the rows and lines that they came of, by rule and by whether they are refunds."""
+    return engine.frame(
         merged.group_by("rule", "is_refund").aggregate(
             orders=merged.count(), rows=merged.rows.sum(), lines=merged.lines.sum()
         )
     )
+
+
+def orders_of_rows(rows: Counts, *, keep_zero_amount: bool) -> pd.DataFrame:
+    """Return what :func:`count_orders` would, where every good row is an order and none a refund."""
+    refused = 0 if keep_zero_amount else rows.worthless
+    counts = {None: rows.by_rule.get(None, 0) - refused, "zero_amount": refused}
+    return pd.DataFrame(
+        [
+            {"rule": rule, "is_refund": False, "orders": n, "rows": n, "lines": n}
+            for rule, n in counts.items()
+        ]
+    )
+
+
+def account(
+    engine: Engine, rows: Counts, broken: ir.Table | None, by_order: pd.DataFrame
+) -> Accounting:
+    """Count where every source row went."""
     counted = dict.fromkeys([*RULES, OLDER_VERSION], 0)
     if broken is not None:
         counted["unreadable_row"] = len(engine.frame(broken.select("file_path")))
-    for counts in (by_row, by_order):
-        for rule, rows in zip(counts["rule"], counts["rows"], strict=True):
-            if not pd.isna(rule):
-                counted[rule] += int(rows)
+    by_rule = zip(by_order["rule"], by_order["rows"], strict=True)
+    for rule, count in (*rows.by_rule.items(), *by_rule):
+        if rule is not None and not pd.isna(rule):
+            counted[rule] += int(count)
     older = counted.pop(OLDER_VERSION)
     kept = by_order[by_order["rule"].isna()]
     numbers = ["orders", "rows", "lines"]
@@ -62,7 +77,7 @@ def account(
         kept[kept["is_refund"] == is_one][numbers].sum() for is_one in (True, False)
     )
     return Accounting(
-        rows_in=int(by_row["rows"].sum()) + counted["unreadable_row"],
+        rows_in=sum(rows.by_rule.values()) + counted["unreadable_row"],
         orders=int(bought["orders"]),
         merged={
             "exact_duplicates": int((kept["rows"] - kept["lines"]).sum()),

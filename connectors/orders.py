@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
-from connectors.accounting import Accounting, account
+from connectors.accounting import Accounting, account, count_orders, orders_of_rows
 from connectors.csv import write_csv
 from connectors.engine import Engine, UnevenFilesError
 from connectors.identity import KEYS, link
@@ -29,7 +29,9 @@ from connectors.rejects import rejected_rows
 from connectors.rules import (
     RULES,
     OrderSource,
+    count_rows,
     distinct_rows,
+    good_rows,
     judge_rows,
     merge_to_orders,
     order_lines,
@@ -98,7 +100,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401  # any field of a record
 
 
 def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) -> History:
-    """Read an order history as known at the end of a day.
+    """Read an order history as known at the end of a day; the rows of the files are in any order.
 
     Parameters
     ----------
@@ -125,7 +127,7 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     _check_some_left(reading.accounting)
     parquet = folder / "orders.parquet"
     kept = reading.orders.filter(reading.orders.rule.isnull()).select(*Orders.schema())
-    engine.write_parquet(kept.order_by("order_date", "order_id"), parquet)
+    engine.write_parquet(kept, parquet)
     orders = engine.parquet(parquet)
     quality = _quality(engine, reading, orders)
     local = engine.local  # the digest is of the files: the same whatever engine wrote them
@@ -150,6 +152,7 @@ def _quality(engine: Engine, reading: "_Reading", orders: ir.Table) -> Quality:
         reading.orders,
         reading.merged_customers,
         reading.found.notes,
+        has_rejects=bool(reading.accounting.rejected),
     )
 
 
@@ -159,7 +162,7 @@ def _write_lines(engine: Engine, reading: "_Reading", orders: ir.Table, path: Pa
     if lines is None:
         return None
     kept = lines.semi_join(orders, "order_id")
-    engine.write_parquet(kept.order_by(*kept.columns), path)
+    engine.write_parquet(kept, path)
     return path
 
 
@@ -205,11 +208,22 @@ def _read(
             engine, source.location, preset.tables, source.table, scratch, limit, preset.varying
         )
         found = preset.read(engine, opened.tables, source.columns, as_of)
-        judged = engine.keep(judge_rows(engine, found, source, as_of), "judged")
+        judged = judge_rows(engine, found, source, as_of)
+        is_light = preset is PLAIN and not {"email", "phone"} & set(judged.columns)
+        # Reading light rows once more costs less than keeping them.
+        judged = engine.view(judged, "judged") if is_light else engine.keep(judged, "judged")
         _check_currency(engine, judged, source)
         judged, merged_customers = _link_customers(engine, judged)
-        rows = distinct_rows(engine, judged, found, source)
-        orders = engine.keep(merge_to_orders(engine, rows, found, source), "merged")
+        counts, rows = count_rows(engine, judged), good_rows(judged)
+        if not counts.is_one_each and not (found.of_lines and source.keep_duplicates):
+            rows = distinct_rows(engine, rows)
+        orders = merge_to_orders(engine, rows, found, source, counts)
+        if is_light and counts.is_one_each and not counts.has_reductions:
+            orders = engine.view(orders, "merged")
+            by_order = orders_of_rows(counts, keep_zero_amount=source.keep_zero_amount)
+        else:
+            orders = engine.keep(orders, "merged")
+            by_order = count_orders(engine, orders)
     except PresetError as error:
         raise SourceError(str(error)) from error
     except (*engine.errors, duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
@@ -219,7 +233,7 @@ def _read(
             "or mend orders.date_format if one is set"
         ) from error
     broken = opened.broken
-    accounting = account(engine, judged, broken, orders)
+    accounting = account(engine, counts, broken, by_order)
     if not accounting.is_balanced:
         raise AssertionError(f"every source row is accounted for: {accounting} does not add up")
     return _Reading(found, broken, judged, rows, orders, accounting, merged_customers)

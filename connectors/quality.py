@@ -49,6 +49,8 @@ def look_at_orders(
     merged: ir.Table,
     customers_merged: int,
     notes: tuple[str, ...],
+    *,
+    has_rejects: bool,
 ) -> Quality:
     """Look for what spoils a history without breaking a rule.
 
@@ -64,6 +66,8 @@ def look_at_orders(
         Identities that turned out to be of another's customer.
     notes
         What the preset says of how it read the source.
+    has_rejects
+        Whether any row broke a rule.
     """
     bought = orders.filter(orders.net_amount > 0)
     by_day = engine.frame(bought.group_by("order_date").aggregate(orders=bought.count()))
@@ -72,7 +76,8 @@ def look_at_orders(
         said.append(
             f"{customers_merged:,} identities were merged into customers by a shared id, e-mail or phone"
         )
-    return Quality(tuple(said), _examples(engine, judged, merged), customers_merged)
+    examples = _examples(engine, judged, merged) if has_rejects else {}
+    return Quality(tuple(said), examples, customers_merged)
 
 
 def _days(by_day: pd.DataFrame) -> list[str]:

@@ -11,6 +11,7 @@ from datetime import date
 
 import ibis
 import ibis.expr.types as ir
+from pandas import isna
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.identity import KEYS, clean_email, clean_phone
@@ -121,11 +122,7 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
         moment=engine.moment(columns["ordered_at"], source.date_format),
         **{name: clean(columns[name]) for name, clean in WHO.items() if name in columns},
         **{name: _amount(columns[name]) for name in amounts},
-        **{
-            f"no_{name}": clean_text(columns[name]).isnull()
-            for name in amounts
-            if name in MAY_BE_EMPTY
-        },
+        **{f"no_{name}": _is_empty(columns[name]) for name in amounts if name in MAY_BE_EMPTY},
         **{
             name: clean_text(columns[name])
             for name in ("currency", *TEXTS, *LINE_TEXTS)
@@ -177,6 +174,11 @@ def _is_in_range(engine: Engine, moment: ir.Column) -> ir.Column:
     return ibis.ifelse(inside, ibis.literal(True), at_ends)
 
 
+def _is_empty(column: ir.Column) -> ir.BooleanColumn:
+    """Tell what is not given; of a text, also white space."""
+    return (clean_text(column) if column.type().is_string() else column).isnull()
+
+
 def _id(column: ir.Column) -> ir.Column:
     """Read an id; 17850.0, from a column that once had gaps, is 17850."""
     if column.type().is_floating():
@@ -195,31 +197,76 @@ def _amount(column: ir.Column) -> ir.Column:
 WHO = {"customer_id": _id, "email": clean_email, "phone": clean_phone}
 
 
-def distinct_rows(
-    engine: Engine, judged: ir.Table, found: SourceRows, source: OrderSource
-) -> ir.Table:
+@dataclass(frozen=True)
+class Counts:
+    """What one look at the judged rows tells.
+
+    Attributes
+    ----------
+    by_rule
+        Rows by the rule that they break; None = none broken.
+    is_one_each
+        Whether no two good rows have the same order id: nothing is there twice, nothing is to be summed.
+    has_reductions
+        Whether some good row is worth less than nothing.
+    worthless
+        Good rows that are worth nothing.
+    """
+
+    by_rule: Mapping[str | None, int]
+    is_one_each: bool
+    has_reductions: bool
+    worthless: int
+
+
+def count_rows(engine: Engine, judged: ir.Table) -> Counts:
+    """Look once at all rows; order ids are compared by hash, which may only find too many alike."""
+    hashed = judged.mutate(order_hash=engine.row_hash(judged, ["order_id"]))
+    found = engine.frame(
+        hashed.group_by("rule").aggregate(
+            rows=hashed.count(),
+            orders=hashed.order_hash.nunique(where=hashed.rule.isnull()),
+            least=hashed.value.min().cast("float64"),
+            worthless=(hashed.value == 0).sum(),
+        )
+    )
+    good = found[found["rule"].isna()]
+    return Counts(
+        {
+            None if isna(rule) else rule: int(rows)
+            for rule, rows in zip(found["rule"], found["rows"], strict=True)
+        },
+        bool((good["rows"] == good["orders"]).all()),
+        bool((good["least"] < 0).any()),
+        int(good["worthless"].sum()),
+    )
+
+
+def good_rows(judged: ir.Table) -> ir.Table:
+    """Return the rows that break no rule, as one copy each."""
+    kept = [
+        name
+        for name in judged.columns
+        if not name.startswith("no_") and name not in ("void", "is_older", "rule")
+    ]
+    good = judged.filter(judged.rule.isnull()).select(*kept)
+    return good.mutate(copies=ibis.literal(1, "int64"))
+
+
+def distinct_rows(engine: Engine, good: ir.Table) -> ir.Table:
     """Return the good rows, equal ones once, with how often each was there, ``copies``.
 
     Few rows are there twice. They are found by hashes alone, so that only their texts are compared.
     """
-    kept = [
-        name
-        for name in judged.columns
-        if not name.startswith("no_") and name not in ("void", "is_older")
-    ]
-    good = judged.filter(judged.rule.isnull()).select(*kept).drop("rule")
-    one_each = good.mutate(copies=ibis.literal(1, "int64"))
-    if found.of_lines and source.keep_duplicates:
-        return one_each
     keys = ["order_hash", "row_hash"]
     hashed = good.mutate(order_hash=engine.row_hash(good, ["order_id"]))
     counts = hashed.group_by(*keys).aggregate(copies=hashed.count())
     repeated = engine.keep(counts.filter(counts.copies > 1).select(*keys), "repeated")
     if not engine.has_rows(repeated):
-        return one_each
-    once = hashed.anti_join(repeated, keys).select(*good.columns, copies=ibis.literal(1, "int64"))
+        return good
+    once = hashed.anti_join(repeated, keys).select(*good.columns)
     several = hashed.semi_join(repeated, keys)
-    values = [name for name in good.columns if name not in ("order_id", "row_hash")]
+    values = [name for name in good.columns if name not in ("order_id", "row_hash", "copies")]
     merged = several.group_by("order_id", "row_hash").aggregate(
         copies=several.count(), **{name: several[name].min() for name in values}
     )
@@ -227,7 +274,7 @@ def distinct_rows(
 
 
 def merge_to_orders(
-    engine: Engine, lines: ir.Table, found: SourceRows, source: OrderSource
+    engine: Engine, lines: ir.Table, found: SourceRows, source: OrderSource, counts: Counts
 ) -> ir.Table:
     """Merge the rows of each order, and name the first rule that the order breaks.
 
@@ -241,6 +288,8 @@ def merge_to_orders(
         The source's rows, and what our columns are in them.
     source
         How to read it.
+    counts
+        What a look at the rows told: where each is an order, none are summed.
 
     Returns
     -------
@@ -256,15 +305,25 @@ def merge_to_orders(
         for name, kind in (texts | amounts).items()
         if name not in found.columns
     }
-    orders = lines.group_by("order_id").aggregate(
-        rows=lines.copies.sum(),
-        lines=lines.count(),
-        last_customer=lines.customer_id.max(),
-        net_amount=lines.value.sum(),
-        **{name: lines[name].min() for name in ("customer_id", "moment", "source")},
-        **{name: lines[name].min() for name in texts if name not in absent},
-        **{name: lines[name].sum() for name in amounts if name not in absent},
-    )
+    sums = {"net_amount": "value"} | {name: name for name in amounts if name not in absent}
+    firsts = ["customer_id", "moment", "source", *(name for name in texts if name not in absent)]
+    if counts.is_one_each:
+        orders = lines.select(
+            "order_id",
+            *firsts,
+            rows=lines.copies,
+            lines=lines.copies,
+            last_customer=lines.customer_id,
+            **{ours: lines[theirs] for ours, theirs in sums.items()},
+        )
+    else:
+        orders = lines.group_by("order_id").aggregate(
+            rows=lines.copies.sum(),
+            lines=lines.count(),
+            last_customer=lines.customer_id.max(),
+            **{name: lines[name].min() for name in firsts},
+            **{ours: lines[theirs].sum() for ours, theirs in sums.items()},
+        )
     orders = orders.mutate(
         order_date=engine.store_day(orders.moment),
         is_refund=(orders.net_amount < 0) & (source.negative_amounts == "net"),
@@ -273,11 +332,7 @@ def merge_to_orders(
     is_of_two = orders.customer_id != orders.last_customer
     is_there_twice = (orders.lines > 1) & (not found.of_lines)
     orders = orders.mutate(is_of_two=is_of_two, is_there_twice=is_there_twice)
-    bought = orders.filter(orders.net_amount > 0, ~orders.is_of_two, ~orders.is_there_twice)
-    first = bought.group_by(buyer="customer_id").aggregate(
-        first_bought=lambda t: t.order_date.min()
-    )
-    orders = orders.left_join(first, orders.customer_id == first.buyer)
+    orders = _with_first_bought(orders, counts)
     rule = ibis.cases(
         (orders.is_of_two, "order_of_two_customers"),
         (orders.is_there_twice, "duplicate_order_id"),
@@ -296,8 +351,19 @@ def merge_to_orders(
         currency=ibis.literal(source.currency),
     )
     typed = {name: whole[name].cast(kind) for name, kind in Orders.schema().items()}
-    counts = {"rows": whole.rows.cast("int64"), "lines": whole.lines}
-    return whole.select(**typed, **counts, is_refund=whole.is_refund, rule=rule)
+    sizes = {"rows": whole.rows.cast("int64"), "lines": whole.lines}
+    return whole.select(**typed, **sizes, is_refund=whole.is_refund, rule=rule)
+
+
+def _with_first_bought(orders: ir.Table, counts: Counts) -> ir.Table:
+    """Add when the customer first bought, where that matters: refunds are of earlier orders."""
+    if not counts.has_reductions:
+        return orders.mutate(first_bought=ibis.null("date"))
+    bought = orders.filter(orders.net_amount > 0, ~orders.is_of_two, ~orders.is_there_twice)
+    first = bought.group_by(buyer="customer_id").aggregate(
+        first_bought=lambda t: t.order_date.min()
+    )
+    return orders.left_join(first, orders.customer_id == first.buyer)
 
 
 def order_lines(rows: ir.Table, found: SourceRows) -> ir.Table | None:

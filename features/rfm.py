@@ -74,20 +74,20 @@ def customer_state(orders: ir.Table, as_of: date) -> ir.Table:
     ----------
     Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, section 2: (x, t_x, T).
     """
-    whole = by_day(orders.filter(orders.order_date <= as_of))
-    revenue = whole.group_by("customer_id").aggregate(revenue=whole.net_amount.sum())
-    days = purchases(orders, as_of)
+    days = by_day(orders.filter(orders.order_date <= as_of))
+    bought, day = is_purchase(days), days.order_date
     seen = days.group_by("customer_id").aggregate(
-        purchase_days=days.count(),
-        orders=days.orders.sum(),
-        bought=days.net_amount.sum(),
-        first_order_date=days.order_date.min(),
-        last_order_date=days.order_date.max(),
-        first_net_amount=days.net_amount.argmin(days.order_date),
-        first_gross_amount=days.gross_amount.argmin(days.order_date),
-        first_discount_amount=days.discount_amount.argmin(days.order_date),
+        purchase_days=bought.sum(),
+        orders=days.orders.sum(where=bought),
+        bought=days.net_amount.sum(where=bought),
+        revenue=days.net_amount.sum(),  # later refunds lower revenue, not the purchases
+        first_order_date=day.min(where=bought),
+        last_order_date=day.max(where=bought),
+        first_net_amount=days.net_amount.argmin(day, where=bought),
+        first_gross_amount=days.gross_amount.argmin(day, where=bought),
+        first_discount_amount=days.discount_amount.argmin(day, where=bought),
     )
-    seen = seen.join(revenue, "customer_id")  # later refunds lower revenue, not the purchases
+    seen = seen.filter(seen.purchase_days > 0)
     today = ibis.date(as_of)
     frequency = seen.purchase_days - 1
     repeat_revenue = (seen.bought - seen.first_net_amount).cast("float64")

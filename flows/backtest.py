@@ -138,7 +138,8 @@ def _evaluate_cutoff(
     now = _origin(engine, orders.known, orders.all, as_of, horizon)
     customers = known_customers(orders.known, lines, as_of, window)
     now = replace(now, state=engine.frame(customers.order_by("customer_id")))
-    fits = fit_recipe(engine, orders.known, lines, as_of, window, horizon)
+    learned = settings.model.learned
+    fits = fit_recipe(engine, orders.known, lines, as_of, window, horizon, is_learned=learned)
     champion = _predict(fits.forecaster, now, horizon)
     models: dict[str, Prediction | None] = {
         "champion": champion,

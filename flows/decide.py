@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from segments.loyalty import loyalty_tiers
 from segments.newcomers import top_newcomers
 
 FARTHEST_ORDER_DAYS = 3650  # a median further away than ten years is no date
+RFM_SCORES = np.array([str(number) for number in range(556)], dtype=object)
 CARRIED_OVER = [name for name in Scores.columns() if name in CustomerState.columns()]
 
 
@@ -285,7 +287,7 @@ def _score_table(
             **predicted.drop(columns="median_days"),
             "expected_margin": day.margin,
             "next_order_date": _dates(day.as_of, predicted["median_days"]),
-            "rfm_score": rfm_cells(silent_days, state["frequency"], state["revenue"]).astype(str),
+            "rfm_score": RFM_SCORES[rfm_cells(silent_days, state["frequency"], state["revenue"])],
             "segment": day.segment,
             "journey_stage": journey_stage(
                 x, t_x, T, settings.kpis.natural_cycle_days, loud, settings.journey
@@ -327,18 +329,32 @@ def _dates(as_of: date, days: pd.Series) -> Any:  # noqa: ANN401  # array of dat
     """Return the days ahead as dates, rounded up; None where there is none within ten years."""
     near = (days <= FARTHEST_ORDER_DAYS).to_numpy()
     ahead = np.ceil(np.where(near, days, 0)).astype(int)
-    known, where = np.unique(ahead, return_inverse=True)
-    dates = np.array([as_of + timedelta(days=int(n)) for n in known], dtype=object)[where]
+    dates = np.array(
+        [as_of + timedelta(days=n) for n in range(int(ahead.max(initial=0)) + 1)], dtype=object
+    )[ahead]
     dates[~near] = None
     return dates
 
 
 def _reasons(segment: Any, tier: Any, held: Any, is_measured: Any) -> Any:  # noqa: ANN401  # arrays
-    """Say in one line why a customer is where they are."""
-    frame = pd.DataFrame({"segment": segment, "tier": tier, "held": held, "known": is_measured})
-    basis = frame["known"].map({True: "as measured", False: "if its effect is as assumed"})
-    invested = frame["tier"] + " investment gains most per unit of cost, " + basis
-    nothing = "no investment that the budget reaches pays for itself"
-    words = frame["segment"].map({name: one.definition for name, one in SEGMENTS.items()})
-    words = words + "; " + invested.where(frame["tier"] != "none", nothing)
-    return words + frame["held"].map({True: "; held out to measure what it brings", False: ""})
+    """Say in one line why a customer is where they are; there are few reasons, each told once."""
+    where, segments = pd.factorize(segment)
+    what, tiers = pd.factorize(tier)
+    known, held = np.asarray(is_measured, dtype=np.intp), np.asarray(held, dtype=np.intp)
+    code = ((where * max(len(tiers), 1) + what) * 2 + known) * 2 + held
+    said = [
+        _reason(name, chosen, is_held=is_held, is_measured=measured)
+        for name, chosen, measured, is_held in product(
+            segments, tiers, (False, True), (False, True)
+        )
+    ]
+    return np.array(said, dtype=object)[code]
+
+
+def _reason(segment: str, tier: str, *, is_held: bool, is_measured: bool) -> str:
+    basis = "as measured" if is_measured else "if its effect is as assumed"
+    chosen = f"{tier} investment gains most per unit of cost, {basis}"
+    if tier == "none":
+        chosen = "no investment that the budget reaches pays for itself"
+    held = "; held out to measure what it brings" if is_held else ""
+    return f"{SEGMENTS[segment].definition}; {chosen}{held}"

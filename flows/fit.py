@@ -13,7 +13,7 @@ from features.regularity import gap_facts
 from features.rfm import MONEY, customer_state, spend_cells, state_cells
 from features.window import outcome_window
 from flows.forecaster import Forecaster, first_order_design
-from flows.learn import Lesson, Season, first_day, learn, learn_season
+from flows.learn import Lesson, Season, first_day, learn, learn_nothing, learn_season
 from flows.prepare import with_first_baskets
 from models.intervals import (
     COVERAGE,
@@ -74,6 +74,8 @@ class Fits:
         How the interval of value was calibrated.
     forecaster
         What they predict together.
+    is_learned
+        Whether anything was to be learned beyond the purchase and spend models.
     """
 
     purchases: list[PurchasesFit]
@@ -84,12 +86,15 @@ class Fits:
     season: Season
     interval: Interval
     forecaster: Forecaster
+    is_learned: bool = True
 
     @property
     def notes(self) -> list[str]:
         """What a reader must know."""
         said = [*self.purchases[0].notes, *self.spend.notes]
         said += [*self.lesson.notes, self.season.note]
+        if self.second is None and not self.is_learned:
+            return said
         if self.second is None:
             missing = (
                 "no second-purchase classifier: no first-time buyer was watched for the "
@@ -167,6 +172,8 @@ def fit_recipe(
     as_of: date,
     second_purchase_days: int,
     horizon_days: int,
+    *,
+    is_learned: bool = True,
 ) -> Fits:
     """Fit every part of the model.
 
@@ -184,6 +191,8 @@ def fit_recipe(
         Window of the second-purchase classifier.
     horizon_days
         Window that is learned on, and the interval of value calibrated, where the history has so much.
+    is_learned
+        Whether to learn from past days beyond the purchase and spend models; else they speak alone.
 
     Raises
     ------
@@ -197,11 +206,17 @@ def fit_recipe(
     family = fit_family(*(cells[name] for name in cells.columns), regularity=regularity)
     purchases = family[0].model
     spend = fit_spend(*(spends[name] for name in spends.columns))
-    second = _fit_second_purchase(engine, orders, lines, as_of, purchases, second_purchase_days)
     first = first_day(engine, orders)
     models = (purchases, spend.model)
-    lesson = learn(engine, orders, first, as_of, models, horizon_days)
-    season = learn_season(engine, orders, first, as_of, purchases, horizon_days)
+    if is_learned:
+        window = second_purchase_days
+        second = _fit_second_purchase(engine, orders, lines, as_of, purchases, window)
+        lesson = learn(engine, orders, first, as_of, models, horizon_days)
+        season = learn_season(engine, orders, first, as_of, purchases, horizon_days)
+    else:
+        second = None
+        lesson = learn_nothing(engine, orders, first, as_of, purchases, horizon_days)
+        season = Season(horizon_days, 1.0, "no season: model.learned is false", {})
     interval = _calibrate(lesson)
     forecaster = Forecaster(
         purchases,
@@ -218,7 +233,8 @@ def fit_recipe(
         leaving_weight(family),
         _first_level(engine, state),
     )
-    return Fits(family, regularity, spend, second, lesson, season, interval, forecaster)
+    parts = (family, regularity, spend, second, lesson, season, interval, forecaster)
+    return Fits(*parts, is_learned)
 
 
 def _first_level(engine: Engine, state: ir.Table) -> float:

@@ -143,6 +143,11 @@ class Forecaster:
     leaving_weight: float = 1.0
     first_level: float = 1.0
 
+    @property
+    def looks_further(self) -> bool:
+        """Whether it asks for more than the customer state: recent days, or the first basket."""
+        return self.learned is not None or self.classifier is not None
+
     def predict(
         self,
         state: pd.DataFrame,

@@ -176,6 +176,21 @@ def learn(
     return Lesson(days, model, trees, origins[0], told, metrics, notes)
 
 
+def learn_nothing(
+    engine: Engine,
+    orders: ir.Table,
+    first: date,
+    as_of: date,
+    purchases: PurchaseModel,
+    horizon_days: int,
+) -> Lesson:
+    """Look back at the latest past day, by which intervals are calibrated, and learn nothing of it."""
+    days, origin = window_of(first, as_of, horizon_days), None
+    if days >= LEAST_DAYS:
+        origin = look_back(engine, orders, as_of - timedelta(days=days), purchases, days)
+    return _nothing(days, origin, ("the models speak alone: model.learned is false",))
+
+
 def _nothing(days: int, origin: Origin | None, notes: tuple[str, ...]) -> Lesson:
     return Lesson(days, None, None, origin, None, {}, notes)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from connectors.draws import buckets
 from connectors.programs import Programs, empty, since
 from connectors.store import Store
 from features.tables import Assignments, Commitments, DataError
@@ -61,8 +62,11 @@ def draw_arms(
         Draw(name, share, f"{chosen.salt}:{name}") for name, share in chosen.programs.items()
     ]
     try:
-        held, drawn = assign(customer_id, known, control, as_of)
-        rows = [drawn, *(assign(customer_id[~held], known, other, as_of)[1] for other in others)]
+        held, drawn = assign(customer_id, known, control, as_of, buckets)
+        rows = [
+            drawn,
+            *(assign(customer_id[~held], known, other, as_of, buckets)[1] for other in others),
+        ]
     except RedrawError as error:
         raise DataError(str(error)) from error
     return held, pd.concat([part for part in rows if len(part)] or [drawn], ignore_index=True)
@@ -112,8 +116,8 @@ def plan_budget(settings: Settings, commitments: pd.DataFrame, as_of: date) -> P
 def explorers(settings: Settings, customer_id: pd.Series, as_of: date) -> NDArray[np.bool_]:
     """Draw in whom to explore: the same customers for a period, others in the next."""
     period = as_of.toordinal() // settings.investment.period_days
-    key = f"{period:016d}"[-16:]
-    hashed = pd.util.hash_array(customer_id.to_numpy(dtype=object), hash_key=key)
+    key, ids = f"{period:016d}"[-16:], customer_id.to_numpy(dtype=object)
+    hashed = pd.util.hash_array(ids, hash_key=key, categorize=False)
     return np.asarray(hashed % BUCKETS < settings.investment.exploration * BUCKETS)
 
 

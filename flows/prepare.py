@@ -143,14 +143,22 @@ def with_first_baskets(
 
 
 @step
-def build_customer_state(settings: Settings, history: History, as_of: date, work: Path) -> Path:
-    """Say what is known of each customer at the end of a day; return the Parquet file."""
+def build_customer_state(
+    settings: Settings, history: History, as_of: date, work: Path, *, looks_further: bool = True
+) -> Path:
+    """Say what is known of each customer at the end of a day; return the Parquet file.
+
+    `looks_further` for a model that also asks for recent days and the first basket.
+    """
     path = work / f"customer_state_{as_of.isoformat()}.parquet"
     if not path.exists():
         with engine_for(settings, work) as engine:
             orders = engine.parquet(history.orders)
             lines = None if history.order_lines is None else engine.parquet(history.order_lines)
-            window = settings.model.second_purchase_days
-            state = known_customers(orders, lines, as_of, window)
+            if looks_further:
+                window = settings.model.second_purchase_days
+                state = known_customers(orders, lines, as_of, window)
+            else:
+                state = customer_state(orders, as_of)
             engine.write_parquet(state.order_by("customer_id"), path)
     return path

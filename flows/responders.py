@@ -115,8 +115,6 @@ def keep_responders(state: Path, as_of: date, effects: Mapping[str, Effect]) -> 
 
 def read_responders(state: Path, as_of: date) -> dict[str, Effect]:
     """Return what was proved by a day, by tier."""
-    import skops.io
-
     kept = [path.parent for path in (state / "responders").glob(f"*/{FILE}")]
     known = [path for path in kept if date.fromisoformat(path.name) <= as_of]
     if not known:
@@ -125,6 +123,8 @@ def read_responders(state: Path, as_of: date) -> dict[str, Effect]:
     weights: dict[str, list[float]] = json.loads((newest / FILE).read_text())
     if not weights:
         return {}
+    import skops.io
+
     trees = skops.io.load(newest / TREES, trusted=LearnedModel.TRUSTED)
     return {tier: Effect(tuple(trees[tier]), tuple(of)) for tier, of in weights.items()}
 

@@ -10,6 +10,7 @@ from connectors.store import PublishedDay
 from features.tables import DataError
 from flows.checks import check_decided, check_orders
 from flows.decide import decide
+from flows.forecaster import Forecaster
 from flows.kpis import REFILLS, measure_retention
 from flows.mirrored import mirror_exports
 from flows.moments import list_moments
@@ -84,7 +85,8 @@ def score(
             mirror_exports(settings)
             return Scored(published, is_new=False)
         check_orders(settings, history, version, as_of, work, told)
-        state = build_customer_state(settings, history, as_of, work)
+        further = Forecaster.load(model.folder).looks_further
+        state = build_customer_state(settings, history, as_of, work, looks_further=further)
         decided = decide(settings, state, model.folder, as_of, work, purpose=purpose)
         checks = check_decided(settings, decided, version, as_of, work, told)
         ratios = past_ratios(settings, version)

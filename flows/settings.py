@@ -125,6 +125,7 @@ class ModelSettings(Section):
     second_purchase_days: Annotated[int, Field(ge=1, le=3650)] = 90
     annual_discount_rate: Annotated[float, Field(ge=0, le=1)] = 0.10
     backtest_cutoffs: Annotated[int, Field(ge=1, le=20)] = 3
+    learned: bool = True
 
 
 class ActionSettings(Section):
@@ -382,6 +383,7 @@ class Settings(Section):
             "store": self.store.model_dump(include={"name", "currency", "timezone"}),
             "orders": self.orders.model_dump(exclude={"source", "table"}),
             "second_purchase_days": self.model.second_purchase_days,
+            **({} if self.model.learned else {"learned": False}),
         }
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
 

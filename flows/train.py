@@ -119,6 +119,7 @@ def fit_models(settings: Settings, history: History, as_of: date, work: Path) ->
             as_of,
             settings.model.second_purchase_days,
             settings.model.horizon_days,
+            is_learned=settings.model.learned,
         )
         fits.forecaster.save(folder)
         write_bins(engine, orders, lines, as_of, settings, fits.forecaster, folder)

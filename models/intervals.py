@@ -15,14 +15,15 @@ References
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainc
 
 from models.cells import distinct
-from models.purchases import PurchaseModel
+from models.pieces import by_rows
+from models.purchases import PurchaseModel, mean_by_phase
 from models.spend import Spend
 
 Array = NDArray[np.float64]
@@ -30,7 +31,7 @@ Array = NDArray[np.float64]
 COVERAGE = 0.80
 GRID = 384  # sums at which a distribution is computed: quantiles are within 0.1 % of exact ones
 CELLS = 512  # histories computed at once
-MANY = 20  # rows of a history from which on its whole distribution is computed
+STEP = 8  # numbers of orders that are added at once
 TAIL = 1e-6  # a number of orders that is less likely is left out
 GROUPS = 10  # by expected value, of equal size, that are calibrated apart
 LEAST_GROUP = 200  # customers that a group needs to be calibrated
@@ -102,8 +103,11 @@ class Outcomes:
             frequency, recency_days, age_days, monetary_value, low, high
         )
         _, scale = self.spend.of_customer(x, m)
-        ends = np.empty((2, len(x)))
-        for rows, mixture in self._mixtures(x, t_x, T, m > 0):
+        ends = np.zeros((2, len(x)))
+        nothing = 1 - self.purchases.p_order(self.days, x, t_x, T)
+        some = np.flatnonzero(np.maximum(low, high) > nothing)  # of the others, both are nothing
+        for at, mixture in self._mixtures(x[some], t_x[some], T[some], m[some] > 0):
+            rows = some[at]
             for end, chance in zip(ends, (low, high), strict=True):
                 end[rows] = mixture.quantile(chance[rows]) * scale[rows]
         return ends[0], ends[1]
@@ -143,9 +147,15 @@ class Outcomes:
     def _mixtures(
         self, x: Array, t_x: Array, T: Array, has_mean: NDArray[np.bool_]
     ) -> Iterator[tuple[NDArray[np.intp], "_Mixture"]]:
-        """Yield rows and the distributions of their outcomes over their scale of spend."""
+        """Yield rows and the distributions of their outcomes over their scale of spend.
+
+        Those of one count and age differ in how likely they are active alone: they share a cell.
+        """
+        if not len(x):
+            return
+        share = self.purchases.active(x, t_x, T)
         kind = 2 * x + (has_mean & (x > 0))  # equal ones have the same spend, but for its scale
-        (kinds, *cells), where = distinct(kind, t_x, T)
+        (kinds, ages), where = distinct(kind, T)
         order = np.argsort(where, kind="stable")
         starts = np.searchsorted(where[order], np.arange(len(kinds) + 1))
         values, firsts = np.unique(kinds, return_index=True)
@@ -156,18 +166,19 @@ class Outcomes:
                 end = min(begin + CELLS, last)
                 rows = order[starts[begin] : starts[end]]
                 cell = where[rows] - begin
-                tails = self._tails(np.full(end - begin, count), *(of[begin:end] for of in cells))
+                tails = self._tails(count, ages[begin:end])
                 size = _size(tails)
                 for largest in np.unique(size):
                     alike = size == largest
                     here = alike[cell]
                     at = (np.cumsum(alike) - 1)[cell[here]]
-                    yield rows[here], _Mixture(*sums.upto(largest, tails[:, alike]), at)
+                    table = sums.upto(largest, tails[:, :, alike])
+                    yield rows[here], _Mixture(*table, at, share[:, rows[here]])
 
-    def _tails(self, x: Array, t_x: Array, T: Array) -> Array:
-        """Return the chances of at least 1, 2, ... orders of some histories, the last ones 0."""
+    def _tails(self, count: float, T: Array) -> Array:
+        """Return the chances of at least 1, 2, ... orders of those active, the last 0: (N, phases, cells)."""
         tails = []
-        for tail in self.purchases.tails(self.days, x.copy(), t_x.copy(), T.copy()):
+        for tail in self.purchases.active_tails(self.days, np.full(len(T), count), T):
             tails.append(np.where(tail > TAIL, tail, 0.0))
             if not tails[-1].any():
                 break
@@ -187,10 +198,10 @@ class _Sums:
 
     def __init__(self, spend: Spend, known: float) -> None:
         self.p, self.shape = spend.p, spend.q + spend.p * known
-        self.tables: dict[int, tuple[Array, list[Array]]] = {}
+        self.tables: dict[int, tuple[Array, Array]] = {}
 
-    def upto(self, largest: int, tails: Array) -> tuple[Array, Array, Array]:
-        """Return a grid of sums, the chances of no more than each by number of orders, and the numbers'.
+    def upto(self, largest: int, tails: Array) -> tuple[Array, Array]:
+        """Return a grid of sums, and the chances of no more than each, by phase and cell.
 
         The grid depends on the histories' own size alone, not on what they are computed with.
 
@@ -199,22 +210,45 @@ class _Sums:
         largest
             Number of orders that the grid is made for.
         tails
-            Shape (N, cells): chances of at least 1, 2, ... orders.
+            Shape (N, phases, cells): chances of at least 1, 2, ... orders of those active.
 
         Returns
         -------
         tuple
-            Shapes (GRID + 1,), 0 first; (N, GRID + 1); and (N, cells).
+            Shape (GRID + 1,), 0 first; and (phases, cells, GRID + 1): those active, of at most so much.
         """
         if largest not in self.tables:
             mean = self.p / (self.shape - 1)
             grid = np.concatenate([[0.0], mean * np.geomspace(0.01, 30.0 * largest, GRID)])
-            self.tables[largest] = grid, [np.ones(len(grid))]
-        sums, chances = self.tables[largest]
-        mass = -np.diff(np.vstack([np.ones(tails.shape[1]), tails]), axis=0)
-        for n in range(len(chances), len(mass)):
-            chances.append(betainc(self.p * n, self.shape, sums / (1 + sums)))
-        return sums, np.stack(chances[: len(mass)]), mass
+            self.tables[largest] = grid, np.ones((1, len(grid)))
+        longest = _whole_steps(len(tails))
+        sums, chances = self.tables[largest] = self._reaching(*self.tables[largest], longest)
+        mass = np.zeros((*tails.shape[1:], longest + 1))
+        mass[..., 0] = 1.0
+        mass[..., 1 : len(tails) + 1] = np.moveaxis(tails, 0, -1)
+        mass[..., :-1] -= mass[..., 1:].copy()
+        most = _whole_steps((tails > 0).sum(axis=0)) + 1
+        found = np.empty((*tails.shape[1:], len(sums)))
+        for cell in np.ndindex(most.shape):  # each by itself: no digit hangs on who is beside it
+            np.matmul(mass[cell][: most[cell]], chances[: most[cell]], out=found[cell])
+        return sums, np.minimum(found, 1.0)
+
+    def _reaching(self, sums: Array, chances: Array, longest: int) -> tuple[Array, Array]:
+        """Return a grid's sums, and its chances for up to so many orders, shape (N, GRID + 1)."""
+        orders = np.arange(len(chances), longest + 1, dtype=np.float64)
+        if not len(orders):
+            return sums, chances
+        share = sums / (1 + sums)
+
+        def of_count(count: Array) -> Array:
+            return np.asarray(betainc(self.p * count, self.shape, share[:, None]))
+
+        return sums, np.vstack([chances, by_rows(of_count, orders, size=STEP).T])
+
+
+def _whole_steps(orders: Any) -> Any:  # noqa: ANN401  # a whole number, or an array of them
+    """Round numbers of orders up: what is computed of a history depends on its own size alone."""
+    return -(-orders // STEP) * STEP
 
 
 @dataclass(frozen=True)
@@ -226,41 +260,23 @@ class _Mixture:
     sums
         Shape (GRID + 1,): 0 first.
     chances
-        Shape (N, GRID + 1): of at most so much with 0, 1, ... orders.
-    mass
-        Shape (N, cells): chances of 0, 1, ... orders.
+        Shape (phases, cells, GRID + 1): of at most so much, of those active.
     cell
         Shape (rows,): each row's cell.
+    active
+        Shape (phases, rows): chance of being active in each phase.
     """
 
     sums: Array
     chances: Array
-    mass: Array
     cell: NDArray[np.intp]
+    active: Array
 
-    @cached_property
-    def by_cell(self) -> Array | None:
-        """The chance of at most each sum, shape (cells, GRID + 1); None where the rows need less work."""
-        if len(self.cell) < MANY * self.mass.shape[1]:
-            return None
-        found = np.zeros((self.mass.shape[1], len(self.sums)))
-        for mass, chances in zip(self.mass, self.chances, strict=True):
-            found += mass[:, None] * chances
-        return np.minimum(found, 1.0)
-
-    @cached_property
-    def by_row(self) -> Array:
-        """The chances of 0, 1, ... orders, shape (N, rows)."""
-        return self.mass[:, self.cell]
-
-    def at(self, place: NDArray[np.intp]) -> Array:
-        """Return the chance of at most the sum at a place of the grid, for each row."""
-        if self.by_cell is not None:
-            return self.by_cell[self.cell, place]
-        found = np.zeros(len(place))
-        for mass, chances in zip(self.by_row, self.chances, strict=True):
-            found += mass * chances[place]
-        return np.minimum(found, 1.0)
+    def at(self, place: NDArray[np.intp], rows: NDArray[np.intp] | slice = slice(None)) -> Array:
+        """Return the chance of at most the sum at a place of the grid, for some rows."""
+        active = self.active[:, rows]
+        chances = self.chances[:, self.cell[rows], place]
+        return np.asarray(1 - active.sum(axis=0) + mean_by_phase(active, chances))
 
     def chance(self, value: Array) -> Array:
         """Return the chance of at most a value, for each row."""
@@ -274,25 +290,29 @@ class _Mixture:
 
     def quantile(self, wanted: Array) -> Array:
         """Invert each row's distribution; between sums the log of the sum is straight in the chance."""
-        below = np.full(len(wanted), -1)  # the last place with less chance than wanted, or -1
-        place = np.full(len(wanted), len(self.sums) - 1)  # the first with enough, or the last
-        low, high = np.zeros(len(wanted)), self.at(place)
+        nothing = self.at(np.zeros(len(wanted), dtype=np.intp))
+        rows = np.flatnonzero(nothing < wanted)  # of the others, the quantile is nothing
+        wanted, low = wanted[rows], nothing[rows]
+        below = np.zeros(len(rows), dtype=np.intp)  # the last place with less chance than wanted
+        place = np.full(len(rows), len(self.sums) - 1)  # the first with enough, or the last
+        high = self.at(place, rows)
         while (is_open := place - below > 1).any():
             middle = (below + place) // 2
-            found = self.at(middle)
+            found = self.at(middle, rows)
             is_short = is_open & (found < wanted)
             below, low = np.where(is_short, middle, below), np.where(is_short, found, low)
             is_enough = is_open & ~is_short
             place, high = np.where(is_enough, middle, place), np.where(is_enough, found, high)
         part = np.clip((wanted - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
         start = np.where(below > 0, self.sums[below], self.sums[1] / 2)
-        found = start * (np.maximum(self.sums[place], self.sums[1] / 2) / start) ** part
-        return np.where(place == 0, 0.0, found)
+        quantile = np.zeros(len(nothing))
+        quantile[rows] = start * (np.maximum(self.sums[place], self.sums[1] / 2) / start) ** part
+        return quantile
 
 
 def _size(tails: Array) -> NDArray[np.int64]:
-    """Return a power of 4 that is no less than the most orders that a history may bring."""
-    most = np.maximum((tails > 0).sum(axis=0), 1)
+    """Return a power of 4 that is no less than the most orders that those of a cell may bring."""
+    most = np.maximum((tails > 0).any(axis=1).sum(axis=0), 1)
     return np.asarray(4 ** np.ceil(np.log(most) / np.log(4) - 1e-9), dtype=np.int64)
 
 

@@ -157,9 +157,9 @@ class Spend:
             Shape (n,), store's currency: what is expected, times that quantile of the customer's mean
             over its median; the fewer orders are known, the lower.
         """
-        shape, _ = self.of_customer(x, m)
-        share = gammaincinv(shape, 0.5) / gammaincinv(shape, float(ndtr(deviations)))
-        return np.asarray(self.expected_order_value(x, m) * share)
+        shapes, at = runs(self.of_customer(x, m)[0])
+        share = gammaincinv(shapes, 0.5) / gammaincinv(shapes, float(ndtr(deviations)))
+        return np.asarray(self.expected_order_value(x, m) * share[at])
 
     def to_dict(self) -> dict[str, float]:
         """Return the parameters by name."""

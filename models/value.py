@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.cells import distinct
 from models.intervals import Levels, Outcomes, own_level
-from models.purchases import PurchaseModel
+from models.purchases import PurchaseModel, as_arrays, mean_by_phase
 from models.spend import Spend
 
 Array = NDArray[np.float64]
@@ -291,15 +291,27 @@ def discounted_orders(
     integral of exp(-delta t) E(t), where E(t) is the expected number of orders by t. It is Lobatto's
     in the square root of time, as E rises steeply at first; of his nodes, E is known at 0 and at h.
     """
+    x, t_x, T = as_arrays(x, t_x, T)
+    share = purchases.active(x, t_x, T)
+    (count, age), where = distinct(x, T)  # of those active, when they bought last tells nothing
+    found = _if_active(purchases, count, age, horizon_days, annual_discount_rate)
+    orders, discounted = (mean_by_phase(share, of[:, where]) for of in found)
+    return orders, discounted
+
+
+def _if_active(
+    purchases: PurchaseModel, x: Array, T: Array, horizon_days: int, annual_discount_rate: float
+) -> tuple[Array, Array]:
+    """Expect orders and discounted orders of those who are active, by phase, shapes (phases, n)."""
     delta = np.log1p(annual_discount_rate) / YEAR_DAYS
     if delta == 0:
-        total = purchases.expected_orders(horizon_days, x, t_x, T)
+        total = purchases.active_orders(horizon_days, x, T)
         return total, total
     peak = np.polynomial.Legendre.basis(NODES - 1)
     z = np.append(np.sort(np.real(peak.deriv().roots())), 1.0)
     root, weight = (1 + z) / 2, 2 / (NODES * (NODES - 1) * peak(z) ** 2)
     times = horizon_days * root**2
-    *by_then, total = purchases.expected_orders(times[:, None], x, t_x, T)
+    *by_then, total = purchases.active_orders(times[:, None], x, T).swapaxes(0, 1)
     shares = delta * horizon_days * weight * root * np.exp(-delta * times)
     result = (np.exp(-delta * horizon_days) + shares[-1]) * total
     for share, orders in zip(

@@ -4,7 +4,7 @@ A customer is drawn once, when first seen, and stays as drawn for ever: the draw
 is stored counts, whatever the settings say later.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -70,12 +70,19 @@ def is_holdout(customer_ids: Iterable[str], *, share: float, salt: str) -> NDArr
     """
     if not 0 <= share <= 1:
         raise ValueError(f"a holdout share lies between 0 and 1; got {share}")
-    limit = round(share * BUCKETS)
-    return np.fromiter((bucket(c, salt) < limit for c in customer_ids), dtype=bool)
+    return np.fromiter((bucket(c, salt) for c in customer_ids), dtype=np.intp) < _limit(share)
+
+
+def _limit(share: float) -> int:
+    return round(share * BUCKETS)
 
 
 def assign(
-    customer_ids: Iterable[str], drawn: pd.DataFrame, draw: Draw, on: date
+    customer_ids: Iterable[str],
+    drawn: pd.DataFrame,
+    draw: Draw,
+    on: date,
+    buckets: Callable[[pd.Index, str], NDArray[np.int64]] | None = None,
 ) -> tuple[NDArray[np.bool_], pd.DataFrame]:
     """Return the arm of each customer, and the rows that are new: nobody is drawn twice.
 
@@ -89,6 +96,8 @@ def assign(
         How the new ones are drawn.
     on
         The day.
+    buckets
+        Says of many ids and a salt, sooner, what :func:`bucket` says of each; None = that.
 
     Returns
     -------
@@ -108,11 +117,14 @@ def assign(
             f"salt {sorted(salts)[0]!r}, the settings say {draw.salt!r}. Set the salt back, or name a new "
             "program under [holdout.programs]"
         )
-    ids = pd.Index(list(customer_ids), dtype="str")
+    ids = pd.Index(pd.Series(customer_ids, dtype="str"))
     first = before.sort_values("assigned_date", kind="stable").drop_duplicates("customer_id")
     arm = first.set_index("customer_id")["is_holdout"].astype("boolean").reindex(ids)
     unseen = ids[arm.isna().to_numpy()]
-    held = is_holdout(unseen, share=draw.share, salt=draw.salt)
+    if buckets is None:
+        held = is_holdout(unseen, share=draw.share, salt=draw.salt)
+    else:
+        held = buckets(unseen, draw.salt) < _limit(draw.share)
     arm.loc[arm.isna()] = held
     new = pd.DataFrame(
         {

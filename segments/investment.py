@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from segments.allocation import Frontier, allocate, marginal_return, return_curve
@@ -339,7 +340,7 @@ def _options(prospects: Prospects, actions: Sequence[Action], beliefs: Beliefs) 
 
 
 def _believed(segment: NDArray[np.object_], tiers: Sequence[str], beliefs: Beliefs) -> _BySegment:
-    names, of = np.unique(segment.astype(str), return_inverse=True)
+    of, names = pd.factorize(segment, sort=True)
     table = [[beliefs.get((tier, name), Belief()) for tier in tiers] for name in names]
     nothing = Belief(0.0, 0.0)
     rows = [[nothing, *row] for row in table]

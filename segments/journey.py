@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from segments.rhythm import silent_cycles
+from segments.rhythm import first_case, silent_cycles
 
 STAGES: dict[str, str] = {
     "in_transit": "the last order is on its way: reassure, and ask for nothing",
@@ -118,5 +118,4 @@ def journey_stage(
         (purchases >= rules.graduation_purchases, "loyalty_graduation"),
         (silence < rules.reorder_opens, "first_use"),
     ]
-    names = [name for _, name in cases]
-    return np.select([c for c, _ in cases], names, "reorder_window").astype(object)
+    return first_case(cases, "reorder_window")

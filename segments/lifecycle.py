@@ -8,7 +8,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from segments.rhythm import silent_cycles
+from segments.rhythm import first_case, silent_cycles
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def lifecycle_segments(
         (x == 1, "promising"),
         (_is_top(expected_value, rules.top_share), "champion"),
     ]
-    return np.select([c for c, _ in cases], [name for _, name in cases], "loyal").astype(object)
+    return first_case(cases, "loyal")
 
 
 def _is_top(values: ArrayLike, share: float) -> NDArray[np.bool_]:

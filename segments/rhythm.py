@@ -5,6 +5,8 @@ what they buy as if one more gap of that length had been seen. One-time buyers h
 is the natural cycle.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -95,3 +97,25 @@ def silent_cycles(
     x, t_x, T = (np.asarray(v, dtype=np.float64) for v in (frequency, recency_days, age_days))
     own = (t_x + natural_cycles(x, t_x, T, cycle_days)) / (x + 1)
     return np.asarray((T - t_x) / own)
+
+
+def first_case(
+    cases: Sequence[tuple[NDArray[np.bool_], str]], otherwise: str
+) -> NDArray[np.object_]:
+    """Return the name of the first case that applies to each customer.
+
+    Parameters
+    ----------
+    cases
+        Whether each applies, shape (n,), and its name.
+    otherwise
+        Name where none does.
+
+    Returns
+    -------
+    NDArray
+        Shape (n,).
+    """
+    names = np.array([name for _, name in cases] + [otherwise], dtype=object)
+    places = np.select([applies for applies, _ in cases], list(range(len(cases))), len(cases))
+    return np.asarray(names[places])

@@ -27,11 +27,14 @@ PART_ROWS = 100_000  # fetched at once
 NEVER = "%Y!%m!%d"  # a date of this form is in no file: texts stay texts
 
 
-@ibis.udf.scalar.builtin(
-    name="timezone", signature=(("string", "timestamp('UTC')"), "timestamp(6)")
-)
-def _clock_in(zone: str, moment: ir.Column) -> ir.Column:
-    """Wall-clock time of a moment in a zone."""
+@ibis.udf.scalar.builtin(name="epoch_us", signature=(("timestamp('UTC')",), "int64"))
+def _microseconds(moment: ir.Column) -> ir.Column:
+    """Microseconds since 1970."""
+
+
+@ibis.udf.scalar.builtin(name="make_timestamp", signature=(("int64",), "timestamp(6)"))
+def _clock_at(microseconds: ir.Column) -> ir.Column:
+    """Wall-clock time in UTC; much sooner told than by the calendar of a zone."""
 
 
 @ibis.udf.scalar.builtin(name="try_strptime", signature=(("string", "string"), "timestamp(6)"))
@@ -163,9 +166,10 @@ class DuckDBEngine(Engine):
         self._connection.raw_sql(f'CREATE TEMP VIEW "{view}" AS {query}')
         return self._connection.table(view, database=("temp", "main"))
 
-    def write_parquet(self, table: ir.Table, path: Path) -> None:
-        """Write a table as one Parquet file."""
-        self._connection.to_parquet(table, str(path), compression="zstd")
+    def write_parquet(self, table: ir.Table, path: Path, *, is_kept: bool = False) -> None:
+        """Write a table as one Parquet file, packed tighter where it is kept."""
+        compression = "zstd" if is_kept else "snappy"
+        self._connection.to_parquet(table, str(path), compression=compression)
 
     def write_csv(self, table: ir.Table, path: Path) -> None:
         r"""Write a table as CSV for another database: no header, nulls as ``\N``."""
@@ -207,7 +211,7 @@ class DuckDBEngine(Engine):
 
     def utc(self, moment: ir.Column) -> ir.Column:
         """Return the UTC wall-clock time of moments."""
-        return _clock_in("UTC", moment)
+        return _clock_at(_microseconds(moment))
 
     def _instant(self, text: ir.Column) -> ir.Column:
         return text.try_cast("timestamp('UTC')")

@@ -9,7 +9,7 @@ from models.purchases.fitting import (
     leaving_weight,
 )
 from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
-from models.purchases.model import PurchaseModel
+from models.purchases.model import PurchaseModel, as_arrays, mean_by_phase
 from models.purchases.nbd import NBD
 from models.purchases.pareto import ParetoNBD
 
@@ -29,7 +29,9 @@ __all__ = [
     "PurchaseModel",
     "PurchasesFit",
     "Regularity",
+    "as_arrays",
     "fit_family",
     "fit_purchases",
     "leaving_weight",
+    "mean_by_phase",
 ]

@@ -161,66 +161,65 @@ class BetaGeometric(PurchaseModel):
         never = np.exp(-(self.r + x) * np.log1p(days / (self.alpha + T)))
         return np.asarray(self.p_alive(x, t_x, T) * (1 - never))
 
-    def tails(
-        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
-    ) -> Iterator[Array]:
-        """Yield the chances of at least 1, 2, 3, ... purchases in the next `days` days.
+    def active(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Chances of being active with 0, 1, ... random moments since the last purchase, shape (k, n)."""
+        active, left = self._terms(*as_arrays(x, t_x, T))
+        total = _log_sum(active)
+        alive = 1 / (1 + np.exp(np.minimum(left - total, 700)))
+        return np.stack([np.exp(part - total) * alive for part in active])
+
+    def active_tails(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Iterator[Array]:
+        """Yield the chances of at least 1, 2, 3, ... purchases of someone who is active, by phase.
 
         Parameters
         ----------
         days
             Length of the window, 0 or more.
-        x, t_x, T
+        x, T
             Arrays of shape (n,).
 
         Yields
         ------
         Array
-            Shape (n,), in [0, 1], never rising.
+            Shape (k, n), in [0, 1], never rising.
 
         Notes
         -----
         For n purchases someone active must stay after the first n - 1 of them, and the random moments
         must be n k less those since the last purchase; both means are exact, for any k.
         """
-        days, x, t_x, T = as_arrays(days, x, t_x, T)
-        active, _ = self._terms(x, t_x, T)
-        phases = [np.exp(part - _log_sum(active)) for part in active]
-        shape = self.r + self.every * x
-        odds = days / (self.alpha + T)
+        days, x, T = as_arrays(days, x, T)
+        shape, odds = self.r + self.every * x, days / (self.alpha + T)
         moments = [at_least(odds, shape + turn) for turn in range(self.every)]
         for turn, stream in enumerate(moments):
             next(islice(stream, self.every - turn - 1, None))  # the last before n = 1 needs
-        share, b, n = self.p_alive(x, t_x, T), self.b + x + self.at_start, 1
+        share, b, n = np.ones(x.shape), self.b + x + self.at_start, 1
         while True:
-            above = [next(stream) for stream in moments]
-            yield share * sum(p * s for p, s in zip(phases, above, strict=True))
+            yield np.stack([share * next(stream) for stream in moments])
             share = share * (b + n - 1) / (self.a + b + n - 1)
             n += 1
             for stream in moments:
                 for _ in range(self.every - 1):
                     next(stream)
 
-    def expected_orders(
-        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
-    ) -> Array:
-        """Purchases expected in the next `days` days.
+    def active_orders(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Array:
+        """Purchases expected in the next `days` days of someone who is active, by phase.
 
         Parameters
         ----------
         days
             Length of the window, 0 or more.
-        x, t_x, T
+        x, T
             Arrays of shape (n,).
 
         Returns
         -------
         Array
-            Shape (n,), 0 or more.
+            Shape (k, n), 0 or more.
 
         Notes
         -----
-        Equal to equation (10) of [1]_, but computed as the mean of
+        Times the chance of being active equal to equation (10) of [1]_, but computed as the mean of
         (1 - (1 + p days / (alpha + T))^-(r + x)) / p over the chance of leaving p, which is beta
         distributed with a and b + x (MBG/NBD: b + x + 1) for someone active. Unlike the closed form it
         has no poles at a = 1 and a + b + x = 1 and does not overflow for hundreds of purchases.
@@ -228,36 +227,37 @@ class BetaGeometric(PurchaseModel):
         alpha + T, for which the mean over p would need many more nodes, and with k > 1 for short ones,
         the chances of at least 1, 2, 3, ... are summed.
         """
-        alive = self.p_alive(x, t_x, T)  # once, where there are several windows
-        days, x, t_x, T = as_arrays(days, x, t_x, T)
-        active, _ = self._terms(x, t_x, T)
-        phases = [np.exp(part - _log_sum(active)).ravel() for part in active]
-        mean, odds = np.zeros(x.size), (days / (self.alpha + T)).ravel()
+        days, x, T = as_arrays(days, x, T)
+        mean, odds = np.zeros((self.every, x.size)), (days / (self.alpha + T)).ravel()
         kind = len(NODES) * x.ravel() + np.searchsorted(ODDS, odds)  # short windows: fewer nodes
         if x.size:  # as few bytes as will do: those of two are sorted by radix
             kind = kind.astype(np.min_scalar_type(int(kind.max())))
         order = np.argsort(kind, kind="stable")
         for alike in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if x.size else ():
             count, nodes = divmod(int(kind[alike[0]]), len(NODES))
-            p, weight = beta_nodes(self.a, self.b + count + self.at_start, NODES[nodes])
-            for turn, share in enumerate(phases):
-                shape = self.r + self.every * count + turn
-                if self.every == 1:
-                    mean_of = partial(mean_orders, shape=shape, p=p, weight=weight)
-                else:
-                    mean_of = partial(
-                        mean_kth, shape=shape, p=p, weight=weight, every=self.every, turn=turn
-                    )
-                rows = max(1, ROWS * NODES[0] // len(p))
-                mean[alike] += share[alike] * by_rows(mean_of, odds[alike], size=rows)
-        found = np.asarray(alive * mean.reshape(x.shape))
+            mean[:, alike] = self._means(float(count), odds[alike], NODES[nodes])
         is_summed = odds > LONG
         if self.every > 1:  # over short windows, few are expected and their closed form cancels
             is_summed |= odds <= ODDS[0]
-        is_summed = is_summed.reshape(x.shape)
         if is_summed.any():
-            found[is_summed] = sum_of(self.tails(*(of[is_summed] for of in (days, x, t_x, T))))
-        return found
+            some = (of.ravel()[is_summed] for of in (days, x, T))
+            mean[:, is_summed] = sum_of(self.active_tails(*some))
+        return mean.reshape(self.every, *x.shape)
+
+    def _means(self, count: float, odds: Array, nodes: int) -> Array:
+        """Return :meth:`active_orders` of customers with one number of orders, shape (k, n)."""
+        p, weight = beta_nodes(self.a, self.b + count + self.at_start, nodes)
+        rows, found = max(1, ROWS * NODES[0] // len(p)), []
+        for turn in range(self.every):
+            shape = self.r + self.every * count + turn
+            if self.every == 1:
+                mean_of = partial(mean_orders, shape=shape, p=p, weight=weight)
+            else:
+                mean_of = partial(
+                    mean_kth, shape=shape, p=p, weight=weight, every=self.every, turn=turn
+                )
+            found.append(by_rows(mean_of, odds, size=rows))
+        return np.stack(found)
 
     def days_until(self, chance: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Days after which a purchase has been made with a given chance; infinite where it never is so likely."""

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize.elementwise import find_root
 from scipy.special import betainc
 
+from models.cells import distinct
 from models.pieces import by_rows
 
 Array = NDArray[np.float64]
@@ -23,6 +24,7 @@ NEGLIGIBLE = 1e-14  # share of the chance of any order from which on further one
 RARE = 1e-8  # the same, where a spread is asked for
 MAX_COUNT = 100_000  # of orders that a horizon is thought to hold
 NEVER_DAYS = 1e7  # what takes longer is called never
+MANY = 1000  # histories from which on those alike are looked for
 SMALL = 1e-6  # share of the last chance computed by itself, below which the next one is
 SURE = 600.0  # exponent from which on exp(-exponent) is too small for a recurrence to start with
 
@@ -48,16 +50,66 @@ class PurchaseModel(ABC):
         """Chance that a customer has not left for good, shape (n,), in [0, 1]."""
 
     @abstractmethod
-    def expected_orders(
-        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
-    ) -> Array:
-        """Purchases expected in the next `days` days, 0 or more, shape (n,)."""
+    def active_tails(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Iterator[Array]:
+        """Yield what :meth:`tails` does of someone who is active, by phase, each of shape (phases, n).
+
+        When the last purchase was tells whether somebody is active, and in which phase, and no more.
+        """
 
     @abstractmethod
+    def active_orders(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Array:
+        """Purchases expected in the next `days` days of someone who is active, by phase, (phases, n)."""
+
+    def active(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
+        """Chances of being active in each phase between two purchases, shape (phases, n); one, as a rule."""
+        return self.p_alive(x, t_x, T)[None]
+
     def tails(
         self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
     ) -> Iterator[Array]:
-        """Yield the chances of at least 1, 2, 3, ... purchases in the next `days` days, each of shape (n,)."""
+        """Yield the chances of at least 1, 2, 3, ... purchases in the next `days` days.
+
+        Parameters
+        ----------
+        days
+            Length of the window, 0 or more.
+        x, t_x, T
+            Arrays of shape (n,).
+
+        Yields
+        ------
+        Array
+            Shape (n,), in [0, 1], never rising.
+        """
+        days, x, t_x, T = as_arrays(days, x, t_x, T)
+        share = self.active(x, t_x, T)
+        for tail in self.active_tails(days, x, T):
+            yield mean_by_phase(share, tail)
+
+    def expected_orders(
+        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
+    ) -> Array:
+        """Purchases expected in the next `days` days.
+
+        Parameters
+        ----------
+        days
+            Length of the window, 0 or more.
+        x, t_x, T
+            Arrays of shape (n,).
+
+        Returns
+        -------
+        Array
+            Shape (n,), 0 or more.
+        """
+        x, t_x, T = as_arrays(x, t_x, T)
+        share = self.active(x, t_x, T)  # once, where there are several windows
+        if np.size(days) == 1 and x.ndim == 1 and len(x) >= MANY:
+            alike, where = distinct(x, T)
+            return mean_by_phase(share, self.active_orders(days, *alike)[:, where])
+        days, x, T = as_arrays(days, x, T)
+        return mean_by_phase(share, self.active_orders(days, x, T))
 
     def log_likelihood(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Log-likelihood of each history, shape (n,)."""
@@ -170,6 +222,17 @@ class PurchaseModel(ABC):
 def as_arrays(*columns: ArrayLike) -> tuple[Array, ...]:
     """Return columns as arrays of numbers, all of one shape."""
     return np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in columns))
+
+
+def mean_by_phase(share: Array, answers: Array) -> Array:
+    """Return the mean of what is said of someone active, by phase: shapes (phases, n) to (n,).
+
+    A sum term by term, not a matrix product, whose last digits would depend on the batch.
+    """
+    total = share[0] * answers[0]
+    for part, answer in zip(share[1:], answers[1:], strict=True):
+        total = total + part * answer
+    return np.asarray(total)
 
 
 def sum_of(tails: Iterator[Array]) -> Array:

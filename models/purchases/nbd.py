@@ -49,21 +49,18 @@ class NBD(PurchaseModel):
         """Return 1 for everybody, shape (n,)."""
         return np.ones(as_arrays(x, t_x, T)[0].shape)
 
-    def tails(
-        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
-    ) -> Iterator[Array]:
-        """Yield the chances of at least 1, 2, 3, ... purchases in the next `days` days, each of shape (n,)."""
-        days, x, _, T = as_arrays(days, x, t_x, T)
+    def active_tails(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Iterator[Array]:
+        """Yield the chances of at least 1, 2, 3, ... purchases in the next `days` days, each of shape (1, n)."""
+        days, x, T = as_arrays(days, x, T)
         chances = at_least(days / (self.alpha + T), self.r + x)
         next(chances)
-        yield from chances
+        for chance in chances:
+            yield chance[None]
 
-    def expected_orders(
-        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
-    ) -> Array:
-        """Purchases expected in the next `days` days, shape (n,)."""
-        days, x, _, T = as_arrays(days, x, t_x, T)
-        return (self.r + x) / (self.alpha + T) * days
+    def active_orders(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Array:
+        """Purchases expected in the next `days` days, shape (1, n)."""
+        days, x, T = as_arrays(days, x, T)
+        return ((self.r + x) / (self.alpha + T) * days)[None]
 
     def moments(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Return the chance of any purchase, the mean of their number n, and of n (n - 1), shape (3, n)."""

@@ -147,69 +147,50 @@ class ParetoNBD(PurchaseModel):
         log_odds_left = np.log(self.s) + self._left(rho, t_x, T)[0] - active
         return np.asarray(1 / (1 + np.exp(np.minimum(log_odds_left, 700))))
 
-    def tails(
-        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
-    ) -> Iterator[Array]:
-        """Yield the chances of at least 1, 2, 3, ... purchases in the next `days` days.
+    def active_tails(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Iterator[Array]:
+        """Yield the chances of at least 1, 2, 3, ... purchases of someone who is active.
 
         Parameters
         ----------
         days
             Length of the window, 0 or more.
-        x, t_x, T
+        x, T
             Arrays of shape (n,).
 
         Yields
         ------
         Array
-            Shape (n,), in [0, 1], never rising.
+            Shape (1, n), in [0, 1], never rising.
 
         Notes
         -----
         Given that a customer is active, rates of buying and leaving are independent; the mean is over
         the moment of leaving, inside the window or after it.
         """
-        days, x, t_x, T = as_arrays(days, x, t_x, T)
+        days, x, T = as_arrays(days, x, T)
         rho, a, b = self.r + x, self.alpha + T, self.beta + T
         u, weight = _log_nodes(days, np.minimum(b, a / rho))
         leaving = (
             weight * self.s / b[..., None] * np.exp(-(self.s + 1) * np.log1p(u / b[..., None]))
         )
         staying = np.exp(-self.s * np.log1p(days / b))
-        alive = self.p_alive(x, t_x, T)
         inside, after = at_least(u / a[..., None], rho[..., None]), at_least(days / a, rho)
         next(inside), next(after)
         while True:
-            yield alive * np.minimum(
-                (leaving * next(inside)).sum(axis=-1) + staying * next(after), 1
-            )
+            within = (leaving * next(inside)).sum(axis=-1) + staying * next(after)
+            yield np.minimum(within, 1)[None]
 
-    def expected_orders(
-        self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike
-    ) -> Array:
-        """Purchases expected in the next `days` days.
-
-        Parameters
-        ----------
-        days
-            Length of the window, 0 or more.
-        x, t_x, T
-            Arrays of shape (n,).
-
-        Returns
-        -------
-        Array
-            Shape (n,), 0 or more.
+    def active_orders(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Array:
+        """Purchases expected in the next `days` days of someone who is active, shape (1, n).
 
         References
         ----------
         [2]_, equation (22), without its pole at s = 1.
         """
-        alive = self.p_alive(x, t_x, T)  # once, where there are several windows
-        days, x, t_x, T = as_arrays(days, x, t_x, T)
+        days, x, T = as_arrays(days, x, T)
         spread = np.log1p(days / (self.beta + T))
         active_days = (self.beta + T) * spread * exprel((1 - self.s) * spread)
-        return np.asarray(alive * (self.r + x) / (self.alpha + T) * active_days)
+        return np.asarray((self.r + x) / (self.alpha + T) * active_days)[None]
 
     def moments(self, days: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Return the chance of any purchase, the mean of their number n, and of n (n - 1), shape (3, n).

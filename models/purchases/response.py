@@ -7,9 +7,11 @@ kept while it is still fresh: by then it is not known who has left, only how lik
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.interpolate import CubicSpline
 from scipy.special import gammaln
 
 from models.cells import distinct, runs
@@ -19,7 +21,8 @@ from models.purchases.model import Array, PurchaseModel, as_arrays
 
 PACES, LEAVINGS = 32, 16  # nodes of the means over the pace and over the chance of leaving
 TAIL = 8.0  # standard deviations above its mean up to which the pace is looked at
-ROWS = 128  # computed at once, in the processor's own memory
+MOMENTS, KNOTS = (-16.0, 14.0), 601  # logarithms between which means are interpolated: within 1e-7
+ROWS = 1024  # computed at once, in the processor's own memory
 HARDLY = 1e-6  # a chance of having left below which nothing is to be kept
 
 
@@ -148,15 +151,21 @@ class _Kept:
 
     def __call__(self, rate: Array, cut: Array) -> Array:
         """Return the means where the pace times `rate` is gamma distributed and ends at `cut`."""
-        stays = self.purchases.b + self.orders + self.purchases.at_start - 1
-        p, of_p = beta_nodes(self.purchases.a + 1, stays, LEAVINGS)
         share, of_share = beta_nodes(self.shape, 1.0, PACES)
         pace = np.multiply.outer(cut, share)  # times rate
         log_mass = self.shape * np.log(cut) - gammaln(self.shape + 1)
         mass = np.exp(log_mass[:, None] - pace) * of_share
-        moments = (pace * (self.days / rate)[:, None])[:, :, None]
-        return np.asarray(
-            ((_given(moments, p, self.purchases.every) * of_p).sum(-1) * mass).sum(-1)
+        log_moments = np.log(cut * self.days / rate)[:, None] + np.log(share)
+        return np.asarray((self._by_moments(np.clip(log_moments, *MOMENTS)) * mass).sum(-1))
+
+    @cached_property
+    def _by_moments(self) -> CubicSpline:
+        """Mean orders over the chance of leaving, by the logarithm of the random moments expected."""
+        stays = self.purchases.b + self.orders + self.purchases.at_start - 1
+        p, of_p = beta_nodes(self.purchases.a + 1, stays, LEAVINGS)
+        at = np.linspace(*MOMENTS, KNOTS)
+        return CubicSpline(
+            at, (_given(np.exp(at)[:, None], p, self.purchases.every) * of_p).sum(-1)
         )
 
 

@@ -125,7 +125,11 @@ def test_rows_after_the_day_link_nobody_and_names_stay_as_the_history_grows(tmp_
         with open_engine() as engine:
             source = OrderSource(str(tmp_path / "orders.csv"))
             history = read_orders(engine, source, as_of, tmp_path / str(as_of))
-        orders = pd.read_parquet(history.orders).set_index("order_id")["customer_id"]
+        orders = (
+            pd.read_parquet(history.orders)
+            .sort_values(["order_date", "order_id"])
+            .set_index("order_id")["customer_id"]
+        )
         return orders.to_dict(), history.quality.customers_merged
 
     assert customers(date(2026, 2, 28)) == ({"1": "a@x.com", "2": "7"}, 0)

@@ -42,7 +42,7 @@ def test_the_exact_duplicates_are_merged_or_rejected_with_their_customer(found):
 
 
 def test_canceled_invoices_are_netted_on_their_day(found):
-    orders = pd.read_parquet(found.history.orders)
+    orders = pd.read_parquet(found.history.orders).sort_values(["order_date", "order_id"])
     canceled = orders[orders["order_id"].str.startswith("C")]
     assert (canceled["net_amount"] < 0).all()
     assert len(canceled) == found.refunds > 3_000
@@ -78,7 +78,11 @@ def test_the_page_is_the_one_in_the_docs(found):
 
 def test_the_order_lines_have_their_products(found):
     lines = pd.read_parquet(found.history.order_lines)
-    orders = pd.read_parquet(found.history.orders).set_index("order_id")["net_amount"]
+    orders = (
+        pd.read_parquet(found.history.orders)
+        .sort_values(["order_date", "order_id"])
+        .set_index("order_id")["net_amount"]
+    )
     summed = lines.groupby("order_id")["net_amount"].sum()
     assert (summed - orders).abs().max() < 1e-6
     assert lines["product_id"].notna().all()

@@ -79,7 +79,11 @@ def read_at(location, out, zone="UTC", as_of=AS_OF, **how):
     """Read a history that is there already."""
     with open_engine(zone) as engine:
         history = read_orders(engine, OrderSource(location, **how), as_of, out)
-    orders = pd.read_parquet(history.orders).set_index("order_id", drop=False)
+    orders = (
+        pd.read_parquet(history.orders)
+        .sort_values(["order_date", "order_id"])
+        .set_index("order_id", drop=False)
+    )
     return Reading(history, orders, read_rejects(history.rejects))
 
 

@@ -88,7 +88,12 @@ def read_at(location, out, zone="UTC", as_of=AS_OF, preset="fivetran", **how):
     with open_engine(zone) as engine:
         source = OrderSource(location=str(location), preset=preset, **how)
         history = read_orders(engine, source, as_of, out)
-    return Read(history, pd.read_parquet(history.orders).set_index("order_id"))
+    return Read(
+        history,
+        pd.read_parquet(history.orders)
+        .sort_values(["order_date", "order_id"])
+        .set_index("order_id"),
+    )
 
 
 def frames(tables):

@@ -88,7 +88,7 @@ def check_every_row_is_accounted_for(history):
     written = pd.read_csv(history.rejects, dtype=str, keep_default_na=False)
     expected = {rule: n for rule, n in accounting.rejected.items() if rule != "after_as_of"}
     assert written["rule"].value_counts().to_dict() == expected
-    orders = pd.read_parquet(history.orders)
+    orders = pd.read_parquet(history.orders).sort_values(["order_date", "order_id"])
     assert len(orders) >= accounting.orders
     assert orders["net_amount"].notna().all()
     assert orders["order_date"].max() <= AS_OF

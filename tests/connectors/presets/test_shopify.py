@@ -83,7 +83,11 @@ class Reading:
         source = OrderSource(location=str(folder / "in"), preset="shopify", **how)
         with open_engine(zone) as engine:
             self.history = read_orders(engine, source, as_of, folder / "out")
-        self.orders = pd.read_parquet(self.history.orders).set_index("order_id")
+        self.orders = (
+            pd.read_parquet(self.history.orders)
+            .sort_values(["order_date", "order_id"])
+            .set_index("order_id")
+        )
         self.lines = pd.read_parquet(self.history.order_lines).set_index("order_id")
         self.rejected = self.history.accounting.rejected
         self.notes = self.history.quality.warnings

@@ -54,7 +54,12 @@ def read_folder(folder, zone="UTC", as_of=AS_OF, **how):
     with open_engine(zone) as engine:
         source = OrderSource(location=str(folder), preset="stripe", **how)
         history = read_orders(engine, source, as_of, folder.parent / "out")
-    return Read(history, pd.read_parquet(history.orders).set_index("order_id"))
+    return Read(
+        history,
+        pd.read_parquet(history.orders)
+        .sort_values(["order_date", "order_id"])
+        .set_index("order_id"),
+    )
 
 
 def write(file, charges, header=tuple(COLUMNS)):

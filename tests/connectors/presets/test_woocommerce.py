@@ -102,7 +102,11 @@ class Reading:
         source = OrderSource(location=str(folder / "in"), preset="woocommerce", **how)
         with open_engine(zone) as engine:
             self.history = read_orders(engine, source, as_of, folder / "out")
-        self.orders = pd.read_parquet(self.history.orders).set_index("order_id")
+        self.orders = (
+            pd.read_parquet(self.history.orders)
+            .sort_values(["order_date", "order_id"])
+            .set_index("order_id")
+        )
         self.rejected = self.history.accounting.rejected
         self.notes = self.history.quality.warnings
 
@@ -432,7 +436,11 @@ def test_exports_whose_orders_have_more_lines_or_fewer_are_one_history(tmp_path)
     with_lines(tmp_path / "in", [order("1")], 1)
     with_lines(tmp_path / "in", [order("1"), big], 2)
     history = read_all(tmp_path)
-    amounts = pd.read_parquet(history.orders).set_index("order_id")["net_amount"]
+    amounts = (
+        pd.read_parquet(history.orders)
+        .sort_values(["order_date", "order_id"])
+        .set_index("order_id")["net_amount"]
+    )
     assert amounts.to_dict() == {"1": 90.0, "2": 100.0}
     assert history.accounting.merged["exact_duplicates"] == 1
     lines = pd.read_parquet(history.order_lines)
@@ -461,7 +469,7 @@ def test_of_two_versions_of_an_order_the_newer_counts(tmp_path, before, after, r
     for i, said in enumerate([before, after][::turn]):
         (tmp_path / "in" / f"{i}.csv").write_text(as_csv([order("1", **said), KEPT]))
     history = read_all(tmp_path)
-    orders = pd.read_parquet(history.orders)
+    orders = pd.read_parquet(history.orders).sort_values(["order_date", "order_id"])
     assert sorted(orders["order_id"]) == (["99"] if rejected else ["1", "99"])
     assert history.accounting.rejected == rejected
     assert history.accounting.merged["older_versions"] == 1

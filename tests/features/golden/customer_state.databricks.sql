@@ -1,108 +1,219 @@
-WITH `t2` AS (
-  SELECT
-    `t1`.`customer_id`,
-    `t1`.`order_date`,
-    SUM(CAST(NOT (
-      `t1`.`net_amount` < 0
-    ) AS INT)) AS `orders`,
-    SUM(CAST(`t1`.`net_amount` < 0 AS INT)) AS `refunds`,
-    SUM(CAST(`t1`.`net_amount` AS DECIMAL(18, 4))) AS `net_amount`,
-    SUM(CAST(`t1`.`gross_amount` AS DECIMAL(18, 4))) AS `gross_amount`,
-    SUM(CAST(`t1`.`discount_amount` AS DECIMAL(18, 4))) AS `discount_amount`
-  FROM (
-    SELECT
-      *
-    FROM `orders` AS `t0`
-    WHERE
-      `t0`.`order_date` <= MAKE_DATE(2026, 11, 21)
-  ) AS `t1`
-  GROUP BY
-    1,
-    2
-)
 SELECT
-  `t10`.`customer_id`,
+  `t3`.`customer_id`,
   MAKE_DATE(2026, 11, 21) AS `as_of`,
-  `t10`.`purchase_days` - 1 AS `frequency`,
-  DATEDIFF(DAY, `t10`.`first_order_date`, `t10`.`last_order_date`) AS `recency_days`,
-  DATEDIFF(DAY, `t10`.`first_order_date`, MAKE_DATE(2026, 11, 21)) AS `age_days`,
+  `t3`.`purchase_days` - 1 AS `frequency`,
+  DATEDIFF(DAY, `t3`.`first_order_date`, `t3`.`last_order_date`) AS `recency_days`,
+  DATEDIFF(DAY, `t3`.`first_order_date`, MAKE_DATE(2026, 11, 21)) AS `age_days`,
   IF(
     (
-      `t10`.`purchase_days` - 1
+      `t3`.`purchase_days` - 1
     ) > 0,
-    TRY_DIVIDE(
-      CAST(`t10`.`bought` - `t10`.`first_net_amount` AS DOUBLE),
-      `t10`.`purchase_days` - 1
-    ),
+    TRY_DIVIDE(CAST(`t3`.`bought` - `t3`.`first_net_amount` AS DOUBLE), `t3`.`purchase_days` - 1),
     0.0
   ) AS `monetary_value`,
-  `t10`.`first_order_date`,
-  `t10`.`last_order_date`,
-  `t10`.`orders`,
-  CAST(`t10`.`revenue` AS DOUBLE) AS `revenue`,
-  CAST(`t10`.`first_net_amount` AS DOUBLE) AS `first_amount`,
+  `t3`.`first_order_date`,
+  `t3`.`last_order_date`,
+  `t3`.`orders`,
+  CAST(`t3`.`revenue` AS DOUBLE) AS `revenue`,
+  CAST(`t3`.`first_net_amount` AS DOUBLE) AS `first_amount`,
   TRY_DIVIDE(
-    CAST(`t10`.`first_discount_amount` AS DOUBLE),
-    NULLIF(CAST(`t10`.`first_gross_amount` AS DOUBLE), 0)
+    CAST(`t3`.`first_discount_amount` AS DOUBLE),
+    NULLIF(CAST(`t3`.`first_gross_amount` AS DOUBLE), 0)
   ) AS `first_discount_share`
 FROM (
   SELECT
-    `t9`.`customer_id`,
-    `t9`.`purchase_days`,
-    `t9`.`orders`,
-    `t9`.`bought`,
-    `t9`.`first_order_date`,
-    `t9`.`last_order_date`,
-    `t9`.`first_net_amount`,
-    `t9`.`first_gross_amount`,
-    `t9`.`first_discount_amount`,
-    `t5`.`revenue`
+    `t2`.`customer_id`,
+    SUM(
+      CAST((
+        `t2`.`net_amount` > 0
+      )
+      OR (
+        (
+          `t2`.`net_amount` = 0
+        ) AND (
+          `t2`.`refunds` = 0
+        )
+      ) AS INT)
+    ) AS `purchase_days`,
+    SUM(
+      IF(
+        (
+          `t2`.`net_amount` > 0
+        )
+        OR (
+          (
+            `t2`.`net_amount` = 0
+          ) AND (
+            `t2`.`refunds` = 0
+          )
+        ),
+        `t2`.`orders`,
+        NULL
+      )
+    ) AS `orders`,
+    SUM(
+      IF(
+        (
+          `t2`.`net_amount` > 0
+        )
+        OR (
+          (
+            `t2`.`net_amount` = 0
+          ) AND (
+            `t2`.`refunds` = 0
+          )
+        ),
+        `t2`.`net_amount`,
+        NULL
+      )
+    ) AS `bought`,
+    SUM(`t2`.`net_amount`) AS `revenue`,
+    MIN(
+      IF(
+        (
+          `t2`.`net_amount` > 0
+        )
+        OR (
+          (
+            `t2`.`net_amount` = 0
+          ) AND (
+            `t2`.`refunds` = 0
+          )
+        ),
+        `t2`.`order_date`,
+        NULL
+      )
+    ) AS `first_order_date`,
+    MAX(
+      IF(
+        (
+          `t2`.`net_amount` > 0
+        )
+        OR (
+          (
+            `t2`.`net_amount` = 0
+          ) AND (
+            `t2`.`refunds` = 0
+          )
+        ),
+        `t2`.`order_date`,
+        NULL
+      )
+    ) AS `last_order_date`,
+    MIN_BY(
+      IF(
+        (
+          `t2`.`net_amount` > 0
+        )
+        OR (
+          (
+            `t2`.`net_amount` = 0
+          ) AND (
+            `t2`.`refunds` = 0
+          )
+        ),
+        `t2`.`net_amount`,
+        NULL
+      ),
+      IF(
+        (
+          `t2`.`net_amount` > 0
+        )
+        OR (
+          (
+            `t2`.`net_amount` = 0
+          ) AND (
+            `t2`.`refunds` = 0
+          )
+        ),
+        `t2`.`order_date`,
+        NULL
+      )
+    ) AS `first_net_amount`,
+    MIN_BY(
+      IF(
+        (
+          `t2`.`net_amount` > 0
+        )
+        OR (
+          (
+            `t2`.`net_amount` = 0
+          ) AND (
+            `t2`.`refunds` = 0
+          )
+        ),
+        `t2`.`gross_amount`,
+        NULL
+      ),
+      IF(
+        (
+          `t2`.`net_amount` > 0
+        )
+        OR (
+          (
+            `t2`.`net_amount` = 0
+          ) AND (
+            `t2`.`refunds` = 0
+          )
+        ),
+        `t2`.`order_date`,
+        NULL
+      )
+    ) AS `first_gross_amount`,
+    MIN_BY(
+      IF(
+        (
+          `t2`.`net_amount` > 0
+        )
+        OR (
+          (
+            `t2`.`net_amount` = 0
+          ) AND (
+            `t2`.`refunds` = 0
+          )
+        ),
+        `t2`.`discount_amount`,
+        NULL
+      ),
+      IF(
+        (
+          `t2`.`net_amount` > 0
+        )
+        OR (
+          (
+            `t2`.`net_amount` = 0
+          ) AND (
+            `t2`.`refunds` = 0
+          )
+        ),
+        `t2`.`order_date`,
+        NULL
+      )
+    ) AS `first_discount_amount`
   FROM (
     SELECT
-      `t7`.`customer_id`,
-      COUNT(*) AS `purchase_days`,
-      SUM(`t7`.`orders`) AS `orders`,
-      SUM(`t7`.`net_amount`) AS `bought`,
-      MIN(`t7`.`order_date`) AS `first_order_date`,
-      MAX(`t7`.`order_date`) AS `last_order_date`,
-      MIN_BY(`t7`.`net_amount`, `t7`.`order_date`) AS `first_net_amount`,
-      MIN_BY(`t7`.`gross_amount`, `t7`.`order_date`) AS `first_gross_amount`,
-      MIN_BY(`t7`.`discount_amount`, `t7`.`order_date`) AS `first_discount_amount`
+      `t1`.`customer_id`,
+      `t1`.`order_date`,
+      SUM(CAST(NOT (
+        `t1`.`net_amount` < 0
+      ) AS INT)) AS `orders`,
+      SUM(CAST(`t1`.`net_amount` < 0 AS INT)) AS `refunds`,
+      SUM(CAST(`t1`.`net_amount` AS DECIMAL(18, 4))) AS `net_amount`,
+      SUM(CAST(`t1`.`gross_amount` AS DECIMAL(18, 4))) AS `gross_amount`,
+      SUM(CAST(`t1`.`discount_amount` AS DECIMAL(18, 4))) AS `discount_amount`
     FROM (
       SELECT
-        `t6`.`customer_id`,
-        `t6`.`order_date`,
-        `t6`.`orders`,
-        `t6`.`net_amount`,
-        `t6`.`gross_amount`,
-        `t6`.`discount_amount`
-      FROM (
-        SELECT
-          *
-        FROM `t2` AS `t3`
-        WHERE
-          (
-            `t3`.`net_amount` > 0
-          )
-          OR (
-            (
-              `t3`.`net_amount` = 0
-            ) AND (
-              `t3`.`refunds` = 0
-            )
-          )
-      ) AS `t6`
-    ) AS `t7`
+        *
+      FROM `orders` AS `t0`
+      WHERE
+        `t0`.`order_date` <= MAKE_DATE(2026, 11, 21)
+    ) AS `t1`
     GROUP BY
-      1
-  ) AS `t9`
-  INNER JOIN (
-    SELECT
-      `t3`.`customer_id`,
-      SUM(`t3`.`net_amount`) AS `revenue`
-    FROM `t2` AS `t3`
-    GROUP BY
-      1
-  ) AS `t5`
-    ON `t9`.`customer_id` = `t5`.`customer_id`
-) AS `t10`
+      1,
+      2
+  ) AS `t2`
+  GROUP BY
+    1
+) AS `t3`
+WHERE
+  `t3`.`purchase_days` > 0
