@@ -95,8 +95,11 @@ class Engine(ABC):
         """Name a table without computing it: what is made of it is translated and planned in parts."""
 
     @abstractmethod
-    def write_parquet(self, table: ir.Table, path: Path) -> None:
-        """Write a table as a Parquet file, or as a folder of them; rows stay in order."""
+    def write_parquet(self, table: ir.Table, path: Path, *, is_kept: bool = False) -> None:
+        """Write a table as a Parquet file, or as a folder of them; packed tighter where it is kept.
+
+        Rows stay in the order that the table asks for.
+        """
 
     @abstractmethod
     def frame(self, table: ir.Table) -> pd.DataFrame:

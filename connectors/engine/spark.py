@@ -31,7 +31,6 @@ NEEDS = (
     "openjdk-17-jre-headless"
 )
 SETTINGS = {  # of every session of ours
-    "spark.sql.parquet.compression.codec": "zstd",
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
@@ -75,9 +74,11 @@ class SparkEngine(AwayEngine):
         """Name a table without computing it."""
         return self._named(self._rows(table), name)
 
-    def write_parquet(self, table: ir.Table, path: Path) -> None:
+    def write_parquet(self, table: ir.Table, path: Path, *, is_kept: bool = False) -> None:
         """Write a table as a folder of Parquet files, named in the order of their rows."""
-        self._rows(table).write.mode("overwrite").parquet(f"file://{path.absolute()}")
+        compression = "zstd" if is_kept else "snappy"
+        into = self._rows(table).write.mode("overwrite").option("compression", compression)
+        into.parquet(f"file://{path.absolute()}")
 
     def _rows(self, table: ir.Table) -> Any:  # noqa: ANN401  # Spark's frame
         return self._session.sql(self._connection.compile(table))
