@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow.parquet as pq
 
+from connectors.engine.duckdb_words import WholeDuckDBCompiler
 from connectors.engine.files import (
     FILE_COLUMN,
     JSON_ENDINGS,
@@ -253,6 +254,7 @@ def open_duckdb(
     if scratch is not None:
         config["temp_directory"] = str(scratch)
     connection = ibis.duckdb.connect(**config)
+    connection.compiler = WholeDuckDBCompiler()
     try:
         connection.raw_sql(f"SET TimeZone = '{timezone.replace(chr(39), '')}'")
         yield DuckDBEngine(connection)
