@@ -45,6 +45,11 @@ class PostgreSQLEngine(AwayEngine):
 
     def view(self, table: ir.Table, name: str) -> ir.Table:
         """Name a table without computing it."""
+        if any(kind.is_nested() for kind in table.schema().values()):
+            raise EngineError(
+                f"PostgreSQL keeps no columns in columns: the source's {name} are such. Set "
+                'engine.backend = "duckdb" or "spark", or orders.preset = "plain"'
+            )
         view = f"{name}_{next(self._readings)}"
         query = self._connection.compile(table)
         self._run(f"CREATE TEMP VIEW {_quoted(view)} AS {query}")

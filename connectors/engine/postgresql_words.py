@@ -11,6 +11,7 @@ import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.postgres import PostgresCompiler
 
 from connectors.engine.away import NUMBER
+from connectors.engine.shared_words import WithoutQualify
 
 Sql = Any  # an expression of sqlglot
 
@@ -60,7 +61,7 @@ def _own(name: str, *args: Sql) -> Sql:
     return sge.Anonymous(this=f"pg_temp.perennial_{name}", expressions=list(args))
 
 
-class PostgreSQLCompiler(PostgresCompiler):
+class PostgreSQLCompiler(WithoutQualify, PostgresCompiler):
     """PostgreSQL whose results equal DuckDB's."""
 
     __slots__ = ()

@@ -13,6 +13,7 @@ from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.backends.sql.datatypes import PySparkType
 
 from connectors.engine.away import NUMBER
+from connectors.engine.shared_words import WithoutQualify
 
 Sql = Any  # an expression of sqlglot
 
@@ -65,7 +66,7 @@ class SparkTypes(PySparkType):
         return kind
 
 
-class SparkCompiler(PySparkCompiler):
+class SparkCompiler(WithoutQualify, PySparkCompiler):
     """Spark SQL whose results equal DuckDB's."""
 
     __slots__ = ()

@@ -143,28 +143,25 @@ def _scores_of(day: PublishedDay) -> pd.DataFrame:
 
 def _kill_while_writing(config: Path, day: date, writes: int) -> None:
     """Kill a run while Spark writes the so-manieth table; Spark's own process follows it."""
-    command = [
-        sys.executable,
-        "-m",
-        "flows.cli",
-        "score",
-        "--config",
-        config,
-        "--as-of",
-        day.isoformat(),
-    ]
+    program = [sys.executable, "-m", "flows.cli", "score"]
     process = subprocess.Popen(
-        command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [*program, "--config", config, "--as-of", day.isoformat()],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    seen: set[Path] = set()
-    deadline = time.monotonic() + 240
-    while len(seen) < writes:
-        assert process.poll() is None, "it ended before it was killed"
-        assert time.monotonic() < deadline, f"{len(seen)} tables were written"
-        seen |= {*(config.parent / "scratch").glob("run-*/**/_temporary")}
-        time.sleep(0.002)
-    assert len(_session(process.pid)) > 1, "Spark runs beside it"
-    process.kill()
+    deadline, seen = time.monotonic() + 240, set[Path]()
+    try:
+        while len(seen) < writes:
+            assert process.poll() is None, "it ended before it was killed"
+            assert time.monotonic() < deadline, f"{len(seen)} tables were written"
+            with suppress(FileNotFoundError):  # gone while we look
+                scratch = config.parent / "scratch"
+                seen |= {*scratch.glob("run-*/spill/engine-*/*.parquet/_temporary")}
+            time.sleep(0.002)
+        assert len(_session(process.pid)) > 1, "Spark runs beside it"
+    finally:
+        process.kill()
     assert process.wait() == -signal.SIGKILL
     while _session(process.pid):
         assert time.monotonic() < deadline, "Spark outlived the run"
