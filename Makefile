@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest lint format check bench bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean
+.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -47,12 +47,17 @@ format: install  ## let ruff format and mend what it can
 
 check: lint test  ## what CI holds: lint and test
 
-bench: install  ## speed and memory beside the peers
+bench: install  ## speed and memory beside the peers, small sizes; writes docs/benchmarks.md
 	@$(BIN)/python -m benchmarks
-	@$(BIN)/python -m benchmarks.models
+
+bench-full: install  ## the same up to ten million customers; takes hours and 30 GB of disk
+	@$(BIN)/python -m benchmarks --full
+
+bench-parts: install  ## allocation, sync and measures of a million customers; what Prefect costs
 	@$(BIN)/python -m benchmarks.allocation
 	@$(BIN)/python -m benchmarks.klaviyo
 	@$(BIN)/python -m benchmarks.kpis
+	@$(BIN)/python -m benchmarks.fixed_costs
 
 bench-models: install  ## fits and forecasts of a million customers beside lifetimes
 	@$(BIN)/python -m benchmarks.models

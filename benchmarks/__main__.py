@@ -1,142 +1,144 @@
-"""Speed and memory beside the script that a user would write: pandas and lifetimes on raw rows.
+"""Speed and memory beside the peers and the engine's own limit: ``python -m benchmarks [--full]``.
 
-Both start from the same Parquet file of orders and end with every customer's expected value; each
-runs in a process of its own, in turn, and the median counts. ``python -m benchmarks [CUSTOMERS]``
+Every side runs in a process of its own, imports and all, in turn; the median counts. Prints a table
+for each size and writes it to ``docs/benchmarks.md``, where figures of sizes not run now stay.
 """
 
+import argparse
 import json
-import resource
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
+from benchmarks.histories import write_history
 
-AS_OF = date(2024, 12, 31)
-ROUNDS = 3
-HORIZON_DAYS = 365
-
-
-def write_orders(path: Path, customers: int) -> int:
-    """Write orders of customers who buy and leave at random over two years; return how many."""
-    rng = np.random.default_rng(0)
-    rate, leave = rng.gamma(0.8, 1 / 30, customers), rng.beta(0.8, 2.5, customers)
-    mean = rng.gamma(5, 6, customers)
-    now, who, parts = rng.integers(0, 500, customers).astype(float), np.arange(customers), []
-    while len(who):
-        parts.append((who, now[who]))
-        who = who[rng.random(len(who)) >= leave[who]]
-        now[who] += 1 + rng.exponential(1 / rate[who])
-        who = who[now[who] < 730]
-    customer, day = (np.concatenate(column) for column in zip(*parts, strict=True))
-    pd.DataFrame(
-        {
-            "order_id": np.arange(len(customer)).astype(str),
-            "customer_id": customer.astype(str),
-            "ordered_at": pd.Timestamp("2023-01-01") + pd.to_timedelta(day.astype(int), unit="D"),
-            "net_amount": np.round(rng.gamma(4, mean[customer] / 4) + 0.01, 2),
-        }
-    ).to_parquet(path, index=False)
-    return len(customer)
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
+SMALL, FULL = (10_000, 100_000), (10_000, 100_000, 1_000_000, 10_000_000)
+LARGEST_OF = {"lifetimes": 1_000_000, "pandas": 1_000_000, "pymc": 10_000, "learned": 100_000}
+ROUNDS, FEW = 3, 1  # of ten million, one round
+TITLES = {
+    "engine": "bare engine: DuckDB scans, groups, writes",
+    "pandas": "plain pandas: recency, frequency, money",
+    "lifetimes": "lifetimes: summary, fits, value",
+    "pymc": "pymc-marketing: the same, MAP",
+    "perennial": "**Perennial**: orders to published scores, fits included",
+    "night": "Perennial: a whole night, training apart",
+    "learned": "Perennial: a whole night, learned champion",
+}
 
 
-def ours(path: Path) -> None:
-    """Import with every rule, state, fits on grouped states, forecast."""
-    from connectors.engine import open_engine
-    from connectors.orders import OrderSource, read_orders
-    from features.rfm import customer_state, spend_cells, state_cells
-    from models.purchases import fit_purchases
-    from models.spend import fit_spend
-    from models.value import forecast
+@dataclass(frozen=True)
+class Runs:
+    """One side's runs."""
 
-    with open_engine() as engine:
-        history = read_orders(engine, OrderSource(str(path)), AS_OF, path.parent / "ours")
-        state = engine.keep(customer_state(engine.parquet(history.orders), AS_OF), "state")
-        cells, spends = engine.frame(state_cells(state)), engine.frame(spend_cells(state))
-        customers = engine.frame(state)
-    purchases = fit_purchases(*(cells[c] for c in cells.columns)).model
-    spend = fit_spend(*(spends[c] for c in spends.columns)).model
-    columns = ("frequency", "recency_days", "age_days", "monetary_value")
-    forecast(
-        purchases,
-        spend,
-        *(customers[c] for c in columns),
-        horizon_days=HORIZON_DAYS,
-        annual_discount_rate=0.1,
-    )
+    side: str
+    seconds: list[float]
+    gigabytes: float
+    steps: dict[str, float]
+
+    @property
+    def median(self) -> float:
+        """Median seconds."""
+        return statistics.median(self.seconds)
 
 
-def script(path: Path) -> None:
-    """Do the same with lifetimes on raw rows, as its documentation does."""
-    from lifetimes import BetaGeoFitter, GammaGammaFitter
-    from lifetimes.utils import summary_data_from_transaction_data
-
-    frame = summary_data_from_transaction_data(
-        pd.read_parquet(path),
-        "customer_id",
-        "ordered_at",
-        "net_amount",
-        observation_period_end=pd.Timestamp(AS_OF),
-    )
-    history = (frame["frequency"], frame["recency"], frame["T"])
-    purchases = BetaGeoFitter().fit(*history)
-    repeat = frame[(frame["frequency"] > 0) & (frame["monetary_value"] > 0)]
-    spend = GammaGammaFitter().fit(repeat["frequency"], repeat["monetary_value"])
-    purchases.conditional_probability_alive(*history)
-    purchases.conditional_expected_number_of_purchases_up_to_time(HORIZON_DAYS, *history)
-    spend.customer_lifetime_value(
-        purchases, *history, frame["monetary_value"], time=12, discount_rate=0.008, freq="D"
-    )
-
-
-def measure(name: str, path: Path) -> dict[str, float]:
-    """Run one side in a process of its own; return its seconds and peak memory in MB."""
+def run_once(side: str, folder: Path) -> dict[str, Any]:
+    """Run one side in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "benchmarks", name, str(path)],
+        [sys.executable, "-W", "ignore", "-m", "benchmarks.sides", side, str(folder)],
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    if done.returncode:
+        raise SystemExit(f"{side} failed:\n{done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def main() -> None:
-    """Print both sides and their ratio."""
-    if len(sys.argv) > 2:
-        started = time.perf_counter()
-        {"ours": ours, "script": script}[sys.argv[1]](Path(sys.argv[2]))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"seconds": time.perf_counter() - started, "megabytes": peak}))
-        return
-    customers = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "orders.parquet"
-        print(
-            f"{customers:,} customers, {write_orders(path, customers):,} orders, {ROUNDS} rounds"
+def compare(customers: int, sides: list[str], rounds: int, folder: Path) -> list[Runs]:
+    """Run every side in turn, some rounds."""
+    found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    for number in range(rounds):
+        for side, runs in found.items():
+            runs.append(run_once(side, folder))
+            told = f"{runs[-1]['seconds']:.2f} s, {runs[-1]['gigabytes']:.2f} GB"
+            print(f"  {customers:,} round {number + 1} {side}: {told}", flush=True)
+    return [
+        Runs(
+            side,
+            [run["seconds"] for run in runs],
+            max(run["gigabytes"] for run in runs),
+            runs[0]["steps"] | runs[-1]["steps"],
         )
-        runs: dict[str, list[dict[str, float]]] = {"ours": [], "script": []}
-        for _ in range(ROUNDS):
-            for name, found in runs.items():
-                found.append(measure(name, path))
-    medians = {
-        name: {k: statistics.median(run[k] for run in found) for k in ("seconds", "megabytes")}
-        for name, found in runs.items()
-    }
-    for name, found in runs.items():
-        seconds = sorted(run["seconds"] for run in found)
-        print(
-            f"{name:<7}{medians[name]['seconds']:7.1f} s ({seconds[0]:.1f} to {seconds[-1]:.1f})"
-            f"{medians[name]['megabytes']:8.0f} MB"
+        for side, runs in found.items()
+    ]
+
+
+def table(sizes: str, runs: list[Runs], rounds: int) -> Iterator[str]:
+    """Yield a Markdown table of one size."""
+    medians = {run.side: run.median for run in runs}
+    yield f"{sizes}; median of {rounds}, {date.today():%B %Y}:"  # noqa: DTZ011  # a date for people
+    yield ""
+    yield "| side | seconds | least to most | peak GB | over engine | lifetimes over it |"
+    yield "|---|--:|--:|--:|--:|--:|"
+    for run in runs:
+        script = medians.get("lifetimes")
+        ratio = "" if script is None else f"{script / run.median:.2f}"
+        yield (
+            f"| {TITLES[run.side]} | {run.median:.2f} | {min(run.seconds):.2f} to {max(run.seconds):.2f} "
+            f"| {run.gigabytes:.2f} | {run.median / medians['engine']:.2f} | {ratio} |"
         )
-    ratio = medians["script"]["seconds"] / medians["ours"]["seconds"]
-    print(f"lifetimes script / ours: {ratio:.1f} times the time")
+    for run in runs:
+        if run.steps:
+            said = ", ".join(f"{name} {seconds:g}" for name, seconds in run.steps.items())
+            yield ""
+            yield f"{run.side}, last round, seconds: {said}."
+
+
+def write_section(customers: int, lines: list[str]) -> None:
+    """Put a size's table between its marks, in place of the one before."""
+    begin, end = f"<!-- {customers} -->", f"<!-- /{customers} -->"
+    section = "\n".join([begin, "", *lines, "", end])
+    text = DOCS.read_text()
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if not pattern.search(text):
+        text = text.rstrip() + "\n\n" + section + "\n"
+    DOCS.write_text(pattern.sub(lambda _: section, text))
+
+
+def main() -> int:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="up to ten million customers")
+    parser.add_argument("--sizes", type=int, nargs="+", help="numbers of customers")
+    parser.add_argument("--sides", nargs="+", choices=TITLES, default=list(TITLES))
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--keep", type=Path, help="folder for the order histories, used again")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        for customers in given.sizes or (FULL if given.full else SMALL):
+            folder = (given.keep or Path(scratch)) / str(customers)
+            sizes = write_history(customers, folder)
+            print(sizes, flush=True)
+            sides = [side for side in given.sides if customers <= LARGEST_OF.get(side, customers)]
+            if find_spec("pymc_marketing") is None and "pymc" in sides:
+                print("  pymc-marketing is not installed: pip install 'perennial[bench]'")
+                sides.remove("pymc")
+            rounds = given.rounds or (ROUNDS if customers < max(FULL) else FEW)
+            lines = list(table(str(sizes), compare(customers, sides, rounds, folder), rounds))
+            print("\n".join(lines), flush=True)
+            write_section(customers, lines)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -84,6 +84,7 @@ class Outcomes:
         monetary_value: ArrayLike,
         low: ArrayLike,
         high: ArrayLike,
+        p_order: ArrayLike | None = None,
     ) -> tuple[Array, Array]:
         """Return the values below which the outcome lies with chances `low` and `high`.
 
@@ -93,6 +94,8 @@ class Outcomes:
             Arrays of shape (n,): the customers' state.
         low, high
             Chances in (0, 1), of shape (n,) or numbers.
+        p_order
+            Shape (n,): the purchase model's chance of any order, where it was asked already.
 
         Returns
         -------
@@ -104,8 +107,11 @@ class Outcomes:
         )
         _, scale = self.spend.of_customer(x, m)
         ends = np.zeros((2, len(x)))
-        nothing = 1 - self.purchases.p_order(self.days, x, t_x, T)
-        some = np.flatnonzero(np.maximum(low, high) > nothing)  # of the others, both are nothing
+        if p_order is None:
+            p_order = self.purchases.p_order(self.days, x, t_x, T)
+        some = np.flatnonzero(
+            np.maximum(low, high) > 1 - np.asarray(p_order)
+        )  # of the others, both are nothing
         for at, mixture in self._mixtures(x[some], t_x[some], T[some], m[some] > 0):
             rows = some[at]
             for end, chance in zip(ends, (low, high), strict=True):

@@ -161,7 +161,9 @@ def forecast(
     low, high = levels.of(informed.expected_value)
     lower, upper = (own_level(end, plain.p_order, informed.p_order) for end in (low, high))
     outcomes = Outcomes(purchases, spend, horizon_days)
-    value_low, value_high = outcomes.interval(x, t_x, T, monetary_value, lower, upper)
+    value_low, value_high = outcomes.interval(
+        x, t_x, T, monetary_value, lower, upper, plain.p_order
+    )
     scale = (discounted / np.maximum(orders, 1e-300))[where] * informed.stretch
     return replace(informed, value_low=value_low * scale, value_high=value_high * scale)
 

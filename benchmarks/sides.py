@@ -1,0 +1,247 @@
+"""What is compared: each side starts from the same Parquet file of orders, in a process of its own.
+
+``python -m benchmarks.sides SIDE FOLDER`` prints one line of JSON: seconds, peak memory, steps.
+"""
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks.histories import AS_OF, STORE
+
+HORIZON_DAYS, RATE_PER_YEAR = 365, 0.10
+Steps = dict[str, float]
+
+
+@contextmanager
+def told(steps: Steps, name: str) -> Iterator[None]:
+    """Note how long something takes."""
+    started = time.perf_counter()
+    yield
+    steps[name] = round(time.perf_counter() - started, 2)
+
+
+def engine(folder: Path) -> Steps:
+    """Scan, group by customer and write with DuckDB alone: the limit."""
+    import duckdb
+
+    with TemporaryDirectory(dir=folder) as out, duckdb.connect() as connection:
+        connection.execute(f"SET TimeZone = '{STORE.timezone}'")
+        connection.execute(f"""
+            COPY (SELECT customer_id, count(DISTINCT ordered_at::DATE) - 1 AS frequency,
+                         max(ordered_at::DATE) - min(ordered_at::DATE) AS recency_days,
+                         DATE '{AS_OF}' - min(ordered_at::DATE) AS age_days,
+                         sum(net_amount) AS revenue
+                  FROM '{folder}/orders.parquet' GROUP BY customer_id) TO '{out}/rfm.parquet'
+        """)  # noqa: S608  # our own paths
+    return {}
+
+
+def pandas(folder: Path) -> Steps:
+    """Build recency, frequency and money with plain pandas: no model, no score."""
+    import pandas as pd
+
+    orders = pd.read_parquet(folder / "orders.parquet")
+    local = orders["ordered_at"].dt.tz_convert(STORE.timezone)
+    orders["day"] = local.dt.tz_localize(None).dt.normalize()
+    days = orders.groupby(["customer_id", "day"], sort=False)["net_amount"].sum().reset_index()
+    by_customer = days.groupby("customer_id", sort=False)
+    found = by_customer.agg(
+        first=("day", "min"),
+        last=("day", "max"),
+        days=("day", "size"),
+        money=("net_amount", "sum"),
+    )
+    found["frequency"] = found["days"] - 1
+    found["recency_days"] = (found["last"] - found["first"]).dt.days
+    found["age_days"] = (pd.Timestamp(AS_OF) - found["first"]).dt.days
+    with TemporaryDirectory(dir=folder) as out:
+        found.to_parquet(Path(out) / "rfm.parquet")
+    return {}
+
+
+def lifetimes(folder: Path) -> Steps:
+    """Do what its documentation leads to: summary, two fits, value of each customer."""
+    import pandas as pd
+    from lifetimes import BetaGeoFitter, GammaGammaFitter
+    from lifetimes.utils import summary_data_from_transaction_data
+
+    steps: Steps = {}
+    with told(steps, "summary"):
+        orders = pd.read_parquet(folder / "orders.parquet")
+        local = orders["ordered_at"].dt.tz_convert(STORE.timezone)
+        orders["ordered_at"] = local.dt.tz_localize(None)
+        frame = summary_data_from_transaction_data(
+            orders, "customer_id", "ordered_at", "net_amount",
+            observation_period_end=pd.Timestamp(AS_OF),
+        )  # fmt: skip
+    history = (frame["frequency"], frame["recency"], frame["T"])
+    with told(steps, "fits"):
+        purchases = BetaGeoFitter().fit(*history)
+        repeat = frame[(frame["frequency"] > 0) & (frame["monetary_value"] > 0)]
+        spend = GammaGammaFitter().fit(repeat["frequency"], repeat["monetary_value"])
+    with told(steps, "scores"):
+        frame["p_alive"] = purchases.conditional_probability_alive(*history)
+        frame["orders"] = purchases.conditional_expected_number_of_purchases_up_to_time(
+            HORIZON_DAYS, *history
+        )
+        frame["value"] = spend.customer_lifetime_value(
+            purchases, *history, frame["monetary_value"], time=12, discount_rate=0.008, freq="D"
+        )
+        with TemporaryDirectory(dir=folder) as out:
+            frame.to_parquet(Path(out) / "scores.parquet")
+    return steps
+
+
+def pymc(folder: Path) -> Steps:
+    """Do the same with pymc-marketing, maximum a posteriori."""
+    import pandas as pd
+    from pymc_marketing.clv import BetaGeoModel, GammaGammaModel, rfm_summary
+
+    steps: Steps = {}
+    with told(steps, "summary"):
+        orders = pd.read_parquet(folder / "orders.parquet")
+        local = orders["ordered_at"].dt.tz_convert(STORE.timezone)
+        orders["ordered_at"] = local.dt.tz_localize(None)
+        frame = rfm_summary(
+            orders, "customer_id", "ordered_at", "net_amount",
+            observation_period_end=pd.Timestamp(AS_OF),
+        )  # fmt: skip
+    with told(steps, "fits"):
+        purchases = BetaGeoModel()
+        purchases.fit(data=frame, method="map", progressbar=False)
+        repeat = frame[(frame["frequency"] > 0) & (frame["monetary_value"] > 0)]
+        spend = GammaGammaModel()
+        spend.fit(data=repeat, method="map", progressbar=False)
+    with told(steps, "scores"):
+        purchases.expected_probability_alive(frame)
+        purchases.expected_purchases(frame, future_t=HORIZON_DAYS)
+        spend.expected_customer_lifetime_value(
+            purchases, frame, future_t=12, discount_rate=0.008, time_unit="D"
+        )
+    return steps
+
+
+def perennial(folder: Path) -> Steps:
+    """Go from orders to published scores with segments, intervals and investment; both fits included."""
+    from connectors.programs import write_table
+    from connectors.store import REQUIRED_FILES, Store
+    from features.rfm import spend_cells, state_cells
+    from features.tables import Scores
+    from flows.decide import decide
+    from flows.forecaster import Forecaster
+    from flows.prepare import build_customer_state, engine_for, read_orders
+    from flows.settings import build_settings
+    from models.purchases import fit_purchases
+    from models.spend import fit_spend
+
+    steps: Steps = {}
+    with TemporaryDirectory(dir=folder) as home:
+        work = Path(home)
+        settings = build_settings(_settings(folder), work)
+        with told(steps, "read orders, every rule"):
+            history = read_orders(settings, AS_OF, work)
+        with told(steps, "customer state"):
+            state = build_customer_state(settings, history, AS_OF, work, looks_further=False)
+        with told(steps, "both fits"), engine_for(settings, work) as opened:
+            table = opened.parquet(state)
+            cells, spends = opened.frame(state_cells(table)), opened.frame(spend_cells(table))
+            purchases = fit_purchases(*(cells[name] for name in cells.columns)).model
+            spend = fit_spend(*(spends[name] for name in spends.columns)).model
+            Forecaster(purchases, spend, None, 90, AS_OF).save(work / "model")
+        with told(steps, "scores, segments, investment"):
+            decided = decide(settings, state, work / "model", AS_OF, work)
+        with told(steps, "publish"):
+            import pandas as pd
+
+            scores = pd.read_parquet(decided / "decided.parquet")
+
+            def write(stage: Path) -> None:
+                for (
+                    name
+                ) in REQUIRED_FILES:  # what decide() wrote; the page and the like are a night's
+                    made = decided / name
+                    (stage / name).write_bytes(made.read_bytes() if made.exists() else b"")
+                table = scores.assign(model_version="1", run_id="benchmark")
+                write_table(table, Scores, stage / "scores.parquet")
+
+            Store(settings.exports).publish(AS_OF, "benchmark", write)
+    return steps
+
+
+def night(folder: Path) -> Steps:
+    """Do all that ``perennial score`` does: checks, measures, page, Klaviyo's file, MLflow."""
+    return _night(folder, is_learned=False)
+
+
+def learned(folder: Path) -> Steps:
+    """Do the same with a learned champion: trees, weights and the second-purchase classifier."""
+    return _night(folder, is_learned=True)
+
+
+def _night(folder: Path, *, is_learned: bool) -> Steps:
+    """Train, unless that was done before, and score; training is told apart and not counted."""
+    import os
+
+    from flows.cli import QUIET_BY_DEFAULT
+    from flows.runner import choose_runner
+    from flows.score import score
+    from flows.train import train
+
+    os.environ.update(QUIET_BY_DEFAULT)
+    home = folder / ("learned" if is_learned else "plain")
+    home.mkdir(exist_ok=True)
+    config = home / "perennial.toml"
+    config.write_text(NIGHT.format(learned=str(is_learned).lower(), folder=folder))
+    steps: Steps = {}
+    with choose_runner(home, prefect=False) as runner:
+        if not (home / "mlruns").exists():
+            runner.run(train, config=config, as_of=AS_OF - timedelta(days=1))
+            steps["training, not counted"] = round(sum(runner.timings.values()), 2)
+        runner.run(score, config=config, as_of=AS_OF, force=True)
+        steps |= {name.replace("_", " "): round(s, 2) for name, s in runner.timings.items()}
+    return steps
+
+
+NIGHT = """\
+[store]
+timezone = "America/New_York"
+[orders]
+source = "{folder}/orders.parquet"
+[model]
+learned = {learned}
+backtest_cutoffs = 1
+"""
+
+
+def _settings(folder: Path) -> dict[str, dict[str, str]]:
+    return {
+        "orders": {"source": str(folder / "orders.parquet")},
+        "store": {"timezone": STORE.timezone},
+    }
+
+
+SIDES: dict[str, Callable[[Path], Steps]] = {
+    side.__name__: side for side in (engine, pandas, lifetimes, pymc, perennial, night, learned)
+}
+
+
+def main() -> int:
+    """Run one side."""
+    name, folder = sys.argv[1], Path(sys.argv[2])
+    started = time.perf_counter()
+    steps = SIDES[name](folder)
+    seconds = time.perf_counter() - started - steps.get("training, not counted", 0.0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    print(json.dumps({"seconds": seconds, "gigabytes": peak, "steps": steps}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
