@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow.parquet as pq
+import pyarrow.dataset as ds
 
 from connectors.csv import write_csv
 from connectors.engine import FILE_COLUMN, Engine
@@ -30,6 +30,7 @@ TABLES: Mapping[
     "loyalty_events": (tables.LoyaltyEvents, ("customer_id", "occurred_at", "event")),
     "touches": (tables.Touches, ("customer_id", "sent_at")),
 }
+RAW = "raw."  # before the name of a value as it was given
 RULES = {
     "missing_value": "a row has a value in each required column",
     "unreadable_value": "numbers are plain numbers, days and moments ISO 8601, flags true or false",
@@ -90,9 +91,10 @@ def read_table(engine: Engine, name: str, location: str, as_of: date, folder: Pa
         good = judged.filter(judged.rule.isnull()).select(*contract.schema()).distinct()
         path = folder / f"{name}.parquet"
         engine.write_parquet(good.order_by(*good.columns), path)
-        kept = pq.read_metadata(path).num_rows
+        kept = ds.dataset(path, format="parquet").count_rows()
         bad = judged.filter(judged.rule.notnull() & (judged.rule != "after_as_of"))
-        rejects = engine.frame(bad.select("rule", "raw").unpack("raw"))
+        raw = {n.removeprefix(RAW): bad[n] for n in bad.columns if n.startswith(RAW)}
+        rejects = engine.frame(bad.select(rule=bad.rule, **raw))
         rejects.insert(1, "reason", rejects["rule"].map(RULES))
         write_csv(rejects, folder / f"{name}_rejects.csv")
         broken = 0 if opened.broken is None else len(engine.frame(opened.broken))
@@ -121,11 +123,11 @@ def _judge(
     engine: Engine, rows: ir.Table, contract: type[Table], required: tuple[str, ...], as_of: date
 ) -> ir.Table:
     """Read each value, and name the first rule that a row breaks."""
-    raw = [name for name in rows.columns if name != FILE_COLUMN]
+    raw = {RAW + n: rows[n].cast("string") for n in rows.columns if n != FILE_COLUMN}
     has = [name for name in contract.schema() if name in rows.columns]
     given = {f"given.{name}": clean_text(rows[name]).notnull() for name in has}
     read = {name: _read(engine, rows[name], contract.schema()[name]) for name in has}
-    table = rows.select(**read, **given, raw=ibis.struct({n: rows[n].cast("string") for n in raw}))
+    table = rows.select(**read, **given, **raw)
     lacking = {
         name: ibis.null(kind) for name, kind in contract.schema().items() if name not in has
     }

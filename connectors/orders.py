@@ -130,7 +130,8 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     engine.write_parquet(kept, parquet)
     orders = engine.parquet(parquet)
     quality = _quality(engine, reading, orders)
-    digest, first_date, last_date = _digest(engine, orders)
+    local = engine.local  # the digest is of the files: the same whatever engine wrote them
+    digest, first_date, last_date = _digest(local, local.parquet(parquet))
     return History(
         parquet,
         rejects,
@@ -225,7 +226,7 @@ def _read(
             by_order = count_orders(engine, orders)
     except PresetError as error:
         raise SourceError(str(error)) from error
-    except (duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
+    except (*engine.errors, duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
         finding = str(error).strip().split("\n")[0]
         raise SourceError(
             f"orders.source must be readable: {source.location}: {finding}. Export it again as UTF-8, "

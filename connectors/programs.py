@@ -83,6 +83,14 @@ def write_table(frame: pd.DataFrame, table: type[Table], path: Path) -> None:
     pq.write_table(rows, path, compression="zstd")
 
 
+def write_parts(frame: pd.DataFrame, table: type[Table], folder: Path, part_rows: int) -> None:
+    """Write a table as a folder of Parquet files, named in the order of their rows."""
+    folder.mkdir()
+    for i, start in enumerate(range(0, max(len(frame), 1), part_rows)):
+        part = frame.iloc[start : start + part_rows]
+        write_table(part, table, folder / f"part-{i:05}.parquet")
+
+
 def empty(table: type[Table]) -> pd.DataFrame:
     """Return a table without rows."""
     frame: pd.DataFrame = arrow_schema(table).empty_table().to_pandas()

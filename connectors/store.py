@@ -8,6 +8,8 @@ Layout under ``exports/``::
 
     CURRENT.json
     scores/as_of=2026-11-21/run=ID/{scores.parquet, segments.csv, ..., run.json}
+
+``scores.parquet`` may be a folder of part files.
 """
 
 import json
@@ -153,7 +155,7 @@ class Store:
             _clear_stages(final.parent)
             stage.mkdir(parents=True)
             write(stage)
-            missing = [name for name in REQUIRED_FILES if not (stage / name).is_file()]
+            missing = [name for name in REQUIRED_FILES if not (stage / name).exists()]
             if missing:
                 raise DataError(f"a published day is whole: {', '.join(missing)} was not written")
             flush_tree(stage)

@@ -2,7 +2,7 @@
 
 import ibis.expr.types as ir
 
-_AROUND = r"^[ \t\n\r\v\f]+|[ \t\n\r\v\f]+$"
+_AROUND = r"^[ \t\n\r\f\x0B]+|[ \t\n\r\f\x0B]+$"  # \v is a class of its own in Java
 
 
 def trim(column: ir.Column) -> ir.Column:

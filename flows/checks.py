@@ -210,7 +210,7 @@ def keep_refusal(
 
 def _published_before(settings: Settings, as_of: date) -> PublishedDay | None:
     days = Store(settings.exports).published_days(date.min, as_of - timedelta(days=1))
-    return days[-1] if days and days[-1].file("scores.parquet").is_file() else None
+    return days[-1] if days and days[-1].file("scores.parquet").exists() else None
 
 
 def _source(engine: Engine, history: History, before: PublishedDay | None, as_of: date) -> Source:

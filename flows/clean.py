@@ -74,7 +74,10 @@ def find_old(settings: Settings, as_of: date) -> Old:
 def remove_old(settings: Settings, old: Old) -> None:
     """Remove it."""
     for path in old.files:
-        path.unlink()
+        if path.is_dir():  # of part files
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     for folder in old.folders:
         shutil.rmtree(folder)
     tracking = open_tracking(settings)

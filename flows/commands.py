@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from connectors.engine import open_engine
+from connectors.engine import EngineError, open_engine
 from connectors.klaviyo.errors import KeyRefusedError, KlaviyoError, UnavailableError
 from connectors.optional import read_table
 from connectors.orders import look_at_source
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from flows.simulate import Simulation
 
 DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED, TRY_AGAIN = 0, 2, 10, 20, 30
-WRONG_USAGE_ERRORS = (SettingsError, SourceError, OSError, KeyRefusedError)
+WRONG_USAGE_ERRORS = (SettingsError, SourceError, EngineError, OSError, KeyRefusedError)
 EXPECTED_ERRORS = (
     *WRONG_USAGE_ERRORS,
     DataError,
@@ -349,7 +349,13 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
     """Look at settings, files, columns and rows; every problem at once."""
     settings = read_settings(config)
     day = _whole_day(settings, as_of)
-    with open_engine(settings.store.timezone) as engine, TemporaryDirectory() as folder:
+    chosen = settings.engine
+    with (
+        TemporaryDirectory() as folder,
+        open_engine(
+            settings.store.timezone, backend=chosen.backend, url=chosen.url, scratch=Path(folder)
+        ) as engine,
+    ):
         found = look_at_source(engine, settings.order_source, day)
         tables = {
             name: asdict(read_table(engine, name, location, day, Path(folder)))

@@ -19,6 +19,7 @@ from prefect.runtime import flow_run as current
 from prefect.settings import PREFECT_UI_URL
 from prefect.states import Completed
 
+from connectors.engine import EngineError
 from connectors.klaviyo.errors import KlaviyoError
 from connectors.sources import SourceError
 from connectors.tracking import TrackingError
@@ -39,7 +40,13 @@ if TYPE_CHECKING:
 OUR_LOGGERS = ("flows", "connectors", "reports")
 BY_DRIFT, BY_SCHEDULE, BY_HAND = "drift", "schedule", "by hand"
 REFUSALS = (DataError, FitError, KlaviyoError)
-IN_OUR_WORDS = (*REFUSALS, SettingsError, SourceError, TrackingError)  # which name no person
+IN_OUR_WORDS = (
+    *REFUSALS,
+    SettingsError,
+    SourceError,
+    EngineError,
+    TrackingError,
+)  # which name no person
 
 _log = logging.getLogger(__name__)
 

@@ -99,7 +99,8 @@ def _exports(settings: Settings) -> Iterator[Path]:
     yield settings.home / "rejects.csv"
     for folder in settings.exports.glob("scores/as_of=*/run=*"):
         files = sorted([*folder.rglob("*.parquet"), *folder.glob("*.csv")])
-        yield from (path for path in files if path.name != EXPECTED)  # numbers of customers only
+        named = (path for path in files if path.name != EXPECTED)  # numbers of customers only
+        yield from (path for path in named if path.is_file())  # scores may be a folder of parts
 
 
 def _forget_rows(path: Path, names: set[str]) -> int:

@@ -79,8 +79,13 @@ def open_tracking(settings: Settings) -> Tracking:
 @contextmanager
 def engine_for(settings: Settings, work: Path) -> Iterator[Engine]:
     """Open the engine that the settings name, spilling into the run's folder."""
+    chosen = settings.engine
     with open_engine(
-        settings.store.timezone, memory_limit=settings.engine.memory_limit, scratch=work / "spill"
+        settings.store.timezone,
+        backend=chosen.backend,
+        url=chosen.url,
+        memory_limit=chosen.memory_limit,
+        scratch=work / "spill",
     ) as engine:
         yield engine
 

@@ -16,7 +16,7 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience, broken_rules
 from connectors.klaviyo.properties import property_table
 from connectors.orders import History
-from connectors.programs import COMMITMENTS, write_table
+from connectors.programs import COMMITMENTS, write_parts, write_table
 from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from features.tables import Commitments, DataError, Scores
@@ -44,6 +44,7 @@ from reports.tables import (
 from reports.tiles import figures
 
 PAGES = 30  # earlier ones that a page names
+PART_CUSTOMERS = 1_000_000  # in a part of the scores that Spark reads
 KLAVIYO_KEYS = {"external_id": "External ID", "email": "Email", "phone_number": "Phone Number"}
 
 
@@ -163,7 +164,7 @@ def publish(
         record |= _earlier(store, as_of)
 
         def write(folder: Path) -> None:
-            write_table(scores, Scores, folder / "scores.parquet")
+            _write_scores(settings, scores, folder / "scores.parquet")
             commitments = pd.read_parquet(decided / COMMITMENTS)
             kept = commitments[~erased.covers(commitments["customer_id"])]
             write_table(kept, Commitments, folder / COMMITMENTS)
@@ -194,6 +195,14 @@ def publish(
         run.log_file(day.file("report.html"))
         run.log_file(day.file("run.json"))
     return day
+
+
+def _write_scores(settings: Settings, scores: pd.DataFrame, path: Path) -> None:
+    """Write scores as one file, or, where a cluster is to read them, as many."""
+    if settings.engine.backend == "spark":
+        write_parts(scores, Scores, path, PART_CUSTOMERS)
+    else:
+        write_table(scores, Scores, path)
 
 
 def marketing_segments(settings: Settings, audience: Audience, erased: Erasures) -> pd.DataFrame:

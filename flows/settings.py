@@ -184,11 +184,29 @@ class HoldoutSettings(Section):
     programs: dict[str, Share] = {}
 
 
+SPARK_URLS = ("local", "spark://", "sc://", "yarn", "k8s://")
+
+
+def _is_postgresql(url: str | None) -> bool:
+    return (url or "").startswith(("postgresql://", "postgres://"))
+
+
 class EngineSettings(Section):
     """Where tables are computed."""
 
-    backend: Literal["duckdb"] = "duckdb"
+    backend: Literal["duckdb", "spark", "postgresql"] = "duckdb"
+    url: Annotated[str, Field(min_length=1), AfterValidator(_no_password)] | None = None
     memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = None
+
+    @model_validator(mode="after")
+    def _check_url(self) -> "EngineSettings":
+        if self.backend == "duckdb" and self.url is not None:
+            raise ValueError('url is for backend = "spark" or "postgresql": leave it out')
+        if self.backend == "postgresql" and not _is_postgresql(self.url):
+            raise ValueError("url is a PostgreSQL address such as postgresql://user@host/database")
+        if self.backend == "spark" and not (self.url or "local").startswith(SPARK_URLS):
+            raise ValueError(f"url starts with one of {', '.join(SPARK_URLS)}")
+        return self
 
 
 class KpiSettings(Section):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import flows.prepare
-from connectors.engine import Engine
+from connectors.engine.duckdb import DuckDBEngine
 from flows.decide import decide
 from flows.forecaster import Forecaster
 from flows.prepare import build_customer_state, read_orders
@@ -76,13 +76,13 @@ def test_the_daily_way_goes_over_the_orders_no_more_often_than_it_says(history, 
 
 
 def test_a_second_scan_is_noticed(history, tmp_path, monkeypatch):
-    write = Engine.write_parquet
+    write = DuckDBEngine.write_parquet
 
     def twice(self, table, path, **how):
         write(self, table, path, **how)
         write(self, table, path, **how)
 
-    monkeypatch.setattr(Engine, "write_parquet", twice)
+    monkeypatch.setattr(DuckDBEngine, "write_parquet", twice)
     with pytest.raises(AssertionError):
         check_passes(daily(history, tmp_path / "home"))
 

@@ -1,36 +1,31 @@
-"""The one door to compute: DuckDB through Ibis."""
+"""DuckDB, in this process: the default, and what reads files for the others."""
 
-import csv
-import gzip
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, timedelta
 from glob import escape
-from itertools import chain, count
 from pathlib import Path
 
+import duckdb
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow.parquet as pq
 
-from connectors.texts import trim
+from connectors.engine.duckdb_words import WholeDuckDBCompiler
+from connectors.engine.files import (
+    FILE_COLUMN,
+    JSON_ENDINGS,
+    PARQUET_ENDINGS,
+    UnevenFilesError,
+    read_header,
+)
+from connectors.engine.shared import Engine
 
-FILE_COLUMN = "perennial_source_file"
 CSV_ERRORS = ("scan_id", "file_id", "line", "csv_line", "error_message")
 CSV_SCANS = ("scan_id", "file_id", "file_path")
-DELIMITERS = (",", ";", "\t", "|")
-PARQUET_ENDINGS = {".parquet", ".pq"}
-JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
-_ZONE = r"\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)"
-ISO_8601 = (
-    rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:{_ZONE})?)?$"
-)
 PART_ROWS = 100_000  # fetched at once
 NEVER = "%Y!%m!%d"  # a date of this form is in no file: texts stay texts
-NO_SECONDS = rf"([T ]\d{{1,2}}:\d{{2}})((?:{_ZONE})?)$"
-OFFSET = r"(:\d{2}(?:\.\d+)?)\s*([+-]\d{2}):?(\d{2})$"  # -0300 and " -03:00" alike
 
 
 @ibis.udf.scalar.builtin(name="epoch_us", signature=(("timestamp('UTC')",), "int64"))
@@ -48,22 +43,15 @@ def _parse(text: ir.Column, pattern: str) -> ir.Column:
     """Wall-clock time by a strptime pattern; null where it does not fit."""
 
 
-class UnevenFilesError(ValueError):
-    """Files of one source have different columns, or a file has none."""
+class DuckDBEngine(Engine):
+    """DuckDB in this process: reads files and computes out of core."""
 
+    errors = (duckdb.Error,)
 
-class Engine:
-    """Tables in, expressions over them, tables out.
-
-    Parameters
-    ----------
-    connection
-        Ibis connection to DuckDB.
-    """
-
-    def __init__(self, connection: ibis.BaseBackend) -> None:
-        self._connection = connection
-        self._readings = count()
+    @property
+    def local(self) -> Engine:
+        """Return this engine itself."""
+        return self
 
     def parquet(self, path: Path) -> ir.Table:
         """Return a Parquet file, or a folder of them, as a table."""
@@ -72,26 +60,24 @@ class Engine:
     def read_rows(
         self, files: list[Path], varying: str | None = None
     ) -> tuple[ir.Table, ir.Table | None]:
-        """Return the rows of CSV or Parquet files as they are, and the lines that no row came of.
+        """Return the rows of files as they are, and the lines that no row came of."""
+        rows, broken = self._rows(files, varying)
+        if broken is None:
+            return rows, None
+        number = next(self._readings)  # the tables of another reading stay
+        kept = self.keep(rows, f"source_rows_{number}")
+        return kept, self.keep(broken, f"broken_lines_{number}")
 
-        Parameters
-        ----------
-        files
-            Files of one kind; columns are matched by name.
-        varying
-            Pattern of columns that some of the CSV files may lack.
+    def copy_rows(self, files: list[Path], varying: str | None, path: Path) -> ir.Table | None:
+        """Write the rows of files as one Parquet file; return the lines that no row came of."""
+        rows, broken = self._rows(files, varying)
+        self.write_parquet(rows, path)
+        return (
+            None if broken is None else self.keep(broken, f"broken_lines_{next(self._readings)}")
+        )
 
-        Returns
-        -------
-        tuple
-            The rows, with the column :data:`FILE_COLUMN` added, and for CSV a table ``csv_line,
-            error_message, file_path`` of unreadable lines.
-
-        Raises
-        ------
-        UnevenFilesError
-            CSV files with different columns.
-        """
+    def _rows(self, files: list[Path], varying: str | None) -> tuple[ir.Table, ir.Table | None]:
+        """Return the rows of files; the lines that no row came of are known when these are read."""
         names = [escape(str(file)) for file in files]  # a file's name is no pattern
         if files[0].suffix.lower() in PARQUET_ENDINGS:
             return self._parquet_rows(files, names), None
@@ -100,15 +86,12 @@ class Engine:
         pairs = [self._csv_rows(file, name) for file, name in zip(files, names, strict=True)]
         views, broken = ([pair[i] for pair in pairs] for i in (0, 1))
         columns = _common_columns(names, views, varying)
-        rows = _union([_with_columns(view, columns) for view in views])
-        number = next(self._readings)  # the tables of another reading stay
-        kept = self.keep(rows, f"source_rows_{number}")
-        return kept, self.keep(_union(broken), f"broken_lines_{number}")
+        return _union([_with_columns(view, columns) for view in views]), _union(broken)
 
     def _csv_rows(self, file: Path, name: str) -> tuple[ir.Table, ir.Table]:
         """Read a CSV file as text; the header alone says how it is written, no later row does."""
         number = next(self._readings)
-        delimiter, names = _header(file)
+        delimiter, names = read_header(file)
         rows = self._connection.read_csv(
             name,
             auto_detect=False,
@@ -189,6 +172,28 @@ class Engine:
         compression = "zstd" if is_kept else "snappy"
         self._connection.to_parquet(table, str(path), compression=compression)
 
+    def write_csv(self, table: ir.Table, path: Path) -> None:
+        r"""Write a table as CSV for another database: no header, nulls as ``\N``."""
+        form = r"(FORMAT csv, HEADER false, NULLSTR '\N', FORCE_QUOTE *)"
+        self._connection.raw_sql(
+            f"COPY ({self._connection.compile(table)}) TO '{_text(path)}' {form}"
+        )
+
+    def csv(self, path: Path, schema: ibis.Schema) -> ir.Table:
+        """Return a CSV file that another database wrote, its rows in order."""
+        types = self._connection.compiler.type_mapper
+        return self._connection.read_csv(
+            escape(str(path)),
+            auto_detect=False,
+            columns={name: types.to_string(kind) for name, kind in schema.items()},
+            header=False,
+            delim=",",
+            quote='"',
+            escape='"',
+            nullstr=r"\N",
+            allow_quoted_nulls=False,
+        )
+
     def frame(self, table: ir.Table) -> pd.DataFrame:
         """Fetch a table into memory."""
         frame: pd.DataFrame = self._connection.to_pandas(table)
@@ -205,60 +210,15 @@ class Engine:
         for batch in reader:
             yield batch.to_pandas()
 
-    def moment(self, text: ir.Column, pattern: str | None = None) -> ir.Column:
-        """Read a column as moments: a given offset counts, else the store's time zone; null = unreadable."""
-        if not text.type().is_string():
-            return text.try_cast("timestamp('UTC')")
-        text = trim(text)
-        if pattern:
-            return _parse(text, pattern).try_cast("timestamp('UTC')")
-        # Only what is spelled out here: the engine's own reading lets the zone that one row names
-        # stand for the rows after it, and takes words such as infinity.
-        whole = ibis.ifelse(text.re_search(ISO_8601), text, ibis.null("string"))
-        in_utc = whole.re_replace(r"\s*(?:Z|UTC)$", "+00:00")
-        with_seconds = in_utc.re_replace(NO_SECONDS, r"\1:00\2")
-        return with_seconds.re_replace(OFFSET, r"\1\2:\3").try_cast("timestamp('UTC')")
-
     def utc(self, moment: ir.Column) -> ir.Column:
         """Return the UTC wall-clock time of moments."""
         return _clock_at(_microseconds(moment))
 
-    def store_day(self, moment: ir.Column) -> ir.Column:
-        """Return the day of moments in the store's time zone."""
-        return moment.cast("date")
+    def _instant(self, text: ir.Column) -> ir.Column:
+        return text.try_cast("timestamp('UTC')")
 
-    def is_after(self, moment: ir.Column, day: date) -> ir.Column:
-        """Tell the moments whose day in the store's time zone is later.
-
-        The calendar, which is slow, is only asked about what is near: no zone is more than a day
-        away from UTC.
-        """
-        near = moment >= ibis.timestamp(f"{day - timedelta(days=1)}T00:00:00Z")
-        return ibis.ifelse(near, self.store_day(moment) > ibis.date(day), ibis.literal(False))
-
-    def row_hash(self, table: ir.Table, names: list[str]) -> ir.Column:
-        """Return a 64-bit hash of the columns' values."""
-        return ibis.struct({name: table[name] for name in names}).hash()
-
-
-def _header(file: Path) -> tuple[str, list[str]]:
-    """Return what separates the names in a CSV file's header, and the names, each once."""
-    opened = gzip.open if file.suffix.lower() == ".gz" else open
-    with opened(file, "rt", encoding="utf-8-sig", errors="replace", newline="") as lines:
-        first = re.sub(r'"[^"]*"', "", lines.readline(1_000_000))
-        delimiter = max(DELIMITERS, key=first.count)
-        lines.seek(0)
-        try:
-            header = next(csv.reader(lines, delimiter=delimiter), [])
-        except csv.Error as error:
-            raise UnevenFilesError(f"{file} has no header that can be read: {error}") from error
-    names: list[str] = []
-    for i, name in enumerate(header):
-        known = {other.lower() for other in names}
-        plain = name.strip() or f"column{i}"
-        candidates = chain([plain], (f"{plain}_{n}" for n in count(1)))
-        names.append(next(c for c in candidates if c.lower() not in known))
-    return delimiter, names
+    def _by_pattern(self, text: ir.Column, pattern: str) -> ir.Column:
+        return _parse(text, pattern).try_cast("timestamp('UTC')")
 
 
 def _common_columns(names: list[str], views: list[ir.Table], varying: str | None) -> list[str]:
@@ -277,31 +237,26 @@ def _with_columns(view: ir.Table, columns: list[str]) -> ir.Table:
     return view.mutate(**lacking).select(*columns)
 
 
+def _text(path: Path) -> str:
+    return str(path).replace("'", "''")
+
+
 def _union(tables: list[ir.Table]) -> ir.Table:
     return tables[0].union(*tables[1:]) if tables[1:] else tables[0]
 
 
 @contextmanager
-def open_engine(
-    timezone: str = "UTC", *, memory_limit: str | None = None, scratch: Path | None = None
-) -> Iterator[Engine]:
-    """Open an engine, and close it after use.
-
-    Parameters
-    ----------
-    timezone
-        The store's IANA time zone: a moment without an offset is read in it, a day is a day there.
-    memory_limit
-        For instance ``"4GB"``; the engine spills to `scratch` beyond it. By default 80 % of the machine's.
-    scratch
-        Folder to spill to.
-    """
+def open_duckdb(
+    timezone: str, memory_limit: str | None = None, scratch: Path | None = None
+) -> Iterator[DuckDBEngine]:
+    """Open DuckDB in memory, and close it after use; it spills to `scratch`."""
     config = {"memory_limit": memory_limit} if memory_limit else {}
     if scratch is not None:
         config["temp_directory"] = str(scratch)
     connection = ibis.duckdb.connect(**config)
+    connection.compiler = WholeDuckDBCompiler()
     try:
         connection.raw_sql(f"SET TimeZone = '{timezone.replace(chr(39), '')}'")
-        yield Engine(connection)
+        yield DuckDBEngine(connection)
     finally:
         connection.disconnect()

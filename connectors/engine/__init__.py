@@ -1,0 +1,21 @@
+"""The one door to compute: DuckDB by default, Spark or PostgreSQL by setting, all through Ibis."""
+
+from connectors.engine.files import (
+    FILE_COLUMN,
+    JSON_ENDINGS,
+    PARQUET_ENDINGS,
+    UnevenFilesError,
+)
+from connectors.engine.opening import BACKENDS, open_engine
+from connectors.engine.shared import Engine, EngineError
+
+__all__ = [
+    "BACKENDS",
+    "FILE_COLUMN",
+    "JSON_ENDINGS",
+    "PARQUET_ENDINGS",
+    "Engine",
+    "EngineError",
+    "UnevenFilesError",
+    "open_engine",
+]

@@ -1,0 +1,141 @@
+SELECT
+  "t3"."customer_id",
+  MAKE_DATE(2026, 11, 21) AS "as_of",
+  "t3"."purchase_days" - 1 AS "frequency",
+  DATE_DIFF('DAY', "t3"."first_order_date", "t3"."last_order_date") AS "recency_days",
+  DATE_DIFF('DAY', "t3"."first_order_date", MAKE_DATE(2026, 11, 21)) AS "age_days",
+  CASE
+    WHEN (
+      "t3"."purchase_days" - 1
+    ) > 0
+    THEN CAST("t3"."bought" - "t3"."first_net_amount" AS DOUBLE) / (
+      "t3"."purchase_days" - 1
+    )
+    ELSE 0.0
+  END AS "monetary_value",
+  "t3"."first_order_date",
+  "t3"."last_order_date",
+  "t3"."orders",
+  CAST("t3"."revenue" AS DOUBLE) AS "revenue",
+  CAST("t3"."first_net_amount" AS DOUBLE) AS "first_amount",
+  CAST("t3"."first_discount_amount" AS DOUBLE) / NULLIF(CAST("t3"."first_gross_amount" AS DOUBLE), 0) AS "first_discount_share"
+FROM (
+  SELECT
+    "t2"."customer_id",
+    CAST(SUM(
+      CAST((
+        "t2"."net_amount" > 0
+      )
+      OR (
+        (
+          "t2"."net_amount" = 0
+        ) AND (
+          "t2"."refunds" = 0
+        )
+      ) AS INT)
+    ) AS BIGINT) AS "purchase_days",
+    CAST(SUM("t2"."orders") FILTER(WHERE
+      (
+        "t2"."net_amount" > 0
+      )
+      OR (
+        (
+          "t2"."net_amount" = 0
+        ) AND (
+          "t2"."refunds" = 0
+        )
+      )) AS BIGINT) AS "orders",
+    SUM("t2"."net_amount") FILTER(WHERE
+      (
+        "t2"."net_amount" > 0
+      )
+      OR (
+        (
+          "t2"."net_amount" = 0
+        ) AND (
+          "t2"."refunds" = 0
+        )
+      )) AS "bought",
+    SUM("t2"."net_amount") AS "revenue",
+    MIN("t2"."order_date") FILTER(WHERE
+      (
+        "t2"."net_amount" > 0
+      )
+      OR (
+        (
+          "t2"."net_amount" = 0
+        ) AND (
+          "t2"."refunds" = 0
+        )
+      )) AS "first_order_date",
+    MAX("t2"."order_date") FILTER(WHERE
+      (
+        "t2"."net_amount" > 0
+      )
+      OR (
+        (
+          "t2"."net_amount" = 0
+        ) AND (
+          "t2"."refunds" = 0
+        )
+      )) AS "last_order_date",
+    FIRST("t2"."net_amount" ORDER BY "t2"."order_date") FILTER(WHERE
+      (
+        "t2"."net_amount" > 0
+      )
+      OR (
+        (
+          "t2"."net_amount" = 0
+        ) AND (
+          "t2"."refunds" = 0
+        )
+      )) AS "first_net_amount",
+    FIRST("t2"."gross_amount" ORDER BY "t2"."order_date") FILTER(WHERE
+      (
+        "t2"."net_amount" > 0
+      )
+      OR (
+        (
+          "t2"."net_amount" = 0
+        ) AND (
+          "t2"."refunds" = 0
+        )
+      )) AS "first_gross_amount",
+    FIRST("t2"."discount_amount" ORDER BY "t2"."order_date") FILTER(WHERE
+      (
+        "t2"."net_amount" > 0
+      )
+      OR (
+        (
+          "t2"."net_amount" = 0
+        ) AND (
+          "t2"."refunds" = 0
+        )
+      )) AS "first_discount_amount"
+  FROM (
+    SELECT
+      "t1"."customer_id",
+      "t1"."order_date",
+      CAST(SUM(CAST(NOT (
+        "t1"."net_amount" < 0
+      ) AS INT)) AS BIGINT) AS "orders",
+      CAST(SUM(CAST("t1"."net_amount" < 0 AS INT)) AS BIGINT) AS "refunds",
+      SUM(CAST("t1"."net_amount" AS DECIMAL(18, 4))) AS "net_amount",
+      SUM(CAST("t1"."gross_amount" AS DECIMAL(18, 4))) AS "gross_amount",
+      SUM(CAST("t1"."discount_amount" AS DECIMAL(18, 4))) AS "discount_amount"
+    FROM (
+      SELECT
+        *
+      FROM "orders" AS "t0"
+      WHERE
+        "t0"."order_date" <= MAKE_DATE(2026, 11, 21)
+    ) AS "t1"
+    GROUP BY
+      1,
+      2
+  ) AS "t2"
+  GROUP BY
+    1
+) AS "t3"
+WHERE
+  "t3"."purchase_days" > 0
