@@ -188,6 +188,7 @@ def learned(folder: Path) -> Steps:
 def _night(folder: Path, *, is_learned: bool) -> Steps:
     """Train, unless that was done before, and score; training is told apart and not counted."""
     import os
+    import shutil
 
     from flows.cli import QUIET_BY_DEFAULT
     from flows.runner import choose_runner
@@ -204,7 +205,8 @@ def _night(folder: Path, *, is_learned: bool) -> Steps:
         if not (home / "mlruns").exists():
             runner.run(train, config=config, as_of=AS_OF - timedelta(days=1))
             steps["training, not counted"] = round(sum(runner.timings.values()), 2)
-        runner.run(score, config=config, as_of=AS_OF, force=True)
+        shutil.rmtree(home / "exports", ignore_errors=True)  # the day is published but once
+        runner.run(score, config=config, as_of=AS_OF)
         steps |= {name.replace("_", " "): round(s, 2) for name, s in runner.timings.items()}
     return steps
 
