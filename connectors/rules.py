@@ -298,32 +298,7 @@ def merge_to_orders(
         the order came of, ``is_refund`` (it lowers the value of others), and ``rule`` (null = none
         broken).
     """
-    texts = {name: kind for name, kind in Orders.schema().items() if name in TEXTS}
-    amounts = {name: kind for name, kind in Orders.schema().items() if name in PARTS}
-    absent = {
-        name: ibis.null(kind)
-        for name, kind in (texts | amounts).items()
-        if name not in found.columns
-    }
-    sums = {"net_amount": "value"} | {name: name for name in amounts if name not in absent}
-    firsts = ["customer_id", "moment", "source", *(name for name in texts if name not in absent)]
-    if counts.is_one_each:
-        orders = lines.select(
-            "order_id",
-            *firsts,
-            rows=lines.copies,
-            lines=lines.copies,
-            last_customer=lines.customer_id,
-            **{ours: lines[theirs] for ours, theirs in sums.items()},
-        )
-    else:
-        orders = lines.group_by("order_id").aggregate(
-            rows=lines.copies.sum(),
-            lines=lines.count(),
-            last_customer=lines.customer_id.max(),
-            **{name: lines[name].min() for name in firsts},
-            **{ours: lines[theirs].sum() for ours, theirs in sums.items()},
-        )
+    orders, absent = _by_order(lines, found, counts)
     orders = orders.mutate(
         order_date=engine.store_day(orders.moment),
         is_refund=(orders.net_amount < 0) & (source.negative_amounts == "net"),
@@ -353,6 +328,39 @@ def merge_to_orders(
     typed = {name: whole[name].cast(kind) for name, kind in Orders.schema().items()}
     sizes = {"rows": whole.rows.cast("int64"), "lines": whole.lines}
     return whole.select(**typed, **sizes, is_refund=whole.is_refund, rule=rule)
+
+
+def _by_order(
+    lines: ir.Table, found: SourceRows, counts: Counts
+) -> tuple[ir.Table, dict[str, ir.Value]]:
+    """Return one row per order, and the columns that the source does not have, as nulls."""
+    texts = {name: kind for name, kind in Orders.schema().items() if name in TEXTS}
+    amounts = {name: kind for name, kind in Orders.schema().items() if name in PARTS}
+    absent = {
+        name: ibis.null(kind)
+        for name, kind in (texts | amounts).items()
+        if name not in found.columns
+    }
+    sums = {"net_amount": "value"} | {name: name for name in amounts if name not in absent}
+    firsts = ["customer_id", "moment", "source", *(name for name in texts if name not in absent)]
+    if counts.is_one_each:
+        orders = lines.select(
+            "order_id",
+            *firsts,
+            rows=lines.copies,
+            lines=lines.copies,
+            last_customer=lines.customer_id,
+            **{ours: lines[theirs] for ours, theirs in sums.items()},
+        )
+    else:
+        orders = lines.group_by("order_id").aggregate(
+            rows=lines.copies.sum(),
+            lines=lines.count(),
+            last_customer=lines.customer_id.max(),
+            **{name: lines[name].min() for name in firsts},
+            **{ours: lines[theirs].sum() for ours, theirs in sums.items()},
+        )
+    return orders, absent
 
 
 def _with_first_bought(orders: ir.Table, counts: Counts) -> ir.Table:

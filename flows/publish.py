@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -97,6 +97,83 @@ def find_published(
     return None
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What a run made of a day, the forgotten left out.
+
+    Attributes
+    ----------
+    history
+        Orders and rejects.
+    decided, moments, kpis
+        Folder of what was decided, and the files of moments and measures.
+    erased
+        The forgotten.
+    scores, newcomers
+        Scores but for ``run_id``; first-time buyers whose second order is worth most.
+    """
+
+    history: History
+    decided: Path
+    moments: Path
+    kpis: Path
+    erased: Erasures
+    scores: pd.DataFrame
+    newcomers: pd.DataFrame
+
+    @classmethod
+    def read(
+        cls,
+        settings: Settings,
+        history: History,
+        files: tuple[Path, Path, Path],
+        model_version: str,
+    ) -> "_Made":
+        """Read what was decided."""
+        erased, decided = Erasures(settings.state), files[0]
+        scores = pd.read_parquet(decided / "decided.parquet").assign(model_version=model_version)
+        scores = scores[~erased.covers(scores["customer_id"])].reset_index(drop=True)
+        newcomers = pd.read_parquet(decided / "newcomers.parquet")
+        return cls(history, *files, erased, scores, newcomers)
+
+    def decisions(self, settings: Settings) -> dict[str, Any]:
+        """Sum up who gets what."""
+        in_force = pd.read_parquet(self.decided / "in_force.parquet")
+        return {
+            "tiers": tier_table(in_force).to_dict("records"),
+            "budget_by_segment": budget_table(in_force).to_dict("records"),
+            "budget": {
+                "amount": settings.investment.budget,
+                "period_days": settings.investment.period_days,
+                **json.loads((self.decided / "budget.json").read_text()),
+            },
+            "newcomers": newcomer_table(self.scores, self.newcomers).to_dict("records"),
+            "rfm": rfm_grid(self.scores).to_dict("records"),
+            "order_chances": order_matrix(self.scores).to_dict("records"),
+        }
+
+    def write(
+        self, settings: Settings, told: pd.DataFrame, record: dict[str, Any], folder: Path
+    ) -> None:
+        """Write the day's files."""
+        _write_scores(settings, self.scores, folder / "scores.parquet")
+        commitments = pd.read_parquet(self.decided / COMMITMENTS)
+        kept = commitments[~self.erased.covers(commitments["customer_id"])]
+        write_table(kept, Commitments, folder / COMMITMENTS)
+        for source, name in ((self.moments, MOMENTS), (self.history.rejects, "rejects.csv")):
+            shutil.copyfile(source, folder / name)
+            leave_out(folder / name, self.erased)
+        is_forgotten = self.erased.covers(self.newcomers["customer_id"])
+        named = self.newcomers[~self.newcomers["is_holdout"] & ~is_forgotten]
+        write_csv(named, folder / "new_customers.csv")
+        write_csv(told, folder / "segments.csv")
+        shutil.copyfile(self.kpis, folder / KPIS)
+        shutil.copyfile(self.decided / EXPECTED, folder / EXPECTED)
+        page = render_page(record, json.loads(self.kpis.read_text()))
+        (folder / "report.html").write_text(page, encoding="utf-8")
+        (folder / "run.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
+
+
 @step
 def publish(
     settings: Settings,
@@ -114,75 +191,38 @@ def publish(
 
     Readers are pointed to it if that is what it is for.
     """
-    tracking = open_tracking(settings)
-    erased = Erasures(settings.state)
-    scores = pd.read_parquet(decided / "decided.parquet").assign(model_version=model_version)
-    scores = scores[~erased.covers(scores["customer_id"])].reset_index(drop=True)
-    newcomers = pd.read_parquet(decided / "newcomers.parquet")
-    in_force = pd.read_parquet(decided / "in_force.parquet")
-    kpis_json, checked = json.loads(kpis.read_text()), json.loads(checks.read_text())
-    store = Store(settings.exports)
+    tracking, store = open_tracking(settings), Store(settings.exports)
+    made = _Made.read(settings, history, (decided, moments, kpis), model_version)
+    scores, checked = made.scores, json.loads(checks.read_text())
     tags = {"as_of": as_of.isoformat(), "kind": "score", "model_version": model_version}
     with tracking.run(f"score {as_of}", tags) as run:
         scores["run_id"] = run.id
-        trained = tracking.tags(model_version)["run_id"]
         names = name_customers(settings, scores["customer_id"], as_of)
         audience = Audience(scores, names.key, names.email, settings.klaviyo.identifier)
-        told = marketing_segments(settings, audience, erased)
-        record = _record(settings, history, scores, as_of) | {
-            "tiers": tier_table(in_force).to_dict("records"),
-            "budget_by_segment": budget_table(in_force).to_dict("records"),
-            "budget": {
-                "amount": settings.investment.budget,
-                "period_days": settings.investment.period_days,
-                **json.loads((decided / "budget.json").read_text()),
-            },
-            "newcomers": newcomer_table(scores, newcomers).to_dict("records"),
-            "rfm": rfm_grid(scores).to_dict("records"),
-            "order_chances": order_matrix(scores).to_dict("records"),
+        told = marketing_segments(settings, audience, made.erased)
+        model = _told_of_model(tracking, model_version)
+        warned = [*history.quality.warnings, *warnings_of(checked), *_unnamed(settings, names)]
+        record = {
+            **_record(settings, history, scores, as_of),
+            **made.decisions(settings),
+            **model,
             "readouts": read_readouts(settings.state, as_of),
             "monitoring": monitoring_known_by(settings.state, as_of),
-            "backtest": _artifact(tracking, trained, "backtest.json"),
-            "frequency_fit": _artifact(tracking, trained, "pictures/frequency_fit.json"),
             "segments_csv": {
                 "rows": len(told),
                 "held_out": int(scores["is_holdout"].sum()),
                 "no_key": int(names.key.isna().sum()),
             },
-            "trained_run_id": trained,
             "checks": checked,
             "purpose": str(purpose),
-            "notes": [
-                *history.quality.warnings,
-                *warnings_of(checked),
-                *_unnamed(settings, names),
-                *(_artifact(tracking, trained, "fits.json") or {}).get("notes", []),
-            ],
+            "notes": [*warned, *model["notes"]],
         }
-
-        record["figures"] = figures(record, kpis_json)
+        record["figures"] = figures(record, json.loads(kpis.read_text()))
         record |= _earlier(store, as_of)
-
-        def write(folder: Path) -> None:
-            _write_scores(settings, scores, folder / "scores.parquet")
-            commitments = pd.read_parquet(decided / COMMITMENTS)
-            kept = commitments[~erased.covers(commitments["customer_id"])]
-            write_table(kept, Commitments, folder / COMMITMENTS)
-            for source, name in ((moments, MOMENTS), (history.rejects, "rejects.csv")):
-                shutil.copyfile(source, folder / name)
-                leave_out(folder / name, erased)
-            named = newcomers[~newcomers["is_holdout"] & ~erased.covers(newcomers["customer_id"])]
-            write_csv(named, folder / "new_customers.csv")
-            write_csv(told, folder / "segments.csv")
-            shutil.copyfile(kpis, folder / KPIS)
-            shutil.copyfile(decided / EXPECTED, folder / EXPECTED)
-            (folder / "report.html").write_text(render_page(record, kpis_json), encoding="utf-8")
-            (folder / "run.json").write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
-
         day = store.publish(
             as_of,
             run.id,
-            write,
+            lambda folder: made.write(settings, told, record, folder),
             is_current=purpose is Purpose.CURRENT,
             fence=lambda: check_lease(settings, decided),
         )
@@ -232,6 +272,17 @@ def marketing_segments(settings: Settings, audience: Audience, erased: Erasures)
         table.insert(1, KLAVIYO_KEYS["email"], email.mask(is_formula(email)).fillna(""))
     told: pd.DataFrame = table[is_told]
     return told
+
+
+def _told_of_model(tracking: Tracking, version: str) -> dict[str, Any]:
+    """Return what the page tells of a model: its run, its backtest, its fit, and what to know of it."""
+    trained = tracking.tags(version)["run_id"]
+    return {
+        "trained_run_id": trained,
+        "backtest": _artifact(tracking, trained, "backtest.json"),
+        "frequency_fit": _artifact(tracking, trained, "pictures/frequency_fit.json"),
+        "notes": (_artifact(tracking, trained, "fits.json") or {}).get("notes", []),
+    }
 
 
 def _unnamed(settings: Settings, names: Names) -> list[str]:
