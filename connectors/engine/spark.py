@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import ibis
@@ -183,6 +184,8 @@ def _builder(builder: Any, url: str, memory: str | None) -> Any:  # noqa: ANN401
         cores = str(os.cpu_count() or 1)
         settings |= dict.fromkeys(("spark.driver.host", "spark.driver.bindAddress"), "127.0.0.1")
         settings |= {"spark.sql.shuffle.partitions": cores}
+        # Nothing is kept there, but Spark makes the folder, and where a command runs is not its place.
+        settings |= {"spark.sql.warehouse.dir": str(Path(gettempdir(), "perennial-spark"))}
     for name, value in settings.items():
         builder = builder.config(name, value)
     return builder.master(url).appName("perennial")
