@@ -1,6 +1,6 @@
 """Order histories of any size, from the simulated store: ``python -m benchmarks.histories CUSTOMERS FOLDER``.
 
-A coffee store whose customers stay longer and buy more at once: five orders to a customer, 2.4
+A coffee store whose customers stay longer and buy more at once: five orders to a customer, 2.3
 lines to an order. Written in pieces, so ten million customers need the memory of a few.
 """
 

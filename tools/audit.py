@@ -23,7 +23,7 @@ def judged(code: int, said: str) -> tuple[int, str]:
     last = said.strip().splitlines()[-1:] or ["no answer"]
     return UNKNOWN, (
         f"nothing was audited, the advisories could not be asked for every package ({last[0]}). "
-        "Run it where pypi.org answers"
+        "Run it where they answer"
     )
 
 

@@ -167,10 +167,9 @@ class DuckDBEngine(Engine):
         self._connection.raw_sql(f'CREATE TEMP VIEW "{view}" AS {query}')
         return self._connection.table(view, database=("temp", "main"))
 
-    def write_parquet(self, table: ir.Table, path: Path, *, is_kept: bool = False) -> None:
-        """Write a table as one Parquet file, packed tighter where it is kept."""
-        compression = "zstd" if is_kept else "snappy"
-        self._connection.to_parquet(table, str(path), compression=compression)
+    def write_parquet(self, table: ir.Table, path: Path) -> None:
+        """Write a table as one Parquet file, packed lightly."""
+        self._connection.to_parquet(table, str(path), compression="snappy")
 
     def write_csv(self, table: ir.Table, path: Path) -> None:
         r"""Write a table as CSV for another database: no header, nulls as ``\N``."""

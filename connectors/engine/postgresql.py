@@ -55,9 +55,9 @@ class PostgreSQLEngine(AwayEngine):
         self._run(f"CREATE TEMP VIEW {_quoted(view)} AS {query}")
         return self._named(view, table.schema())
 
-    def write_parquet(self, table: ir.Table, path: Path, *, is_kept: bool = False) -> None:
+    def write_parquet(self, table: ir.Table, path: Path) -> None:
         """Write a table as one Parquet file."""
-        self._local.write_parquet(self._fetch(table), path, is_kept=is_kept)
+        self._local.write_parquet(self._fetch(table), path)
 
     def _run(self, statement: str) -> None:
         self._connection.con.execute(statement)

@@ -95,8 +95,8 @@ class Engine(ABC):
         """Name a table without computing it: what is made of it is translated and planned in parts."""
 
     @abstractmethod
-    def write_parquet(self, table: ir.Table, path: Path, *, is_kept: bool = False) -> None:
-        """Write a table as a Parquet file, or as a folder of them; packed tighter where it is kept.
+    def write_parquet(self, table: ir.Table, path: Path) -> None:
+        """Write a table as a Parquet file, or as a folder of them, packed lightly: it is a run's own.
 
         Rows stay in the order that the table asks for.
         """

@@ -75,10 +75,9 @@ class SparkEngine(AwayEngine):
         """Name a table without computing it."""
         return self._named(self._rows(table), name)
 
-    def write_parquet(self, table: ir.Table, path: Path, *, is_kept: bool = False) -> None:
+    def write_parquet(self, table: ir.Table, path: Path) -> None:
         """Write a table as a folder of Parquet files, named in the order of their rows."""
-        compression = "zstd" if is_kept else "snappy"
-        into = self._rows(table).write.mode("overwrite").option("compression", compression)
+        into = self._rows(table).write.mode("overwrite").option("compression", "snappy")
         into.parquet(f"file://{path.absolute()}")
 
     def _rows(self, table: ir.Table) -> Any:  # noqa: ANN401  # Spark's frame
