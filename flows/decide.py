@@ -1,50 +1,67 @@
-"""From customer states to scores: predict, name the segment, choose the investment."""
+"""From customer states to scores: predict, name the segment, choose the investment.
+
+Three rounds over the customers, a portion at a time (:mod:`flows.portions`): what each will do, and what
+there is to win; what each action would gain; what is said of each. Between them stands what can only be
+told of all together: segments, the holdout, and who gets the budget.
+"""
 
 import json
-from dataclasses import dataclass
-from datetime import date, timedelta
-from itertools import product
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from connectors.klaviyo.erasure import Erasures
 from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import Store
-from features.tables import Commitments, CustomerState, Expected, Scores
-from flows.expected import EXPECTED, WINDOWS, expected_table
-from flows.forecaster import HISTORY, Forecaster, Told
+from features.tables import Commitments, Expected
+from flows.expected import EXPECTED, expected_sums, expected_table
+from flows.forecaster import HISTORY, Forecaster
 from flows.ledger import (
     Earlier,
     Standing,
+    Standings,
     chosen_of,
-    draw_arms,
     explorers,
     list_commitments,
     plan_budget,
-    standing,
 )
+from flows.outlook import Lookout
+from flows.portions import Portion, Shelf, States, side_by_side
 from flows.power import experiment
-from flows.prospects import prospects
 from flows.purpose import Purpose
-from flows.responders import features_of, multiples
+from flows.score_table import SCHEMA, Placed, score_table
 from flows.settings import Settings
 from flows.signals import read_signals
 from flows.steps import step
-from models.baselines import rfm_cells
+from flows.together import Together
 from segments.evidence import Signals, advocates
-from segments.investment import Investment, Plan, Prospects, invest
+from segments.investment import Funded, Granted, Offered, Offers, fund
 from segments.journey import journey_stage
-from segments.lifecycle import SEGMENTS, lifecycle_segments
 from segments.loyalty import loyalty_tiers
-from segments.newcomers import top_newcomers
+from segments.newcomers import WINDOW, top_newcomers
 
-FARTHEST_ORDER_DAYS = 3650  # a median further away than ten years is no date
-RFM_SCORES = np.array([str(number) for number in range(556)], dtype=object)
-CARRIED_OVER = [name for name in Scores.columns() if name in CustomerState.columns()]
+Array = NDArray[np.float64]
+
+WRITTEN = "decided.parquet"
+OF_FIRST_TIME = [
+    "customer_id",
+    "age_days",
+    "first_order_date",
+    "expected_order_value",
+    "p_second_order",
+    "segment",
+    "investment_tier",
+    "is_holdout",
+]
 
 
 @dataclass(frozen=True)
@@ -54,7 +71,8 @@ class Decided:
     Attributes
     ----------
     scores
-        Table :class:`features.tables.Scores` but for ``model_version`` and ``run_id``.
+        Table :class:`features.tables.Scores` but for ``model_version`` and ``run_id``; without rows where
+        they were written to a file.
     commitments
         What is newly committed.
     in_force
@@ -96,20 +114,16 @@ def decide(
     The forgotten are no customers: they get no draw and take no budget. Of a day of history nothing
     reaches marketing: its tiers are what would have been chosen, and nothing is committed.
     """
-    known = pd.read_parquet(state)
-    decided = score_customers(
-        settings,
-        known[~Erasures(settings.state).covers(known["customer_id"])],
-        Forecaster.load(model),
-        as_of,
-        Earlier.read(settings, as_of),
-        Erasures(settings.state),
-        read_signals(settings, as_of, work),
-    )
+    earlier, shelf = Earlier.read(settings, as_of), Shelf(work / "portions")
+    states, signals = States(state, Erasures(settings.state)), read_signals(settings, as_of, work)
+    lookout = Lookout(settings, Forecaster.load(model), earlier.responders, shelf)
+    with pq.ParquetWriter(work / WRITTEN, SCHEMA) as writer:
+        decided = _Day(settings, as_of, states, lookout, earlier, signals).decide(
+            writer.write_table
+        )
     programs = Programs(settings.state, Store(settings.exports))
     # A draw depends on nothing but the customer: should the day fail later, it stays right.
     programs.add_assignments(decided.assignments)
-    decided.scores.to_parquet(work / "decided.parquet", index=False)
     committed = decided.commitments
     if purpose is Purpose.HISTORY:
         committed = committed.head(0)
@@ -145,216 +159,219 @@ def score_customers(
     earlier
         What earlier days decided; None = nothing.
     erased
-        Whose orders are not counted later either; None = nobody.
+        The forgotten, who are no customers; None = nobody.
     signals
         What customers said and did besides buying; None = nothing is known of it.
     """
-    earlier = earlier or Earlier()
-    state = state.reset_index(drop=True)
-    told = forecaster.tell(state)
-    day = _Day.predict(settings, as_of, state, forecaster, told)
-    held, drawn = draw_arms(settings, state["customer_id"], earlier.assignments, as_of)
-    stands = standing(settings, state["customer_id"], earlier.commitments, as_of)
-    plan = plan_budget(settings, earlier.commitments, as_of)
-    investment = _choose(day, held, stands, plan, earlier)
-    scores = _score_table(day, held, stands, investment, signals or Signals())
-    new = investment.tier != "none"
-    watched = day.prospects(settings.holdout.measure_days, new)
-    commitments = list_commitments(
-        scores[new], chosen_of(investment, new), watched, settings, as_of
+    tables = [SCHEMA.empty_table()]
+    earlier, states = earlier or Earlier(), States(state, erased)
+    lookout = Lookout(settings, forecaster, earlier.responders, Shelf())
+    decided = _Day(settings, as_of, states, lookout, earlier, signals or Signals()).decide(
+        tables.append
     )
-    parts = [part for part in (stands.in_force, commitments) if len(part)]
-    return Decided(
-        scores,
-        commitments,
-        pd.concat(parts, ignore_index=True) if parts else commitments,
-        drawn,
-        top_newcomers(scores, _second_order_margin(day), settings.lifecycle),
-        expected_table(
-            state,
-            day.predicted["expected_orders"],
-            forecaster.counts(state, WINDOWS, told),
-            as_of,
-            None if erased is None else ~erased.covers(state["customer_id"]),
-        ),
-        {
-            "committed": investment.spent,
-            "left": plan.budget,
-            "next_return": investment.next_return if np.isfinite(investment.next_return) else None,
-            "curve": _curve(investment),
-            "experiment": experiment(
-                settings, forecaster, day.predicted[new], commitments, watched
-            ),
-        },
-    )
+    return replace(decided, scores=pa.concat_tables(tables).to_pandas())
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the last round tells of a portion.
+
+    Attributes
+    ----------
+    scores
+        Table :class:`features.tables.Scores` but for what is known when it is published.
+    in_force
+        What earlier days committed to its customers.
+    new, chosen
+        Scores of those who are newly committed, their first amounts, and what they get.
+    first_time
+        First-time buyers of late.
+    expected
+        Sums of what is expected, by cell.
+    """
+
+    scores: pa.Table
+    in_force: pd.DataFrame
+    new: pd.DataFrame
+    chosen: pd.DataFrame
+    first_time: pd.DataFrame
+    expected: Array
 
 
 @dataclass(frozen=True)
 class _Day:
-    """What a day's decisions rest on: n customers' states, what they will do, and where they stand."""
+    """A day to decide: customers, what is known of them and what was decided before."""
 
     settings: Settings
     as_of: date
-    state: pd.DataFrame
-    forecaster: Forecaster
-    predicted: pd.DataFrame
-    segment: NDArray[np.object_]
+    states: States
+    lookout: Lookout
+    earlier: Earlier
+    signals: Signals
 
-    @classmethod
-    def predict(
-        cls,
-        settings: Settings,
-        as_of: date,
-        state: pd.DataFrame,
-        forecaster: Forecaster,
-        told: Told,
-    ) -> "_Day":
-        """Say what customers will do, and name their segments."""
-        predicted = forecaster.predict(
-            state,
-            horizon_days=settings.model.horizon_days,
-            annual_discount_rate=settings.model.annual_discount_rate,
-            told=told,
+    def decide(self, write: Callable[[pa.Table], None]) -> Decided:
+        """Decide, and hand the scores over, portion by portion."""
+        settings, earlier = self.settings, self.earlier
+        seen = list(side_by_side(self.lookout.look, self.states))
+        together = Together.of(settings, self.as_of, seen, earlier.assignments)
+        del seen
+        stands = Standings.of_day(settings, earlier.commitments, self.as_of)
+        offers = Offers.of(
+            settings.actions,
+            together.segments,
+            plan_budget(settings, earlier.commitments, self.as_of),
+            earlier.beliefs,
         )
+        funded = self._fund(together, stands, offers)
+
+        def tell(portion: Portion) -> _Told:
+            return self._tell(portion, together, stands, offers, funded)
+
+        told = []
+        for one in side_by_side(tell, self.states):
+            write(one.scores)
+            told.append(replace(one, scores=SCHEMA.empty_table()))
+        commitments, watched = self._commitments(told)
+        return Decided(
+            scores=SCHEMA.empty_table().to_pandas(),
+            commitments=commitments,
+            in_force=_joined([*(one.in_force for one in told), commitments]),
+            assignments=together.drawn,
+            newcomers=self._newcomers(told),
+            expected=expected_table(
+                np.sum([one.expected for one in told], axis=0), together.starts, self.as_of
+            ),
+            budget={
+                "committed": funded.spent,
+                "left": offers.plan.budget,
+                "next_return": funded.next_return if np.isfinite(funded.next_return) else None,
+                "curve": _curve(funded),
+                "experiment": watched,
+            },
+        )
+
+    def _fund(self, together: Together, stands: Standings, offers: Offers) -> Funded:
+        """Weigh every action for every customer, and choose within the budget."""
+        n, k = len(together.customers), len(offers.tiers)
+        net, costs = np.empty((n, k)), np.empty((n, k))
+        explores = np.zeros(n, dtype=bool)
+
+        def weigh(number: int) -> None:
+            rows = together.rows(number)
+            customers = together.customers.iloc[rows]
+            if offers.plan.exploration > 0:
+                explores[rows] = explorers(self.settings, customers, self.as_of)
+            offered = self._offered(number, together, offers)
+            net[rows], costs[rows] = offered.net(explores[rows]), offered.costs
+            net[rows][stands.of(customers).is_bound, 1:] = -1.0
+
+        list(side_by_side(weigh, range(len(together.begins) - 1)))
+        return fund(net, costs, offers, held=together.is_held, explores=explores)
+
+    def _offered(self, number: int, together: Together, offers: Offers) -> Offered:
+        outlook = self.lookout.outlook(number)
+        segment = together.segment[together.rows(number)].astype(np.intp)
+        return offers.to(outlook.to_win, segment, outlook.moved(self.lookout.responders))
+
+    def _tell(
+        self,
+        portion: Portion,
+        together: Together,
+        stands: Standings,
+        offers: Offers,
+        funded: Funded,
+    ) -> _Told:
+        """Lay out the scores of a portion, and list who is newly committed."""
+        state, outlook = portion.numbers, self.lookout.outlook(portion.number)
+        standing = stands.of(portion.customers)
+        chosen = funded.chosen[together.rows(portion.number)].astype(np.intp)
+        granted = self._offered(portion.number, together, offers).granted(chosen)
+        scores = score_table(
+            portion,
+            self.as_of,
+            outlook.predicted,
+            outlook["expected_value"] * self.settings.store.margin,
+            self._placed(portion, together, standing, granted),
+        )
+        is_new = granted.tier != "none"
+        new = scores.filter(pa.array(is_new)).to_pandas()
+        first_time = scores.select(OF_FIRST_TIME).filter(
+            pc.is_in(scores["segment"], pa.array(WINDOW))
+        )
+        return _Told(
+            scores,
+            standing.in_force,
+            new.assign(first_amount=state["first_amount"].to_numpy()[is_new]),
+            chosen_of(granted, is_new),
+            first_time.to_pandas(),
+            expected_sums(
+                state["age_days"], outlook["expected_orders"], outlook.counts, together.starts
+            ),
+        )
+
+    def _placed(
+        self, portion: Portion, together: Together, standing: Standing, granted: Granted
+    ) -> Placed:
+        """Say where a portion's customers stand."""
+        settings, state, rows = self.settings, portion.numbers, together.rows(portion.number)
         x, t_x, T = (state[name] for name in HISTORY)
-        segment = lifecycle_segments(
-            x,
-            t_x,
-            T,
-            state["revenue"],
-            predicted["expected_value"],
-            settings.lifecycle,
-            cycle_days=settings.kpis.natural_cycle_days,
+        loyalty = loyalty_tiers(state["orders"], state["revenue"], settings.loyalty.tiers)
+        is_new = standing.tier == ""
+        return Placed(
+            segment=together.segment[rows],
+            segments=together.segments,
+            rfm=together.rfm[rows],
+            journey_stage=journey_stage(
+                x,
+                t_x,
+                T,
+                together.cycle_days,
+                advocates(pd.Index(portion.customers), self.signals),
+                settings.journey,
+            ),
+            loyalty_tier=loyalty.tier,
+            investment_tier=np.where(is_new, granted.tier, standing.tier).astype(object),
+            orders_to_next_tier=loyalty.orders_to_next,
+            expected_return=np.where(is_new, granted.expected_return, standing.expected_return),
+            is_holdout=together.is_held[rows],
+            is_measured=granted.is_measured,
         )
-        return cls(settings, as_of, state, forecaster, predicted, segment)
 
-    @property
-    def margin(self) -> "pd.Series[float]":
-        """Margin expected within the horizon."""
-        return self.predicted["expected_value"] * self.settings.store.margin
-
-    def prospects(self, days: int, rows: NDArray[np.bool_] | slice = slice(None)) -> Prospects:
-        """Say what there is to win of some customers within some days."""
-        return prospects(
+    def _commitments(self, told: Sequence[_Told]) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+        """List what is newly committed, and say what an experiment can show of it."""
+        new, chosen = _joined([one.new for one in told]), _joined([one.chosen for one in told])
+        watched = self.lookout.prospects(new, new, self.settings.holdout.measure_days)
+        commitments = list_commitments(new, chosen, watched, self.settings, self.as_of)
+        return commitments, experiment(
             self.settings,
-            self.state[rows],
-            self.predicted[rows],
-            self.forecaster,
-            self.segment[rows],
-            days,
+            self.lookout.forecaster.spend,
+            new["expected_orders"].to_numpy(),
+            watched.margin_per_order,
+            commitments,
         )
 
-
-def _choose(
-    day: _Day, held: NDArray[np.bool_], stands: Standing, plan: Plan, earlier: Earlier
-) -> Investment:
-    """Choose an investment for each customer who has none in force."""
-    settings, responds = day.settings, {}
-    if earlier.responders:
-        known = day.predicted.assign(**day.state[CARRIED_OVER], expected_margin=day.margin)
-        seen = day.prospects(settings.holdout.measure_days)
-        responds = multiples(earlier.responders, features_of(known), seen, settings.actions)
-    return invest(
-        day.prospects(settings.model.horizon_days),
-        settings.actions,
-        held,
-        plan,
-        beliefs=earlier.beliefs,
-        multiples=responds,
-        is_eligible=~stands.is_bound,
-        is_explorer=explorers(settings, day.state["customer_id"], day.as_of),
-    )
+    def _newcomers(self, told: Sequence[_Told]) -> pd.DataFrame:
+        """Name first-time buyers by the margin of a second order today, and of what is expected after it."""
+        found = _joined([one.first_time for one in told])
+        T = found["age_days"].to_numpy(dtype=np.float64)
+        after = self.lookout.forecaster.purchases.expected_orders(
+            self.settings.model.horizon_days, np.ones_like(T), T, T
+        )
+        margin = found["expected_order_value"].to_numpy() * self.settings.store.margin
+        return top_newcomers(found, margin * (1 + after), self.settings.lifecycle)
 
 
-def _score_table(
-    day: _Day,
-    held: NDArray[np.bool_],
-    stands: Standing,
-    investment: Investment,
-    signals: Signals,
-) -> pd.DataFrame:
-    """Return :class:`features.tables.Scores` but for the model's version and the run."""
-    settings, state, predicted = day.settings, day.state, day.predicted
-    x, t_x, T = (state[name] for name in HISTORY)
-    is_new = stands.tier == ""
-    tier = np.where(is_new, investment.tier, stands.tier).astype(object)
-    loyalty = loyalty_tiers(state["orders"], state["revenue"], settings.loyalty.tiers)
-    loud = advocates(pd.Index(state["customer_id"]), signals)
-    silent_days = state["age_days"] - state["recency_days"]
-    return pd.DataFrame(
-        {
-            **state[CARRIED_OVER],
-            **predicted.drop(columns="median_days"),
-            "expected_margin": day.margin,
-            "next_order_date": _dates(day.as_of, predicted["median_days"]),
-            "rfm_score": RFM_SCORES[rfm_cells(silent_days, state["frequency"], state["revenue"])],
-            "segment": day.segment,
-            "journey_stage": journey_stage(
-                x, t_x, T, settings.kpis.natural_cycle_days, loud, settings.journey
-            ),
-            "investment_tier": tier,
-            "expected_return": np.where(
-                is_new, investment.expected_return, stands.expected_return
-            ),
-            "is_holdout": held,
-            "loyalty_tier": loyalty.tier,
-            "orders_to_next_tier": loyalty.orders_to_next,
-            "reason": _reasons(day.segment, tier, held, investment.is_measured),
-        }
-    )
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    some = [part for part in parts if len(part)]
+    return pd.concat(some, ignore_index=True) if some else parts[0]
 
 
-def _second_order_margin(day: _Day) -> NDArray[np.float64]:
-    """Return the margin of a second order today, and of what is expected after it."""
-    T = day.state["age_days"].to_numpy(dtype=np.float64)
-    after = day.forecaster.purchases.expected_orders(
-        day.settings.model.horizon_days, np.ones_like(T), T, T
-    )
-    margin = day.predicted["expected_order_value"].to_numpy() * day.settings.store.margin
-    return np.asarray(margin * (1 + after))
-
-
-def _curve(investment: Investment) -> dict[str, Any] | None:
-    curve = investment.curve
+def _curve(funded: Funded) -> dict[str, Any] | None:
+    curve = funded.curve
     if curve is None:
         return None
     return {
         "budget": curve.budget.tolist(),
         "gain": curve.gain.tolist(),
-        "spent": investment.curve_spent,
+        "spent": funded.curve_spent,
     }
-
-
-def _dates(as_of: date, days: pd.Series) -> Any:  # noqa: ANN401  # array of dates and None
-    """Return the days ahead as dates, rounded up; None where there is none within ten years."""
-    near = (days <= FARTHEST_ORDER_DAYS).to_numpy()
-    ahead = np.ceil(np.where(near, days, 0)).astype(int)
-    dates = np.array(
-        [as_of + timedelta(days=n) for n in range(int(ahead.max(initial=0)) + 1)], dtype=object
-    )[ahead]
-    dates[~near] = None
-    return dates
-
-
-def _reasons(segment: Any, tier: Any, held: Any, is_measured: Any) -> Any:  # noqa: ANN401  # arrays
-    """Say in one line why a customer is where they are; there are few reasons, each told once."""
-    where, segments = pd.factorize(segment)
-    what, tiers = pd.factorize(tier)
-    known, held = np.asarray(is_measured, dtype=np.intp), np.asarray(held, dtype=np.intp)
-    code = ((where * max(len(tiers), 1) + what) * 2 + known) * 2 + held
-    said = [
-        _reason(name, chosen, is_held=is_held, is_measured=measured)
-        for name, chosen, measured, is_held in product(
-            segments, tiers, (False, True), (False, True)
-        )
-    ]
-    return np.array(said, dtype=object)[code]
-
-
-def _reason(segment: str, tier: str, *, is_held: bool, is_measured: bool) -> str:
-    basis = "as measured" if is_measured else "if its effect is as assumed"
-    chosen = f"{tier} investment gains most per unit of cost, {basis}"
-    if tier == "none":
-        chosen = "no investment that the budget reaches pays for itself"
-    held = "; held out to measure what it brings" if is_held else ""
-    return f"{SEGMENTS[segment].definition}; {chosen}{held}"

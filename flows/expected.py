@@ -5,52 +5,61 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from features.tables import Expected
-from models.monitoring import TENURES, Counts, cell_sums, cells_of, tenth_starts
+from models.monitoring import TENURES, Counts, cell_sums, cells_of
+
+Array = NDArray[np.float64]
 
 EXPECTED = "expected.parquet"
 WINDOWS = (7, 28)  # days
 
 
-def expected_table(
-    state: pd.DataFrame,
-    expected_orders: pd.Series,
-    windows: Mapping[float, Counts],
-    as_of: date,
-    is_counted: NDArray[np.bool_] | None = None,
-) -> pd.DataFrame:
-    """Sum up what is expected by tenure and tenth of expected orders.
+def expected_sums(
+    age_days: ArrayLike, expected_orders: Array, windows: Mapping[float, Counts], starts: Array
+) -> Array:
+    """Sum up what is expected of some customers, by tenure and tenth of expected orders.
 
     Parameters
     ----------
-    state
-        Table :class:`features.tables.CustomerState`.
-    expected_orders
-        Of the scores, one per customer of `state`: what tenths are made by.
+    age_days, expected_orders
+        Shape (n,): days since the first order, and what tenths are made by.
     windows
-        What is expected of each customer, by the window's days.
+        What is expected of each customer, by the window's days: those of :data:`WINDOWS`.
+    starts
+        Expected orders at which the tenths begin.
+
+    Returns
+    -------
+    Array
+        Shape (windows, 4, cells): customers, orders, their variance, their value.
+    """
+    cells = cells_of(age_days, expected_orders, starts)
+    return np.array(
+        [cell_sums(cells, of.orders, of.variance, of.value) for of in windows.values()]
+    )
+
+
+def expected_table(sums: Array, starts: Array, as_of: date) -> pd.DataFrame:
+    """Lay out what is expected.
+
+    Parameters
+    ----------
+    sums
+        As :func:`expected_sums` returns them, of all customers.
+    starts
+        Expected orders at which the tenths begin.
     as_of
         The day.
-    is_counted
-        Shape (customers,): who is; None = all.
 
     Returns
     -------
     DataFrame
         Table :class:`features.tables.Expected`: cells that have customers.
     """
-    keep = np.ones(len(state), dtype=bool) if is_counted is None else is_counted
-    if not keep.any():
-        return pd.DataFrame(columns=list(Expected.columns()))
-    ranked = expected_orders.to_numpy(dtype=np.float64)[keep]
-    starts = tenth_starts(ranked)
-    cells = cells_of(state["age_days"].to_numpy()[keep], ranked, starts)
-    parts = []
-    for days, counts in windows.items():
-        columns = (column[keep] for column in (counts.orders, counts.variance, counts.value))
-        customers, orders, variance, value = cell_sums(cells, *columns)
+    parts = [pd.DataFrame(columns=list(Expected.columns()))]
+    for days, (customers, orders, variance, value) in zip(WINDOWS, sums, strict=True):
         found = np.flatnonzero(customers)
         tenure, tenth = np.divmod(found, len(starts))
         parts.append(
@@ -68,4 +77,4 @@ def expected_table(
                 }
             )
         )
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)

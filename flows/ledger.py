@@ -17,7 +17,7 @@ from flows.responders import read_responders
 from flows.settings import Settings
 from models.lift import Effect
 from segments.holdout import BUCKETS, CONTROL, Draw, RedrawError, assign
-from segments.investment import Beliefs, Investment, Plan, Prospects
+from segments.investment import Beliefs, Granted, Plan, Prospects
 
 
 @dataclass(frozen=True)
@@ -82,21 +82,40 @@ class Standing:
     in_force: pd.DataFrame
 
 
-def standing(
-    settings: Settings, customer_id: pd.Series, commitments: pd.DataFrame, as_of: date
-) -> Standing:
-    """Find who has a tier from an earlier day, and who rests from one."""
-    chosen = settings.investment
-    days = (pd.Timestamp(as_of) - pd.to_datetime(commitments["committed_date"])).dt.days
-    before = commitments[(days > 0) & (days < chosen.period_days + chosen.rest_days)]
-    last = before.sort_values("committed_date").drop_duplicates("customer_id", keep="last")
-    known = last.set_index("customer_id").reindex(customer_id)
-    age = (pd.Timestamp(as_of) - pd.to_datetime(known["committed_date"])).dt.days.to_numpy()
-    has_tier = age < chosen.period_days
-    returns = (known["expected_gain"] / known["expected_cost"]).to_numpy(dtype=np.float64)
-    tier = np.where(has_tier, known["investment_tier"].to_numpy(dtype=object), "")
-    in_force = known[has_tier].reset_index()[list(Commitments.schema())]
-    return Standing(tier.astype(object), returns, ~np.isnan(age), in_force)
+@dataclass(frozen=True)
+class Standings:
+    """What earlier days committed: the last of each customer who is not past resting from it.
+
+    Attributes
+    ----------
+    last
+        Rows of :class:`features.tables.Commitments`, by customer id, and ``age_days`` since.
+    period_days
+        For how long a customer keeps a tier.
+    """
+
+    last: pd.DataFrame
+    period_days: int
+
+    @classmethod
+    def of_day(cls, settings: Settings, commitments: pd.DataFrame, as_of: date) -> "Standings":
+        """Find what counts on a day."""
+        chosen = settings.investment
+        days = (pd.Timestamp(as_of) - pd.to_datetime(commitments["committed_date"])).dt.days
+        counts = (days > 0) & (days < chosen.period_days + chosen.rest_days)
+        before = commitments.assign(age_days=days)[counts].sort_values("committed_date")
+        last = before.drop_duplicates("customer_id", keep="last").set_index("customer_id")
+        return cls(last, chosen.period_days)
+
+    def of(self, customers: pd.Series) -> Standing:
+        """Say who of some customers has a tier from an earlier day, and who rests from one."""
+        known = self.last.reindex(customers)
+        age = known["age_days"].to_numpy(dtype=np.float64)
+        has_tier = age < self.period_days
+        returns = (known["expected_gain"] / known["expected_cost"]).to_numpy(dtype=np.float64)
+        tier = np.where(has_tier, known["investment_tier"].to_numpy(dtype=object), "")
+        in_force = known[has_tier].reset_index(names="customer_id")[list(Commitments.schema())]
+        return Standing(tier.astype(object), returns, ~np.isnan(age), in_force)
 
 
 def plan_budget(settings: Settings, commitments: pd.DataFrame, as_of: date) -> Plan:
@@ -121,10 +140,10 @@ def explorers(settings: Settings, customer_id: pd.Series, as_of: date) -> NDArra
     return np.asarray(hashed % BUCKETS < settings.investment.exploration * BUCKETS)
 
 
-def chosen_of(investment: Investment, rows: NDArray[np.bool_]) -> pd.DataFrame:
+def chosen_of(granted: Granted, rows: NDArray[np.bool_]) -> pd.DataFrame:
     """Return what some customers get: ``tier, gain, gain_low, gain_high, is_measured, cost``."""
     columns = ("tier", "gain", "gain_low", "gain_high", "is_measured", "cost")
-    return pd.DataFrame({name: getattr(investment, name)[rows] for name in columns})
+    return pd.DataFrame({name: getattr(granted, name)[rows] for name in columns})
 
 
 def list_commitments(

@@ -4,29 +4,32 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from flows.forecaster import Forecaster
 from flows.settings import Settings
 from models.lift import customers_needed, smallest_lift
-from segments.investment import Prospects
+from models.spend import Spend
+
+Array = NDArray[np.float64]
 
 
 def experiment(
     settings: Settings,
-    forecaster: Forecaster,
-    predicted: pd.DataFrame,
+    spend: Spend,
+    expected_orders: Array,
+    margin_per_order: Array,
     commitments: pd.DataFrame,
-    watched: Prospects,
 ) -> dict[str, Any] | None:
     """Say the smallest lift that those newly committed can show, and how many would show the assumed one.
 
     Parameters
     ----------
-    settings, forecaster
-        The store's, and its model.
-    predicted, commitments, watched
-        Of the n customers who are newly committed: what is predicted, the rows, what is to be won in the
-        days that they are watched.
+    settings, spend
+        The store's, and its model of what orders are worth.
+    expected_orders, margin_per_order
+        Shape (n,): of the customers who are newly committed, within the horizon.
+    commitments
+        Their rows.
 
     Returns
     -------
@@ -43,8 +46,8 @@ def experiment(
     treated, days = len(commitments) - held, settings.holdout.measure_days
     if not held or not treated:
         return None
-    orders = predicted["expected_orders"].to_numpy() * days / settings.model.horizon_days
-    squared = watched.margin_per_order**2 * (1 + 1 / forecaster.spend.p)
+    orders = expected_orders * days / settings.model.horizon_days
+    squared = margin_per_order**2 * (1 + 1 / spend.p)
     deviation = float(np.sqrt((orders * squared).mean()))
     assumed = float(commitments["assumed_gain"].mean())
     if not deviation > 0 or not assumed > 0:

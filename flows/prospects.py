@@ -23,7 +23,7 @@ def prospects(
     state: pd.DataFrame,
     predicted: pd.DataFrame,
     forecaster: Forecaster,
-    segment: NDArray[np.object_],
+    segment: NDArray[np.object_] | None,
     days: int,
 ) -> Prospects:
     """Say what there is to win of each customer in the next `days` days.
@@ -39,7 +39,7 @@ def prospects(
     forecaster
         The model.
     segment
-        Shape (n,): the customers' segments.
+        Shape (n,): the customers' segments; None where they are not named yet.
     days
         Orders of so many days count.
     """

@@ -194,10 +194,17 @@ class PurchaseModel(ABC):
             Shape (3, n): the chance of any, the mean of n, and the mean of n (n - 1); within 1e-6 of
             the exact ones.
         """
-        return by_rows(self._moments, *as_arrays(days, x, t_x, T), size=MOMENT_ROWS)
+        x, t_x, T = as_arrays(x, t_x, T)
+        share, alike, where = self.active(x, t_x, T), [x, T], None
+        if np.shape(days)[-1:] in ((), (1,)) and x.ndim == 1 and len(x) >= MANY:
+            alike, where = distinct(x, T)
+        found = by_rows(self._active_moments, *as_arrays(days, *alike), size=MOMENT_ROWS)
+        found = found if where is None else found[..., where]
+        return np.stack([mean_by_phase(share, of) for of in found])
 
-    def _moments(self, days: Array, x: Array, t_x: Array, T: Array) -> Array:
-        tails = self.tails(days, x, t_x, T)
+    def _active_moments(self, days: Array, x: Array, T: Array) -> Array:
+        """Return :meth:`moments` of someone who is active, by phase, shape (3, phases, n)."""
+        tails = self.active_tails(days, x, T)
         first = next(tails)
         mean, pairs = first.copy(), np.zeros(first.shape)
         for count, tail in enumerate(tails, start=2):
