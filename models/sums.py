@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc
 
-from models.pieces import by_rows
 from models.purchases import mean_by_phase
 from models.spend import Spend
 
@@ -21,6 +20,7 @@ Array = NDArray[np.float64]
 
 GRID = 384  # sums at which a distribution is computed: quantiles are within 0.1 % of exact ones
 STEP = 8  # numbers of orders that are added at once
+NEVER = 1e-12  # a chance that is not told from none
 
 
 class Sums:
@@ -73,15 +73,14 @@ class Sums:
 
     def _reaching(self, sums: Array, chances: Array, longest: int) -> tuple[Array, Array]:
         """Return a grid's sums, and its chances for up to so many orders, shape (N, GRID + 1)."""
-        orders = np.arange(len(chances), longest + 1, dtype=np.float64)
-        if not len(orders):
-            return sums, chances
         share = sums / (1 + sums)
-
-        def of_count(count: Array) -> Array:
-            return np.asarray(betainc(self.p * count, self.shape, share[:, None]))
-
-        return sums, np.vstack([chances, by_rows(of_count, orders, size=STEP).T])
+        for begin in range(len(chances), longest + 1, STEP):
+            orders = np.arange(begin, begin + STEP, dtype=np.float64)
+            more = np.zeros((STEP, len(sums)))
+            likely = np.flatnonzero(chances[-1] > NEVER)  # of more orders it is less likely still
+            more[:, likely] = betainc(self.p * orders[:, None], self.shape, share[likely])
+            chances = np.vstack([chances, more])
+        return sums, chances
 
 
 def _whole_steps(orders: Any) -> Any:  # noqa: ANN401  # a whole number, or an array of them

@@ -119,13 +119,16 @@ def assign(
         )
     ids = pd.Index(pd.Series(customer_ids, dtype="str"))
     first = before.sort_values("assigned_date", kind="stable").drop_duplicates("customer_id")
-    arm = first.set_index("customer_id")["is_holdout"].astype("boolean").reindex(ids)
-    unseen = ids[arm.isna().to_numpy()]
+    place = pd.Index(first["customer_id"], dtype=ids.dtype).get_indexer(ids)
+    is_unseen = place < 0
+    unseen = ids[is_unseen]
     if buckets is None:
         held = is_holdout(unseen, share=draw.share, salt=draw.salt)
     else:
         held = buckets(unseen, draw.salt) < _limit(draw.share)
-    arm.loc[arm.isna()] = held
+    arm = np.zeros(len(ids), dtype=bool)
+    arm[~is_unseen] = first["is_holdout"].to_numpy(dtype=bool)[place[~is_unseen]]
+    arm[is_unseen] = held
     new = pd.DataFrame(
         {
             "customer_id": unseen,
@@ -137,4 +140,4 @@ def assign(
         },
         columns=list(COLUMNS),
     )
-    return arm.to_numpy(dtype=bool), new
+    return arm, new

@@ -6,6 +6,7 @@ little of those who buy anyway. Ranking by risk pays for the first, ranking by v
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -186,18 +187,23 @@ def fund(
             continue
         gain, cost, out = net[here], costs[here], held[here]
         budget = plan.budget * part
-        chosen[here] = allocate(
-            gain,
-            cost,
-            budget,
-            caps=_shared(offers.caps, part),
-            hurdle=plan.hurdle - plan.base,
-            held=out,
-        )
+        with ThreadPoolExecutor() as pool:  # NumPy lets them work beside each other
+            taken = pool.submit(
+                allocate,
+                gain,
+                cost,
+                budget,
+                caps=_shared(offers.caps, part),
+                hurdle=plan.hurdle - plan.base,
+                held=out,
+            )
+            if not is_drawn:
+                more = pool.submit(marginal_return, gain, cost, budget, held=out)
+                over_cost = gain - (1 - plan.base) * cost
+                curve = return_curve(over_cost, cost, CURVE_POINTS, held=out)
+                next_return = plan.base + more.result()
+            chosen[here] = taken.result()
         if not is_drawn:
-            next_return = plan.base + marginal_return(gain, cost, budget, held=out)
-            over_cost = gain - (1 - plan.base) * cost
-            curve = return_curve(over_cost, cost, CURVE_POINTS, held=out)
             curve_spent = _paid(cost, chosen[here], out)
     return Funded(chosen, _paid(costs, chosen, held), next_return, curve, curve_spent)
 
