@@ -130,13 +130,15 @@ def pymc(folder: Path) -> Steps:
 
 def perennial(folder: Path) -> Steps:
     """Go from orders to published scores with segments, intervals and investment; both fits included."""
-    from connectors.programs import write_table
+    from connectors.klaviyo.erasure import Erasures
+    from connectors.programs import write_portions
     from connectors.store import REQUIRED_FILES, Store
     from features.rfm import spend_cells, state_cells
     from features.tables import Scores
     from flows.decide import decide
     from flows.forecaster import Forecaster
     from flows.prepare import build_customer_state, engine_for, read_orders
+    from flows.score_table import published_scores
     from flows.settings import build_settings
     from models.purchases import fit_purchases
     from models.spend import fit_spend
@@ -158,9 +160,8 @@ def perennial(folder: Path) -> Steps:
         with told(steps, "scores, segments, investment"):
             decided = decide(settings, state, work / "model", AS_OF, work)
         with told(steps, "publish"):
-            import pandas as pd
-
-            scores = pd.read_parquet(decided / "decided.parquet")
+            made = {"model_version": "1", "run_id": "benchmark"}
+            scores = published_scores(decided, Erasures(settings.state), made)
 
             def write(stage: Path) -> None:
                 for (
@@ -168,8 +169,7 @@ def perennial(folder: Path) -> Steps:
                 ) in REQUIRED_FILES:  # what decide() wrote; the page and the like are a night's
                     made = decided / name
                     (stage / name).write_bytes(made.read_bytes() if made.exists() else b"")
-                table = scores.assign(model_version="1", run_id="benchmark")
-                write_table(table, Scores, stage / "scores.parquet")
+                write_portions(scores, Scores, stage / "scores.parquet")
 
             Store(settings.exports).publish(AS_OF, "benchmark", write)
     return steps

@@ -4,6 +4,7 @@ Draws are kept in ``state/assignments.parquet``, for ever. Commitments are a fil
 day, so that a day and what it spends are published together or not at all.
 """
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -83,12 +84,35 @@ def write_table(frame: pd.DataFrame, table: type[Table], path: Path) -> None:
     pq.write_table(rows, path, compression="zstd")
 
 
-def write_parts(frame: pd.DataFrame, table: type[Table], folder: Path, part_rows: int) -> None:
-    """Write a table as a folder of Parquet files, named in the order of their rows."""
+def write_portions(portions: Iterable[pa.Table], table: type[Table], path: Path) -> None:
+    """Write portions of a table, one after the other, as one Parquet file."""
+    with pq.ParquetWriter(path, arrow_schema(table), compression="zstd") as writer:
+        for portion in portions:
+            writer.write_table(portion)
+
+
+def write_parts(
+    portions: Iterable[pa.Table], table: type[Table], folder: Path, part_rows: int
+) -> None:
+    """Write portions of a table as a folder of Parquet files, named in the order of their rows.
+
+    A file has whole portions, of together `part_rows` rows or more; the last one has the rest.
+    """
     folder.mkdir()
-    for i, start in enumerate(range(0, max(len(frame), 1), part_rows)):
-        part = frame.iloc[start : start + part_rows]
-        write_table(part, table, folder / f"part-{i:05}.parquet")
+    number, waiting = 0, [arrow_schema(table).empty_table()]
+    for portion in portions:
+        waiting.append(portion)
+        if sum(map(len, waiting)) >= part_rows:
+            _write_part(waiting, folder, number)
+            number, waiting = number + 1, waiting[:1]
+    if len(waiting) > 1 or number == 0:
+        _write_part(waiting, folder, number)
+
+
+def _write_part(portions: list[pa.Table], folder: Path, number: int) -> None:
+    pq.write_table(
+        pa.concat_tables(portions), folder / f"part-{number:05}.parquet", compression="zstd"
+    )
 
 
 def empty(table: type[Table]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from connectors.orders import History
 from connectors.store import PublishedDay, Store, replace_file
 from features.tables import DataError
 from flows.prepare import engine_for, open_tracking
+from flows.score_table import WRITTEN
 from flows.settings import Settings, SettingsError
 from flows.steps import step
 from models.checks import (
@@ -115,7 +116,7 @@ def check_decided(
     DayRefusedError
         A check refuses the day, and nobody accepted it.
     """
-    scores = pd.read_parquet(decided / "decided.parquet")
+    scores = pd.read_parquet(decided / WRITTEN)
     before, moved = _published_before(settings, as_of), None
     if before is not None:
         trained = open_tracking(settings).tags(model_version)["run_id"]

@@ -38,7 +38,7 @@ from flows.outlook import Lookout
 from flows.portions import Portion, Shelf, States, side_by_side
 from flows.power import experiment
 from flows.purpose import Purpose
-from flows.score_table import SCHEMA, Placed, score_table
+from flows.score_table import SCHEMA, WRITTEN, Placed, score_table
 from flows.settings import Settings
 from flows.signals import read_signals
 from flows.steps import step
@@ -51,7 +51,6 @@ from segments.newcomers import WINDOW, top_newcomers
 
 Array = NDArray[np.float64]
 
-WRITTEN = "decided.parquet"
 OF_FIRST_TIME = [
     "customer_id",
     "age_days",

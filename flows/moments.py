@@ -8,6 +8,7 @@ import pandas as pd
 
 from connectors.csv import write_csv
 from connectors.orders import History
+from flows.score_table import WRITTEN
 from flows.settings import Settings
 from flows.signals import read_refunded, read_signals, read_upgrades
 from flows.steps import step
@@ -30,7 +31,7 @@ def list_moments(
 
     What customers run out of is in `refills`; there is no such file where there are no order lines.
     """
-    scores = pd.read_parquet(decided / "decided.parquet")
+    scores = pd.read_parquet(decided / WRITTEN)
     told = scores[~scores["is_holdout"]].reset_index(drop=True)
     found = find_moments(
         told,

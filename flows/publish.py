@@ -16,7 +16,7 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience, broken_rules
 from connectors.klaviyo.properties import property_table
 from connectors.orders import History
-from connectors.programs import COMMITMENTS, write_parts, write_table
+from connectors.programs import COMMITMENTS, write_parts, write_portions, write_table
 from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from features.tables import Commitments, DataError, Scores
@@ -29,6 +29,7 @@ from flows.monitored import monitoring_known_by
 from flows.people import Names, leave_out, name_customers
 from flows.prepare import check_lease, open_tracking
 from flows.purpose import Purpose
+from flows.score_table import MADE_LATER, WRITTEN, published_scores
 from flows.settings import Settings
 from flows.steps import current_timings, step
 from reports.page import render_page
@@ -131,7 +132,7 @@ class _Made:
     ) -> "_Made":
         """Read what was decided."""
         erased, decided = Erasures(settings.state), files[0]
-        scores = pd.read_parquet(decided / "decided.parquet").assign(model_version=model_version)
+        scores = pd.read_parquet(decided / WRITTEN).assign(model_version=model_version)
         scores = scores[~erased.covers(scores["customer_id"])].reset_index(drop=True)
         newcomers = pd.read_parquet(decided / "newcomers.parquet")
         return cls(history, *files, erased, scores, newcomers)
@@ -156,7 +157,12 @@ class _Made:
         self, settings: Settings, told: pd.DataFrame, record: dict[str, Any], folder: Path
     ) -> None:
         """Write the day's files."""
-        _write_scores(settings, self.scores, folder / "scores.parquet")
+        made = {name: record[name] for name in MADE_LATER}
+        scores = published_scores(self.decided, self.erased, made)
+        if settings.engine.backend == "spark":
+            write_parts(scores, Scores, folder / "scores.parquet", PART_CUSTOMERS)
+        else:
+            write_portions(scores, Scores, folder / "scores.parquet")
         commitments = pd.read_parquet(self.decided / COMMITMENTS)
         kept = commitments[~self.erased.covers(commitments["customer_id"])]
         write_table(kept, Commitments, folder / COMMITMENTS)
@@ -235,14 +241,6 @@ def publish(
         run.log_file(day.file("report.html"))
         run.log_file(day.file("run.json"))
     return day
-
-
-def _write_scores(settings: Settings, scores: pd.DataFrame, path: Path) -> None:
-    """Write scores as one file, or, where a cluster is to read them, as many."""
-    if settings.engine.backend == "spark":
-        write_parts(scores, Scores, path, PART_CUSTOMERS)
-    else:
-        write_table(scores, Scores, path)
 
 
 def marketing_segments(settings: Settings, audience: Audience, erased: Erasures) -> pd.DataFrame:

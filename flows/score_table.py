@@ -1,16 +1,19 @@
 """The table of scores: what is said of each customer, and why."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from connectors.klaviyo.erasure import Erasures
 from connectors.programs import arrow_schema
 from features.tables import CustomerState, Scores
 from flows.portions import Portion, texts
@@ -21,6 +24,7 @@ Names = NDArray[np.object_]
 Flags = NDArray[np.bool_]
 
 FARTHEST_ORDER_DAYS = 3650  # a median further away than ten years is no date
+WRITTEN = "decided.parquet"  # a day's scores, in the folder of what was decided
 RFM_SCORES = [str(number) for number in range(556)]
 CARRIED_OVER = [name for name in Scores.columns() if name in CustomerState.columns()]
 MADE_LATER = ("model_version", "run_id")  # known when a day is published
@@ -130,3 +134,29 @@ def _reason(segment: str, tier: str, *, is_held: bool, is_measured: bool) -> str
         chosen = "no investment that the budget reaches pays for itself"
     held = "; held out to measure what it brings" if is_held else ""
     return f"{SEGMENTS[segment].definition}; {chosen}{held}"
+
+
+def published_scores(
+    decided: Path, erased: Erasures, made: Mapping[str, str]
+) -> Iterator[pa.Table]:
+    """Yield a decided day's scores as they are published, portion by portion.
+
+    Parameters
+    ----------
+    decided
+        Folder of what was decided.
+    erased
+        Who is left out.
+    made
+        Value of each of :data:`MADE_LATER`.
+    """
+    schema = arrow_schema(Scores)
+    with pq.ParquetFile(decided / WRITTEN) as file:
+        for number in range(file.num_row_groups):
+            rows = file.read_row_group(number)
+            if len(erased):
+                gone = erased.covers(rows["customer_id"].to_pandas())
+                rows = rows.filter(pa.array(~gone))
+            for name, value in made.items():
+                rows = rows.append_column(name, pa.repeat(value, len(rows)))
+            yield rows.select(schema.names).cast(schema)

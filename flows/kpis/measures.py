@@ -13,6 +13,7 @@ from features import advocacy, bundles, journeys, products
 from flows.forecaster import Forecaster
 from flows.kpis.dashboard import dashboard
 from flows.kpis.day import Day, opened
+from flows.score_table import WRITTEN
 from flows.settings import Settings
 from flows.steps import step
 from reports.measures import advocacy as told
@@ -86,7 +87,7 @@ def alarm_measures(day: Day, returned: pd.DataFrame, cycle: float) -> Json:
 
 def discount_measures(day: Day, decided: Path) -> Json:
     """Say how much of the repeat revenue depends on discounts."""
-    segments = day.engine.parquet(decided / "decided.parquet").select("customer_id", "segment")
+    segments = day.engine.parquet(decided / WRITTEN).select("customer_id", "segment")
     found = day.fetch(journeys.discounted_revenue(day.journeys, segments))
     return bought.discount_section(found, day.least)
 

@@ -12,10 +12,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from connectors.engine import EngineError, open_engine
-from connectors.programs import empty, write_parts
+from connectors.programs import arrow_schema, empty, write_parts
 from connectors.store import PublishedDay, Store
 from features.tables import Assignments
 from flows.settings import SettingsError, build_settings
@@ -57,7 +58,9 @@ def test_many_part_files_are_one_table_in_order(tmp_path):
                           "is_holdout": [True, False, False, True, False, False, True],
                           "assigned_date": AS_OF})  # fmt: skip
     frame = pd.concat([empty(Assignments), frame])[list(empty(Assignments).columns)]
-    write_parts(frame, Assignments, tmp_path / "parts.parquet", part_rows=3)
+    whole = pa.Table.from_pandas(frame, arrow_schema(Assignments), preserve_index=False)
+    portions = (whole.slice(row, 1) for row in range(7))
+    write_parts(portions, Assignments, tmp_path / "parts.parquet", part_rows=3)
     assert len([*(tmp_path / "parts.parquet").iterdir()]) == 3
     read = pd.read_parquet(tmp_path / "parts.parquet")
     assert read["customer_id"].tolist() == [f"c{i}" for i in range(7)]
