@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.histories import AS_OF, STORE
 
 HORIZON_DAYS, RATE_PER_YEAR = 365, 0.10
+MEMORY = "4GB"  # that Perennial's engine may take before it spills
 Steps = dict[str, float]
 
 
@@ -199,7 +200,7 @@ def _night(folder: Path, *, is_learned: bool) -> Steps:
     home = folder / ("learned" if is_learned else "plain")
     home.mkdir(exist_ok=True)
     config = home / "perennial.toml"
-    config.write_text(NIGHT.format(learned=str(is_learned).lower(), folder=folder))
+    config.write_text(NIGHT.format(learned=str(is_learned).lower(), folder=folder, memory=MEMORY))
     steps: Steps = {}
     with choose_runner(home, prefect=False) as runner:
         if not (home / "mlruns").exists():
@@ -216,6 +217,8 @@ NIGHT = """\
 timezone = "America/New_York"
 [orders]
 source = "{folder}/orders.parquet"
+[engine]
+memory_limit = "{memory}"
 [model]
 learned = {learned}
 backtest_cutoffs = 1
@@ -226,6 +229,7 @@ def _settings(folder: Path) -> dict[str, dict[str, str]]:
     return {
         "orders": {"source": str(folder / "orders.parquet")},
         "store": {"timezone": STORE.timezone},
+        "engine": {"memory_limit": MEMORY},
     }
 
 

@@ -181,10 +181,11 @@ def fund(
     share = plan.exploration if explores.any() else 0.0
     chosen = np.zeros(n, dtype=np.int8)
     next_return, curve, curve_spent = np.nan, None, 0.0
+    gains_any = (net[:, 1:] > 0).any(axis=1)  # of the others nothing is to be chosen
     for is_drawn, part in ((False, 1.0 - share), (True, share)):
-        here = np.flatnonzero(explores == is_drawn)
-        if not len(here):
+        if not (explores == is_drawn).any():
             continue
+        here = np.flatnonzero((explores == is_drawn) & gains_any)
         gain, cost, out = net[here], costs[here], held[here]
         budget = plan.budget * part
         with ThreadPoolExecutor() as pool:  # NumPy lets them work beside each other
