@@ -66,7 +66,7 @@ class States:
     Attributes
     ----------
     source
-        Table :class:`features.tables.CustomerState`: a Parquet file, or a frame.
+        Table :class:`features.tables.CustomerState`: a Parquet file, a folder of them, or a frame.
     erased
         The forgotten, who are no customers; None = nobody.
     """
@@ -92,18 +92,23 @@ class States:
 
     def _all(self) -> Iterator[pa.Table]:
         if isinstance(self.source, Path):
-            with pq.ParquetFile(self.source) as file:
-                for batch in file.iter_batches(ROWS):
-                    yield pa.Table.from_batches([batch])
+            for part in _files(self.source):
+                with pq.ParquetFile(part) as file:
+                    for batch in file.iter_batches(ROWS):
+                        yield pa.Table.from_batches([batch])
         else:
             for begin in range(0, len(self.source), ROWS):
-                part = self.source.iloc[begin : begin + ROWS]
-                yield pa.Table.from_pandas(part, preserve_index=False)
+                rows = self.source.iloc[begin : begin + ROWS]
+                yield pa.Table.from_pandas(rows, preserve_index=False)
 
     def _empty(self) -> pa.Table:
         if isinstance(self.source, Path):
-            return pq.read_schema(self.source).empty_table()
+            return pq.read_schema(_files(self.source)[0]).empty_table()
         return pa.Table.from_pandas(self.source.head(0), preserve_index=False)
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
 
 
 class Shelf:

@@ -53,14 +53,20 @@ def test_so_is_a_later_day_with_tiers_in_force_and_effects_that_were_proved(monk
     assert len(whole.in_force) > len(first.commitments)
 
 
-@pytest.mark.parametrize("kept", ["frame", "file"])
+@pytest.mark.parametrize("kept", ["frame", "file", "folder"])
 def test_every_customer_comes_once_and_in_order_but_for_the_forgotten(kept, monkeypatch, tmp_path):
     monkeypatch.setattr(flows.portions, "ROWS", 37)
     source, erased = customers(), Erasures(tmp_path)
     erased.add([*source["customer_id"][37:74], "c0399"])  # a whole portion, and the last
-    if kept == "file":
-        pq.write_table(pa.Table.from_pandas(source, preserve_index=False), tmp_path / "s.parquet")
-        source = tmp_path / "s.parquet"
+    if kept != "frame":
+        table, path = pa.Table.from_pandas(source, preserve_index=False), tmp_path / "s.parquet"
+        parts = {path: table}
+        if kept == "folder":
+            path.mkdir()
+            parts = {path / f"part-{i}.parquet": table.slice(74 * i, 74) for i in range(6)}
+        for name, part in parts.items():
+            pq.write_table(part, name)
+        source = path
     for _ in range(2):  # every round reads them anew
         portions = list(States(source, erased))
         assert [portion.number for portion in portions] == list(range(10))
