@@ -71,7 +71,7 @@ class DuckDBEngine(Engine):
     def copy_rows(self, files: list[Path], varying: str | None, path: Path) -> ir.Table | None:
         """Write the rows of files as one Parquet file; return the lines that no row came of."""
         rows, broken = self._rows(files, varying)
-        self.write_parquet(rows, path)
+        self.write_for_others(rows, path)
         return (
             None if broken is None else self.keep(broken, f"broken_lines_{next(self._readings)}")
         )
@@ -168,7 +168,18 @@ class DuckDBEngine(Engine):
         return self._connection.table(view, database=("temp", "main"))
 
     def write_parquet(self, table: ir.Table, path: Path) -> None:
-        """Write a table as one Parquet file, packed lightly."""
+        """Write a table as one Parquet file; rows that are not sorted are in any order."""
+        # The second version's encodings are small, and written and read sooner, without a compression.
+        self._connection.raw_sql("SET preserve_insertion_order = false")  # a sort holds all the same
+        try:
+            self._connection.to_parquet(
+                table, str(path), compression="uncompressed", parquet_version="V2"
+            )
+        finally:
+            self._connection.raw_sql("RESET preserve_insertion_order")
+
+    def write_for_others(self, table: ir.Table, path: Path) -> None:
+        """Write a table as one Parquet file that every engine reads, its rows in order."""
         self._connection.to_parquet(table, str(path), compression="snappy")
 
     def write_csv(self, table: ir.Table, path: Path) -> None:
