@@ -110,7 +110,7 @@ def read_source(
         judged = engine.view(judged, "judged") if is_light else engine.keep(judged, "judged")
         _check_currency(engine, judged, source)
         into = into if is_light and not found.of_lines else None
-        reading = _merge(engine, found, opened.broken, judged, source, into, is_light=is_light)
+        return _merge(engine, found, opened.broken, judged, source, into, is_light=is_light)
     except PresetError as error:
         raise SourceError(str(error)) from error
     except (*engine.errors, duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
@@ -119,10 +119,6 @@ def read_source(
             f"orders.source must be readable: {source.location}: {finding}. Export it again as UTF-8, "
             "or mend orders.date_format if one is set"
         ) from error
-    if not reading.accounting.is_balanced:
-        said = f"{reading.accounting} does not add up"
-        raise AssertionError(f"every source row is accounted for: {said}")
-    return reading
 
 
 def kept_orders(orders: ir.Table) -> ir.Table:
@@ -159,6 +155,8 @@ def _merge(
         orders = engine.keep(orders, "merged")
         by_order = count_orders(engine, orders)
     accounting = account(engine, counts, broken, by_order)
+    if not accounting.is_balanced:
+        raise AssertionError(f"every source row is accounted for: {accounting} does not add up")
     is_written = is_plain and into is not None
     return Reading(found, broken, judged, rows, orders, accounting, merged_customers, is_written)
 

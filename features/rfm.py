@@ -86,7 +86,11 @@ def customer_state(orders: ir.Table, as_of: date, *, has_refunds: bool = True) -
         revenue=days.net_amount.sum(),  # later refunds lower revenue, not the purchases
         first_order_date=day.min(where=bought),
         last_order_date=day.max(where=bought),
-        **{f"first_{name}": days[name].argmin(day, where=bought) for name in AMOUNTS if name in days},
+        **{
+            f"first_{name}": days[name].argmin(day, where=bought)
+            for name in AMOUNTS
+            if name in days
+        },
     )
     lacking = [f"first_{name}" for name in AMOUNTS if name not in days]
     seen = seen.filter(seen.purchase_days > 0).mutate(**dict.fromkeys(lacking, ibis.null(MONEY)))

@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow.parquet as pq
 
+from connectors.engine.days import day_of, learn_days
 from connectors.engine.duckdb_words import WholeDuckDBCompiler
 from connectors.engine.files import (
     FILE_COLUMN,
@@ -47,6 +48,7 @@ class DuckDBEngine(Engine):
     """DuckDB in this process: reads files and computes out of core."""
 
     errors = (duckdb.Error,)
+    _knows_days = False
 
     @property
     def local(self) -> Engine:
@@ -170,7 +172,9 @@ class DuckDBEngine(Engine):
     def write_parquet(self, table: ir.Table, path: Path) -> None:
         """Write a table as one Parquet file; rows that are not sorted are in any order."""
         # The second version's encodings are small, and written and read sooner, without a compression.
-        self._connection.raw_sql("SET preserve_insertion_order = false")  # a sort holds all the same
+        self._connection.raw_sql(
+            "SET preserve_insertion_order = false"
+        )  # a sort holds all the same
         try:
             self._connection.to_parquet(
                 table, str(path), compression="uncompressed", parquet_version="V2"
@@ -219,6 +223,13 @@ class DuckDBEngine(Engine):
         yield reader.schema.empty_table().to_pandas()
         for batch in reader:
             yield batch.to_pandas()
+
+    def store_day(self, moment: ir.Column) -> ir.Column:
+        """Return the day of moments in the store's time zone."""
+        if not self._knows_days:
+            learn_days(self._connection.con)
+            self._knows_days = True
+        return day_of(moment)
 
     def utc(self, moment: ir.Column) -> ir.Column:
         """Return the UTC wall-clock time of moments."""
