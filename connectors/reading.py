@@ -109,7 +109,8 @@ def read_source(
         # Reading light rows once more costs less than keeping them.
         judged = engine.view(judged, "judged") if is_light else engine.keep(judged, "judged")
         _check_currency(engine, judged, source)
-        into = into if is_light and not found.of_lines else None
+        is_near = engine.local is engine  # elsewhere what is written travels, maybe for nothing
+        into = into if is_light and is_near and not found.of_lines else None
         return _merge(engine, found, opened.broken, judged, source, into, is_light=is_light)
     except PresetError as error:
         raise SourceError(str(error)) from error
