@@ -225,7 +225,10 @@ class DuckDBEngine(Engine):
             yield batch.to_pandas()
 
     def store_day(self, moment: ir.Column) -> ir.Column:
-        """Return the day of moments in the store's time zone."""
+        """Return the day of moments in the store's time zone; of days, themselves."""
+        kind = moment.type()
+        if not (kind.is_timestamp() and kind.timezone):
+            return super().store_day(moment)
         if not self._knows_days:
             learn_days(self._connection.con)
             self._knows_days = True

@@ -63,3 +63,12 @@ def test_a_day_that_there_was_not_is_no_orders_day():
         table = engine.table(texts, "texts")
         days = engine.frame(table.select(day=engine.store_day(engine.moment(table["at"]))))["day"]
     assert days.astype("str").tolist() == ["2011-12-29", "2011-12-31"]
+
+
+def test_the_day_of_a_day_is_itself():
+    with open_engine("America/New_York") as engine:
+        table = engine.table(pd.DataFrame({"at": [date(2026, 3, 8), date(2026, 11, 1)]}), "days")
+        whole = table.select(day=table["at"].cast("date"), clock=table["at"].cast("timestamp"))
+        days = whole.select(day=engine.store_day(whole.day), clock=engine.store_day(whole.clock))
+        found = engine.frame(days).astype("str")
+    assert found["day"].tolist() == found["clock"].tolist() == ["2026-03-08", "2026-11-01"]
