@@ -8,35 +8,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
-import ibis
 import ibis.expr.types as ir
 import pandas as pd
-import pyarrow as pa
 
-from connectors.accounting import Accounting, account, count_orders, orders_of_rows
+from connectors.accounting import Accounting
 from connectors.csv import write_csv
-from connectors.engine import Engine, UnevenFilesError
-from connectors.identity import KEYS, link
+from connectors.engine import Engine
 from connectors.presets.fivetran import DBT_SHOPIFY, FIVETRAN
 from connectors.presets.plain import PLAIN
-from connectors.presets.preset import Preset, PresetError, SourceRows
+from connectors.presets.preset import Preset
 from connectors.presets.shopify import SHOPIFY
 from connectors.presets.stripe import STRIPE
 from connectors.presets.woocommerce import WOOCOMMERCE
 from connectors.quality import Quality, look_at_orders
+from connectors.reading import Reading, kept_orders, read_source
 from connectors.rejects import rejected_rows
-from connectors.rules import (
-    RULES,
-    OrderSource,
-    count_rows,
-    distinct_rows,
-    good_rows,
-    judge_rows,
-    merge_to_orders,
-    order_lines,
-)
-from connectors.sources import SourceError, open_tables
+from connectors.rules import RULES, OrderSource, order_lines
 from features.tables import DataError, Orders
 
 PRESETS: dict[str, Preset] = {
@@ -65,6 +52,8 @@ class History:
         What a person should know of it.
     order_lines
         Parquet file of :class:`features.tables.OrderLines`; None = the source has none.
+    tells_discounts
+        Whether the source has both gross amounts and discounts.
     """
 
     orders: Path
@@ -75,6 +64,12 @@ class History:
     accounting: Accounting
     quality: Quality
     order_lines: Path | None = None
+    tells_discounts: bool = True
+
+    @property
+    def has_refunds(self) -> bool:
+        """Whether some order is worth less than nothing."""
+        return "refunds_netted" in self.accounting.merged
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as JSON values."""
@@ -92,6 +87,7 @@ class History:
             Accounting(**said["accounting"]),
             Quality.from_dict(said["quality"]),
             None if said["order_lines"] is None else Path(said["order_lines"]),
+            said["tells_discounts"],
         )
 
 
@@ -121,13 +117,15 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
         No order is left, or the history is in another currency than the store.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    reading = _read(engine, source, as_of, folder / "extract")
+    parquet = folder / "orders.parquet"
+    draft, preset = parquet.with_suffix(".draft"), PRESETS[source.preset]
+    reading = read_source(engine, preset, source, as_of, folder / "extract", into=draft)
     rejects = folder / "rejects.csv"
     write_csv(_rejects(engine, reading), rejects)
     _check_some_left(reading.accounting)
-    parquet = folder / "orders.parquet"
-    kept = reading.orders.filter(reading.orders.rule.isnull()).select(*Orders.schema())
-    engine.write_parquet(kept, parquet)
+    if not reading.is_written:
+        engine.write_parquet(kept_orders(reading.orders), draft)
+    draft.rename(parquet)
     orders = engine.parquet(parquet)
     quality = _quality(engine, reading, orders)
     local = engine.local  # the digest is of the files: the same whatever engine wrote them
@@ -141,10 +139,11 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
         reading.accounting,
         quality,
         _write_lines(engine, reading, orders, folder / "order_lines.parquet"),
+        {"gross_amount", "discount_amount"} <= set(reading.found.columns),
     )
 
 
-def _quality(engine: Engine, reading: "_Reading", orders: ir.Table) -> Quality:
+def _quality(engine: Engine, reading: Reading, orders: ir.Table) -> Quality:
     return look_at_orders(
         engine,
         orders,
@@ -156,7 +155,7 @@ def _quality(engine: Engine, reading: "_Reading", orders: ir.Table) -> Quality:
     )
 
 
-def _write_lines(engine: Engine, reading: "_Reading", orders: ir.Table, path: Path) -> Path | None:
+def _write_lines(engine: Engine, reading: Reading, orders: ir.Table, path: Path) -> Path | None:
     """Write the lines of the kept orders, if the source has any."""
     lines = order_lines(reading.rows, reading.found)
     if lines is None:
@@ -175,10 +174,10 @@ def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str
         ``columns`` (ours: theirs) and ``accounting``.
     """
     with TemporaryDirectory() as scratch:
-        reading = _read(engine, source, as_of, Path(scratch), limit=SAMPLE_ROWS)
+        preset = PRESETS[source.preset]
+        reading = read_source(engine, preset, source, as_of, Path(scratch), limit=SAMPLE_ROWS)
         _check_some_left(reading.accounting)
-        kept = reading.orders.filter(reading.orders.rule.isnull()).select(*Orders.schema())
-        quality = _quality(engine, reading, kept)
+        quality = _quality(engine, reading, kept_orders(reading.orders))
     return {
         "columns": dict(reading.found.found),
         "accounting": asdict(reading.accounting),
@@ -186,99 +185,7 @@ def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str
     }
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """A source with every row judged, the good ones once each, and what orders they make."""
-
-    found: SourceRows
-    broken: ir.Table | None
-    judged: ir.Table
-    rows: ir.Table
-    orders: ir.Table
-    accounting: Accounting
-    merged_customers: int
-
-
-def _read(
-    engine: Engine, source: OrderSource, as_of: date, scratch: Path, limit: int | None = None
-) -> _Reading:
-    preset = PRESETS[source.preset]
-    try:
-        opened = open_tables(
-            engine, source.location, preset.tables, source.table, scratch, limit, preset.varying
-        )
-        found = preset.read(engine, opened.tables, source.columns, as_of)
-        judged = judge_rows(engine, found, source, as_of)
-        is_light = preset is PLAIN and not {"email", "phone"} & set(judged.columns)
-        # Reading light rows once more costs less than keeping them.
-        judged = engine.view(judged, "judged") if is_light else engine.keep(judged, "judged")
-        _check_currency(engine, judged, source)
-        judged, merged_customers = _link_customers(engine, judged)
-        counts, rows = count_rows(engine, judged), good_rows(judged)
-        if not counts.is_one_each and not (found.of_lines and source.keep_duplicates):
-            rows = distinct_rows(engine, rows)
-        orders = merge_to_orders(engine, rows, found, source, counts)
-        if is_light and counts.is_one_each and not counts.has_reductions:
-            orders = engine.view(orders, "merged")
-            by_order = orders_of_rows(counts, keep_zero_amount=source.keep_zero_amount)
-        else:
-            orders = engine.keep(orders, "merged")
-            by_order = count_orders(engine, orders)
-    except PresetError as error:
-        raise SourceError(str(error)) from error
-    except (*engine.errors, duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
-        finding = str(error).strip().split("\n")[0]
-        raise SourceError(
-            f"orders.source must be readable: {source.location}: {finding}. Export it again as UTF-8, "
-            "or mend orders.date_format if one is set"
-        ) from error
-    broken = opened.broken
-    accounting = account(engine, counts, broken, by_order)
-    if not accounting.is_balanced:
-        raise AssertionError(f"every source row is accounted for: {accounting} does not add up")
-    return _Reading(found, broken, judged, rows, orders, accounting, merged_customers)
-
-
-def _link_customers(engine: Engine, judged: ir.Table) -> tuple[ir.Table, int]:
-    """Name the customer of each good row, linked over ids, e-mails and phones; say how many were merged."""
-    if not {"email", "phone"} & set(judged.columns):
-        return judged, 0
-    missing = {key: ibis.null("string") for key in KEYS if key not in judged.columns}
-    judged = judged.mutate(**missing)
-    good = judged.filter(judged.rule.isnull())
-    seen = good.group_by(*KEYS).aggregate(
-        first_at=good.moment.min(), first_order=good.order_id.argmin(good.moment)
-    )
-    linked = link(engine.frame(seen))
-    names = engine.table(linked.names, "customer_names")
-    pairs = [judged[key].identical_to(names[key]) for key in KEYS]
-    named = judged.left_join(names.select(*KEYS, "known_as"), pairs)
-    columns = [name for name in judged.columns if name != "customer_id"]
-    whole = named.select(*columns, customer_id=named.known_as)
-    return engine.keep(whole, "linked"), linked.merged
-
-
-def _check_currency(engine: Engine, judged: ir.Table, source: OrderSource) -> None:
-    """Refuse a history in several currencies: their amounts do not add up."""
-    if source.other_currencies == "reject" or "currency" not in judged.columns:
-        return
-    usable = judged.filter(judged.rule.isnull() | (judged.rule == "other_currency"))
-    counts = engine.frame(
-        usable.group_by("currency", "rule").aggregate(rows=usable.count()).order_by("currency")
-    )
-    if counts["rule"].notna().any():
-        found = ", ".join(
-            f"{rows:,} in {'none' if pd.isna(currency) else currency}"
-            for currency, rows in zip(counts["currency"], counts["rows"], strict=True)
-        )
-        raise DataError(
-            f"orders need one currency, the store's {source.currency}: rows are {found}. Set "
-            "store.currency, convert the amounts, or leave the others out with "
-            'orders.other_currencies = "reject"'
-        )
-
-
-def _rejects(engine: Engine, reading: _Reading) -> pd.DataFrame | Iterable[pd.DataFrame]:
+def _rejects(engine: Engine, reading: Reading) -> pd.DataFrame | Iterable[pd.DataFrame]:
     """Return every rejected row, in parts; of none, the header."""
     if not set(reading.accounting.rejected) - {"after_as_of"}:
         return pd.DataFrame(columns=["rule", "reason", "source"])

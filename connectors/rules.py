@@ -219,6 +219,9 @@ class Counts:
     worthless: int
 
 
+ONE_EACH = Counts({}, is_one_each=True, has_reductions=False, worthless=0)
+
+
 def count_rows(engine: Engine, judged: ir.Table) -> Counts:
     """Look once at all rows; order ids are compared by hash, which may only find too many alike."""
     hashed = judged.mutate(order_hash=engine.row_hash(judged, ["order_id"]))

@@ -13,6 +13,7 @@ from features.first_order import FIRST_ORDER_FEATURES
 from features.tables import CustomerState
 
 MONEY = "decimal(18, 4)"
+AMOUNTS = ("net_amount", "gross_amount", "discount_amount")
 STATE_KEY = ("frequency", "recency_days", "age_days")
 
 
@@ -38,16 +39,15 @@ def purchases(orders: ir.Table, as_of: date) -> ir.Table:
     return days.filter(is_purchase(days)).drop("refunds")
 
 
-def by_day(known: ir.Table) -> ir.Table:
-    """Sum orders and refunds by customer and day."""
+def by_day(known: ir.Table, *, has_refunds: bool = True) -> ir.Table:
+    """Sum orders and refunds by customer and day, and the amounts that the table has."""
     is_refund = known.net_amount < 0
-    return known.group_by("customer_id", "order_date").aggregate(
-        orders=(~is_refund).sum(),
-        refunds=is_refund.sum(),
-        net_amount=known.net_amount.cast(MONEY).sum(),
-        gross_amount=known.gross_amount.cast(MONEY).sum(),
-        discount_amount=known.discount_amount.cast(MONEY).sum(),
-    )
+    counts = {
+        "orders": known.count(where=~is_refund if has_refunds else None),
+        **({"refunds": known.count(where=is_refund)} if has_refunds else {}),
+    }
+    sums = {name: known[name].cast(MONEY).sum() for name in AMOUNTS if name in known.columns}
+    return known.group_by("customer_id", "order_date").aggregate(**counts, **sums)
 
 
 def is_purchase(days: ir.Table) -> ir.BooleanColumn:
@@ -55,15 +55,18 @@ def is_purchase(days: ir.Table) -> ir.BooleanColumn:
     return (days.net_amount > 0) | ((days.net_amount == 0) & (days.refunds == 0))
 
 
-def customer_state(orders: ir.Table, as_of: date) -> ir.Table:
+def customer_state(orders: ir.Table, as_of: date, *, has_refunds: bool = True) -> ir.Table:
     """Say what is known of each customer at the end of `as_of`.
 
     Parameters
     ----------
     orders
-        Table :class:`features.tables.Orders`; later orders are not looked at.
+        Table :class:`features.tables.Orders`; later orders are not looked at. Gross amounts and
+        discounts may be lacking, where none are given: what is not summed costs nothing.
     as_of
         Last day whose orders are known.
+    has_refunds
+        Whether orders may be worth less than nothing; where none is, every day is one of purchase.
 
     Returns
     -------
@@ -74,20 +77,23 @@ def customer_state(orders: ir.Table, as_of: date) -> ir.Table:
     ----------
     Fader, Hardie & Lee (2005), "Counting Your Customers" the Easy Way, section 2: (x, t_x, T).
     """
-    days = by_day(orders.filter(orders.order_date <= as_of))
-    bought, day = is_purchase(days), days.order_date
+    days = by_day(orders.filter(orders.order_date <= as_of), has_refunds=has_refunds)
+    bought, day = is_purchase(days) if has_refunds else None, days.order_date
     seen = days.group_by("customer_id").aggregate(
-        purchase_days=bought.sum(),
+        purchase_days=days.count(where=bought),
         orders=days.orders.sum(where=bought),
         bought=days.net_amount.sum(where=bought),
         revenue=days.net_amount.sum(),  # later refunds lower revenue, not the purchases
         first_order_date=day.min(where=bought),
         last_order_date=day.max(where=bought),
-        first_net_amount=days.net_amount.argmin(day, where=bought),
-        first_gross_amount=days.gross_amount.argmin(day, where=bought),
-        first_discount_amount=days.discount_amount.argmin(day, where=bought),
+        **{
+            f"first_{name}": days[name].argmin(day, where=bought)
+            for name in AMOUNTS
+            if name in days
+        },
     )
-    seen = seen.filter(seen.purchase_days > 0)
+    lacking = [f"first_{name}" for name in AMOUNTS if name not in days]
+    seen = seen.filter(seen.purchase_days > 0).mutate(**dict.fromkeys(lacking, ibis.null(MONEY)))
     today = ibis.date(as_of)
     frequency = seen.purchase_days - 1
     repeat_revenue = (seen.bought - seen.first_net_amount).cast("float64")

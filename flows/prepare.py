@@ -143,6 +143,13 @@ def with_first_baskets(
     return state.left_join(baskets, "customer_id").drop("customer_id_right")
 
 
+def _state(orders: ir.Table, history: History, as_of: date) -> ir.Table:
+    """Say what is known of each customer; what the history has none of is not computed."""
+    if not history.tells_discounts:
+        orders = orders.drop("gross_amount", "discount_amount")
+    return customer_state(orders, as_of, has_refunds=history.has_refunds)
+
+
 @step
 def build_customer_state(
     settings: Settings, history: History, as_of: date, work: Path, *, looks_further: bool = True
@@ -161,6 +168,6 @@ def build_customer_state(
                 window = settings.model.second_purchase_days
                 state = known_customers(orders, lines, as_of, window)
             else:
-                state = customer_state(orders, as_of)
+                state = _state(orders, history, as_of)
             engine.write_parquet(state.order_by(*ALIKE, "customer_id"), path)
     return path

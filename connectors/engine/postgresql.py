@@ -57,7 +57,7 @@ class PostgreSQLEngine(AwayEngine):
 
     def write_parquet(self, table: ir.Table, path: Path) -> None:
         """Write a table as one Parquet file."""
-        self._local.write_parquet(self._fetch(table), path)
+        self._local.write_for_others(self._fetch(table), path)
 
     def _run(self, statement: str) -> None:
         self._connection.con.execute(statement)

@@ -90,7 +90,7 @@ class SparkEngine(AwayEngine):
 
     def _bring(self, table: ir.Table) -> ir.Table:
         path = self._file("parquet")
-        self._local.write_parquet(table, path)
+        self._local.write_for_others(table, path)
         return self.parquet(path)
 
     def _fetch(self, table: ir.Table) -> ir.Table:

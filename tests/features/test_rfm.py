@@ -105,6 +105,25 @@ def test_row_order_changes_nothing(engine, orders_of, rows, random):
     pd.testing.assert_frame_equal(before, after, check_exact=True)
 
 
+@settings(deadline=None, max_examples=30)
+@given(histories, st.booleans())
+def test_what_a_history_has_none_of_need_not_be_summed(engine, orders_of, rows, has_zero):
+    free = [("ann", START, 0.0), ("eve", START, 0.0)] if has_zero else []
+    orders = orders_of(rows + free)
+    less = orders.drop("gross_amount", "discount_amount")
+    state = customer_state(less, AS_OF, has_refunds=False)
+    found = engine.frame(state.order_by("customer_id"))
+    pd.testing.assert_frame_equal(found, state_of(engine, orders), check_exact=True)
+
+
+def test_a_refund_is_told_apart_where_there_are_any(engine, orders_of):
+    """Taken for a purchase, Bob's refund would be his second."""
+    orders = orders_of([("bob", START, 10.0), ("bob", date(2024, 1, 9), -4.0)])
+    assert state_of(engine, orders)[["frequency", "revenue"]].to_numpy().tolist() == [[0.0, 6.0]]
+    state = engine.frame(customer_state(orders, AS_OF, has_refunds=False))
+    assert state["frequency"].tolist() == [1]
+
+
 def test_cents_add_up_exactly(engine, orders_of):
     """As floats, ten times 0.1 is not 1."""
     rows = [("ann", START + timedelta(days=n), 0.1) for n in range(10)]

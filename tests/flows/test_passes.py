@@ -62,7 +62,7 @@ def daily(history: Path, home: Path) -> dict[str, Work]:
 
 def check_passes(parts: dict[str, Work]) -> None:
     """Hold each part to its passes over the orders."""
-    # Look once at every row, write the orders, look at them by day and by size, and hash them.
+    # Write the orders, look at their numbers, look at them by day and by size, and hash them.
     assert (parts["read"].statements, parts["read"].rows) == (5, 5 * ORDERS)
     # One pass, one file.
     assert (parts["state"].statements, parts["state"].rows) == (1, ORDERS)
@@ -90,8 +90,8 @@ def test_a_second_scan_is_noticed(history, tmp_path, monkeypatch):
 def test_a_look_at_the_whole_history_for_a_state_is_noticed(history, tmp_path, monkeypatch):
     once = flows.prepare.customer_state
 
-    def beside_itself(orders, as_of):
-        state = once(orders, as_of)
+    def beside_itself(orders, as_of, **how):
+        state = once(orders, as_of, **how)
         counts = orders.group_by("customer_id").aggregate(seen=orders.count())
         return state.semi_join(counts, "customer_id")
 

@@ -23,8 +23,8 @@ SELECT
 FROM (
   SELECT
     `t2`.`customer_id`,
-    SUM(
-      CAST((
+    COUNTIF(
+      (
         `t2`.`net_amount` > 0
       )
       OR (
@@ -33,7 +33,7 @@ FROM (
         ) AND (
           `t2`.`refunds` = 0
         )
-      ) AS INT64)
+      )
     ) AS `purchase_days`,
     SUM(
       IF(
@@ -194,10 +194,10 @@ FROM (
     SELECT
       `t1`.`customer_id`,
       `t1`.`order_date`,
-      SUM(CAST(NOT (
+      COUNTIF(NOT (
         `t1`.`net_amount` < 0
-      ) AS INT64)) AS `orders`,
-      SUM(CAST(`t1`.`net_amount` < 0 AS INT64)) AS `refunds`,
+      )) AS `orders`,
+      COUNTIF(`t1`.`net_amount` < 0) AS `refunds`,
       SUM(CAST(`t1`.`net_amount` AS NUMERIC)) AS `net_amount`,
       SUM(CAST(`t1`.`gross_amount` AS NUMERIC)) AS `gross_amount`,
       SUM(CAST(`t1`.`discount_amount` AS NUMERIC)) AS `discount_amount`

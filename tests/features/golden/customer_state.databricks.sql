@@ -33,7 +33,7 @@ FROM (
         ) AND (
           `t2`.`refunds` = 0
         )
-      ) AS INT)
+      ) AS BIGINT)
     ) AS `purchase_days`,
     SUM(
       IF(
@@ -196,8 +196,8 @@ FROM (
       `t1`.`order_date`,
       SUM(CAST(NOT (
         `t1`.`net_amount` < 0
-      ) AS INT)) AS `orders`,
-      SUM(CAST(`t1`.`net_amount` < 0 AS INT)) AS `refunds`,
+      ) AS BIGINT)) AS `orders`,
+      SUM(CAST(`t1`.`net_amount` < 0 AS BIGINT)) AS `refunds`,
       SUM(CAST(`t1`.`net_amount` AS DECIMAL(18, 4))) AS `net_amount`,
       SUM(CAST(`t1`.`gross_amount` AS DECIMAL(18, 4))) AS `gross_amount`,
       SUM(CAST(`t1`.`discount_amount` AS DECIMAL(18, 4))) AS `discount_amount`

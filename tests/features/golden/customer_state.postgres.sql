@@ -22,8 +22,8 @@ SELECT
 FROM (
   SELECT
     "t2"."customer_id",
-    SUM(
-      CAST(CAST((
+    COUNT(*) FILTER(WHERE
+      (
         "t2"."net_amount" > 0
       )
       OR (
@@ -32,8 +32,7 @@ FROM (
         ) AND (
           "t2"."refunds" = 0
         )
-      ) AS INT) AS BIGINT)
-    ) AS "purchase_days",
+      )) AS "purchase_days",
     SUM("t2"."orders") FILTER(WHERE
       (
         "t2"."net_amount" > 0
@@ -125,10 +124,12 @@ FROM (
     SELECT
       "t1"."customer_id",
       "t1"."order_date",
-      SUM(CAST(CAST(NOT (
-        "t1"."net_amount" < 0
-      ) AS INT) AS BIGINT)) AS "orders",
-      SUM(CAST(CAST("t1"."net_amount" < 0 AS INT) AS BIGINT)) AS "refunds",
+      COUNT(*) FILTER(WHERE
+        NOT (
+          "t1"."net_amount" < 0
+        )) AS "orders",
+      COUNT(*) FILTER(WHERE
+        "t1"."net_amount" < 0) AS "refunds",
       SUM(CAST("t1"."net_amount" AS DECIMAL(18, 4))) AS "net_amount",
       SUM(CAST("t1"."gross_amount" AS DECIMAL(18, 4))) AS "gross_amount",
       SUM(CAST("t1"."discount_amount" AS DECIMAL(18, 4))) AS "discount_amount"

@@ -22,8 +22,8 @@ SELECT
 FROM (
   SELECT
     "t2"."customer_id",
-    SUM(
-      CAST((
+    COUNT_IF(
+      (
         "t2"."net_amount" > 0
       )
       OR (
@@ -32,7 +32,7 @@ FROM (
         ) AND (
           "t2"."refunds" = 0
         )
-      ) AS INT)
+      )
     ) AS "purchase_days",
     SUM(
       IFF(
@@ -193,10 +193,10 @@ FROM (
     SELECT
       "t1"."customer_id",
       "t1"."order_date",
-      SUM(CAST(NOT (
+      COUNT_IF(NOT (
         "t1"."net_amount" < 0
-      ) AS INT)) AS "orders",
-      SUM(CAST("t1"."net_amount" < 0 AS INT)) AS "refunds",
+      )) AS "orders",
+      COUNT_IF("t1"."net_amount" < 0) AS "refunds",
       SUM(CAST("t1"."net_amount" AS DECIMAL(18, 4))) AS "net_amount",
       SUM(CAST("t1"."gross_amount" AS DECIMAL(18, 4))) AS "gross_amount",
       SUM(CAST("t1"."discount_amount" AS DECIMAL(18, 4))) AS "discount_amount"

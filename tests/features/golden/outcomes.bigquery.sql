@@ -27,10 +27,10 @@ LEFT OUTER JOIN (
     SELECT
       `t4`.`customer_id`,
       `t4`.`order_date`,
-      SUM(CAST(NOT (
+      COUNTIF(NOT (
         `t4`.`net_amount` < 0
-      ) AS INT64)) AS `orders`,
-      SUM(CAST(`t4`.`net_amount` < 0 AS INT64)) AS `refunds`,
+      )) AS `orders`,
+      COUNTIF(`t4`.`net_amount` < 0) AS `refunds`,
       SUM(CAST(`t4`.`net_amount` AS NUMERIC)) AS `net_amount`,
       SUM(CAST(`t4`.`gross_amount` AS NUMERIC)) AS `gross_amount`,
       SUM(CAST(`t4`.`discount_amount` AS NUMERIC)) AS `discount_amount`

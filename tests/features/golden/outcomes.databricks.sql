@@ -29,8 +29,8 @@ LEFT OUTER JOIN (
       `t4`.`order_date`,
       SUM(CAST(NOT (
         `t4`.`net_amount` < 0
-      ) AS INT)) AS `orders`,
-      SUM(CAST(`t4`.`net_amount` < 0 AS INT)) AS `refunds`,
+      ) AS BIGINT)) AS `orders`,
+      SUM(CAST(`t4`.`net_amount` < 0 AS BIGINT)) AS `refunds`,
       SUM(CAST(`t4`.`net_amount` AS DECIMAL(18, 4))) AS `net_amount`,
       SUM(CAST(`t4`.`gross_amount` AS DECIMAL(18, 4))) AS `gross_amount`,
       SUM(CAST(`t4`.`discount_amount` AS DECIMAL(18, 4))) AS `discount_amount`

@@ -27,10 +27,12 @@ LEFT OUTER JOIN (
     SELECT
       "t4"."customer_id",
       "t4"."order_date",
-      SUM(CAST(CAST(NOT (
-        "t4"."net_amount" < 0
-      ) AS INT) AS BIGINT)) AS "orders",
-      SUM(CAST(CAST("t4"."net_amount" < 0 AS INT) AS BIGINT)) AS "refunds",
+      COUNT(*) FILTER(WHERE
+        NOT (
+          "t4"."net_amount" < 0
+        )) AS "orders",
+      COUNT(*) FILTER(WHERE
+        "t4"."net_amount" < 0) AS "refunds",
       SUM(CAST("t4"."net_amount" AS DECIMAL(18, 4))) AS "net_amount",
       SUM(CAST("t4"."gross_amount" AS DECIMAL(18, 4))) AS "gross_amount",
       SUM(CAST("t4"."discount_amount" AS DECIMAL(18, 4))) AS "discount_amount"

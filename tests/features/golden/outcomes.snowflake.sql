@@ -27,10 +27,10 @@ LEFT OUTER JOIN (
     SELECT
       "t4"."customer_id",
       "t4"."order_date",
-      SUM(CAST(NOT (
+      COUNT_IF(NOT (
         "t4"."net_amount" < 0
-      ) AS INT)) AS "orders",
-      SUM(CAST("t4"."net_amount" < 0 AS INT)) AS "refunds",
+      )) AS "orders",
+      COUNT_IF("t4"."net_amount" < 0) AS "refunds",
       SUM(CAST("t4"."net_amount" AS DECIMAL(18, 4))) AS "net_amount",
       SUM(CAST("t4"."gross_amount" AS DECIMAL(18, 4))) AS "gross_amount",
       SUM(CAST("t4"."discount_amount" AS DECIMAL(18, 4))) AS "discount_amount"

@@ -2,10 +2,10 @@ WITH `t2` AS (
   SELECT
     `t1`.`customer_id`,
     `t1`.`order_date`,
-    SUM(CAST(NOT (
+    COUNTIF(NOT (
       `t1`.`net_amount` < 0
-    ) AS INT64)) AS `orders`,
-    SUM(CAST(`t1`.`net_amount` < 0 AS INT64)) AS `refunds`,
+    )) AS `orders`,
+    COUNTIF(`t1`.`net_amount` < 0) AS `refunds`,
     SUM(CAST(`t1`.`net_amount` AS NUMERIC)) AS `net_amount`,
     SUM(CAST(`t1`.`gross_amount` AS NUMERIC)) AS `gross_amount`,
     SUM(CAST(`t1`.`discount_amount` AS NUMERIC)) AS `discount_amount`

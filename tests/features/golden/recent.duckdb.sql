@@ -2,10 +2,12 @@ WITH "t2" AS (
   SELECT
     "t1"."customer_id",
     "t1"."order_date",
-    CAST(SUM(CAST(NOT (
-      "t1"."net_amount" < 0
-    ) AS INT)) AS BIGINT) AS "orders",
-    CAST(SUM(CAST("t1"."net_amount" < 0 AS INT)) AS BIGINT) AS "refunds",
+    COUNT(*) FILTER(WHERE
+      NOT (
+        "t1"."net_amount" < 0
+      )) AS "orders",
+    COUNT(*) FILTER(WHERE
+      "t1"."net_amount" < 0) AS "refunds",
     SUM(CAST("t1"."net_amount" AS DECIMAL(18, 4))) AS "net_amount",
     SUM(CAST("t1"."gross_amount" AS DECIMAL(18, 4))) AS "gross_amount",
     SUM(CAST("t1"."discount_amount" AS DECIMAL(18, 4))) AS "discount_amount"

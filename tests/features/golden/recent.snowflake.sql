@@ -2,10 +2,10 @@ WITH "t2" AS (
   SELECT
     "t1"."customer_id",
     "t1"."order_date",
-    SUM(CAST(NOT (
+    COUNT_IF(NOT (
       "t1"."net_amount" < 0
-    ) AS INT)) AS "orders",
-    SUM(CAST("t1"."net_amount" < 0 AS INT)) AS "refunds",
+    )) AS "orders",
+    COUNT_IF("t1"."net_amount" < 0) AS "refunds",
     SUM(CAST("t1"."net_amount" AS DECIMAL(18, 4))) AS "net_amount",
     SUM(CAST("t1"."gross_amount" AS DECIMAL(18, 4))) AS "gross_amount",
     SUM(CAST("t1"."discount_amount" AS DECIMAL(18, 4))) AS "discount_amount"
