@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from connectors.klaviyo.erasure import Erasures
 from connectors.programs import arrow_schema
 from features.tables import CustomerState, Scores
-from flows.portions import Portion, texts
+from flows.portions import Portion, side_by_side, texts
 from segments.lifecycle import SEGMENTS
 
 Array = NDArray[np.float64]
@@ -151,12 +151,15 @@ def published_scores(
         Value of each of :data:`MADE_LATER`.
     """
     schema = arrow_schema(Scores)
-    with pq.ParquetFile(decided / WRITTEN) as file:
-        for number in range(file.num_row_groups):
+
+    def publish(number: int) -> pa.Table:
+        with pq.ParquetFile(decided / WRITTEN) as file:
             rows = file.read_row_group(number)
-            if len(erased):
-                gone = erased.covers(rows["customer_id"].to_pandas())
-                rows = rows.filter(pa.array(~gone))
-            for name, value in made.items():
-                rows = rows.append_column(name, pa.repeat(value, len(rows)))
-            yield rows.select(schema.names).cast(schema)
+        if len(erased):
+            rows = rows.filter(pa.array(~erased.covers(rows["customer_id"].to_pandas())))
+        for name, value in made.items():
+            rows = rows.append_column(name, pa.repeat(value, len(rows)))
+        return rows.select(schema.names).cast(schema)
+
+    groups = pq.read_metadata(decided / WRITTEN).num_row_groups
+    yield from side_by_side(publish, range(groups))

@@ -19,8 +19,9 @@ from models.pieces import by_rows
 from models.purchases.geometric import BetaGeometric, beta_nodes
 from models.purchases.model import Array, PurchaseModel, as_arrays
 
-PACES, LEAVINGS = 32, 16  # nodes of the means over the pace and over the chance of leaving
-TAIL = 8.0  # standard deviations above its mean up to which the pace is looked at
+PACES, LEAVINGS = 24, 16  # nodes of the means over the pace and over the chance of leaving
+TAIL = 8.0  # standard deviations around its mean up to which the pace is looked at
+LARGE, TINY = 20.0, 1e-12  # shape of the pace from which on it is far from 0; a width of none
 MOMENTS, KNOTS = (-16.0, 14.0), 601  # logarithms between which means are interpolated: within 1e-7
 ROWS = 1024  # computed at once, in the processor's own memory
 HARDLY = 1e-6  # a chance of having left below which nothing is to be kept
@@ -151,12 +152,29 @@ class _Kept:
 
     def __call__(self, rate: Array, cut: Array) -> Array:
         """Return the means where the pace times `rate` is gamma distributed and ends at `cut`."""
-        share, of_share = beta_nodes(self.shape, 1.0, PACES)
-        pace = np.multiply.outer(cut, share)  # times rate
-        log_mass = self.shape * np.log(cut) - gammaln(self.shape + 1)
-        mass = np.exp(log_mass[:, None] - pace) * of_share
-        log_moments = np.log(cut * self.days / rate)[:, None] + np.log(share)
-        return np.asarray((self._by_moments(np.clip(log_moments, *MOMENTS)) * mass).sum(-1))
+        pace, log_mass = self._paces(cut)
+        log_moments = np.log(pace * (self.days / rate)[:, None])
+        means = self._by_moments(np.clip(log_moments, *MOMENTS))
+        return np.asarray((means * np.exp(log_mass)).sum(-1))
+
+    def _paces(self, cut: Array) -> tuple[Array, Array]:
+        """Return nodes of the pace, times `rate`, and the logarithms of their shares: shape (n, nodes).
+
+        Jacobi's, which know how the density rises from 0; of a large shape it rises where Jacobi's weights
+        are too small to have digits left, and Legendre's are laid where the density is.
+        """
+        shape = self.shape
+        if shape < LARGE:
+            share, weight = beta_nodes(shape, 1.0, PACES)
+            pace = np.multiply.outer(cut, share)
+            of_all = shape * np.log(cut) - gammaln(shape + 1)
+            return pace, of_all[:, None] - pace + np.log(weight)
+        node, weight = np.polynomial.legendre.leggauss(PACES)
+        start = max(shape - TAIL * np.sqrt(shape), 0.0)
+        width = np.maximum(cut - start, TINY)[:, None]
+        pace = start + width * (1 + node) / 2
+        density = (shape - 1) * np.log(pace) - pace - gammaln(shape)
+        return pace, density + np.log(width * weight / 2)
 
     @cached_property
     def _by_moments(self) -> CubicSpline:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from models.purchases import BGNBD, MBGCNBD, MBGNBD, NBD, ParetoNBD
 from models.purchases.response import orders_if_kept, response
@@ -117,3 +118,32 @@ def test_who_left_buys_less_when_kept_than_who_never_left():
     kept = orders_if_kept(model, 365, [3], [90], [0.001], 1.5)
     active = model.expected_orders(365, [3], [90], [90]) / model.p_alive([3], [90], [90])
     assert kept[0] < active[0]
+
+
+@pytest.mark.parametrize(
+    "model", [BGNBD(0.5, 23.5, 1.1, 5.5), MBGNBD(0.9, 30.0, 0.6, 2.0), MBGCNBD(2.2, 15.0, 1.2, 3.0, k=2)]
+)  # fmt: skip
+@pytest.mark.parametrize("orders", [1, 8, 30, 100, 300])
+def test_what_is_kept_of_the_rare_and_of_the_very_frequent_is_the_mean_over_their_pace(
+    model, orders
+):
+    """By 1,000 steps over the pace and 400 even parts of those who leave."""
+    shape, first, silent, days = model.r + model.every * orders, 600.0, 4.0, 365.0
+    rate = model.alpha + first
+    cut = min(rate * model.every * 3.0 / silent, shape + 12 * np.sqrt(shape) + 12)
+    low = max(shape - 12 * np.sqrt(shape), 0.0)
+    pace = (
+        low + (cut - low) * ((np.arange(1000) + 0.5) / 1000) ** 2
+    )  # closer together at the start
+    steps = 2 * (cut - low) * np.sqrt((pace - low) / (cut - low)) / 1000
+    even = (np.arange(400) + 0.5) / 400
+    left = stats.beta.ppf(even, model.a + 1, model.b + orders + model.at_start - 1)
+    moments, bought = (pace / rate * days)[:, None], 0.0
+    for n in range(1, 2_000):  # leaves after an order with chance p
+        at_least = stats.gamma.cdf(moments, n * model.every)
+        bought = bought + (1 - left) ** (n - 1) * at_least
+        if at_least.max() < 1e-9:
+            break
+    wanted = float((stats.gamma.pdf(pace, shape) * steps) @ bought.mean(-1))
+    found = orders_if_kept(model, days, [float(orders)], [first], [silent], 3.0)[0]
+    assert found == pytest.approx(wanted, rel=1e-3)
