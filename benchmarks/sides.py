@@ -4,7 +4,9 @@
 """
 
 import json
+import os
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,10 +14,15 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from benchmarks.histories import AS_OF, STORE
 
+if TYPE_CHECKING:
+    from flows.settings import Settings
+
 HORIZON_DAYS, RATE_PER_YEAR = 365, 0.10
+TRAINING = "training, not counted"
 MEMORY = "4GB"  # that Perennial's engine may take before it spills
 Steps = dict[str, float]
 
@@ -131,49 +138,77 @@ def pymc(folder: Path) -> Steps:
 
 def perennial(folder: Path) -> Steps:
     """Go from orders to published scores with segments, intervals and investment; both fits included."""
-    from connectors.klaviyo.erasure import Erasures
-    from connectors.programs import write_portions
-    from connectors.store import REQUIRED_FILES, Store
+    steps: Steps = {}
+    with TemporaryDirectory(dir=folder) as home:
+        settings = _settings(folder, Path(home))
+        state = _state(settings, Path(home), steps, looks_further=False)
+        with told(steps, "both fits"):
+            _fit(settings, state, Path(home))
+        _decide_and_publish(settings, state, Path(home) / "model", steps)
+    return steps
+
+
+def learned(folder: Path) -> Steps:
+    """Do the same with a learned champion, trained before: trees, weights, second-purchase classifier."""
+    from flows.score import find_model
+    from flows.settings import read_settings
+
+    steps = _trained(folder, is_learned=True)
+    model = find_model(read_settings(_config(folder, is_learned=True)), AS_OF)
+    if model is None:
+        raise SystemExit("a learned champion is trained before it is asked: none is registered")
+    with TemporaryDirectory(dir=folder) as home:
+        settings = _settings(folder, Path(home))
+        state = _state(settings, Path(home), steps, looks_further=True)
+        _decide_and_publish(settings, state, model.folder, steps)
+    return steps
+
+
+def _state(settings: "Settings", work: Path, steps: Steps, *, looks_further: bool) -> Path:
+    from flows.prepare import build_customer_state, read_orders
+
+    with told(steps, "read orders, every rule"):
+        history = read_orders(settings, AS_OF, work)
+    with told(steps, "customer state"):
+        return build_customer_state(settings, history, AS_OF, work, looks_further=looks_further)
+
+
+def _fit(settings: "Settings", state: Path, work: Path) -> None:
     from features.rfm import spend_cells, state_cells
-    from features.tables import Scores
-    from flows.decide import decide
     from flows.forecaster import Forecaster
-    from flows.prepare import build_customer_state, engine_for, read_orders
-    from flows.score_table import published_scores
-    from flows.settings import build_settings
+    from flows.prepare import engine_for
     from models.purchases import fit_purchases
     from models.spend import fit_spend
 
-    steps: Steps = {}
-    with TemporaryDirectory(dir=folder) as home:
-        work = Path(home)
-        settings = build_settings(_settings(folder), work)
-        with told(steps, "read orders, every rule"):
-            history = read_orders(settings, AS_OF, work)
-        with told(steps, "customer state"):
-            state = build_customer_state(settings, history, AS_OF, work, looks_further=False)
-        with told(steps, "both fits"), engine_for(settings, work) as opened:
-            table = opened.parquet(state)
-            cells, spends = opened.frame(state_cells(table)), opened.frame(spend_cells(table))
-            purchases = fit_purchases(*(cells[name] for name in cells.columns)).model
-            spend = fit_spend(*(spends[name] for name in spends.columns)).model
-            Forecaster(purchases, spend, None, 90, AS_OF).save(work / "model")
-        with told(steps, "scores, segments, investment"):
-            decided = decide(settings, state, work / "model", AS_OF, work)
-        with told(steps, "publish"):
-            made = {"model_version": "1", "run_id": "benchmark"}
-            scores = published_scores(decided, Erasures(settings.state), made)
+    with engine_for(settings, work) as opened:
+        table = opened.parquet(state)
+        cells, spends = opened.frame(state_cells(table)), opened.frame(spend_cells(table))
+    purchases = fit_purchases(*(cells[name] for name in cells.columns)).model
+    spend = fit_spend(*(spends[name] for name in spends.columns)).model
+    Forecaster(purchases, spend, None, 90, AS_OF).save(work / "model")
 
-            def write(stage: Path) -> None:
-                for (
-                    name
-                ) in REQUIRED_FILES:  # what decide() wrote; the page and the like are a night's
-                    made = decided / name
-                    (stage / name).write_bytes(made.read_bytes() if made.exists() else b"")
-                write_portions(scores, Scores, stage / "scores.parquet")
 
-            Store(settings.exports).publish(AS_OF, "benchmark", write)
-    return steps
+def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: Steps) -> None:
+    from connectors.klaviyo.erasure import Erasures
+    from connectors.programs import write_portions
+    from connectors.store import REQUIRED_FILES, Store
+    from features.tables import Scores
+    from flows.decide import decide
+    from flows.score_table import published_scores
+
+    with told(steps, "scores, segments, investment"):
+        decided = decide(settings, state, model, AS_OF, state.parent)
+    with told(steps, "publish"):
+        made = {"model_version": "1", "run_id": "benchmark"}
+        scores = published_scores(decided, Erasures(settings.state), made)
+
+        def write(stage: Path) -> None:
+            for name in REQUIRED_FILES:  # of decide(); the page and the like are a night's
+                kept = decided / name
+                (stage / name).write_bytes(kept.read_bytes() if kept.exists() else b"")
+            write_portions(scores, Scores, stage / "scores.parquet")
+
+        Store(settings.exports).publish(AS_OF, "benchmark", write)
 
 
 def night(folder: Path) -> Steps:
@@ -181,35 +216,57 @@ def night(folder: Path) -> Steps:
     return _night(folder, is_learned=False)
 
 
-def learned(folder: Path) -> Steps:
-    """Do the same with a learned champion: trees, weights and the second-purchase classifier."""
+def learned_night(folder: Path) -> Steps:
+    """Do the same with a learned champion."""
     return _night(folder, is_learned=True)
 
 
 def _night(folder: Path, *, is_learned: bool) -> Steps:
-    """Train, unless that was done before, and score; training is told apart and not counted."""
-    import os
+    """Score as a night does; training is told apart and not counted."""
     import shutil
 
-    from flows.cli import QUIET_BY_DEFAULT
     from flows.runner import choose_runner
     from flows.score import score
+
+    steps = _trained(folder, is_learned=is_learned)
+    config = _config(folder, is_learned=is_learned)
+    shutil.rmtree(config.parent / "exports", ignore_errors=True)  # a day is published but once
+    with choose_runner(config.parent, prefect=False) as runner:
+        runner.run(score, config=config, as_of=AS_OF)
+        steps |= {name.replace("_", " "): round(s, 2) for name, s in runner.timings.items()}
+    return steps
+
+
+def _trained(folder: Path, *, is_learned: bool) -> Steps:
+    """Train in a process of its own, unless that was done before; return how long it took."""
+    config = _config(folder, is_learned=is_learned)
+    if (config.parent / "mlruns").exists():
+        return {}
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.sides", "training", str(config)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return {TRAINING: round(json.loads(done.stdout.splitlines()[-1])["seconds"], 2)}
+
+
+def training(config: Path) -> Steps:
+    """Train as of the day before."""
+    from flows.runner import choose_runner
     from flows.train import train
+
+    with choose_runner(config.parent, prefect=False) as runner:
+        runner.run(train, config=config, as_of=AS_OF - timedelta(days=1))
+        return {name.replace("_", " "): round(s, 2) for name, s in runner.timings.items()}
+
+
+def _config(folder: Path, *, is_learned: bool) -> Path:
+    """Return the settings of a store whose champion may be learned, or not."""
+    from flows.cli import QUIET_BY_DEFAULT
 
     os.environ.update(QUIET_BY_DEFAULT)
     home = folder / ("learned" if is_learned else "plain")
     home.mkdir(exist_ok=True)
-    config = home / "perennial.toml"
-    config.write_text(NIGHT.format(learned=str(is_learned).lower(), folder=folder, memory=MEMORY))
-    steps: Steps = {}
-    with choose_runner(home, prefect=False) as runner:
-        if not (home / "mlruns").exists():
-            runner.run(train, config=config, as_of=AS_OF - timedelta(days=1))
-            steps["training, not counted"] = round(sum(runner.timings.values()), 2)
-        shutil.rmtree(home / "exports", ignore_errors=True)  # the day is published but once
-        runner.run(score, config=config, as_of=AS_OF)
-        steps |= {name.replace("_", " "): round(s, 2) for name, s in runner.timings.items()}
-    return steps
+    text = NIGHT.format(learned=str(is_learned).lower(), folder=folder, memory=MEMORY)
+    (home / "perennial.toml").write_text(text)
+    return home / "perennial.toml"
 
 
 NIGHT = """\
@@ -225,25 +282,39 @@ backtest_cutoffs = 1
 """
 
 
-def _settings(folder: Path) -> dict[str, dict[str, str]]:
-    return {
+def _settings(folder: Path, home: Path) -> "Settings":
+    from flows.settings import build_settings
+
+    said = {
         "orders": {"source": str(folder / "orders.parquet")},
         "store": {"timezone": STORE.timezone},
         "engine": {"memory_limit": MEMORY},
     }
+    return build_settings(said, home)
 
 
 SIDES: dict[str, Callable[[Path], Steps]] = {
-    side.__name__: side for side in (engine, pandas, lifetimes, pymc, perennial, night, learned)
+    side.__name__: side
+    for side in (
+        engine,
+        pandas,
+        lifetimes,
+        pymc,
+        perennial,
+        learned,
+        night,
+        learned_night,
+        training,
+    )
 }
 
 
 def main() -> int:
-    """Run one side."""
+    """Run one side; the second argument is its folder, of a training the settings."""
     name, folder = sys.argv[1], Path(sys.argv[2])
     started = time.perf_counter()
     steps = SIDES[name](folder)
-    seconds = time.perf_counter() - started - steps.get("training, not counted", 0.0)
+    seconds = time.perf_counter() - started - steps.get(TRAINING, 0.0)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(json.dumps({"seconds": seconds, "gigabytes": peak, "steps": steps}))
     return 0
