@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -113,13 +114,17 @@ def decide(
     The forgotten are no customers: they get no draw and take no budget. Of a day of history nothing
     reaches marketing: its tiers are what would have been chosen, and nothing is committed.
     """
-    earlier, shelf = Earlier.read(settings, as_of), Shelf(work / "portions")
-    states, signals = States(state, Erasures(settings.state)), read_signals(settings, as_of, work)
-    lookout = Lookout(settings, Forecaster.load(model), earlier.responders, shelf)
-    with pq.ParquetWriter(work / WRITTEN, SCHEMA) as writer:
-        decided = _Day(settings, as_of, states, lookout, earlier, signals).decide(
-            writer.write_table
+    earlier, signals = Earlier.read(settings, as_of), read_signals(settings, as_of, work)
+    states = States(state, Erasures(settings.state))
+    with (
+        TemporaryDirectory(dir=work) as folder,
+        pq.ParquetWriter(work / WRITTEN, SCHEMA) as writer,
+    ):
+        lookout = Lookout(
+            settings, Forecaster.load(model), earlier.responders, Shelf(Path(folder))
         )
+        day = _Day(settings, as_of, states, lookout, earlier, signals)
+        decided = day.decide(writer.write_table)
     programs = Programs(settings.state, Store(settings.exports))
     # A draw depends on nothing but the customer: should the day fail later, it stays right.
     programs.add_assignments(decided.assignments)

@@ -123,8 +123,6 @@ class Shelf:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder, self._kept = folder, dict[int, Array]()
         self._names: list[str] = []
-        if folder is not None:
-            folder.mkdir()
 
     def put(self, number: int, found: dict[str, Array]) -> None:
         """Keep a portion's columns, of the same names as every other's."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import ibis
 import pytest
 
+from flows.portions import States
+
 METRICS = ("CUMULATIVE_ROWS_SCANNED",)
 
 
@@ -67,4 +69,20 @@ def counted() -> Iterator[Work]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ibis.duckdb, "connect", opened)
+        yield work
+
+
+@contextmanager
+def counted_states() -> Iterator[Work]:
+    """Count the rounds over customers' states, and the customers in them."""
+    work, each = Work(), States.__iter__
+
+    def rounds(self):
+        work.statements += 1
+        for portion in each(self):
+            work.rows += len(portion.table)
+            yield portion
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(States, "__iter__", rounds)
         yield work

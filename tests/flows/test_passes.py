@@ -14,11 +14,13 @@ import flows.prepare
 from connectors.engine.duckdb import DuckDBEngine
 from flows.decide import decide
 from flows.forecaster import Forecaster
+from flows.portions import States
 from flows.prepare import build_customer_state, read_orders
 from flows.settings import build_settings
+from flows.together import Together
 from models.purchases import BGNBD
 from models.spend import Spend
-from tests.counting import Work, counted
+from tests.counting import Work, counted, counted_states
 
 AS_OF = date(2026, 6, 30)
 ORDERS, CUSTOMERS = 6_000, 1_500
@@ -55,7 +57,7 @@ def daily(history: Path, home: Path) -> dict[str, Work]:
         read = read_orders(settings, AS_OF, home)
     with counted() as parts["state"]:
         state = build_customer_state(settings, read, AS_OF, home, looks_further=False)
-    with counted() as parts["decide"]:
+    with counted() as parts["decide"], counted_states() as parts["rounds"]:
         decide(settings, state, home / "model", AS_OF, home)
     return parts
 
@@ -68,6 +70,8 @@ def check_passes(parts: dict[str, Work]) -> None:
     assert (parts["state"].statements, parts["state"].rows) == (1, ORDERS)
     # The engine is not asked again.
     assert parts["decide"].rows == 0
+    # What each will do and what there is to win; once all are weighed, what is said of each.
+    assert (parts["rounds"].statements, parts["rounds"].rows) == (2, 2 * CUSTOMERS)
 
 
 def test_the_daily_way_goes_over_the_orders_no_more_often_than_it_says(history, tmp_path):
@@ -100,9 +104,23 @@ def test_a_look_at_the_whole_history_for_a_state_is_noticed(history, tmp_path, m
         check_passes(daily(history, tmp_path / "home"))
 
 
+def test_a_third_round_over_the_customers_is_noticed(history, tmp_path, monkeypatch):
+    look = Together.of.__func__
+
+    def again(cls, settings, as_of, seen, known):
+        states = States(next((tmp_path / "home").glob("customer_state_*.parquet")))
+        assert sum(len(portion.table) for portion in states) == CUSTOMERS
+        return look(cls, settings, as_of, seen, known)
+
+    monkeypatch.setattr(Together, "of", classmethod(again))
+    with pytest.raises(AssertionError, match=str(3 * CUSTOMERS)):
+        check_passes(daily(history, tmp_path / "home"))
+
+
 def test_no_more_is_written_than_the_orders_and_the_customers_take(history, tmp_path):
     home = tmp_path / "home"
     daily(history, home)
+    assert not list(home.rglob("*.npy"))  # what rounds leave to each other is gone
     written = {path.name: path.stat().st_size for path in home.rglob("*.parquet")}
     assert set(written) == {
         "orders.parquet",

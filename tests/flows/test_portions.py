@@ -86,7 +86,7 @@ def test_of_nobody_there_is_one_portion_without_rows(tmp_path):
 
 @pytest.mark.parametrize("is_on_disk", [True, False])
 def test_a_shelf_gives_back_what_was_put_on_it(is_on_disk, tmp_path):
-    shelf = Shelf(tmp_path / "shelf" if is_on_disk else None)
+    shelf = Shelf(tmp_path if is_on_disk else None)
     shelf.put(1, {"a": np.array([1.0, np.nan]), "b": np.array([3.0, np.inf])})
     shelf.put(0, {"a": np.zeros(3), "b": np.ones(3)})
     assert shelf.take(1)["b"].tolist() == [3.0, np.inf]
