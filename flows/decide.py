@@ -44,7 +44,7 @@ from flows.settings import Settings
 from flows.signals import read_signals
 from flows.steps import step
 from flows.together import Together
-from segments.evidence import Signals, advocates
+from segments.evidence import Signals
 from segments.investment import Funded, Granted, Offered, Offers, fund
 from segments.journey import journey_stage
 from segments.loyalty import loyalty_tiers
@@ -217,7 +217,7 @@ class _Day:
         """Decide, and hand the scores over, portion by portion."""
         settings, earlier = self.settings, self.earlier
         seen = list(side_by_side(self.lookout.look, self.states))
-        together = Together.of(settings, self.as_of, seen, earlier.assignments)
+        together = Together.of(settings, self.as_of, seen, earlier.assignments, self.signals)
         del seen
         stands = Standings.of_day(settings, earlier.commitments, self.as_of)
         offers = Offers.of(
@@ -330,7 +330,7 @@ class _Day:
                 t_x,
                 T,
                 together.cycle_days,
-                advocates(pd.Index(portion.customers), self.signals),
+                together.is_advocate[rows],
                 settings.journey,
             ),
             loyalty_tier=loyalty.tier,

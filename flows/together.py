@@ -13,6 +13,7 @@ from flows.outlook import Seen
 from flows.settings import Settings
 from models.baselines import rfm_cells
 from models.monitoring import tenth_starts
+from segments.evidence import Signals, advocates
 from segments.lifecycle import lifecycle_segments
 from segments.rhythm import store_cycle_days
 
@@ -35,8 +36,8 @@ class Together:
         Shape (n,): RFM scores.
     cycle_days
         Natural cycle of what is bought.
-    is_held
-        Shape (n,): who is held out.
+    is_advocate, is_held
+        Shape (n,): of whom there is evidence of advocacy, and who is held out.
     drawn
         Who is newly drawn.
     starts
@@ -49,15 +50,21 @@ class Together:
     segments: Sequence[str]
     rfm: NDArray[np.int16]
     cycle_days: float
+    is_advocate: NDArray[np.bool_]
     is_held: NDArray[np.bool_]
     drawn: pd.DataFrame
     starts: Array
 
     @classmethod
     def of(
-        cls, settings: Settings, as_of: date, seen: Sequence[Seen], known: pd.DataFrame
+        cls,
+        settings: Settings,
+        as_of: date,
+        seen: Sequence[Seen],
+        known: pd.DataFrame,
+        signals: Signals,
     ) -> "Together":
-        """Name segments, draw arms."""
+        """Name segments, find advocates, draw arms."""
         customers = pd.concat([one.customers for one in seen], ignore_index=True)
         columns = np.concatenate([one.columns for one in seen], axis=1)
         x, t_x, T, revenue, value, orders = columns
@@ -76,6 +83,7 @@ class Together:
             list(segments),
             rfm_cells(T - t_x, x, revenue).astype(np.int16),
             cycle_days,
+            advocates(pd.Index(customers), signals),
             held,
             drawn,
             tenth_starts(orders) if len(orders) else np.zeros(0),

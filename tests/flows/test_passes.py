@@ -107,10 +107,10 @@ def test_a_look_at_the_whole_history_for_a_state_is_noticed(history, tmp_path, m
 def test_a_third_round_over_the_customers_is_noticed(history, tmp_path, monkeypatch):
     look = Together.of.__func__
 
-    def again(cls, settings, as_of, seen, known):
+    def again(cls, *args):
         states = States(next((tmp_path / "home").glob("customer_state_*.parquet")))
         assert sum(len(portion.table) for portion in states) == CUSTOMERS
-        return look(cls, settings, as_of, seen, known)
+        return look(cls, *args)
 
     monkeypatch.setattr(Together, "of", classmethod(again))
     with pytest.raises(AssertionError, match=str(3 * CUSTOMERS)):
