@@ -102,20 +102,14 @@ def write_parts(
     A file has whole portions, of together `part_rows` rows or more; the last one has the rest.
     """
     folder.mkdir()
-    number, waiting = 0, [arrow_schema(table).empty_table()]
+    number, waiting = 0, list[pa.Table]()
     for portion in portions:
         waiting.append(portion)
         if sum(map(len, waiting)) >= part_rows:
-            _write_part(waiting, folder, number)
-            number, waiting = number + 1, waiting[:1]
-    if len(waiting) > 1 or number == 0:
-        _write_part(waiting, folder, number)
-
-
-def _write_part(portions: list[pa.Table], folder: Path, number: int) -> None:
-    pq.write_table(
-        pa.concat_tables(portions), folder / f"part-{number:05}.parquet", compression="zstd"
-    )
+            write_portions(waiting, table, folder / f"part-{number:05}.parquet")
+            number, waiting = number + 1, []
+    if waiting or number == 0:
+        write_portions(waiting, table, folder / f"part-{number:05}.parquet")
 
 
 def empty(table: type[Table]) -> pd.DataFrame:

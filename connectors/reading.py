@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from errno import EIO
 from pathlib import Path
 
 import duckdb
@@ -96,6 +97,8 @@ def read_source(
     ------
     SourceError
         Files or columns that are not there, or cannot be read.
+    OSError
+        The kept orders cannot be written.
     DataError
         The history is in another currency than the store.
     """
@@ -116,6 +119,8 @@ def read_source(
         raise SourceError(str(error)) from error
     except (*engine.errors, duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
         finding = str(error).strip().split("\n")[0]
+        if into is not None and into.name in finding:
+            raise OSError(EIO, finding, str(into)) from error  # no fault of the source
         raise SourceError(
             f"orders.source must be readable: {source.location}: {finding}. Export it again as UTF-8, "
             "or mend orders.date_format if one is set"

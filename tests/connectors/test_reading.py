@@ -155,3 +155,13 @@ def test_trimming_is_of_white_space_around_a_text(texts):
     assert [None if pd.isna(one) else one for one in found["a"]] == wanted
     upper = [None if text is None else text.upper() for text in wanted]
     assert [None if pd.isna(one) else one for one in found["b"]] == upper
+
+
+def test_what_cannot_be_written_is_no_fault_of_the_source(tmp_path):
+    (tmp_path / "orders.csv").write_text(HEADER + SOUND)
+    source = OrderSource(str(tmp_path / "orders.csv"))
+    with (
+        open_engine("America/New_York") as engine,
+        pytest.raises(OSError, match="draft"),
+    ):
+        read_source(engine, PLAIN, source, AS_OF, tmp_path, into=tmp_path / "none" / "draft")
