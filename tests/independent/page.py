@@ -16,7 +16,7 @@ HEAD = """# Forecast audit
 Written by `make audit-forecasts`. The stores come from a generator of their own (`tests/independent/generator.py`), written from the
 papers: Poisson or Erlang purchases with gamma rates, dropout after orders or by the clock, gamma order values with gamma-distributed
 scales. It shares no code with the simulated store of the product. Each store has three years of orders and 8,000 customers, and the
-forecast is for the 365 days after its last day, undiscounted. Exceptions: `eighteen_months` has 548 days, `weekly` 3,000 customers,
+forecast is for the 365 days after its last day, undiscounted. Exceptions: `eighteen_months` has 550 days, just above one and a half horizons, `weekly` 3,000 customers,
 `small_700` and `small_250` 700 and 250.
 
 - The *truth* is the mean of 20 futures that are simulated from the latent state of each customer on the last day. Ratios are predicted / true.
@@ -34,7 +34,7 @@ forecast is for the 365 days after its last day, undiscounted. Exceptions: `eigh
 | `viral` | 40 % of the customers arrive within one month, 14 months before the end |
 | `one_time` | 85 % have ordered once |
 | `weekly` | random orders, one a week |
-| `eighteen_months` | 548 days of history |
+| `eighteen_months` | 550 days of history |
 | `quality` | cohorts lose half of their value within three years, by rate and return chance |
 | `price` | prices rise by 35 % half a year before the end |
 | `wholesale` | 3 % of the customers order twice as often, ten times the value |
@@ -42,7 +42,7 @@ forecast is for the 365 days after its last day, undiscounted. Exceptions: `eigh
 | `season_30`, `season_50` | repeat orders follow a sine of 30 or 50 % over the year |
 | `q4_peak` | 2.2 times the repeat orders from November 10 to December 24 |
 | `subscriptions` | regular monthly orders (Erlang, k = 10) |
-| `signal` | the first category doubles the chance to return, a first-order discount halves it |
+| `signal` | 40 % stay after the first order; one category doubles that, a first-order discount halves it |
 """
 
 

@@ -15,7 +15,7 @@ STATIONARY_STORES = (
     StoreSpec("viral", viral_share=0.4),
     StoreSpec("one_time", a=0.5, b=0.1),
     StoreSpec("weekly", customers=3_000, r=4.0, alpha=28.0, b=25.0),
-    StoreSpec("eighteen_months", days=548),
+    StoreSpec("eighteen_months", days=550),
 )
 CHANGING_STORES = (
     StoreSpec("quality", quality=0.5),
@@ -26,7 +26,7 @@ CHANGING_STORES = (
     StoreSpec("season_50", amplitude=0.5),
     StoreSpec("q4_peak", q4_peak=2.2),
     StoreSpec("subscriptions", r=50.0, alpha=1_500.0, b=9.0, regularity=10),
-    StoreSpec("signal", b=19.0, signal_keep=0.25),
+    StoreSpec("signal", r=4.0, alpha=400.0, b=19.0, signal_keep=0.4),
 )
 SMALL_STORES = (
     replace(STEADY, name="small_700", customers=700),
