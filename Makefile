@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean mutation clean-machine audit licenses site notebooks
+.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation online-retail order-lines docs lock clean mutation clean-machine audit audit-forecasts licenses site notebooks
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ clean-machine:  ## the README's commands in a clone, with an empty cache and a b
 
 audit: install  ## known vulnerabilities of the locked packages
 	@$(BIN)/python -m tools.audit
+
+audit-forecasts: install  ## the forecasts on stores of an independent generator; writes docs/forecast-audit.md, takes a quarter of an hour
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.independent.audit --out docs/forecast-audit.md $(FORECASTS)
 
 licenses: install  ## write the licenses of the dependencies; refuse one that is not fit
 	@$(BIN)/python -m tools.licenses > docs/licenses.md.new && mv docs/licenses.md.new docs/licenses.md

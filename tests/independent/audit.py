@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
@@ -27,7 +28,9 @@ def audit_store(spec: StoreSpec) -> Result:
     """Simulate a store, forecast it, and compare."""
     begin = time.monotonic()
     store = simulate(spec)
-    result = measure(store, predict_store(store))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries that the product imports
+        result = measure(store, predict_store(store))
     return {"spec": repr(spec), "seconds": time.monotonic() - begin, **result}
 
 

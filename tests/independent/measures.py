@@ -125,6 +125,7 @@ def _signal(store: Store, table: pd.DataFrame) -> dict[str, Any]:
     ranked = {
         "product": new["expected_value"],
         "unclassified": new["unclassified_value"],
+        "plain": new["plain_value"],
         "oracle": _oracle(store, new, latent),
     }
     ginis = {name: ranking_gini(by, truth["value_365"]) for name, by in ranked.items()}
