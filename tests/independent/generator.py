@@ -77,6 +77,8 @@ class StoreSpec:
     signal_keep
         Chance of staying after the first order that holds an ordinary category without a discount;
         None = no first basket tells anything.
+    discounted_share
+        Share of first orders with a discount, where a signal is planted.
     """
 
     name: str
@@ -106,6 +108,7 @@ class StoreSpec:
     wholesale_share: float = 0.0
     dependence: float = 0.0
     signal_keep: float | None = None
+    discounted_share: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -265,7 +268,7 @@ def draw_people(rng: np.random.Generator, spec: StoreSpec) -> People:
         leave_rate = rng.gamma(spec.s, 1 / spec.beta, n)
     else:
         stays = 1 - rng.beta(spec.a, spec.b, n)
-    is_good, is_discounted = rng.random(n) < 0.5, rng.random(n) < 0.5
+    is_good, is_discounted = rng.random(n) < 0.5, rng.random(n) < spec.discounted_share
     stays_first = stays if spec.leaves_after_first else np.ones(n)
     if spec.signal_keep is None:
         is_good, is_discounted = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)

@@ -44,7 +44,7 @@ horizons; `weekly` has 3,000 customers, `small_700` and `small_250` have 700 and
 | `season_30`, `season_50` | repeat orders follow a sine of 30 or 50 % over the year |
 | `q4_peak` | 2.2 times the repeat orders from November 10 to December 24 |
 | `subscriptions` | regular monthly orders (Erlang, k = 10) |
-| `signal` | 40 % stay after the first order; one category doubles that, a first-order discount halves it |
+| `signal` | 45 % stay after the first order; one category doubles that, a first-order discount halves it |
 """
 
 

@@ -26,7 +26,17 @@ CHANGING_STORES = (
     StoreSpec("season_50", amplitude=0.5),
     StoreSpec("q4_peak", q4_peak=2.2),
     StoreSpec("subscriptions", r=50.0, alpha=1_500.0, b=9.0, regularity=10),
-    StoreSpec("signal", r=4.0, alpha=400.0, b=19.0, signal_keep=0.4),
+    StoreSpec(
+        "signal",
+        r=4.0,
+        alpha=400.0,
+        b=19.0,
+        p=20.0,
+        q=20.0,
+        gamma=47.5,
+        signal_keep=0.45,
+        discounted_share=0.15,
+    ),
 )
 SMALL_STORES = (
     replace(STEADY, name="small_700", customers=700),
