@@ -345,17 +345,24 @@ class Scores(Table):
     revenue = CustomerState.revenue
     p_alive = Column(
         "float64",
-        "chance that the customer has not left for good; 1 for one-time buyers by the model's "
-        "assumption, so never a churn figure",
+        "chance that the customer has not left for good; by BG/NBD it is 1 for one-time buyers before "
+        "corrections, so never a churn figure",
     )
     p_order_90d = Column("float64", "chance of an order in the next 90 days")
     churn_probability = Column("float64", "chance of no order within the horizon")
     expected_orders = Column("float64", "purchase days expected within the horizon")
     expected_order_value = Column(
-        "float64", "expected net amount of a purchase day, store's currency"
+        "float64",
+        "expected net amount of a purchase day less later refunds, the first order counted, store's currency",
+    )
+    discount_factor = Column(
+        "float64",
+        "present value of an order of the horizon over its amount; 1 where settings discount nothing",
     )
     expected_value = Column(
-        "float64", "net revenue expected over the horizon, discounted, store's currency"
+        "float64",
+        "net revenue expected over the horizon, discounted, store's currency: expected_orders x "
+        "expected_order_value x discount_factor",
     )
     expected_margin = Column(
         "float64", "margin expected over the horizon, discounted, store's currency"
@@ -363,9 +370,13 @@ class Scores(Table):
     value_low = Column(
         "float64",
         "lower end of the 80 % interval of that revenue as it may turn out; mostly 0, since most "
-        "customers may well buy nothing",
+        "customers may well buy nothing, and always where the chance of an order is 25 % or less",
     )
-    value_high = Column("float64", "upper end of that interval, store's currency")
+    value_high = Column(
+        "float64",
+        "upper end of that interval, store's currency; above expected_value where the chance of an "
+        "order is over 25 %",
+    )
     p_second_order = Column(
         "float64",
         "first-time buyers: chance of a second order within the second-purchase window; else null",

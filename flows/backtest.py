@@ -233,7 +233,7 @@ def _incumbent(incumbent: Forecaster, fits: Fits, now: Origin, horizon: int) -> 
     again = replace(
         fits.forecaster,
         purchases=alike[0] if alike else fits.forecaster.purchases,
-        learned=None if incumbent.learned is None else fits.lesson.model,
+        correction=None if incumbent.correction is None else fits.stacking.model,
     )
     return _by_models(again, now, horizon)
 
@@ -260,15 +260,17 @@ def _is_blind(
 
 
 def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction | None]:
-    """Predict by each purchase model, by the trees alone and by the blend; None where nothing was learned."""
-    spend, lesson = fits.spend.model, fits.lesson
+    """Predict by each purchase model, and by each correction that could be fitted."""
+    order_value, level = fits.order_value.model, fits.forecaster.level
     found: dict[str, Prediction | None] = {
-        f"{fit.title}_gamma_gamma": _by_models(Forecaster.plain(fit.model, spend), now, horizon)
+        f"{fit.title}_gamma_gamma": _by_models(
+            Forecaster.plain(fit.model, order_value), now, horizon
+        )
         for fit in fits.purchases
     }
-    for name, learned in (("two_part", lesson.trees), ("blend", lesson.model)):
-        whole = Forecaster.plain(fits.purchases[0].model, spend, learned)
-        found[name] = None if learned is None else _by_models(whole, now, horizon)
+    for name, correction in fits.stacking.candidates.items():
+        whole = Forecaster.plain(fits.purchases[0].model, order_value, correction, level)
+        found[name] = _by_models(whole, now, horizon)
     return found
 
 

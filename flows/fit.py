@@ -1,20 +1,25 @@
 """Fit the champion's recipe to the orders known at the end of a day."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
+from numpy.typing import NDArray
 
 from connectors.engine import Engine
 from features.labels import outcomes
 from features.regularity import gap_facts
-from features.rfm import MONEY, customer_state, spend_cells, state_cells
+from features.rfm import customer_state, state_cells
 from features.window import outcome_window
-from flows.forecaster import Forecaster, first_order_design
-from flows.learn import Lesson, Season, first_day, learn, learn_nothing, learn_season
+from flows.forecaster import Forecaster, first_order_design, second_order_lift
 from flows.prepare import with_first_baskets
+from flows.season import Season, learn_season
+from flows.spend import OrderValueFit, fit_order_value
+from flows.stacked import history_of
+from flows.stacking import StackingFit, first_day, fit_stacking, without_stacking
 from models.intervals import (
     COVERAGE,
     Levels,
@@ -32,7 +37,8 @@ from models.purchases import (
     leaving_weight,
 )
 from models.second_purchase import SecondPurchaseFit, fit_second_purchase
-from models.spend import SpendFit, fit_spend
+from models.spend import SpendFit
+from models.value import ForecastMultipliers
 
 MAX_LANDMARKS = 4
 
@@ -66,43 +72,48 @@ class Fits:
         The family's fits, the best first: it is the one that is used.
     regularity
         How regular gaps between purchases are.
-    spend, second
-        The fits; `second` is None where no first-time buyer was watched for a whole window.
-    lesson, season
-        What was learned from past days beyond the models, and of the season.
+    order_value, second
+        The fits; `second` is None where no first-time buyer was observed for a whole window.
+    stacking, season
+        Corrections fitted to past cutoffs and the candidate that was chosen, and the season.
     interval
         How the interval of value was calibrated.
     forecaster
         What they predict together.
     is_learned
-        Whether anything was to be learned beyond the purchase and spend models.
+        Whether corrections of the purchase and spend models were wanted.
     """
 
     purchases: list[PurchasesFit]
     regularity: Regularity
-    spend: SpendFit
+    order_value: OrderValueFit
     second: SecondPurchaseFit | None
-    lesson: Lesson
+    stacking: StackingFit
     season: Season
     interval: Interval
     forecaster: Forecaster
     is_learned: bool = True
 
     @property
+    def spend(self) -> SpendFit:
+        """The fit of Gamma-Gamma."""
+        return self.order_value.spend
+
+    @property
     def notes(self) -> list[str]:
         """What a reader must know."""
-        said = [*self.purchases[0].notes, *self.spend.notes]
-        said += [*self.lesson.notes, self.season.note]
+        notes = [*self.purchases[0].notes, *self.spend.notes]
+        notes += [*self.stacking.notes, self.season.note]
         if self.second is None and not self.is_learned:
-            return said
+            return notes
         if self.second is None:
             missing = (
-                "no second-purchase classifier: no first-time buyer was watched for the "
+                "no second-purchase classifier: no first-time buyer was observed for the "
                 f"{self.forecaster.second_purchase_days} days of its window, so the purchase model's "
                 "own chance is used"
             )
-            return [*said, missing]
-        return [*said, *self.second.notes]
+            return [*notes, missing]
+        return [*notes, *self.second.notes]
 
     def parts(self) -> dict[str, dict[str, Any]]:
         """Return parameters and metrics by part, as JSON values."""
@@ -136,13 +147,11 @@ class Fits:
                 "params": {"days": self.interval.days, "coverage": COVERAGE},
                 "metrics": {"raw_coverage": self.interval.raw_coverage},
             }
-        if self.lesson.metrics:
-            parts["learned"] = {
-                "params": {
-                    "window_days": self.lesson.days,
-                    "is_used": self.lesson.is_used,
-                },
-                "metrics": self.lesson.metrics,
+        parts["spend"]["params"] |= self.order_value.model.to_dict()
+        if self.stacking.metrics:
+            parts["stacking"] = {
+                "params": {"window_days": self.stacking.days, "choice": self.stacking.choice},
+                "metrics": dict(self.stacking.metrics),
             }
         if self.season.metrics:
             parts["season"] = {
@@ -200,77 +209,70 @@ def fit_recipe(
         A history that carries no model: says why.
     """
     state = engine.keep(customer_state(orders, as_of), "fitted_state")
-    cells, spends = engine.frame(state_cells(state)), engine.frame(spend_cells(state))
+    cells = engine.frame(state_cells(state))
     facts = engine.frame(gap_facts(orders, as_of)).iloc[0]
     regularity = Regularity.of(*facts[["gaps", "log_gaps", "pairs", "pair_variance"]])
     family = fit_family(*(cells[name] for name in cells.columns), regularity=regularity)
-    purchases = family[0].model
-    spend = fit_spend(*(spends[name] for name in spends.columns))
+    models = [fit.model for fit in family]
+    order_value = fit_order_value(engine, state)
     first = first_day(engine, orders)
-    models = (purchases, spend.model)
     if is_learned:
         window = second_purchase_days
-        second = _fit_second_purchase(engine, orders, lines, as_of, purchases, window)
-        lesson = learn(engine, orders, first, as_of, models, horizon_days)
-        season = learn_season(engine, orders, first, as_of, purchases, horizon_days)
+        second = _fit_second_purchase(engine, orders, lines, as_of, models[0], window)
+        has_classifier = second is not None and second.classifier is not None
+        stacking = fit_stacking(
+            engine, orders, first, as_of, models, order_value.model, horizon_days,
+            _lift_at(engine, orders, lines, window) if has_classifier else None,
+        )  # fmt: skip
+        if has_classifier and stacking.purchases is not models[0]:
+            second = _fit_second_purchase(engine, orders, lines, as_of, stacking.purchases, window)
+        season = learn_season(engine, orders, first, as_of, stacking.purchases, horizon_days)
     else:
         second = None
-        lesson = learn_nothing(engine, orders, first, as_of, purchases, horizon_days)
+        stacking = without_stacking(engine, orders, first, as_of, models[0], horizon_days)
         season = Season(horizon_days, 1.0, "no season: model.learned is false", {})
-    interval = _calibrate(lesson)
+    interval = _calibrate(stacking)
+    level = stacking.level if season.multiplier == 1 else (0.0, stacking.level[1])
     forecaster = Forecaster(
-        purchases,
-        spend.model,
+        stacking.purchases,
+        order_value.model,
         None if second is None else second.classifier,
         second_purchase_days,
         as_of,
         interval.levels,
-        lesson.model if lesson.is_used else None,
+        stacking.model,
+        level,
+        None if second is None else second.by_days,
         season.days,
         season.multiplier,
-        next((fit.model for fit in family if isinstance(fit.model, BetaGeometric)), None),
-        next((fit.model for fit in family if not isinstance(fit.model, BetaGeometric)), None),
+        next((model for model in models if isinstance(model, BetaGeometric)), None),
+        next((model for model in models if not isinstance(model, BetaGeometric)), None),
         leaving_weight(family),
-        _first_level(engine, state),
     )
-    parts = (family, regularity, spend, second, lesson, season, interval, forecaster)
+    parts = (family, regularity, order_value, second, stacking, season, interval, forecaster)
     return Fits(*parts, is_learned)
 
 
-def _first_level(engine: Engine, state: ir.Table) -> float:
-    """Return mean later orders over the first ones, of repeat customers: sums of decimals, the same each time."""
-    back = state.filter(state.frequency > 0)
-    sums = engine.frame(
-        back.aggregate(
-            first=back.first_amount.cast(MONEY).sum(), later=back.monetary_value.cast(MONEY).sum()
-        )
-    )
-    first, later = (float(sums[name].iloc[0] or 0) for name in ("first", "later"))
-    return later / first if first > 0 and later > 0 else 1.0
-
-
-def _calibrate(lesson: Lesson) -> Interval:
-    """See where the outcomes of the latest past day lay in what was forecast then."""
-    past = lesson.origin
+def _calibrate(stacking: StackingFit) -> Interval:
+    """Compare the outcomes of the later cutoff with their forecast distribution."""
+    past = stacking.later
     if past is None:
         return Interval()
-    x, t_x, T, m = (
-        past.state[name].to_numpy(np.float64)
-        for name in ("frequency", "recency_days", "age_days", "monetary_value")
+    own = past.plain.chance
+    factors = stacking.multipliers or ForecastMultipliers.none(len(own))
+    chance = -np.expm1(factors.hazard * np.log1p(-np.minimum(own, 1 - 1e-12)))
+    orders = np.maximum(past.plain.orders * factors.orders, chance)
+    expected = orders * past.plain.order_value * factors.order_value
+    stretch = expected / np.maximum(past.plain.value, 1e-300)
+    stretch = stretch * own / np.maximum(chance, 1e-12)
+    history = history_of(past.order_value, past.state)
+    place = Outcomes(past.purchases, past.order_value.spend, stacking.days).position(
+        history, past.value / np.maximum(stretch, 1e-12)
     )
-    own, expected, stretch = past.base.chance, past.base.value, np.ones(len(x))
-    informed = own
-    if lesson.told is not None:
-        informed = -np.expm1(lesson.told.hazard * np.log1p(-np.minimum(own, 1 - 1e-12)))
-        expected = expected * lesson.told.value
-        stretch = lesson.told.value * own / np.maximum(informed, 1e-12)
-    place = Outcomes(past.purchases, past.spend, lesson.days).position(
-        x, t_x, T, m, past.value / np.maximum(stretch, 1e-12)
-    )
-    place = informed_position(*place, own, informed)
+    place = informed_position(*place, own, chance)
     raw = Levels()
     share = covered_share(*place, raw.low[0], raw.high[0])
-    return Interval(calibrate(expected, *place), lesson.days, share)
+    return Interval(calibrate(expected, *place), stacking.days, share)
 
 
 def _fit_second_purchase(
@@ -298,3 +300,20 @@ def _fit_second_purchase(
         came_back = (later["later_orders"] > 0).to_numpy().astype(np.float64)
         landmarks.append((first_order_design(features, purchases, window), came_back))
     return fit_second_purchase(landmarks) if landmarks else None
+
+
+def _lift_at(
+    engine: Engine, orders: ir.Table, lines: ir.Table | None, window: int
+) -> Callable[[date, PurchaseModel], NDArray[np.float64]]:
+    """Return a function that fits the classifier to what was known on a day, and returns its lift."""
+
+    def lift(day: date, purchases: PurchaseModel) -> NDArray[np.float64]:
+        table = customer_state(orders, day)
+        fit = _fit_second_purchase(engine, orders, lines, day, purchases, window)
+        if fit is None or fit.classifier is None:
+            return np.ones(int(engine.frame(table.aggregate(n=table.count()))["n"].iloc[0]))
+        baskets = with_first_baskets(table, orders, lines, day, window)
+        state = engine.frame(baskets.order_by("customer_id"))
+        return second_order_lift(fit.classifier, fit.by_days, state, purchases, window)[1]
+
+    return lift

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,20 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from features.tables import DataError, FirstBasket, Recent
-from flows.learned import TREES_FILE, LearnedModel, learned_factors
+from flows.stacked import TREES_FILE, RuleModel, StackedModel, history_of, load_correction
+from models.history import CustomerHistory
 from models.intervals import Levels, Outcomes, covered, informed_position
 from models.monitoring import Counts, expected_counts
+from models.order_value import OrderValue
 from models.purchases import FAMILY, PurchaseModel
+from models.second_purchase import BY_DAYS as DAYS_COLUMNS
 from models.second_purchase import FEATURES, Classifier, design
 from models.spend import Spend
-from models.value import Forecast, Learned, SecondOrder, forecast
+from models.value import Forecast, ForecastMultipliers, SecondOrder, forecast, raised
 
 PARAMETERS = "parameters.json"
 CLASSIFIER = "second_purchase.skops"
+BY_DAYS = "second_purchase_by_days.skops"
 BINS = "bins.json"  # what :mod:`flows.drift` writes beside them
 # skops trusts a scaler and a logistic regression by itself; nothing else is loaded there
 TRUSTED_TYPES: list[str] = []
@@ -75,6 +79,7 @@ OUTPUTS = (
     "churn_probability",
     "expected_orders",
     "expected_order_value",
+    "discount_factor",
     "expected_value",
     "value_low",
     "value_high",
@@ -84,19 +89,22 @@ OUTPUTS = (
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is known of customers beyond the purchase and spend models, whatever the horizon.
+class Known:
+    """Corrections of customers' forecasts, whatever the horizon.
 
     Attributes
     ----------
+    history
+        What purchase and spend models see of the customers.
     second_order
-        Shape (n,): the classifier's chances of first-time buyers, NaN for others; None without either.
-    learned
-        What trees and weights say, without a season; None where they do not speak.
+        The classifier's forecast of one-time buyers; None without a classifier or one-time buyers.
+    multipliers
+        The correction's and the level's, without a season; None without either.
     """
 
-    second_order: Array | None
-    learned: Learned | None
+    history: CustomerHistory
+    second_order: SecondOrder | None
+    multipliers: ForecastMultipliers | None
 
 
 @dataclass(frozen=True)
@@ -105,48 +113,58 @@ class Forecaster:
 
     Attributes
     ----------
-    purchases, spend
-        Fitted models.
+    purchases
+        Fitted purchase model.
+    order_value
+        Fitted model of order value.
     classifier
         Second-purchase classifier; None where the history was too short for one.
     second_purchase_days
-        The window that the classifier speaks of.
+        The classifier's window.
     trained_as_of
-        Last day whose orders it has seen.
+        Last day whose orders it was fitted to.
     levels
         At which chances the ends of the interval of value lie.
-    learned
-        What was learned beyond the purchase and spend models; None = they speak alone.
+    correction
+        Stacked model or simple rule; None = purchase and spend models as they are.
+    level
+        Logarithms by which expected orders and order value are corrected for everybody.
+    by_days
+        The second-purchase base rate by days since the first order; None without a classifier.
+    season_days, season
+        Length of the window from the training day on that a season is known for, and what orders within
+        it are multiplied by.
     leaving, otherwise
         The best models in which customers leave after an order, and in which they leave by the clock or
         never: what an action can win is asked of both. None = of `purchases`.
     leaving_weight
         How far the history tells that they leave after an order, 0 to 1.
-    first_level
-        What first orders are multiplied by to stand for later ones.
-    season_days, season
-        Length of the window from the training day on that a season is known for, and what orders within
-        it are multiplied by.
     """
 
     purchases: PurchaseModel
-    spend: Spend
+    order_value: OrderValue
     classifier: Classifier | None
     second_purchase_days: int
     trained_as_of: date
     levels: Levels = field(default_factory=Levels)
-    learned: LearnedModel | None = None
+    correction: StackedModel | RuleModel | None = None
+    level: tuple[float, float] = (0.0, 0.0)
+    by_days: Classifier | None = None
     season_days: int = 0
     season: float = 1.0
     leaving: PurchaseModel | None = None
     otherwise: PurchaseModel | None = None
     leaving_weight: float = 1.0
-    first_level: float = 1.0
+
+    @property
+    def spend(self) -> Spend:
+        """The fitted Gamma-Gamma model."""
+        return self.order_value.spend
 
     @property
     def looks_further(self) -> bool:
         """Whether it asks for more than the customer state: recent days, or the first basket."""
-        return self.learned is not None or self.classifier is not None
+        return self.correction is not None or self.classifier is not None
 
     def predict(
         self,
@@ -154,7 +172,7 @@ class Forecaster:
         *,
         horizon_days: int,
         annual_discount_rate: float,
-        told: Told | None = None,
+        known: Known | None = None,
     ) -> pd.DataFrame:
         """Predict what each customer will do.
 
@@ -166,8 +184,8 @@ class Forecaster:
             Length of the horizon.
         annual_discount_rate
             0.10 means that money in a year is worth 1 / 1.10 today.
-        told
-            What :meth:`tell` says of `state`, where it was asked already.
+        known
+            What :meth:`know` returns of `state`, where it was computed already.
 
         Returns
         -------
@@ -181,14 +199,9 @@ class Forecaster:
             States that no history can have.
         """
         check_states(state)
-        told = told or self.tell(state)
-        chance = told.second_order
-        f = self._forecast(state, told, horizon_days, annual_discount_rate, self.levels)
-        if chance is None:
-            once = (state["frequency"] == 0).to_numpy()
-            columns = (state[name] for name in HISTORY)
-            own = self.purchases.p_order(self.second_purchase_days, *columns)
-            chance = np.where(once, own, np.nan)
+        known = known or self.know(state)
+        f = self._forecast(known, horizon_days, annual_discount_rate, self.levels)
+        chance = self._second_chance(known)
         return pd.DataFrame(
             {
                 "p_alive": f.p_alive,
@@ -196,6 +209,7 @@ class Forecaster:
                 "churn_probability": 1 - f.p_order,
                 "expected_orders": f.expected_orders,
                 "expected_order_value": f.expected_order_value,
+                "discount_factor": f.discount_factor,
                 "expected_value": f.expected_value,
                 "value_low": f.value_low,
                 "value_high": f.value_high,
@@ -207,26 +221,44 @@ class Forecaster:
 
     @classmethod
     def plain(
-        cls, purchases: PurchaseModel, spend: Spend, learned: LearnedModel | None = None
+        cls,
+        purchases: PurchaseModel,
+        order_value: OrderValue,
+        correction: StackedModel | RuleModel | None = None,
+        level: tuple[float, float] = (0.0, 0.0),
     ) -> "Forecaster":
         """Return a model without classifier, season and interval, to compare with."""
-        return cls(purchases, spend, None, 0, date.min, learned=learned)
+        return cls(purchases, order_value, None, 0, date.min, correction=correction, level=level)
 
     def expect(
         self, state: pd.DataFrame, horizon_days: int, annual_discount_rate: float = 0.0
     ) -> Forecast:
         """Forecast without an interval, for `state` as :meth:`predict` takes it."""
-        return self._forecast(state, self.tell(state), horizon_days, annual_discount_rate, None)
+        return self._forecast(self.know(state), horizon_days, annual_discount_rate, None)
 
-    def tell(self, state: pd.DataFrame) -> Told:
-        """Say what is known of each customer beyond the purchase and spend models."""
-        learned = None
-        if self.learned is not None:
-            learned = learned_factors(self.learned, self.purchases, self.spend, state)
-        return Told(self._second_order(state), learned)
+    def know(self, state: pd.DataFrame) -> Known:
+        """Return histories and corrections of customers, which every horizon shares."""
+        second_order, lift = self._second_order(state)
+        multipliers = None
+        if isinstance(self.correction, StackedModel):
+            multipliers = self.correction.multipliers(
+                self.purchases, self.order_value, state, lift
+            )
+        elif self.correction is not None:
+            multipliers = self.correction.multipliers(self.purchases, self.order_value, state)
+        elif second_order is not None:
+            one = np.ones(len(state))
+            multipliers = ForecastMultipliers(one, lift, one)
+        if any(self.level):
+            factors = multipliers or ForecastMultipliers.none(len(state))
+            orders, value = np.exp(self.level)
+            multipliers = ForecastMultipliers(
+                orders * factors.hazard, orders * factors.orders, value * factors.order_value
+            )
+        return Known(history_of(self.order_value, state), second_order, multipliers)
 
     def counts(
-        self, state: pd.DataFrame, windows: Sequence[int], told: Told | None = None
+        self, state: pd.DataFrame, windows: Sequence[int], known: Known | None = None
     ) -> dict[float, Counts]:
         """Expect purchase days within windows, with their variance, and their undiscounted value.
 
@@ -236,40 +268,37 @@ class Forecaster:
             As for :meth:`predict`.
         windows
             Their lengths in days.
-        told
-            What :meth:`tell` says of `state`, where it was asked already.
+        known
+            What :meth:`know` returns of `state`, where it was computed already.
 
         Returns
         -------
         dict
-            By window. The means are those of :meth:`expect`: what was learned counts for every window, a
-            season for one as long as that it was learned for.
+            By window. The means are those of :meth:`expect`: corrections count for every window, a
+            season for one as long as that it was fitted for.
         """
-        told = told or self.tell(state)
-        x, t_x, T = (state[name].to_numpy(dtype=np.float64) for name in HISTORY)
-        known = {days: self._known(told, days, len(state)) for days in windows}
+        known = known or self.know(state)
+        factors = {days: self._multipliers(known, days) for days in windows}
         return expected_counts(
             self.purchases,
-            self.spend.expected_order_value(x, state["monetary_value"]),
-            x,
-            t_x,
-            T,
+            self.spend,
+            known.history,
             windows=windows,
-            second_order=next(iter(known.values()))[0],
-            learned={days: one for days, (_, one) in known.items() if one is not None},
+            second_order=known.second_order,
+            multipliers={days: one for days, one in factors.items() if one is not None},
         )
 
     def covered(
         self, state: pd.DataFrame, value: ArrayLike, horizon_days: int
     ) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Say which outcomes lie in the interval; of nothing, which has a chance of its own, how likely.
+        """Return which outcomes lie in the interval; for nothing, which has a chance of its own, how likely.
 
         Parameters
         ----------
         state
             As for :meth:`predict`.
         value
-            Shape (n,): net amounts that came, undiscounted.
+            Shape (n,): net amounts of the horizon, undiscounted.
         horizon_days
             Length of the horizon.
 
@@ -278,61 +307,61 @@ class Forecaster:
         Array
             Shape (n,), in [0, 1].
         """
-        f = self.expect(state, horizon_days)
-        x, t_x, T = (state[name] for name in HISTORY)
-        own = self.purchases.p_order(horizon_days, x, t_x, T)
+        known = self.know(state)
+        f = self._forecast(known, horizon_days, 0.0, None)
+        own = self.purchases.p_order(horizon_days, *known.history.times)
         relative = np.asarray(value) / np.maximum(f.stretch, 1e-12)
         place = Outcomes(self.purchases, self.spend, horizon_days).position(
-            x, t_x, T, state["monetary_value"], relative
+            known.history, relative
         )
         below, up_to = informed_position(*place, own, f.p_order)
         return covered(below, up_to, *self.levels.of(f.expected_value))
 
-    def _second_order(self, state: pd.DataFrame) -> Array | None:
-        """Return the classifier's chances of first-time buyers, NaN for others; None without either."""
-        once = (state["frequency"] == 0).to_numpy()
-        if self.classifier is None or not once.any():
-            return None
-        chance = np.full(len(state), np.nan)
-        known = first_order_design(state[once], self.purchases, self.second_purchase_days)
-        chance[once] = self.classifier.predict_proba(known)[:, 1]
+    def _second_order(self, state: pd.DataFrame) -> tuple[SecondOrder | None, Array]:
+        """Return the classifier's forecast of one-time buyers, None without either, and its lift."""
+        if self.classifier is None or not (state["frequency"] == 0).any():
+            return None, np.ones(len(state))
+        window = self.second_purchase_days
+        chance, lift = second_order_lift(
+            self.classifier, self.by_days, state, self.purchases, window
+        )
+        return SecondOrder(chance, window), lift
+
+    def _second_chance(self, known: Known) -> Array:
+        """Return one-time buyers' chances of a second order within its window, NaN for others."""
+        if known.second_order is not None:
+            return known.second_order.chance
+        once = known.history.is_once
+        times = (column[once] for column in known.history.times)
+        own = self.purchases.p_order(self.second_purchase_days, *times)
+        chance = np.full(len(once), np.nan)
+        chance[once] = (
+            own if known.multipliers is None else raised(own, known.multipliers.hazard[once])
+        )
         return chance
 
-    def _known(
-        self, told: Told, days: int, customers: int
-    ) -> tuple[SecondOrder | None, Learned | None]:
-        """Return what is known for a horizon: the season is one horizon's."""
-        season = self.season if days == self.season_days else 1.0
-        learned = told.learned
-        if season != 1:
-            factors = learned or Learned(*np.ones((3, customers)))
-            learned = Learned(
-                season * factors.hazard, season * factors.orders, season * factors.value, season
-            )
-        if told.second_order is None:
-            return None, learned
-        return SecondOrder(told.second_order, self.second_purchase_days), learned
+    def _multipliers(self, known: Known, days: int) -> ForecastMultipliers | None:
+        """Return the corrections of a horizon: the season belongs to one."""
+        if self.season == 1 or days != self.season_days:
+            return known.multipliers
+        factors = known.multipliers or ForecastMultipliers.none(len(known.history))
+        return replace(factors, season=self.season)
 
     def _forecast(
         self,
-        state: pd.DataFrame,
-        told: Told,
+        known: Known,
         horizon_days: int,
         annual_discount_rate: float,
         levels: Levels | None,
     ) -> Forecast:
-        once, learned = self._known(told, horizon_days, len(state))
         return forecast(
             self.purchases,
             self.spend,
-            state["frequency"],
-            state["recency_days"],
-            state["age_days"],
-            state["monetary_value"],
+            known.history,
             horizon_days=horizon_days,
             annual_discount_rate=annual_discount_rate,
-            second_order=once,
-            learned=learned,
+            second_order=known.second_order,
+            multipliers=self._multipliers(known, horizon_days),
             levels=levels,
         )
 
@@ -341,57 +370,71 @@ class Forecaster:
         import skops.io
 
         folder.mkdir(parents=True, exist_ok=True)
+        correction = None if self.correction is None else self.correction.save(folder)
         parameters = {
-            "purchases": _said(self.purchases),
-            "leaving": _said(self.leaving),
-            "otherwise": _said(self.otherwise),
+            "purchases": _record(self.purchases),
+            "leaving": _record(self.leaving),
+            "otherwise": _record(self.otherwise),
             "leaving_weight": self.leaving_weight,
-            "first_level": self.first_level,
             "spend": {"model": "gamma_gamma", **self.spend.to_dict()},
+            "order_value": self.order_value.to_dict(),
             "second_purchase_days": self.second_purchase_days,
             "trained_as_of": self.trained_as_of.isoformat(),
             "levels": asdict(self.levels),
+            "level": list(self.level),
             "season": {"days": self.season_days, "multiplier": self.season},
-            "learned": None if self.learned is None else self.learned.save(folder),
+            "correction": correction,
         }
         (folder / PARAMETERS).write_text(json.dumps(parameters, indent=2) + "\n")
-        if self.classifier is not None:
-            skops.io.dump(self.classifier, folder / CLASSIFIER)
+        for name, classifier in ((CLASSIFIER, self.classifier), (BY_DAYS, self.by_days)):
+            if classifier is not None:
+                skops.io.dump(classifier, folder / name)
 
     @classmethod
     def load(cls, folder: Path) -> "Forecaster":
-        """Read a model that :meth:`save` wrote."""
-        said = json.loads((folder / PARAMETERS).read_text())
-        classifier = None
-        if (folder / CLASSIFIER).exists():
-            import skops.io
+        """Read a model that :meth:`save` wrote.
 
-            classifier = skops.io.load(folder / CLASSIFIER, trusted=TRUSTED_TYPES)
+        One of an earlier version, whose corrections were computed differently, is read without them.
+        """
+        record = json.loads((folder / PARAMETERS).read_text())
+        order_value = record.get("order_value", {"first_level": record.get("first_level", 1.0)})
+        level = record.get("level", (0.0, 0.0))
+        spend = Spend(**{name: record["spend"][name] for name in ("p", "q", "gamma", "slope")})
         return cls(
-            _model(said["purchases"]),
-            Spend(**{name: said["spend"][name] for name in ("p", "q", "gamma", "slope")}),
-            classifier,
-            said["second_purchase_days"],
-            date.fromisoformat(said["trained_as_of"]),
-            Levels(**{name: tuple(values) for name, values in said["levels"].items()}),
-            None if said["learned"] is None else LearnedModel.load(said["learned"], folder),
-            said["season"]["days"],
-            said["season"]["multiplier"],
-            None if said["leaving"] is None else _model(said["leaving"]),
-            _model(said["otherwise"]) if said.get("otherwise") else None,
-            said.get("leaving_weight", 1.0),  # models of earlier versions do not say these three
-            said.get("first_level", 1.0),
+            _model(record["purchases"]),
+            OrderValue(spend, **order_value),
+            _classifier(folder / CLASSIFIER),
+            record["second_purchase_days"],
+            date.fromisoformat(record["trained_as_of"]),
+            Levels(**{name: tuple(values) for name, values in record["levels"].items()}),
+            load_correction(record.get("correction"), folder),
+            (level[0], level[1]),
+            _classifier(folder / BY_DAYS),
+            record["season"]["days"],
+            record["season"]["multiplier"],
+            None if record["leaving"] is None else _model(record["leaving"]),
+            _model(record["otherwise"]) if record.get("otherwise") else None,
+            record.get("leaving_weight", 1.0),
         )
 
 
-def _said(model: PurchaseModel | None) -> dict[str, Any] | None:
+def _classifier(path: Path) -> Classifier | None:
+    if not path.exists():
+        return None
+    import skops.io
+
+    classifier: Classifier = skops.io.load(path, trusted=TRUSTED_TYPES)
+    return classifier
+
+
+def _record(model: PurchaseModel | None) -> dict[str, Any] | None:
     if model is None:
         return None
     return {"model": model.name, "unit": "days", "parameters": model.to_dict()}
 
 
-def _model(said: dict[str, Any]) -> PurchaseModel:
-    return FAMILY[said["model"]](**said["parameters"])
+def _model(record: dict[str, Any]) -> PurchaseModel:
+    return FAMILY[record["model"]](**record["parameters"])
 
 
 def check_states(state: pd.DataFrame) -> None:
@@ -411,6 +454,7 @@ def model_files(folder: Path) -> dict[str, Path]:
     named = {
         "parameters": folder / PARAMETERS,
         "classifier": folder / CLASSIFIER,
+        "by_days": folder / BY_DAYS,
         "trees": folder / TREES_FILE,
         "bins": folder / BINS,
     }
@@ -424,3 +468,35 @@ def first_order_design(
     history = (state[name] for name in ("frequency", "recency_days", "age_days"))
     known = {name: state[name] for name in FEATURES if name in state.columns}
     return design({**known, "p_by_rhythm": purchases.p_order(window_days, *history)})
+
+
+def second_order_lift(
+    classifier: Classifier,
+    by_days: Classifier | None,
+    state: pd.DataFrame,
+    purchases: PurchaseModel,
+    window_days: int,
+) -> tuple[Array, Array]:
+    """Return a classifier's chances of one-time buyers, and how many times that by days alone they are.
+
+    Parameters
+    ----------
+    classifier, by_days
+        Fitted alike, the second to days since the first order alone; None = not there.
+    state
+        Customers, n rows; of repeat customers the chance is NaN and the lift 1.
+    purchases
+        Fitted purchase model.
+    window_days
+        Window of the classifier.
+    """
+    once = (state["frequency"] == 0).to_numpy()
+    chance, lift = np.full(len(state), np.nan), np.ones(len(state))
+    if not once.any():
+        return chance, lift
+    features = first_order_design(state[once], purchases, window_days)
+    chance[once] = classifier.predict_proba(features)[:, 1]
+    if by_days is not None:
+        features[:, DAYS_COLUMNS:] = 0.0
+        lift[once] = chance[once] / by_days.predict_proba(features)[:, 1]
+    return chance, lift

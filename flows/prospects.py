@@ -45,9 +45,8 @@ def prospects(
     """
     history = tuple(state[name].to_numpy(dtype=np.float64) for name in HISTORY)
     chosen = settings.investment
-    known, mean = _orders_known(state, forecaster)
-    margin = forecaster.spend.expected_order_value(known, mean) * settings.store.margin
-    low = forecaster.spend.low_order_value(known, mean, chosen.caution) * settings.store.margin
+    margin = predicted["expected_order_value"].to_numpy() * settings.store.margin
+    low = margin * _caution(state, forecaster, chosen.caution)
     orders, own = _mixed(
         forecaster,
         history,
@@ -69,13 +68,11 @@ def prospects(
     )
 
 
-def _orders_known(state: pd.DataFrame, forecaster: Forecaster) -> tuple[Array, Array]:
-    """Return how many orders a customer's mean is known from, the first included, and the mean."""
-    x, mean, first = (
-        state[name].to_numpy(dtype=np.float64)
-        for name in ("frequency", "monetary_value", "first_amount")
-    )
-    return x + 1, (x * mean + forecaster.first_level * first) / (x + 1)
+def _caution(state: pd.DataFrame, forecaster: Forecaster, deviations: float) -> Array:
+    """Return the low order value over the expected one: the fewer orders are known, the lower."""
+    orders, mean = forecaster.order_value.observed(state)
+    low = forecaster.spend.low_order_value(orders, mean, deviations)
+    return np.asarray(low / forecaster.spend.expected_order_value(orders, mean))
 
 
 def _mixed(

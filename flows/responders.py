@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from connectors.store import replace_file
-from flows.learned import LearnedModel
+from flows.stacked import TRUSTED_TREES
 from models.lift import Effect, LiftError, PolicyValue, Qini, Uplift, policy_value, qini
 from segments.investment import Action, Prospects
 
@@ -125,7 +125,7 @@ def read_responders(state: Path, as_of: date) -> dict[str, Effect]:
         return {}
     import skops.io
 
-    trees = skops.io.load(newest / TREES, trusted=LearnedModel.TRUSTED)
+    trees = skops.io.load(newest / TREES, trusted=TRUSTED_TREES)
     return {tier: Effect(tuple(trees[tier]), tuple(of)) for tier, of in weights.items()}
 
 

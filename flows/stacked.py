@@ -63,9 +63,9 @@ class PlainForecast(NamedTuple):
 
 def history_of(order_value: OrderValue, state: pd.DataFrame) -> CustomerHistory:
     """Return the histories of customer states, the first order counted."""
-    times = (state[name] for name in ("frequency", "recency_days", "age_days"))
+    x, t_x, T = (state[name] for name in ("frequency", "recency_days", "age_days"))
     orders, mean = order_value.observed(state)
-    return CustomerHistory.of(*times, mean, orders, order_value.scale(state))
+    return CustomerHistory.of(x, t_x, T, mean, orders, order_value.scale(state))
 
 
 def plain_forecast(
@@ -269,18 +269,17 @@ class StackedModel:
         import skops.io
 
         parts = skops.io.load(folder / TREES_FILE, trusted=TRUSTED_TREES)
-        corrections = {
-            name: None
-            if part is None
-            else Correction(tuple(part["weights"]), tuple(part["bands"]), part["intercept"])
-            for name, part in record["corrections"].items()
-        }
-        return cls(
-            record["days"],
-            OutcomeTrees(**parts),
-            Corrections(**corrections),
-            tuple(record["means"]),
+        part = record["corrections"]
+        corrections = Corrections(
+            _correction(part["orders"]),
+            None if part["order_value"] is None else _correction(part["order_value"]),
+            None if part["chance"] is None else _correction(part["chance"]),
         )
+        return cls(record["days"], OutcomeTrees(**parts), corrections, tuple(record["means"]))
+
+
+def _correction(record: Mapping[str, Any]) -> Correction:
+    return Correction(tuple(record["weights"]), tuple(record["bands"]), record["intercept"])
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,10 @@ PLAIN_LEAD, OTHER_LEAD = (
     1.0,
     1.96,
 )  # standard errors of Gini that a lead must exceed
-LEAST_LEAD, RULE_LEAD = 0.002, 0.005  # of Gini, that a purchase model's or a rule's lead must exceed
+LEAST_LEAD, RULE_LEAD = (
+    0.002,
+    0.005,
+)  # of Gini, that a purchase model's or a rule's lead must exceed
 
 Model = StackedModel | RuleModel
 

@@ -169,7 +169,11 @@ def judge_model(model: Path, held_out: Path, champion: Champion, work: Path) -> 
     }
     verdict = judge(Evidence(parameters, forecaster.spend.mean, found.get("cutoffs", ()), known))
     path = work / "gate.json"
-    said = verdict.to_dict() | {"reasons": verdict.reasons, "champion": champion.version}
+    said = verdict.to_dict() | {
+        "reasons": verdict.reasons,
+        "warnings": verdict.warnings,
+        "champion": champion.version,
+    }
     path.write_text(json.dumps(said, indent=2, allow_nan=False))
     return path
 
@@ -187,9 +191,10 @@ def register_model(
     """Log everything to MLflow and register the model as the challenger; return its version."""
     fits = json.loads((model / "fits.json").read_text())
     backtest, gate = json.loads(held_out.read_text()), json.loads(verdict.read_text())
+    fits["notes"] += gate["warnings"]
     if "not_backtested" in backtest:
         fits["notes"].append(f"not backtested: {backtest['not_backtested']}")
-        (model / "fits.json").write_text(json.dumps(fits, indent=2, allow_nan=False))
+    (model / "fits.json").write_text(json.dumps(fits, indent=2, allow_nan=False))
     tracking = open_tracking(settings)
     tags = {
         "kind": "train",

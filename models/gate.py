@@ -1,12 +1,13 @@
 """Whether a newly fitted model may score from now on: named checks, and a verdict.
 
-A schedule trusts it: no model is promoted that is worse than the one that scores, than a simple rule,
-or than what its own numbers allow. A tie keeps the one that scores, so that scores do not move for
-nothing.
+A schedule trusts it: no model replaces the one that scores if it is worse than that, than a plain
+purchase model, than a simple rule, or than its own numbers allow. A tie keeps the one that scores, so
+that scores do not move for nothing. The first model of a store is refused for faults of the data only:
+there is always a model.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import isfinite, log, sqrt
 from typing import Any
 
@@ -15,7 +16,9 @@ INCUMBENT = "incumbent"
 FLOOR_MARGIN = 0.02  # of Gini, by which a simple rule may rank better
 CHAMPION_MARGIN = 0.01  # of Gini, by which the new model may rank worse than the champion
 TIE = 0.001  # of Gini: a lead no larger is none
+PURCHASE_MODELS = "_gamma_gamma"  # how the names of plain purchase models end in a backtest
 LEVEL = 1.5  # times too much or too little value that may be expected
+FIRST_LEVEL = 10.0  # the same of a store's first model: beyond it a unit is wrong
 LEVEL_SLACK = 0.1  # of a logarithm, by which the level may be further off than the window before
 LEAST_BUYERS = 30  # customers who ordered after a cutoff
 SCALE = 3.0  # times the champion's mean order value, and its inverse
@@ -34,6 +37,8 @@ class Check:
         Whether it allows the model.
     finding, threshold, next_step
         In words.
+    is_blocking
+        Whether a model that does not pass is refused; otherwise it is warned of.
     """
 
     name: str
@@ -41,6 +46,12 @@ class Check:
     finding: str
     threshold: str
     next_step: str
+    is_blocking: bool = True
+
+    @property
+    def text(self) -> str:
+        """The check in one line."""
+        return f"{self.name}: {self.finding} ({self.threshold}). {self.next_step}"
 
 
 @dataclass(frozen=True)
@@ -61,10 +72,13 @@ class Verdict:
     @property
     def reasons(self) -> list[str]:
         """Why the model is not promoted; empty where it is."""
+        return [check.text for check in self.checks if not check.is_passed and check.is_blocking]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader must know of a model that is promoted all the same."""
         return [
-            f"{check.name}: {check.finding} ({check.threshold}). {check.next_step}"
-            for check in self.checks
-            if not check.is_passed
+            check.text for check in self.checks if not check.is_passed and not check.is_blocking
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,18 +121,21 @@ def judge(evidence: Evidence) -> Verdict:
     Returns
     -------
     Verdict
-        Without a champion a model that could not be backtested, or on too few buyers, passes if its
-        parameters are sound: nothing else could score. Beside one it does not.
+        Without a champion a model passes if its parameters are sound, its features do not look ahead
+        and its value is not off by a unit: nothing else could score. Other checks only warn then, and
+        are left out where too few customers ordered to tell.
     """
     checks = [_parameters(evidence), _scale(evidence)]
     is_first = evidence.champion_mean_order_value is None
     if evidence.cutoffs and not (is_first and _buyers(evidence) < LEAST_BUYERS):
-        checks += [_support(evidence), _blind(evidence), *_floors(evidence), _level(evidence)]
-    beside = _beside_champion(evidence)
-    checks += beside
-    if not all(check.is_passed for check in checks if check.name != "lead"):
+        checks += [_support(evidence), _blind(evidence)]
+        checks += [replace(check, is_blocking=not is_first) for check in _floors(evidence)]
+        checks.append(_level(evidence, is_first=is_first))
+    checks += _beside_champion(evidence)
+    failed = [check for check in checks if not check.is_passed and check.is_blocking]
+    if any(check.name != "lead" for check in failed):
         return Verdict(FAILED, tuple(checks))
-    return Verdict(PASSED if all(c.is_passed for c in checks) else TIED, tuple(checks))
+    return Verdict(TIED if failed else PASSED, tuple(checks))
 
 
 def _parameters(evidence: Evidence) -> Check:
@@ -176,26 +193,33 @@ def _blind(evidence: Evidence) -> Check:
 
 
 def _floors(evidence: Evidence) -> list[Check]:
+    """Compare the ranking with simple rules, and with the best of the plain purchase models."""
+    plain = {name for cutoff in evidence.cutoffs for name in cutoff["differences"]}
+    plain = {name for name in plain if name.endswith(PURCHASE_MODELS)}
+    leads = {f"floor_{rule}": _lead(evidence, rule) for rule in BASELINES}
+    of_plain = [lead for lead in (_lead(evidence, name) for name in sorted(plain)) if lead]
+    leads["floor_purchase_model"] = min(of_plain, default=None)
     checks = []
-    for rule in BASELINES:
-        lead = _lead(evidence, rule)
+    for name, lead in leads.items():
         if lead is None:
             continue
         difference, error = lead
         is_worse = difference < -FLOOR_MARGIN and difference + 1.96 * error < 0
+        rival = name.removeprefix("floor_").replace("_", " ")
         checks.append(
             Check(
-                f"floor_{rule}",
+                name,
                 not is_worse,
-                f"Gini {difference:+.3f} beside the rule, give or take {1.96 * error:.3f}",
+                f"Gini {difference:+.3f} compared with {rival}, give or take {1.96 * error:.3f}",
                 f"no more than {FLOOR_MARGIN:g} worse, or within noise",
-                "Use the rule's ranking, or look at what the model misses in the deciles",
+                "Look at what the model misses in the deciles",
             )
         )
     return checks
 
 
-def _level(evidence: Evidence) -> Check:
+def _level(evidence: Evidence, *, is_first: bool) -> Check:
+    """Compare the level of value; of a first model only a gross error refuses."""
     own = _off(evidence, "champion")
     rule = _off(evidence, "last_period")
     bound = max(log(LEVEL), 0.0 if rule is None else rule + LEVEL_SLACK)
@@ -203,9 +227,10 @@ def _level(evidence: Evidence) -> Check:
     return Check(
         "calibration",
         own is not None and own <= bound,
-        f"the value that came differs from the expected by {ratio} in logarithm",
-        f"at most {bound:.2f}: {LEVEL:g} times, or what the window before was off",
+        f"value differed from the forecast by {ratio} in logarithm",
+        f"at most {bound:.2f}: {LEVEL:g} times, or as much as the window before was off",
         "Look for a season, a price rise or a unit that changed",
+        is_blocking=not is_first or (own is not None and own > max(bound, log(FIRST_LEVEL))),
     )
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.cells import distinct
+from models.history import CustomerHistory
 from models.purchases import PurchaseModel
 from models.spend import Spend
 from models.sums import Mixture, Sums, most_orders
@@ -74,10 +75,7 @@ class Outcomes:
 
     def interval(
         self,
-        frequency: ArrayLike,
-        recency_days: ArrayLike,
-        age_days: ArrayLike,
-        monetary_value: ArrayLike,
+        history: CustomerHistory,
         low: ArrayLike,
         high: ArrayLike,
         p_order: ArrayLike | None = None,
@@ -86,48 +84,39 @@ class Outcomes:
 
         Parameters
         ----------
-        frequency, recency_days, age_days, monetary_value
-            Arrays of shape (n,): the customers' state.
+        history
+            The customers.
         low, high
             Chances in (0, 1), of shape (n,) or numbers.
         p_order
-            Shape (n,): the purchase model's chance of any order, where it was asked already.
+            Shape (n,): the purchase model's chance of any order, where it was computed already.
 
         Returns
         -------
         tuple
             Arrays of shape (n,), store's currency, 0 or more.
         """
-        x, t_x, T, m, low, high = _columns(
-            frequency, recency_days, age_days, monetary_value, low, high
-        )
-        _, scale = self.spend.of_customer(x, m)
-        ends = np.zeros((2, len(x)))
+        _, low, high = _columns(history.x, low, high)
+        scale = self._scale(history)
+        ends = np.zeros((2, len(history)))
         if p_order is None:
-            p_order = self.purchases.p_order(self.days, x, t_x, T)
+            p_order = self.purchases.p_order(self.days, *history.times)
         some = np.flatnonzero(
             np.maximum(low, high) > 1 - np.asarray(p_order)
         )  # of the others, both are nothing
-        for at, mixture in self._mixtures(x[some], t_x[some], T[some], m[some] > 0):
+        for at, mixture in self._mixtures(history, some):
             rows = some[at]
             for end, chance in zip(ends, (low, high), strict=True):
                 end[rows] = mixture.quantile(chance[rows]) * scale[rows]
         return ends[0], ends[1]
 
-    def position(
-        self,
-        frequency: ArrayLike,
-        recency_days: ArrayLike,
-        age_days: ArrayLike,
-        monetary_value: ArrayLike,
-        value: ArrayLike,
-    ) -> tuple[Array, Array]:
+    def position(self, history: CustomerHistory, value: ArrayLike) -> tuple[Array, Array]:
         """Return where outcomes lie in their distributions: the chances of less, and of less or equal.
 
         Parameters
         ----------
-        frequency, recency_days, age_days, monetary_value
-            Arrays of shape (n,): the customers' state.
+        history
+            The customers.
         value
             Array of shape (n,): what they brought; below 0 counts as nothing.
 
@@ -136,34 +125,38 @@ class Outcomes:
         tuple
             Arrays of shape (n,), in [0, 1]. They differ where a value has a chance of its own: 0.
         """
-        x, t_x, T, m, value = _columns(frequency, recency_days, age_days, monetary_value, value)
-        _, scale = self.spend.of_customer(x, m)
-        below, up_to = np.zeros(len(x)), np.empty(len(x))
-        for rows, mixture in self._mixtures(x, t_x, T, m > 0):
-            found = mixture.chance(value[rows] / scale[rows])
+        value = np.asarray(value, dtype=np.float64)
+        scale = self._scale(history)
+        below, up_to = np.zeros(len(history)), np.empty(len(history))
+        for rows, mixture in self._mixtures(history, np.arange(len(history))):
+            chance = mixture.chance(value[rows] / scale[rows])
             nothing = value[rows] <= 0
-            up_to[rows] = np.where(nothing, mixture.at(np.zeros(len(rows), dtype=np.intp)), found)
-            below[rows] = np.where(nothing, 0.0, found)
+            up_to[rows] = np.where(nothing, mixture.at(np.zeros(len(rows), dtype=np.intp)), chance)
+            below[rows] = np.where(nothing, 0.0, chance)
         return below, up_to
 
+    def _scale(self, history: CustomerHistory) -> Array:
+        return self.spend.of_customer(history.orders, history.mean_order)[1] * history.scale
+
     def _mixtures(
-        self, x: Array, t_x: Array, T: Array, has_mean: NDArray[np.bool_]
+        self, history: CustomerHistory, some: NDArray[np.intp]
     ) -> Iterator[tuple[NDArray[np.intp], Mixture]]:
-        """Yield rows and the distributions of their outcomes over their scale of spend.
+        """Yield places in `some` and the distributions of those customers' outcomes over their scale.
 
         Those of one count and age differ in how likely they are active alone: they share a cell.
         """
-        if not len(x):
+        if not len(some):
             return
+        x, t_x, T = (column[some] for column in history.times)
         share = self.purchases.active(x, t_x, T)
-        kind = 2 * x + (has_mean & (x > 0))  # equal ones have the same spend, but for its scale
-        (kinds, ages), where = distinct(kind, T)
+        paid = np.where(history.mean_order[some] > 0, history.orders[some], 0.0)
+        (counts, paid, ages), where = distinct(x, paid, T)
         order = np.argsort(where, kind="stable")
-        starts = np.searchsorted(where[order], np.arange(len(kinds) + 1))
-        values, firsts = np.unique(kinds, return_index=True)
-        for value, first, last in zip(values, firsts, [*firsts[1:], len(kinds)], strict=True):
-            count, is_known = divmod(float(value), 2)
-            sums = Sums(self.spend, count if is_known else 0.0)
+        starts = np.searchsorted(where[order], np.arange(len(ages) + 1))
+        is_new = np.r_[True, (np.diff(counts) != 0) | (np.diff(paid) != 0)]
+        firsts = np.flatnonzero(is_new)
+        for first, last in zip(firsts, [*firsts[1:], len(ages)], strict=True):
+            count, sums = float(counts[first]), Sums(self.spend, float(paid[first]))
             for begin in range(first, last, CELLS):
                 end = min(begin + CELLS, last)
                 rows = order[starts[begin] : starts[end]]

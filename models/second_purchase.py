@@ -21,9 +21,16 @@ SHARES = ("first_discount_share", "first_refund_share")
 CYCLES = {"first_hour": 24.0, "first_weekday": 7.0, "first_month": 12.0}
 FEATURES = ("p_by_rhythm", "age_days", *COUNTS, *SHARES, *CHANCES, *CYCLES)
 MIN_EVENTS = 50  # second orders below which a base rate is all that the data carry
+LEAST_GAIN = (
+    1.0  # standard errors of log loss by which the classifier must beat chances by time alone
+)
 NO_LIFT = (
-    "what the first order was like tells nothing of a second one beyond how long ago it was: the base "
-    "rate by days since the first order is used"
+    "no second-purchase classifier: first orders predict second ones no better than the time since the "
+    "first order does, so the forecast of orders is used"
+)
+NOT_TRIED = (
+    "no second-purchase classifier: the history is too short to try it on a later day, so the forecast "
+    "of orders is used"
 )
 
 
@@ -42,20 +49,25 @@ class SecondPurchaseFit:
     Attributes
     ----------
     classifier
-        Fitted on every landmark but the latest and calibrated on that, or, where what the first order
-        was like tells nothing, the base rate by days since it.
+        Fitted on every landmark but the latest and calibrated on that; None where it was not better
+        than chances by time alone.
+    by_days
+        The base rate by days since the first order, fitted and calibrated alike; None without a
+        classifier.
     customers, second_orders
-        Rows and positives it was fitted on.
+        Rows and positives of all landmarks.
     metrics
         ``base_rate``, ``auc``, ``logloss``, ``brier`` and ``lift_top20`` on the latest landmark; the
         base rate's ``logloss_base_rate``; ``auc``, ``logloss`` and ``lift_top20`` of the base rate by
-        days (``_by_days``) and of the purchase model's own chance (``_by_rhythm``); empty where there
-        are too few landmarks.
+        days (``_by_days``) and of the purchase model's own chance (``_by_rhythm``);
+        ``gain_standard_errors``, by how many the classifier's log loss is lower than the better of
+        both; empty where there are too few landmarks or second orders.
     notes
-        What a reader must know, for instance that only a base rate could be fitted.
+        What a reader must know, for instance why there is no classifier.
     """
 
-    classifier: Classifier
+    classifier: Classifier | None
+    by_days: Classifier | None
     customers: int
     second_orders: int
     metrics: Mapping[str, float]
@@ -113,7 +125,7 @@ def fit_second_purchase(landmarks: Sequence[tuple[Array, Array]]) -> SecondPurch
     Returns
     -------
     SecondPurchaseFit
-        With fewer than 50 second orders in all, a constant base rate that says so.
+        Without a classifier where it was not proved better than time alone on the latest landmark.
 
     Raises
     ------
@@ -125,32 +137,41 @@ def fit_second_purchase(landmarks: Sequence[tuple[Array, Array]]) -> SecondPurch
             "a second-purchase classifier needs first-time buyers observed for a whole window: "
             "there are none. Add older orders or shorten model.second_purchase_days"
         )
-    features, labels = _stack(landmarks)
+    _, labels = _stack(landmarks)
     events = int(labels.sum())
-    if not _is_enough(labels):
-        note = f"base rate only: {events} second orders among {len(labels):,} first-time buyers"
-        return SecondPurchaseFit(_base_rate(features, labels), len(labels), events, {}, (note,))
     metrics = _on_latest(landmarks) if len(landmarks) > 1 else {}
-    is_better = not metrics or metrics["logloss"] < metrics["logloss_by_days"]
-    classifier = _calibrated(landmarks, None if is_better else BY_DAYS)
-    notes = () if is_better else (NO_LIFT,)
-    return SecondPurchaseFit(classifier, len(labels), events, metrics, notes)
+    if not metrics:
+        return SecondPurchaseFit(None, None, len(labels), events, {}, (NOT_TRIED,))
+    if metrics["gain_standard_errors"] <= LEAST_GAIN:
+        return SecondPurchaseFit(None, None, len(labels), events, metrics, (NO_LIFT,))
+    classifier, by_days = _calibrated(landmarks), _calibrated(landmarks, BY_DAYS)
+    return SecondPurchaseFit(classifier, by_days, len(labels), events, metrics)
 
 
 def _on_latest(landmarks: Sequence[tuple[Array, Array]]) -> dict[str, float]:
     """Train and calibrate on all landmarks but the latest and evaluate there; nothing where too few came back."""
     _, labels = _stack(landmarks[:-1])
     features, later = landmarks[-1]
-    if not _is_enough(labels):
+    if not _is_enough(labels) or not 0 < later.mean() < 1:
         return {}
-    found = evaluate(later, _calibrated(landmarks[:-1]).predict_proba(features)[:, 1])
-    if not found:
-        return {}
-    by_days = evaluate(later, _calibrated(landmarks[:-1], BY_DAYS).predict_proba(features)[:, 1])
-    by_rhythm = evaluate(later, 1 / (1 + np.exp(-features[:, 0])))
-    for rival, metrics in (("by_days", by_days), ("by_rhythm", by_rhythm)):
-        found |= {f"{name}_{rival}": metrics[name] for name in ("auc", "logloss", "lift_top20")}
-    return found
+    chances = {
+        "": _calibrated(landmarks[:-1]).predict_proba(features)[:, 1],
+        "_by_days": _calibrated(landmarks[:-1], BY_DAYS).predict_proba(features)[:, 1],
+        "_by_rhythm": 1 / (1 + np.exp(-features[:, 0])),
+    }
+    metrics = evaluate(later, chances[""])
+    for rival in ("_by_days", "_by_rhythm"):
+        figures = evaluate(later, chances[rival])
+        metrics |= {f"{name}{rival}": figures[name] for name in ("auc", "logloss", "lift_top20")}
+    losses = {
+        name: -np.log(np.clip(np.where(later == 1, p, 1 - p), 1e-12, 1))
+        for name, p in chances.items()
+    }
+    best = min(losses["_by_days"], losses["_by_rhythm"], key=np.mean)
+    gain = best - losses[""]
+    error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+    metrics["gain_standard_errors"] = float(gain.mean()) / error if error > 0 else 0.0
+    return metrics
 
 
 def evaluate(labels: Array, p: Array) -> dict[str, float]:
@@ -226,13 +247,3 @@ def _logistic(features: Array, labels: Array, columns: int | None = None) -> Cla
         used[:, columns:] = 0.0  # a column without variance gets no weight
     fitted: Classifier = model.fit(used, labels)
     return fitted
-
-
-def _base_rate(features: Array, labels: Array) -> Classifier:
-    """Return a constant chance, half an event added to either side so that it is never 0 or 1."""
-    from sklearn.dummy import DummyClassifier
-
-    model: Classifier = DummyClassifier(strategy="prior")
-    rows, classes = np.vstack([features, features[:1], features[:1]]), np.r_[labels, 0.0, 1.0]
-    weight = np.r_[np.ones(len(labels)), 0.5, 0.5]
-    return model.fit(rows, classes, sample_weight=weight)  # type: ignore[attr-defined, no-any-return]

@@ -231,9 +231,18 @@ def _posterior_mode(
     free = (None, None)
     bounds = [free, *[(least, None)] * size, *[free] * BANDS]
     mode = minimize(total, prior, jac=True, bounds=bounds, method="L-BFGS-B").x
-    return Correction(
-        tuple(mode[1 : 1 + size].tolist()), tuple(mode[1 + size :].tolist()), float(mode[0])
-    )
+    effects = _filled(mode[1 + size :], np.bincount(band, minlength=BANDS))
+    return Correction(tuple(mode[1 : 1 + size].tolist()), tuple(effects.tolist()), float(mode[0]))
+
+
+def _filled(effects: Array, customers: NDArray[np.intp]) -> Array:
+    """Give tenure bands that no cutoff has customers in the effects of the nearest shorter tenure."""
+    width = len(REPEATS) + 1
+    filled = effects.reshape(-1, width).copy()
+    empty = customers.reshape(-1, width) == 0
+    for tenure in range(1, len(filled)):
+        filled[tenure] = np.where(empty[tenure], filled[tenure - 1], filled[tenure])
+    return filled.ravel()
 
 
 def orders_intercept(line: Array, chance: Array, total: float) -> float:

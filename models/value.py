@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.cells import distinct
+from models.history import CustomerHistory
 from models.intervals import Levels, Outcomes, own_level
 from models.purchases import PurchaseModel, as_arrays, mean_by_phase
 from models.spend import Spend
@@ -15,11 +16,12 @@ Array = NDArray[np.float64]
 NODES = 6  # of the discounting in time: within 1e-5 up to a year, 1e-7 where alpha is a month
 YEAR_DAYS = 365.25
 SOON_DAYS = 90  # of p_order_90d
+LIKELY = 0.25  # chance of any order above which the mean lies inside its interval
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected of each customer; every array has shape (n,).
+    """The forecast of each customer, in parts that add up; every array has shape (n,).
 
     Attributes
     ----------
@@ -30,18 +32,18 @@ class Forecast:
     p_order_90d
         Chance of at least one order within 90 days.
     expected_orders
-        Purchase days within the horizon.
+        Purchase days within the horizon; no fewer than `p_order`.
     expected_order_value
         Net amount of a purchase day, store's currency.
-    expected_value
-        Net revenue within the horizon, discounted, store's currency.
-    value_low, value_high
-        Ends of the interval of that revenue, discounted as much; None where not asked for.
+    discount_factor
+        Present value of an order of the horizon over its amount, in (0, 1].
     median_days
-        Days to the next order's median; infinite where more likely never.
+        Median days to the next order; infinite where more likely never.
     stretch
-        What is known beyond the models over what they say, of the value given any order; the interval
-        is as much wider.
+        Correction of the value given any order, by which the interval is wider.
+    value_low, value_high
+        Ends of the 80 % interval of net revenue within the horizon, discounted; None where not asked
+        for. Where `p_order` is 0.25 or less the lower end is 0 and the mean may lie above the upper.
     """
 
     p_alive: Array
@@ -49,21 +51,26 @@ class Forecast:
     p_order_90d: Array
     expected_orders: Array
     expected_order_value: Array
-    expected_value: Array
+    discount_factor: Array
     median_days: Array
     stretch: Array
     value_low: Array | None = None
     value_high: Array | None = None
 
+    @property
+    def expected_value(self) -> Array:
+        """Net revenue within the horizon, discounted, store's currency: the product of the three parts."""
+        return self.expected_orders * self.expected_order_value * self.discount_factor
+
 
 @dataclass(frozen=True)
 class SecondOrder:
-    """What a classifier says of first-time buyers.
+    """A classifier's forecast of one-time buyers; of repeat customers it is not used.
 
     Attributes
     ----------
     chance
-        Shape (n,): chance of a second order within the window; of repeat customers it is not used.
+        Shape (n,): chance of a second order within the window.
     window_days
         Length of the window.
     """
@@ -73,37 +80,40 @@ class SecondOrder:
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What is known of customers beyond the purchase and spend models, relative to them.
+class ForecastMultipliers:
+    """Corrections of the forecast by purchase and spend models.
 
     Attributes
     ----------
     hazard
         Shape (n,): what the cumulative hazard of the next order is multiplied by.
-    orders, value
-        Shape (n,): the same of expected orders and of expected value.
+    orders, order_value
+        Shape (n,): the same of expected orders and of expected order value.
     season
-        What the season has in all three.
+        What the season of a horizon multiplies hazard and orders by.
     """
 
     hazard: Array
     orders: Array
-    value: Array
+    order_value: Array
     season: float = 1.0
+
+    @classmethod
+    def none(cls, customers: int) -> "ForecastMultipliers":
+        """Return no correction."""
+        one = np.ones(customers)
+        return cls(one, one, one)
 
 
 def forecast(
     purchases: PurchaseModel,
     spend: Spend,
-    frequency: ArrayLike,
-    recency_days: ArrayLike,
-    age_days: ArrayLike,
-    monetary_value: ArrayLike,
+    history: CustomerHistory,
     *,
     horizon_days: int,
     annual_discount_rate: float,
     second_order: SecondOrder | None = None,
-    learned: Learned | None = None,
+    multipliers: ForecastMultipliers | None = None,
     levels: Levels | None = None,
 ) -> Forecast:
     """Forecast each customer's orders and value over a horizon.
@@ -112,19 +122,18 @@ def forecast(
     ----------
     purchases, spend
         Fitted models, in days and in the store's currency.
-    frequency, recency_days, age_days, monetary_value
-        Arrays of shape (n,): the customers' state.
+    history
+        The customers.
     horizon_days
         Length of the horizon.
     annual_discount_rate
         0.10 means that money in a year is worth 1 / 1.10 today.
     second_order
-        What a classifier says of first-time buyers; it knows more of them than the purchase model.
-    learned
-        What a learned model says of everybody. Of the chances of first-time buyers the classifier has
-        the last word.
+        A classifier's chances of one-time buyers, which replace the purchase model's.
+    multipliers
+        Corrections of everybody's forecast.
     levels
-        At which chances the ends of an interval of the outcome lie; None = no interval is computed.
+        Chances at the ends of an interval of the outcome; None = no interval is computed.
 
     Returns
     -------
@@ -133,83 +142,120 @@ def forecast(
 
     Notes
     -----
-    Where a classifier or a learned model speaks, the purchase model's cumulative hazard is multiplied
-    so that the chance within its window equals theirs; so chances of all windows and the median agree.
-    Nobody expects fewer orders than the chance of any.
+    A correction of the chance multiplies the purchase model's cumulative hazard, so that the chances
+    of all windows and the median agree.
     """
-    x, t_x, T = (np.asarray(v, dtype=np.float64) for v in (frequency, recency_days, age_days))
-    states, where = distinct(x, t_x, T)
-    orders, discounted = discounted_orders(
-        purchases, *states, horizon_days=horizon_days, annual_discount_rate=annual_discount_rate
+    states, where = distinct(*history.times)
+    orders, discounted = (
+        column[where]
+        for column in discounted_orders(
+            purchases,
+            *states,
+            horizon_days=horizon_days,
+            annual_discount_rate=annual_discount_rate,
+        )
     )
-    order_value = spend.expected_order_value(x, monetary_value)
     plain = Forecast(
         p_alive=purchases.p_alive(*states)[where],
         p_order=purchases.p_order(horizon_days, *states)[where],
-        p_order_90d=purchases.p_order(90, *states)[where],
-        expected_orders=orders[where],
-        expected_order_value=order_value,
-        expected_value=discounted[where] * order_value,
+        p_order_90d=purchases.p_order(SOON_DAYS, *states)[where],
+        expected_orders=orders,
+        expected_order_value=expected_order_value(spend, history),
+        discount_factor=_discount_factor(orders, discounted, horizon_days, annual_discount_rate),
         median_days=purchases.median_days(*states)[where],
-        stretch=np.ones(len(x)),
+        stretch=np.ones(len(history)),
     )
-    informed = plain
-    if second_order is not None or learned is not None:
-        informed = _informed(plain, purchases, (x, t_x, T), horizon_days, second_order, learned)
+    corrected = plain
+    if second_order is not None or multipliers is not None:
+        corrected = _corrected(plain, purchases, history, horizon_days, second_order, multipliers)
     if levels is None:
-        return informed
-    low, high = levels.of(informed.expected_value)
-    lower, upper = (own_level(end, plain.p_order, informed.p_order) for end in (low, high))
-    outcomes = Outcomes(purchases, spend, horizon_days)
-    value_low, value_high = outcomes.interval(
-        x, t_x, T, monetary_value, lower, upper, plain.p_order
+        return corrected
+    return _with_interval(
+        corrected, plain.p_order, purchases, spend, history, horizon_days, levels
     )
-    scale = (discounted / np.maximum(orders, 1e-300))[where] * informed.stretch
-    return replace(informed, value_low=value_low * scale, value_high=value_high * scale)
 
 
-def _informed(
+def expected_order_value(spend: Spend, history: CustomerHistory) -> Array:
+    """Return the expected net amount of the next purchase day, shape (n,), store's currency."""
+    return spend.expected_order_value(history.orders, history.mean_order) * history.scale
+
+
+def _discount_factor(orders: Array, discounted: Array, days: int, annual_rate: float) -> Array:
+    """Return present values over amounts; where no order is expected, that of the horizon's middle."""
+    middle = np.exp(-np.log1p(annual_rate) / YEAR_DAYS * days / 2)
+    some = orders > 0
+    return np.where(some, discounted / np.where(some, orders, 1.0), middle)
+
+
+def _with_interval(
+    forecast: Forecast,
+    plain_chance: Array,
+    purchases: PurchaseModel,
+    spend: Spend,
+    history: CustomerHistory,
+    horizon_days: int,
+    levels: Levels,
+) -> Forecast:
+    """Add the interval of the outcome, which holds the mean where an order is likely."""
+    mean, chance = forecast.expected_value, forecast.p_order
+    lower, upper = (own_level(end, plain_chance, chance) for end in levels.of(mean))
+    outcomes = Outcomes(purchases, spend, horizon_days)
+    low, high = (
+        end * forecast.discount_factor * forecast.stretch
+        for end in outcomes.interval(history, lower, upper, plain_chance)
+    )
+    is_likely = chance > LIKELY
+    return replace(
+        forecast,
+        value_low=np.where(is_likely, np.minimum(low, mean), 0.0),
+        value_high=np.where(is_likely, np.maximum(high, mean), high),
+    )
+
+
+def _corrected(
     plain: Forecast,
     purchases: PurchaseModel,
-    history: tuple[Array, Array, Array],
+    history: CustomerHistory,
     horizon_days: int,
     second_order: SecondOrder | None,
-    learned: Learned | None,
+    multipliers: ForecastMultipliers | None,
 ) -> Forecast:
-    """Let a classifier speak of first-time buyers, and a learned model of everybody.
+    """Apply a classifier to one-time buyers and multipliers to everybody.
 
-    A classifier knows its own window; the season of another horizon moves what follows from it.
+    The classifier has a window of its own; the season of another horizon multiplies its hazard.
     """
-    hazard = within = hazards(purchases, history, second_order, learned)
-    if second_order is not None and learned and horizon_days != second_order.window_days:
-        within = np.where(history[0] == 0, learned.season * hazard, hazard)
+    factors = multipliers or ForecastMultipliers.none(len(history))
+    hazard = within = hazards(purchases, history, second_order, factors)
+    if second_order is not None and horizon_days != second_order.window_days:
+        within = np.where(history.is_once, factors.season * hazard, hazard)
     soon, p_order = raised(plain.p_order_90d, hazard), raised(plain.p_order, within)
     if horizon_days >= SOON_DAYS:
         p_order = np.maximum(p_order, soon)  # a season lowers no chance below a shorter window's
-    more_often = p_order / np.maximum(plain.p_order, 1e-300)
-    orders, value_factor = informed_orders(plain.expected_orders, plain.p_order, p_order, learned)
-    per_order = value_factor * plain.expected_orders / np.maximum(orders, 1e-300)
+    orders = corrected_orders(plain.expected_orders, p_order, factors)
+    value = factors.order_value * orders / np.maximum(plain.expected_orders, 1e-300)
+    alive = raised(plain.p_alive, hazard)  # who may order is alive: both by the same hazard
+    alive = np.where(plain.p_alive > 1 - 1e-9, plain.p_alive, alive)
     return replace(
         plain,
+        p_alive=np.maximum(alive, p_order),
         p_order=p_order,
         p_order_90d=soon,
         expected_orders=orders,
-        expected_order_value=plain.expected_order_value * per_order,
-        expected_value=plain.expected_value * value_factor,
+        expected_order_value=plain.expected_order_value * factors.order_value,
         median_days=np.where(
             hazard == 1,
             plain.median_days,
-            purchases.days_until(-np.expm1(np.log(0.5) / hazard), *history),
+            purchases.days_until(-np.expm1(np.log(0.5) / hazard), *history.times),
         ),
-        stretch=value_factor / np.maximum(more_often, 1e-12),
+        stretch=value / np.maximum(p_order / np.maximum(plain.p_order, 1e-300), 1e-12),
     )
 
 
 def hazards(
     purchases: PurchaseModel,
-    history: tuple[Array, Array, Array],
+    history: CustomerHistory,
     second_order: SecondOrder | None,
-    learned: Learned | None,
+    multipliers: ForecastMultipliers,
 ) -> Array:
     """Return what each customer's cumulative hazard of the next order is multiplied by, shape (n,).
 
@@ -218,15 +264,15 @@ def hazards(
     purchases
         Fitted model.
     history
-        ``x, t_x, T``, arrays of shape (n,).
-    second_order, learned
+        The customers.
+    second_order, multipliers
         As :func:`forecast` takes them.
     """
-    hazard = np.ones(len(history[0])) if learned is None else learned.hazard
+    hazard = multipliers.hazard * multipliers.season
     if second_order is None:
         return hazard
-    once = history[0] == 0
-    of_once = tuple(column[once] for column in history)
+    once = history.is_once
+    of_once = tuple(column[once] for column in history.times)
     own = np.clip(purchases.p_order(second_order.window_days, *of_once), 1e-12, 1 - 1e-12)
     chance = np.clip(second_order.chance[once], 1e-9, 1 - 1e-9)
     hazard = hazard.copy()
@@ -240,24 +286,19 @@ def raised(p: Array, hazard: Array) -> Array:
     return np.where(hazard == 1, p, more)
 
 
-def informed_orders(
-    orders: Array, own_chance: Array, chance: Array, learned: Learned | None
-) -> tuple[Array, Array]:
-    """Return expected orders, and what the expected value is multiplied by, once more is known.
+def corrected_orders(orders: Array, chance: Array, multipliers: ForecastMultipliers) -> Array:
+    """Return expected orders of a window, shape (n,), no fewer than the chance of any.
 
     Parameters
     ----------
-    orders, own_chance
-        Shape (n,): what the purchase model expects of a window, and its chance of any order in it.
+    orders
+        Shape (n,): by the purchase model.
     chance
-        Shape (n,): that chance, once more is known.
-    learned
-        As :func:`forecast` takes it.
+        Shape (n,): corrected chance of any order in the window.
+    multipliers
+        As :func:`forecast` takes them.
     """
-    more_often = chance / np.maximum(own_chance, 1e-300)
-    if learned is None:  # word for word what the purchase model says, where nobody else speaks
-        return orders * more_often, more_often
-    return np.maximum(orders * learned.orders, chance), learned.value
+    return np.maximum(orders * multipliers.orders * multipliers.season, chance)
 
 
 def discounted_orders(
@@ -296,8 +337,8 @@ def discounted_orders(
     x, t_x, T = as_arrays(x, t_x, T)
     share = purchases.active(x, t_x, T)
     (count, age), where = distinct(x, T)  # of those active, when they bought last tells nothing
-    found = _if_active(purchases, count, age, horizon_days, annual_discount_rate)
-    orders, discounted = (mean_by_phase(share, of[:, where]) for of in found)
+    by_phase = _if_active(purchases, count, age, horizon_days, annual_discount_rate)
+    orders, discounted = (mean_by_phase(share, of[:, where]) for of in by_phase)
     return orders, discounted
 
 

@@ -10,8 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.cells import distinct
+from models.history import CustomerHistory
 from models.purchases import PurchaseModel
-from models.value import Learned, SecondOrder, hazards, informed_orders, raised
+from models.spend import Spend
+from models.value import (
+    ForecastMultipliers,
+    SecondOrder,
+    corrected_orders,
+    expected_order_value,
+    hazards,
+    raised,
+)
 
 Array = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -42,30 +51,26 @@ class Counts:
 
 def expected_counts(
     purchases: PurchaseModel,
-    order_value: ArrayLike,
-    x: Array,
-    t_x: Array,
-    T: Array,
+    spend: Spend,
+    history: CustomerHistory,
     *,
     windows: Sequence[float],
     second_order: SecondOrder | None = None,
-    learned: Mapping[float, Learned] | None = None,
+    multipliers: Mapping[float, ForecastMultipliers] | None = None,
 ) -> dict[float, Counts]:
     """Expect purchase days within windows, with their variance.
 
     Parameters
     ----------
-    purchases
-        Fitted model.
-    order_value
-        Array of shape (n,): expected net amount of a purchase day.
-    x, t_x, T
-        Arrays of shape (n,).
+    purchases, spend
+        Fitted models.
+    history
+        The customers.
     windows
         Their lengths in days.
-    second_order, learned
-        What is known beyond the model, as :func:`models.value.forecast` takes it; `learned` by window,
-        those that it speaks of.
+    second_order, multipliers
+        Corrections, as :func:`models.value.forecast` takes them; `multipliers` by window, for those
+        that have any.
 
     Returns
     -------
@@ -74,24 +79,26 @@ def expected_counts(
 
     Notes
     -----
-    With n purchases, mean m and mean q of n (n - 1), the variance is q + m - m^2. Where more is known
-    and the mean becomes f m, a purchase rate that is f times as high makes it f^2 q + f m - (f m)^2.
+    With n purchases, mean m and mean q of n (n - 1), the variance is q + m - m^2. Where the mean is
+    corrected to f m, a purchase rate that is f times as high makes it f^2 q + f m - (f m)^2.
     """
-    states, where = distinct(x, t_x, T)
+    states, where = distinct(*history.times)
     moments = purchases.moments(np.array(windows, dtype=np.float64)[:, None], *states)
-    price = np.asarray(order_value, dtype=np.float64)
-    found = {}
+    price = expected_order_value(spend, history)
+    counts = {}
     for place, days in enumerate(windows):
         chance, own, pairs = (part[where] for part in moments[:, place])
-        known = (learned or {}).get(days)
-        orders, factor = own, np.ones(len(own))
-        if second_order is not None or known is not None:
-            hazard = hazards(purchases, (x, t_x, T), second_order, known)
-            orders, factor = informed_orders(own, chance, raised(chance, hazard), known)
+        factors = (multipliers or {}).get(days)
+        orders, amount = own, price
+        if second_order is not None or factors is not None:
+            factors = factors or ForecastMultipliers.none(len(history))
+            p_order = raised(chance, hazards(purchases, history, second_order, factors))
+            orders = corrected_orders(own, p_order, factors)
+            amount = price * factors.order_value
         more = orders / np.maximum(own, 1e-300)
         variance = np.maximum(more**2 * pairs + orders - orders**2, 0.0)
-        found[days] = Counts(orders, variance, own * price * factor)
-    return found
+        counts[days] = Counts(orders, variance, orders * amount)
+    return counts
 
 
 def tenth_starts(expected: ArrayLike) -> Array:

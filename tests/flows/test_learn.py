@@ -5,10 +5,10 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from flows.learn import learn_season, window_of
 
 from connectors.engine import open_engine
 from flows import learn
-from flows.learn import learn_season, window_of
 from models.purchases import fit_purchases
 
 FIRST, DAYS = date(2021, 1, 1), 1_400

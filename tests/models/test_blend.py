@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from models.blend import fit_blend
 
 RNG = np.random.default_rng(5)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from models.two_part import STATE, TwoPartError, design, fit_two_part
 
 from models.evaluation import normalized_gini
-from models.two_part import STATE, TwoPartError, design, fit_two_part
 
 RNG = np.random.default_rng(3)
 

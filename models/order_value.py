@@ -1,0 +1,126 @@
+"""What a customer's orders are worth: Gamma-Gamma on all of their orders, less what they return.
+
+The first order counts like a later one. Where first orders differ in level from later ones, or
+one-time buyers from repeat customers, both ratios are measured and applied. Amounts refunded on
+another day than that of the order lower the value of the customer who returns them.
+
+References
+----------
+.. [1] Fader & Hardie (2013), The Gamma-Gamma Model of Monetary Value, note 025.
+.. [2] James & Stein (1961), Estimation with Quadratic Loss, Proc. 4th Berkeley Symposium 1, 361-379:
+   the positive part of their shrinkage factor.
+.. [3] Buhlmann (1967), Experience Rating and Credibility, ASTIN Bulletin 4(3), 199-207.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.history import States
+from models.spend import Spend
+
+Array = NDArray[np.float64]
+
+RETURN_PRIOR = 3.0  # orders of average returns that a customer's own returns are weighed against
+LEAST_NET_SHARE = 0.01  # of an order: whoever returns everything is not expected to cost money
+
+
+@dataclass(frozen=True)
+class OrderValue:
+    """A fitted model of order value.
+
+    Attributes
+    ----------
+    spend
+        Gamma-Gamma, fitted to repeat customers.
+    first_level
+        Mean later order over mean first order, of repeat customers.
+    once_level
+        Typical order of one-time buyers over that of repeat customers, by first orders, shrunk to 1.
+    net_share
+        Revenue after refunds on later days, over the amounts of purchase days; of all customers.
+    """
+
+    spend: Spend
+    first_level: float = 1.0
+    once_level: float = 1.0
+    net_share: float = 1.0
+
+    @property
+    def mean(self) -> float:
+        """Mean order of a repeat customer before later refunds, store's currency."""
+        return self.spend.mean
+
+    def observed(self, state: States) -> tuple[Array, Array]:
+        """Return how many orders a customer's mean is taken over, and the mean.
+
+        Parameters
+        ----------
+        state
+            ``frequency, monetary_value, first_amount``, arrays of shape (n,).
+
+        Returns
+        -------
+        tuple
+            Arrays of shape (n,): orders, the first included, and their mean with the first order at
+            the level of later ones and one-time buyers' at the level of repeat customers.
+        """
+        x, mean, first = (
+            np.asarray(state[name], dtype=np.float64)
+            for name in ("frequency", "monetary_value", "first_amount")
+        )
+        total = x * mean + self.first_level * np.maximum(first, 0.0)
+        return x + 1, total / (x + 1) / self._level(x)
+
+    def expected(self, state: States) -> Array:
+        """Return the expected net amount of a customer's next purchase day, store's currency.
+
+        Parameters
+        ----------
+        state
+            ``frequency, monetary_value, first_amount, revenue``, arrays of shape (n,).
+
+        Returns
+        -------
+        Array
+            Shape (n,). [1]_, equation (5), times the share that is not returned.
+        """
+        return self.spend.expected_order_value(*self.observed(state)) * self.scale(state)
+
+    def scale(self, state: States) -> Array:
+        """Return what an order by :meth:`observed` is multiplied by, shape (n,): level and returns."""
+        return self._level(np.asarray(state["frequency"], dtype=np.float64)) * self.kept(state)
+
+    def kept(self, state: States) -> Array:
+        """Return the expected share of an order that is not refunded on a later day, shape (n,).
+
+        The customer's own share, weighed by orders against everyone's (credibility [3]_).
+        """
+        columns = ("frequency", "monetary_value", "first_amount", "revenue")
+        if any(name not in state for name in columns):
+            return np.full(len(np.asarray(state["frequency"])), self.net_share)
+        x, mean, first, revenue = (np.asarray(state[name], dtype=np.float64) for name in columns)
+        bought = x * mean + np.maximum(first, 0.0)
+        prior = RETURN_PRIOR * bought / (x + 1)
+        revenue = np.where(np.isnan(revenue), bought * self.net_share, np.minimum(revenue, bought))
+        share = (revenue + prior * self.net_share) / np.where(bought > 0, bought + prior, 1.0)
+        return np.where(bought > 0, np.maximum(share, LEAST_NET_SHARE), self.net_share)
+
+    def _level(self, x: Array) -> Array:
+        return np.where(x == 0, self.once_level, 1.0)
+
+    def to_dict(self) -> dict[str, float]:
+        """Return the parameters beside Gamma-Gamma's, by name."""
+        return {
+            "first_level": self.first_level,
+            "once_level": self.once_level,
+            "net_share": self.net_share,
+        }
+
+
+def shrunk(estimate: float, variance: float) -> float:
+    """Shrink an estimate to 0 by its variance: the positive-part James-Stein factor [2]_."""
+    if not np.isfinite(estimate) or not estimate or not np.isfinite(variance):
+        return 0.0
+    return float(estimate) * max(0.0, 1.0 - variance / estimate**2)
