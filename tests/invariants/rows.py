@@ -94,6 +94,20 @@ def order_value_is_no_dust(day: PublishedFigures) -> Rows:
     return ~((value > 0) & (value >= least))
 
 
+def order_value_is_near_the_customers_or_the_stores(day: PublishedFigures) -> Rows:
+    """At most three times the larger of the means of both, and at least a quarter of the smaller one.
+
+    Where amounts are refunded, the lower bound does not hold.
+    """
+    amounts = day.purchase_days["net_amount"]
+    each = day.purchase_days.groupby("customer_id")["net_amount"].mean()
+    own = each.reindex(day.scores["customer_id"]).to_numpy()
+    most = 3 * np.maximum(own, max(amounts.mean(), each.mean()))
+    least = 0.0 if day.has_refunds else np.minimum(own, amounts.median()) / 4
+    value = day.scores["expected_order_value"]
+    return (value > most) | (value < least)
+
+
 def next_order_comes_after_the_day(day: PublishedFigures) -> Rows:
     return day.next_order_days <= 0
 
@@ -178,6 +192,7 @@ ROW_RULES: dict[Callable[[PublishedFigures], Rows], tuple[str, ...]] = {
     nobody_orders_oftener_than_daily: ("expected_orders",),
     order_value_is_at_most_1_5_times_the_largest: (*VALUE, "monetary_value"),
     order_value_is_no_dust: (*VALUE, "monetary_value"),
+    order_value_is_near_the_customers_or_the_stores: (*VALUE, "monetary_value"),
     next_order_comes_after_the_day: DATED,
     next_order_within_90_days_is_likelier_than_not: DATED,
     next_order_within_the_horizon_is_likelier_than_not: DATED,

@@ -88,6 +88,7 @@ FAULTS: dict[str, Fault] = {
     "nobody_orders_oftener_than_daily": cell("expected_orders", LAST, 366.0),
     "order_value_is_at_most_1_5_times_the_largest": cell("expected_order_value", NEVER, 47.0),
     "order_value_is_no_dust": cell("expected_order_value", NEVER, 0.019),
+    "order_value_is_near_the_customers_or_the_stores": cell("expected_order_value", NEVER, 4.0),
     "next_order_comes_after_the_day": cell("next_order_date", LAST, date(2024, 6, 30)),
     "next_order_within_90_days_is_likelier_than_not": cell(
         "next_order_date", OFTEN, date(2024, 9, 29)
@@ -152,6 +153,9 @@ def test_a_planted_fault_is_named(name, sound):
         "next_order_within_90_days_is_likelier_than_not": cell("p_order_90d", OFTEN, 0.4),
         "one_time_buyers_have_a_chance_of_a_second_order": cell("p_second_order", NEVER, np.nan),
         "order_value_is_no_dust": cell("expected_order_value", NEVER, np.nan),
+        "order_value_is_near_the_customers_or_the_stores": cell(
+            "expected_order_value", LAST, 94.0
+        ),
         "marketing_files_are_the_scores": without_last("segments_csv"),
         "commitments_are_the_scores": cell("investment_tier", 0, "standard", "commitments"),
         "expected_has_every_customer": without_last("expected"),
