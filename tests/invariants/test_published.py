@@ -84,6 +84,7 @@ FAULTS: dict[str, Fault] = {
     "likely_buyers_mean_lies_in_the_interval": cell("value_high", LAST, lambda high: high / 4),
     "unlikely_buyers_interval_begins_at_0": cell("value_low", SELDOM, 0.01),
     "chance_of_90_days_is_within_the_horizons": cell("p_order_90d", 2, 0.4),
+    "nobody_orders_who_has_left": cell("p_alive", LAST, 0.5),
     "nobody_expects_fewer_orders_than_the_chance_of_any": cell("expected_orders", SELDOM, 0.1),
     "nobody_orders_oftener_than_daily": cell("expected_orders", LAST, 366.0),
     "order_value_is_at_most_1_5_times_the_largest": cell("expected_order_value", NEVER, 47.0),
