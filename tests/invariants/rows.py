@@ -75,8 +75,9 @@ def chance_of_90_days_is_within_the_horizons(day: PublishedFigures) -> Rows:
 
 
 def nobody_orders_who_has_left(day: PublishedFigures) -> Rows:
-    """An order needs a customer who has not left for good."""
-    return day.p_order > day.scores["p_alive"] + EXACT
+    """An order needs a customer who has not left for good, and so does the date of the next one."""
+    alive = day.scores["p_alive"]
+    return (day.p_order > alive + EXACT) | (day.next_order_days.notna() & (alive < 0.5 - MEDIAN))
 
 
 def nobody_expects_fewer_orders_than_the_chance_of_any(day: PublishedFigures) -> Rows:
@@ -193,7 +194,7 @@ ROW_RULES: dict[Callable[[PublishedFigures], Rows], tuple[str, ...]] = {
     likely_buyers_mean_lies_in_the_interval: INTERVAL,
     unlikely_buyers_interval_begins_at_0: INTERVAL,
     chance_of_90_days_is_within_the_horizons: ("p_order_90d", "churn_probability"),
-    nobody_orders_who_has_left: ("p_alive", "churn_probability"),
+    nobody_orders_who_has_left: DATED,
     nobody_expects_fewer_orders_than_the_chance_of_any: ("expected_orders", "churn_probability"),
     nobody_orders_oftener_than_daily: ("expected_orders",),
     order_value_is_at_most_1_5_times_the_largest: (*VALUE, "monetary_value"),

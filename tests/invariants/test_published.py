@@ -153,6 +153,7 @@ def test_a_planted_fault_is_named(name, sound):
         "value_is_orders_by_order_value_by_discount": cell("expected_orders", NEVER, np.nan),
         "next_order_within_90_days_is_likelier_than_not": cell("p_order_90d", OFTEN, 0.4),
         "one_time_buyers_have_a_chance_of_a_second_order": cell("p_second_order", NEVER, np.nan),
+        "nobody_orders_who_has_left": cell("p_alive", SELDOM, 0.4),
         "order_value_is_no_dust": cell("expected_order_value", NEVER, np.nan),
         "order_value_is_near_the_customers_or_the_stores": cell(
             "expected_order_value", LAST, 94.0
