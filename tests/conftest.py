@@ -16,6 +16,7 @@ SLOWEST_FIRST = (
     "flows/test_up",
     "flows/test_demo",
     "flows/test_postgresql",
+    "invariants/test_odd_stores",
     "connectors/test_orders",
     "flows/test_run",
     "flows/test_cli",

@@ -150,7 +150,7 @@ def _coherent(scores: pd.DataFrame) -> Check:
     again = scores["frequency"] > 0
     wrong: dict[str, ArrayLike] = {
         "recency is beyond age": scores["recency_days"] > scores["age_days"],
-        "repeat buyers have no mean value": again & ~(scores["monetary_value"] > 0),
+        "repeat buyers have no mean value": again & ~(scores["monetary_value"] >= 0),
         "the first order is after the day": pd.to_datetime(scores["first_order_date"])
         > pd.to_datetime(scores["as_of"]),
     }

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from flows.server import ServerError, TemporaryServer, configured_api_url
+from tests.invariants.published import PublishedFigures, violations
 from tests.reports.browser import look_at, needs_browser
 
 
@@ -124,6 +125,11 @@ def test_the_scores_are_readable_by_anybody(first):
     scores = pd.read_parquet(first[1]["files"]["scores"])
     assert len(scores) == 23_502
     assert scores["expected_value"].gt(0).all()
+
+
+def test_every_published_figure_agrees(first):
+    config = first[0] / "demo" / "cdnow" / "perennial.toml"
+    assert violations(PublishedFigures.read(config)) == []
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):

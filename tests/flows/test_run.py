@@ -25,6 +25,7 @@ from models.purchases import BGNBD, FAMILY
 from models.spend import Spend
 from segments.holdout import is_holdout
 from tests.flows.conftest import AS_OF, make_orders, write_shop
+from tests.invariants.published import PublishedFigures, violations
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,10 @@ def test_scores_are_coherent(scores):
     assert scores["reason"].str.len().gt(10).all()
     later = scores["next_order_date"].dropna()
     assert (later > AS_OF).all()
+
+
+def test_every_published_figure_agrees(published):
+    assert violations(PublishedFigures.read(published[0])) == []
 
 
 def test_the_budget_is_kept_and_the_held_out_cost_nothing(published, scores):

@@ -16,8 +16,9 @@ from features.synthetic import simulate
 from features.synthetic.forms import FORMS
 from flows import simulate as simulate_module
 from flows.settings import build_settings
-from flows.simulate import RECORD, Simulation, write_simulation
+from flows.simulate import CONFIG, RECORD, Simulation, write_simulation
 from tests.flows.test_demo import demo
+from tests.invariants.published import PublishedFigures, violations
 from tests.reports.browser import look_at, needs_browser
 
 SMALL = ("--customers", "300", "--start", "2024-01-01", "--end", "2025-03-01", "--seed", "7")
@@ -258,3 +259,7 @@ def test_the_demo_goes_the_whole_way_on_a_simulated_store(went):
     again = demo(folder, "--data", "store", "--profile", "coffee", "--json")
     assert again.returncode == 2
     assert "has something else" in json.loads(again.stdout)["error"]
+
+
+def test_every_published_figure_of_the_simulated_store_agrees(went):
+    assert violations(PublishedFigures.read(went[0] / CONFIG)) == []

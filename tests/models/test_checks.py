@@ -216,7 +216,8 @@ def test_a_score_that_cannot_be_right_is_refused(column, value):
     ("column", "value"),
     [
         ("recency_days", 61),
-        ("monetary_value", 0.0),
+        ("monetary_value", -1.0),
+        ("monetary_value", np.nan),
         ("first_order_date", pd.Timestamp("2026-11-22")),
     ],
 )
@@ -224,6 +225,13 @@ def test_a_state_that_cannot_be_is_refused(column, value):
     frame = scores()
     frame.loc[1, column] = value  # a repeat buyer
     assert verdicts_of(frame)["states_are_coherent"] == REFUSED
+
+
+def test_repeat_orders_that_were_all_free_are_no_fault():
+    """They count as purchases where ``orders.keep_zero_amount`` is set."""
+    frame = scores()
+    frame.loc[1, "monetary_value"] = 0.0  # a repeat buyer
+    assert verdicts_of(frame)["states_are_coherent"] == PASSED
 
 
 @pytest.mark.parametrize(
