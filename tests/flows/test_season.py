@@ -1,14 +1,14 @@
-"""The season, and what is learned, on a store whose season is known."""
+"""The season, on a store whose season is known."""
 
 from datetime import date
 
 import numpy as np
 import pandas as pd
 import pytest
-from flows.learn import learn_season, window_of
 
 from connectors.engine import open_engine
-from flows import learn
+from flows import season as season_module
+from flows.season import learn_season
 from models.purchases import fit_purchases
 
 FIRST, DAYS = date(2021, 1, 1), 1_400
@@ -76,13 +76,13 @@ def test_a_season_proves_itself_on_the_same_window_a_year_before(monkeypatch):
     def ratio(engine, orders, day, purchases, days):
         return said.get(day, 1.05 if day.year == 2022 else 0.98)
 
-    monkeypatch.setattr(learn, "_ratio", ratio)
-    season = learn.learn_season(None, None, date(2021, 1, 1), as_of, None, 90)
+    monkeypatch.setattr(season_module, "_ratio", ratio)
+    season = learn_season(None, None, date(2021, 1, 1), as_of, None, 90)
     assert season.multiplier == 1.6
     quiet, last = abs(np.log(0.98)), np.log(1.6)
     assert season.metrics["without"] == pytest.approx((3 * quiet + last) / 4)
     said[date(2021, 9, 30)] = 1 / 1.6
-    season = learn.learn_season(None, None, date(2021, 1, 1), as_of, None, 90)
+    season = learn_season(None, None, date(2021, 1, 1), as_of, None, 90)
     assert season.multiplier == 1
 
 
@@ -101,12 +101,3 @@ def test_a_horizon_of_a_year_has_every_season_in_it():
     season, *_ = found(3.0, date(2023, 9, 30), horizon=365)
     assert season.multiplier == 1
     assert "about a year" in season.note
-
-
-@pytest.mark.parametrize(
-    ("span", "horizon", "days"), [(364, 181, 181), (273, 273, 91), (182, 180, 60), (271, 181, 90)]
-)
-def test_the_window_to_learn_on_is_the_horizon_where_the_history_has_one_and_a_half(
-    span, horizon, days
-):
-    assert window_of(date(2021, 1, 1), date(2021, 1, 1) + pd.Timedelta(days=span), horizon) == days
