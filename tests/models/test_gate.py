@@ -60,14 +60,27 @@ def test_permuted_labels_are_refused():
     assert {"champion", "floor_last_period"} <= failing(verdict)
 
 
-def test_without_a_champion_permuted_labels_are_refused_by_the_simple_rule():
-    assert failing(judged(RNG.permutation(GOOD), champion=None)) == {"floor_last_period"}
+def test_without_a_champion_permuted_labels_pass_with_a_warning_of_the_simple_rule():
+    verdict = judged(RNG.permutation(GOOD), champion=None)
+    assert failing(verdict) == {"floor_last_period"}
+    assert (verdict.gate, verdict.reasons) == (PASSED, [])
+    (warning,) = verdict.warnings
+    assert warning.startswith("floor_last_period: Gini -")
+    assert "compared with last period" in warning
 
 
-def test_features_from_the_future_are_refused_however_well_they_do():
-    verdict = judged(VALUE + 1.0, is_blind=False)
+def test_a_champion_s_successor_has_reasons_and_no_warnings():
+    verdict = judged(RNG.permutation(GOOD))
+    assert verdict.warnings == []
+    assert len(verdict.reasons) == len(failing(verdict)) > 1
+
+
+@pytest.mark.parametrize("champion", [WEAKER, None], ids=["with champion", "first"])
+def test_features_from_the_future_are_refused_however_well_they_do(champion):
+    verdict = judged(VALUE + 1.0, champion=champion, is_blind=False)
     assert verdict.gate == FAILED
     assert failing(verdict) == {"no_future"}
+    assert len(verdict.reasons) == 1
 
 
 def test_spend_in_cents_is_refused_beside_the_champion_and_without_one():
@@ -80,6 +93,53 @@ def test_a_seasons_shift_of_the_level_is_refused(shift):
     verdict = judged(GOOD * shift)
     assert verdict.gate == FAILED
     assert failing(verdict) == {"calibration"}
+
+
+@pytest.mark.parametrize(("shift", "gate"), [(0.5, PASSED), (2.0, PASSED), (9.0, PASSED),
+                                             (1 / 9, PASSED), (11.0, FAILED), (1 / 11, FAILED)])  # fmt: skip
+def test_a_first_model_s_level_only_warns_until_it_is_off_by_a_unit(shift, gate):
+    verdict = judged(GOOD * shift, champion=None)
+    assert failing(verdict) == {"calibration"}
+    assert verdict.gate == gate
+    assert len(verdict.warnings) == (gate == PASSED)
+    assert len(verdict.reasons) == (gate == FAILED)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), 0.0])
+def test_a_first_model_with_impossible_parameters_is_refused(wrong):
+    verdict = judged(champion=None, parameters=PARAMETERS | {"alpha": wrong})
+    assert verdict.gate == FAILED
+    assert failing(verdict) == {"parameters"}
+    assert judged(champion=None, mean=wrong).gate == FAILED
+
+
+def test_a_first_model_of_few_buyers_is_judged_by_its_own_figures_only():
+    few = cutoff(RNG.permutation(GOOD) * 100) | {"buyers": 29}
+    verdict = judge(Evidence(PARAMETERS, 40.0, [few]))
+    assert [check.name for check in verdict.checks] == ["parameters", "spend_scale"]
+    assert (verdict.gate, verdict.warnings) == (PASSED, [])
+
+
+def test_the_best_plain_purchase_model_is_a_floor_and_other_candidates_are_none():
+    weak = GOOD * RNG.gamma(0.5, 2.0, N)
+    rivals = {"nbd_gamma_gamma": WEAKER, "bg_nbd_gamma_gamma": GOOD, "stacked": GOOD,
+              "rule_recency": VALUE}  # fmt: skip
+    differences = paired_differences(weak, rivals, VALUE)
+    verdict = judge(
+        Evidence(PARAMETERS, 40.0, [cutoff(weak) | {"differences": differences}], None)
+    )
+    floors = [check for check in verdict.checks if check.name.startswith("floor_")]
+    assert [check.name for check in floors] == ["floor_purchase_model"]
+    lead = differences["bg_nbd_gamma_gamma"]["gini_value"]["difference"]
+    assert f"Gini {lead:+.3f} compared with purchase model" in floors[0].finding
+    assert not floors[0].is_passed
+
+
+def test_a_verdict_as_json_says_which_checks_block():
+    checks = judged(RNG.permutation(GOOD), champion=None).to_dict()["checks"]
+    blocking = {check["name"]: check["is_blocking"] for check in checks}
+    assert blocking == {"parameters": True, "spend_scale": True, "support": True,
+                        "no_future": True, "floor_last_period": False, "calibration": False}  # fmt: skip
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0, -1.0])

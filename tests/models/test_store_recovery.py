@@ -20,6 +20,7 @@ from features.rfm import customer_state
 from features.synthetic import PROFILES, Profile, simulate
 from features.window import outcome_window
 from models.evaluation import decile_table
+from models.history import CustomerHistory
 from models.intervals import Outcomes, covered_share
 from models.purchases import BGNBD, PurchasesFit, fit_purchases
 from models.spend import SpendFit, fit_spend
@@ -88,37 +89,37 @@ class Said:
         return Outcomes(self.store.purchases.model, self.store.spend.model, self.days)
 
     @property
-    def _state(self) -> tuple[Array, Array, Array, Array]:
-        return self.store.x, self.store.t_x, self.store.T, self.store.m
+    def _history(self) -> CustomerHistory:
+        return CustomerHistory.of(self.store.x, self.store.t_x, self.store.T, self.store.m)
 
     @cached_property
     def p_order(self) -> Array:
         """Chance of an order, shape (n,)."""
-        return self.store.purchases.model.p_order(self.days, *self._state[:3])
+        return self.store.purchases.model.p_order(self.days, *self._history.times)
 
     @cached_property
     def is_best(self) -> Flags:
         """Who is of the tenth of highest expected value, shape (n,)."""
-        orders = self.store.purchases.model.expected_orders(self.days, *self._state[:3])
+        orders = self.store.purchases.model.expected_orders(self.days, *self._history.times)
         value = orders * self.store.spend.model.expected_order_value(self.store.x, self.store.m)
         return np.asarray(value >= np.quantile(value, 0.9))
 
     @cached_property
     def position(self) -> tuple[Array, Array]:
         """Where the outcomes lay in their distributions: chances of less, and of less or equal."""
-        return self._outcomes.position(*self._state, self.store.value)
+        return self._outcomes.position(self._history, self.store.value)
 
     @cached_property
     def ends(self) -> tuple[Array, Array]:
         """The ends of the interval."""
-        return self._outcomes.interval(*self._state, LOW, HIGH)
+        return self._outcomes.interval(self._history, LOW, HIGH)
 
     @property
     def promised(self) -> Array:
         """Chance that an outcome lies between the ends, both included: more than .8 where one is 0."""
         low, high = self.ends
-        below, _ = self._outcomes.position(*self._state, low)
-        _, up_to = self._outcomes.position(*self._state, high)
+        below, _ = self._outcomes.position(self._history, low)
+        _, up_to = self._outcomes.position(self._history, high)
         return up_to - below
 
     @property
