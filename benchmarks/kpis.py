@@ -18,6 +18,7 @@ from flows.forecaster import Forecaster
 from flows.kpis import measure_retention
 from flows.prepare import build_customer_state
 from flows.settings import build_settings
+from models.order_value import OrderValue
 from models.purchases import MBGNBD
 from models.spend import Spend
 from reports.page import render_page
@@ -63,7 +64,7 @@ def main(customers: int = 1_000_000) -> int:
         known.assign(segment="loyal").to_parquet(work / "decided.parquet")
         before = peak()
         forecaster = Forecaster(
-            MBGNBD(0.9, 30.0, 0.6, 2.0), Spend(6.0, 4.0, 15.0), None, 90, AS_OF
+            MBGNBD(0.9, 30.0, 0.6, 2.0), OrderValue(Spend(6.0, 4.0, 15.0)), None, 90, AS_OF
         )
         model = work / "model"
         model.mkdir()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from models.history import CustomerHistory
 from models.intervals import Levels
 from models.purchases import BGNBD, FAMILY, MBGCNBD, fit_purchases
 from models.spend import fit_spend
@@ -89,7 +90,7 @@ def main() -> int:
 
     def score(levels: Levels | None) -> Any:  # noqa: ANN401  # a forecast
         return forecast(
-            ours.model, spend.model, x, t_x, T, m,
+            ours.model, spend.model, CustomerHistory.of(x, t_x, T, m),
             horizon_days=HORIZON_DAYS, annual_discount_rate=0.10, levels=levels,
         )  # fmt: skip
 

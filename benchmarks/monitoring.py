@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.cells import counted
+from models.history import CustomerHistory
 from models.monitoring import Rule, Week, expected_counts, is_frozen, is_retrain_due
 from models.purchases import MBGNBD, PurchaseModel, fit_purchases
+from models.spend import Spend
 
 Array = NDArray[np.float64]
 
@@ -25,6 +27,7 @@ BEFORE = 546  # days of history that the model is fitted to
 WEEKS = 100  # after it
 PER_NEW = 4.6  # repeat purchases a day for each customer who comes a day, once the history is over
 VOLUMES = (100, 300, 1_000, 2_000)  # orders a week
+SPEND = Spend(6.0, 4.0, 15.0)  # of no consequence: orders are watched
 FALL = 0.8
 FALL_WEEKS = 20  # for which a fall is watched
 COOLDOWN = 4  # weeks
@@ -108,7 +111,8 @@ def watch(seen: Seen, model: PurchaseModel, first_day: int, weeks: int) -> Itera
     for week in range(weeks):
         as_of = first_day + 7 * week
         *states, customers = known(seen, as_of)
-        counts = expected_counts(model, np.ones(len(customers)), *states, windows=[7])[7]
+        history = CustomerHistory.of(*states, 0.0)
+        counts = expected_counts(model, SPEND, history, windows=[7])[7]
         expected = float((customers * counts.orders).sum())
         yield Week(seen.orders(as_of, 7), expected, float((customers * counts.variance).sum()))
 

@@ -174,18 +174,17 @@ def _state(settings: "Settings", work: Path, steps: Steps, *, looks_further: boo
 
 
 def _fit(settings: "Settings", state: Path, work: Path) -> None:
-    from features.rfm import spend_cells, state_cells
+    from features.rfm import state_cells
     from flows.forecaster import Forecaster
     from flows.prepare import engine_for
+    from flows.spend import fit_order_value
     from models.purchases import fit_purchases
-    from models.spend import fit_spend
 
     with engine_for(settings, work) as opened:
         table = opened.parquet(state)
-        cells, spends = opened.frame(state_cells(table)), opened.frame(spend_cells(table))
+        cells, order_value = opened.frame(state_cells(table)), fit_order_value(opened, table).model
     purchases = fit_purchases(*(cells[name] for name in cells.columns)).model
-    spend = fit_spend(*(spends[name] for name in spends.columns)).model
-    Forecaster(purchases, spend, None, 90, AS_OF).save(work / "model")
+    Forecaster(purchases, order_value, None, 90, AS_OF).save(work / "model")
 
 
 def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: Steps) -> None:
