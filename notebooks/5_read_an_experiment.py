@@ -19,16 +19,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from connectors.engine import open_engine
-from features.rfm import customer_state, spend_cells, state_cells
+from features.rfm import customer_state, state_cells
 from features.synthetic import simulate
 from features.synthetic.profiles import EFFECTS
 from flows.forecaster import HISTORY, Forecaster
 from flows.measure import Experiment, compare, watch
 from flows.prepare import read_orders
 from flows.settings import build_settings
+from flows.spend import fit_order_value
 from models.lift import average_lift, smallest_lift
 from models.purchases import MBGNBD, fit_purchases
-from models.spend import fit_spend
 from reports.charts import spans_chart
 from segments.holdout import CONTROL, is_holdout
 from segments.lifecycle import lifecycle_segments
@@ -52,11 +52,10 @@ home = Path(tempfile.mkdtemp())
 with open_engine() as engine:
     orders = engine.table(simulate(**store).orders, "orders")
     state = engine.keep(customer_state(orders, DAY), "state")
-    cells, spends = engine.frame(state_cells(state)), engine.frame(spend_cells(state))
+    cells, order_value = engine.frame(state_cells(state)), fit_order_value(engine, state).model
     customers = engine.frame(state.order_by("customer_id"))
 model = Forecaster.plain(
-    fit_purchases(*(cells[name] for name in cells.columns), model=MBGNBD).model,
-    fit_spend(*(spends[name] for name in spends.columns)).model,
+    fit_purchases(*(cells[name] for name in cells.columns), model=MBGNBD).model, order_value
 )
 expected = model.expect(customers, DAYS)
 

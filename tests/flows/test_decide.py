@@ -18,6 +18,7 @@ from flows.prospects import prospects
 from flows.responders import KNOWN
 from flows.settings import build_settings
 from models.lift import Effect
+from models.order_value import OrderValue
 from models.purchases import MBGNBD, ParetoNBD
 from models.spend import Spend
 from segments.evidence import Signals, advocates
@@ -25,7 +26,7 @@ from segments.investment import Belief
 
 DAY = date(2026, 3, 1)
 FORECASTER = Forecaster(
-    MBGNBD(0.9, 30.0, 0.6, 2.0), Spend(6.0, 4.0, 15.0), None, 90, date(2025, 1, 1)
+    MBGNBD(0.9, 30.0, 0.6, 2.0), OrderValue(Spend(6.0, 4.0, 15.0)), None, 90, date(2025, 1, 1)
 )
 
 
@@ -245,8 +246,10 @@ def _own(model, state):
 
 def test_the_first_order_tells_what_an_order_is_worth():
     """Gamma-Gamma with p 6, q 4, gamma 15, of one order of 100 that stands for 120: 6 (15 + 120) / 9."""
-    one = customers(1).assign(frequency=0, recency_days=0, monetary_value=0.0, first_amount=100.0)
-    model = replace(FORECASTER, first_level=1.2)
+    one = customers(1).assign(
+        frequency=0, recency_days=0, monetary_value=0.0, first_amount=100.0, revenue=100.0
+    )
+    model = replace(FORECASTER, order_value=OrderValue(FORECASTER.spend, first_level=1.2))
     predicted = model.predict(one, horizon_days=365, annual_discount_rate=0.1)
     segment = np.array(["all"], dtype=object)
     won = prospects(settings(store={"margin": 0.5}), one, predicted, model, segment, 365)

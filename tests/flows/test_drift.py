@@ -12,12 +12,13 @@ from features.rfm import customer_state
 from flows.drift import FIGURES, SCORES, measure_drift, read_bins, write_bins
 from flows.forecaster import Forecaster
 from flows.settings import build_settings
+from models.order_value import OrderValue
 from models.purchases import NBD
 from models.spend import Spend
 
 FIRST = date(2024, 1, 1)
 TRAINED, NOW = FIRST + timedelta(days=359), FIRST + timedelta(days=719)
-FORECASTER = Forecaster.plain(NBD(1.0, 120.0), Spend(6.0, 4.0, 15.0))
+FORECASTER = Forecaster.plain(NBD(1.0, 120.0), OrderValue(Spend(6.0, 4.0, 15.0)))
 PER_DAY = 14  # new customers: enough of each tenure to speak of
 
 

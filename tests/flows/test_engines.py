@@ -26,6 +26,7 @@ from flows.decide import score_customers
 from flows.forecaster import Forecaster
 from flows.prepare import known_customers
 from flows.settings import build_settings
+from models.order_value import OrderValue
 from models.purchases import MBGNBD
 from models.spend import Spend
 from tests.postgresql import COMMAND, PASSWORD, find_binaries, run_postgresql
@@ -142,7 +143,7 @@ def _from_orders_to_scores(engine: Engine, history: Path, folder: Path) -> dict[
     )
     known = pd.read_parquet(folder / "known.parquet")
     forecaster = Forecaster(
-        MBGNBD(0.9, 30.0, 0.6, 2.0), Spend(6.0, 4.0, 15.0), None, 90, date(2024, 1, 1)
+        MBGNBD(0.9, 30.0, 0.6, 2.0), OrderValue(Spend(6.0, 4.0, 15.0)), None, 90, date(2024, 1, 1)
     )
     settings = build_settings(
         {"orders": {"source": "o.csv"}, "investment": {"budget": 60.0}}, Path()

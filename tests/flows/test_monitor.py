@@ -33,6 +33,7 @@ from flows.prepare import open_tracking
 from flows.settings import MonitoringSettings, read_settings
 from flows.shown.models import drift_table
 from flows.weeks import has_matured, weeks_apart
+from models.order_value import OrderValue
 from models.purchases import MBGNBD
 from models.spend import Spend
 from tests.flows.conftest import AS_OF
@@ -128,7 +129,7 @@ def test_the_sums_are_those_of_the_model_that_scored(shop):
 
 def test_a_season_counts_in_the_window_that_it_was_learned_for_and_in_no_other(shop):
     scores = scores_of(shop, AS_OF).assign(first_amount=1.0)
-    plain = Forecaster.plain(MBGNBD(0.9, 45.0, 0.5, 1.5), Spend(6.0, 4.0, 15.0))
+    plain = Forecaster.plain(MBGNBD(0.9, 45.0, 0.5, 1.5), OrderValue(Spend(6.0, 4.0, 15.0)))
     seasonal = replace(plain, season_days=28, season=1.5)
     without, within = plain.counts(scores, [7, 28]), seasonal.counts(scores, [7, 28])
     assert within[7].orders.tolist() == without[7].orders.tolist()

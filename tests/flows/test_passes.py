@@ -18,6 +18,7 @@ from flows.portions import States
 from flows.prepare import build_customer_state, read_orders
 from flows.settings import build_settings
 from flows.together import Together
+from models.order_value import OrderValue
 from models.purchases import BGNBD
 from models.spend import Spend
 from tests.counting import Work, counted, counted_states
@@ -49,9 +50,9 @@ def daily(history: Path, home: Path) -> dict[str, Work]:
     """Go from orders to decisions, and count each part."""
     settings = build_settings({"orders": {"source": str(history)}}, home)
     home.mkdir(exist_ok=True)
-    Forecaster(BGNBD(0.9, 60.0, 0.8, 2.5), Spend(4.0, 4.0, 90.0), None, 90, AS_OF).save(
-        home / "model"
-    )
+    Forecaster(
+        BGNBD(0.9, 60.0, 0.8, 2.5), OrderValue(Spend(4.0, 4.0, 90.0)), None, 90, AS_OF
+    ).save(home / "model")
     parts = {}
     with counted() as parts["read"]:
         read = read_orders(settings, AS_OF, home)

@@ -21,6 +21,7 @@ from flows.decide import score_customers
 from flows.forecaster import INPUTS, Forecaster
 from flows.prepare import ALIKE, known_customers
 from flows.settings import read_settings
+from models.order_value import OrderValue
 from models.purchases import BGNBD, FAMILY
 from models.spend import Spend
 from segments.holdout import is_holdout
@@ -182,11 +183,18 @@ def test_training_is_logged_as_a_parent_with_a_child_per_part(published):
         [parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
     )
     by_name = {child.info.run_name: child for child in children}
-    assert {"purchases", "spend", "second_purchase"} <= set(by_name)
+    assert {"purchases", "spend", "stacking", "second_purchase"} <= set(by_name)
     purchases = by_name["purchases"].data.params
     assert set(purchases) == {"model", *FAMILY[purchases["model"]].free}
     tried = {child.data.tags.get("candidate") for child in children}
-    assert {"champion", "bg_nbd_gamma_gamma", "two_part", "last_period", "total_past"} <= tried
+    assert {
+        "champion",
+        "bg_nbd_gamma_gamma",
+        "stacked",
+        "rule_recency",
+        "last_period",
+        "total_past",
+    } <= tried
     kept = {item.path for item in client.list_artifacts(parent.info.run_id)}
     assert {"gate.json", "gate.md", "model_card.md", "backtest.json", "fits.json"} <= kept
     pictures = {item.path for item in client.list_artifacts(parent.info.run_id, "pictures")}
@@ -262,7 +270,7 @@ def test_nothing_in_mlflow_names_a_customer(published, scores):
 
 
 FORECASTER = Forecaster(
-    BGNBD(0.6, 40.0, 0.8, 2.5), Spend(6.0, 4.0, 15.0), None, 90, date(2023, 1, 1)
+    BGNBD(0.6, 40.0, 0.8, 2.5), OrderValue(Spend(6.0, 4.0, 15.0)), None, 90, date(2023, 1, 1)
 )
 orders_of_days = st.lists(
     st.tuples(st.sampled_from("abcdef"), st.integers(0, 60), st.integers(1, 9999)),

@@ -38,7 +38,7 @@ def test_the_same_snapshot_gives_the_same_model_to_the_last_digit(twice):
     config, (first, again) = twice
     one, two = (parameters(config, said.json["model_version"]) for said in (first, again))
     assert one == two
-    assert one["learned"] is not None
+    assert one["correction"] is not None
 
 
 def test_a_tie_keeps_the_champion_and_says_so(twice):
