@@ -1,0 +1,407 @@
+"""Corrections of the purchase and spend models: their windows, totals, choice, and files."""
+
+import json
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.tables import Recent
+from flows.forecaster import INPUTS, PARAMETERS, Forecaster, second_order_lift
+from flows.stacked import (
+    Corrections,
+    RuleModel,
+    StackedModel,
+    columns_of,
+    history_of,
+    load_correction,
+    means_of,
+    plain_forecast,
+    tree_features,
+)
+from flows.stacking import (
+    CUTOFFS,
+    LEAST_LEAD,
+    PLAIN,
+    RULE_LEAD,
+    STACKED,
+    _choose,
+    _overlap,
+    window_of,
+)
+from models.order_value import OrderValue
+from models.purchases import BGNBD, MBGNBD
+from models.rules import RULES, Steps
+from models.spend import Spend
+from models.stacking import BANDS, Correction
+from models.trees import fit_trees
+from models.value import discounted_orders
+
+DAYS = 90
+PURCHASES = MBGNBD(0.9, 45.0, 0.5, 1.5)
+ORDER_VALUE = OrderValue(Spend(6.0, 4.0, 15.0), first_level=1.1, once_level=0.9, net_share=0.95)
+
+
+def customers(n, seed=0):
+    """Return states of customers with recent orders and amounts, as the forecaster takes them."""
+    rng = np.random.default_rng(seed)
+    x = rng.poisson(1.5, n).astype(float)
+    T = rng.integers(5, 900, n).astype(float)
+    t_x = np.where(x > 0, np.floor(rng.random(n) * T), 0.0)
+    x = np.where(t_x > 0, x, 0.0)
+    mean, first = (rng.gamma(6.0, 5.0, n) for _ in range(2))
+    state = {
+        "customer_id": [f"c{seed}_{i:05}" for i in range(n)],
+        "frequency": x,
+        "recency_days": t_x,
+        "age_days": T,
+        "monetary_value": np.where(x > 0, mean, 0.0),
+        "first_amount": first,
+        "first_discount_share": 0.0,
+        "revenue": x * mean + first,
+    }
+    recent = [name for name in Recent.columns() if name != "customer_id"]
+    return pd.DataFrame(
+        state
+        | {name: rng.poisson(1.0, n).astype(float) for name in recent if "orders" in name}
+        | {name: rng.gamma(1.0, 30.0, n) for name in recent if "amount" in name}
+    )
+
+
+def correction(weights, seed=1, intercept=0.3):
+    bands = np.random.default_rng(seed).normal(0, 0.2, BANDS)
+    return Correction(tuple(weights), tuple(bands.tolist()), intercept)
+
+
+CORRECTIONS = Corrections(
+    correction((0.9, 0.3, 0.1, 0.5)),
+    correction((0.2, 0.1), seed=2),
+    correction((0.8, 0.3), seed=3),
+)
+
+
+@pytest.fixture(scope="module")
+def trees():
+    state = customers(3_000, seed=9)
+    plain = plain_forecast(PURCHASES, ORDER_VALUE, state, DAYS)
+    rng = np.random.default_rng(10)
+    orders = rng.poisson(plain.orders).astype(float)
+    value = orders * plain.order_value * rng.gamma(4.0, 0.25, len(orders))
+    return fit_trees(tree_features(state, plain), orders, value)
+
+
+@pytest.fixture(scope="module")
+def stacked(trees):
+    return StackedModel(DAYS, trees, CORRECTIONS, (0.4, 75.0))
+
+
+def rule_model(rule="recency"):
+    return RuleModel(
+        DAYS, rule, Steps((-400.0, -50.0, 0.0), (0.05, 0.3, 0.9)), Steps((-400.0, 0.0), (0.04, 0.6)),
+        1.2,
+    )  # fmt: skip
+
+
+# Windows
+
+
+@pytest.mark.parametrize(
+    ("span", "horizon", "days"),
+    [
+        (540, 181, 181),
+        (539, 181, 180),
+        (364, 181, 122),
+        (273, 273, 92),
+        (90, 365, 31),
+        (81, 365, 28),
+    ],
+)
+def test_the_window_to_fit_on_is_the_horizon_where_the_history_is_three_times_as_long(
+    span, horizon, days
+):
+    assert window_of(date(2021, 1, 1), date(2021, 1, 1) + timedelta(days=span), horizon) == days
+
+
+def test_cutoffs_a_third_of_a_window_apart_share_windows_by_hand():
+    """Four at 0, 30, 60 and 90 days span two windows of 90 days: two of them for each."""
+
+    class Cutoff:
+        def __init__(self, day):
+            self.day = day
+
+    days = [date(2024, 6, 30) - timedelta(days=30 * k) for k in range(CUTOFFS)]
+    assert _overlap([Cutoff(day) for day in days], 90) == pytest.approx(2.0)
+    assert _overlap([Cutoff(days[0])], 90) == pytest.approx(1.0)
+
+
+# Totals
+
+
+@pytest.mark.parametrize("lacking", [(), ("chance",), ("order_value",), ("chance", "order_value")])
+def test_leveled_corrections_keep_the_plain_totals_of_orders_value_and_chances(trees, lacking):
+    parts = {"orders": CORRECTIONS.orders, "order_value": CORRECTIONS.order_value,
+             "chance": CORRECTIONS.chance} | dict.fromkeys(lacking)  # fmt: skip
+    state = customers(4_000)
+    plain = plain_forecast(PURCHASES, ORDER_VALUE, state, DAYS)
+    means = means_of(state, plain)
+    columns = columns_of(
+        state, ORDER_VALUE, plain, trees.predict(tree_features(state, plain)), means,
+        np.ones(len(state)),
+    )  # fmt: skip
+    leveled = Corrections(**parts).leveled(columns, plain, means[0])
+    model = StackedModel(DAYS, trees, leveled, (float(means[0]), float(means[1])))
+    f = Forecaster.plain(PURCHASES, ORDER_VALUE, model).expect(state, DAYS)
+    assert f.expected_orders.sum() == pytest.approx(plain.orders.sum(), rel=1e-9)
+    assert f.p_order.sum() == pytest.approx(plain.chance.sum(), rel=1e-6)
+    without = (f.expected_orders * plain.order_value).sum()
+    assert f.expected_value.sum() == pytest.approx(without, rel=1e-9)
+    order_value_moved = not np.allclose(f.expected_order_value, plain.order_value)
+    assert order_value_moved == ("order_value" not in lacking)
+    chance_moved = not np.allclose(f.p_order, plain.chance)
+    assert chance_moved == ("chance" not in lacking)
+
+
+def test_a_correction_with_prior_weights_is_none(trees):
+    """Weight 1 of the forecast, 0 of the rest: what is left is the floor of a hundredth of the mean."""
+    none = (0.0,) * BANDS
+    as_is = Corrections(
+        Correction((1.0, 0.0, 0.0, 0.0), none), Correction((0.0, 0.0), none),
+        Correction((1.0, 0.0), none),
+    )  # fmt: skip
+    state = customers(500)
+    plain = plain_forecast(PURCHASES, ORDER_VALUE, state, DAYS)
+    means = means_of(state, plain)
+    model = StackedModel(DAYS, trees, as_is, (float(means[0]), float(means[1])))
+    factors = model.multipliers(PURCHASES, ORDER_VALUE, state, np.ones(500))
+    assert factors.orders * plain.orders == pytest.approx(plain.orders + 0.01 * means[0])
+    assert factors.order_value == pytest.approx(np.ones(500))
+    likely = plain.chance > 1e-5  # below, log odds are cut off
+    assert factors.hazard[likely] == pytest.approx(np.ones(likely.sum()), rel=1e-6)
+
+
+# Choice of a candidate
+
+
+def outcomes(n=4_000, seed=2):
+    rng = np.random.default_rng(seed)
+    truth = rng.gamma(0.6, 40.0, n)
+    return rng, truth, rng.gamma(0.7, truth / 0.7)
+
+
+def test_the_stacked_model_is_the_choice_among_equals():
+    _, truth, outcome = outcomes()
+    values = dict.fromkeys((PLAIN, STACKED, "bg_nbd", "rule_recency"), truth)
+    choice, metrics = _choose(values, outcome)
+    assert choice == STACKED
+    assert set(metrics) == {f"gini.{name}" for name in values}
+    assert len(set(metrics.values())) == 1
+
+
+def test_without_a_stacked_model_the_plain_one_is_the_choice_among_equals():
+    _, truth, outcome = outcomes()
+    assert _choose(dict.fromkeys((PLAIN, "bg_nbd", "rule_recency"), truth), outcome)[0] == PLAIN
+
+
+@pytest.mark.parametrize("name", [PLAIN, "bg_nbd", "rule_recency"])
+def test_a_clearly_better_candidate_is_the_choice(name):
+    rng, truth, outcome = outcomes()
+    poor = truth * rng.gamma(0.5, 2.0, len(truth))
+    values = dict.fromkeys((STACKED, PLAIN, "nbd", "rule_total_past"), poor) | {name: truth}
+    choice, metrics = _choose(values, outcome)
+    assert choice == name
+    assert metrics[f"gini.{name}"] > metrics[f"gini.{STACKED}"] + 0.05
+
+
+@pytest.mark.parametrize(("name", "least"), [(PLAIN, LEAST_LEAD), ("rule_recency", RULE_LEAD)])
+def test_a_lead_too_small_to_matter_is_no_reason_to_change(name, least):
+    """However sure the lead is: with many customers errors are small."""
+    rng, truth, outcome = outcomes(60_000)
+    almost = truth * np.exp(rng.normal(0, 0.03, len(truth)))
+    choice, metrics = _choose({STACKED: almost, name: truth}, outcome)
+    assert 0 < metrics[f"gini.{name}"] - metrics[f"gini.{STACKED}"] < least
+    assert choice == STACKED
+
+
+# Files
+
+
+@pytest.mark.parametrize("lacking", [(), ("order_value", "chance")])
+def test_a_stacked_model_is_the_same_after_it_was_saved(stacked, trees, tmp_path, lacking):
+    parts = {"order_value": CORRECTIONS.order_value, "chance": CORRECTIONS.chance}
+    corrections = Corrections(CORRECTIONS.orders, **parts | dict.fromkeys(lacking))
+    model = StackedModel(DAYS, trees, corrections, (0.4, 75.0))
+    record = json.loads(json.dumps(model.save(tmp_path), allow_nan=False))
+    again = load_correction(record, tmp_path)
+    assert (again.days, again.corrections, again.means) == (DAYS, corrections, (0.4, 75.0))
+    state, lift = customers(300), np.linspace(0.5, 2.0, 300)
+    before, after = (
+        one.multipliers(PURCHASES, ORDER_VALUE, state, lift) for one in (model, again)
+    )
+    for name in ("hazard", "orders", "order_value"):
+        assert getattr(after, name).tolist() == getattr(before, name).tolist()
+
+
+@pytest.mark.parametrize("rule", list(RULES))
+def test_a_rule_is_the_same_after_it_was_saved(tmp_path, rule):
+    model = rule_model(rule)
+    record = json.loads(json.dumps(model.save(tmp_path), allow_nan=False))
+    assert load_correction(record, tmp_path) == model
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_correction_is_read_as_none(tmp_path):
+    assert load_correction(None, tmp_path) is None
+
+
+@pytest.fixture(scope="module")
+def classifiers():
+    """A second-purchase classifier and its base rate by days, of random first orders."""
+    from models.second_purchase import design, fit_second_purchase
+
+    rng, landmarks = np.random.default_rng(4), []
+    for _ in range(3):
+        n = 3_000
+        rate = rng.random(n)
+        columns = {
+            "p_by_rhythm": np.full(n, 0.2), "age_days": rng.integers(0, 400, n).astype(float),
+            "first_product_rate": rate,
+        }  # fmt: skip
+        landmarks.append((design(columns), (rng.random(n) < 0.5 * rate).astype(float)))
+    fit = fit_second_purchase(landmarks)
+    return fit.classifier, fit.by_days
+
+
+def forecaster(correction_, classifiers=(None, None), **more):
+    return Forecaster(
+        PURCHASES, ORDER_VALUE, classifiers[0], 60, date(2024, 6, 30), correction=correction_,
+        level=(-0.1, 0.05), by_days=classifiers[1], season_days=180, season=1.2,
+        leaving=BGNBD(0.6, 40.0, 0.8, 2.5), leaving_weight=0.7, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["stacked", "rule", "none"])
+@pytest.mark.parametrize("is_classified", [True, False])
+def test_a_forecaster_predicts_the_same_after_it_was_saved(
+    kind, is_classified, stacked, classifiers, tmp_path
+):
+    of_kind = {"stacked": stacked, "rule": rule_model(), "none": None}[kind]
+    model = forecaster(of_kind, classifiers if is_classified else (None, None))
+    model.save(tmp_path)
+    again = Forecaster.load(tmp_path)
+    assert (again.order_value, again.level, again.season) == (ORDER_VALUE, (-0.1, 0.05), 1.2)
+    state = customers(300).assign(first_product_rate=np.linspace(0, 1, 300))
+    for horizon in (90, 180):
+        options = {"horizon_days": horizon, "annual_discount_rate": 0.1}
+        pd.testing.assert_frame_equal(
+            again.predict(state, **options), model.predict(state, **options), check_exact=True
+        )
+
+
+def test_predictions_of_every_correction_add_up(stacked, classifiers):
+    state = customers(800).assign(first_product_rate=np.linspace(0, 1, 800))
+    for of_kind in (stacked, rule_model(), None):
+        for pair in (classifiers, (None, None)):
+            model = forecaster(of_kind, pair)
+            f = model.predict(state, horizon_days=180, annual_discount_rate=0.1)
+            parts = f["expected_orders"] * f["expected_order_value"] * f["discount_factor"]
+            np.testing.assert_allclose(f["expected_value"], parts, rtol=1e-9)
+            chance = 1 - f["churn_probability"]
+            assert (f["expected_orders"] >= chance - 1e-9).all()
+            assert (f["p_alive"] >= chance - 1e-9).all()
+            likely = chance > 0.25
+            assert (f["value_low"] <= f["expected_value"])[likely].all()
+            assert (f["expected_value"] <= f["value_high"])[likely].all()
+            assert (f["value_low"][~likely] == 0).all()
+
+
+def test_without_recent_orders_a_correction_changes_nothing(stacked):
+    """A row of the customer state alone, as an earlier version's serving client sends it."""
+    state = customers(50)[
+        ["frequency", "recency_days", "age_days", "monetary_value", "first_amount"]
+    ]
+    plain = Forecaster.plain(PURCHASES, ORDER_VALUE).expect(state, 180)
+    for of_kind in (stacked, rule_model()):
+        f = Forecaster.plain(PURCHASES, ORDER_VALUE, of_kind).expect(state, 180)
+        assert f.expected_orders == pytest.approx(plain.expected_orders, rel=1e-12)
+        assert f.expected_value == pytest.approx(plain.expected_value, rel=1e-12)
+
+
+def test_the_level_multiplies_orders_hazard_and_order_value_of_everybody():
+    state = customers(200)
+    plain = Forecaster.plain(PURCHASES, ORDER_VALUE).expect(state, 90)
+    f = Forecaster.plain(PURCHASES, ORDER_VALUE, level=(-0.2, 0.1)).expect(state, 90)
+    orders = np.maximum(np.exp(-0.2) * plain.expected_orders, f.p_order)
+    assert f.expected_orders == pytest.approx(orders)
+    assert np.log1p(-f.p_order) == pytest.approx(np.exp(-0.2) * np.log1p(-plain.p_order))
+    assert f.expected_order_value == pytest.approx(np.exp(0.1) * plain.expected_order_value)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "none",
+        "stacked",
+        pytest.param(
+            "rule",
+            marks=pytest.mark.xfail(reason="a rule leaves the classifier's lift out of orders"),
+        ),
+    ],
+)
+def test_a_classifier_reaches_orders_and_value_of_one_time_buyers(kind, stacked, classifiers):
+    """DESIGN.md, section 3: likely ones are worth more, others less, than those whom time alone tells of."""
+    of_kind = {"none": None, "stacked": stacked, "rule": rule_model()}[kind]
+    n = 200
+    once = customers(n).assign(frequency=0.0, recency_days=0.0, monetary_value=0.0, age_days=60.0)
+    once["revenue"] = once["first_amount"]
+    low, high = (once.assign(first_product_rate=rate) for rate in (0.02, 0.98))
+    model = Forecaster.plain(PURCHASES, ORDER_VALUE, of_kind)
+    f, g = (
+        Forecaster(
+            PURCHASES, ORDER_VALUE, classifiers[0], 60, date.min, correction=of_kind,
+            by_days=classifiers[1],
+        ).expect(state, 365)
+        for state in (low, high)
+    )  # fmt: skip
+    plain = model.expect(low, 365)
+    lifts = [second_order_lift(*classifiers, state, PURCHASES, 60)[1] for state in (low, high)]
+    assert (lifts[0] < 0.5).all()
+    assert (lifts[1] > 1.5).all()
+    assert (f.expected_orders < plain.expected_orders).all()
+    assert (g.expected_orders > plain.expected_orders).all()
+    assert (f.expected_value < g.expected_value).all()
+
+
+def test_a_model_of_an_earlier_version_is_read_without_its_corrections(tmp_path):
+    """parameters.json as it was before order value had levels: a learned part is left out."""
+    record = {
+        "purchases": {"model": "mbg_nbd", "unit": "days", "parameters": PURCHASES.to_dict()},
+        "leaving": None,
+        "leaving_weight": 1.0,
+        "spend": {"model": "gamma_gamma", "p": 6.0, "q": 4.0, "gamma": 15.0, "slope": 0.0},
+        "first_level": 1.3,
+        "conversion_level": 0.8,
+        "second_purchase_days": 90,
+        "trained_as_of": "2024-06-30",
+        "levels": {"edges": [], "low": [0.1], "high": [0.9]},
+        "learned": {"days": 90, "blend": {"weights": [1.0]}},
+        "season": {"days": 90, "multiplier": 1.1},
+    }
+    (tmp_path / PARAMETERS).write_text(json.dumps(record))
+    model = Forecaster.load(tmp_path)
+    assert (model.purchases, model.correction, model.level) == (PURCHASES, None, (0.0, 0.0))
+    assert model.order_value == OrderValue(Spend(6.0, 4.0, 15.0), first_level=1.3)
+    assert (model.otherwise, model.classifier) == (None, None)
+    state = customers(40)
+    f = model.predict(state, horizon_days=180, annual_discount_rate=0.1)
+    history = history_of(model.order_value, state)
+    orders, discounted = discounted_orders(
+        PURCHASES, *history.times, horizon_days=180, annual_discount_rate=0.1
+    )
+    assert f["expected_orders"].to_numpy() == pytest.approx(orders)
+    value = discounted * model.order_value.expected(state)
+    assert f["expected_value"].to_numpy() == pytest.approx(value)
+
+
+def test_states_have_the_inputs_that_are_asked_for():
+    assert set(customers(1).columns) - {"customer_id"} <= set(INPUTS)
