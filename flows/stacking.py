@@ -221,7 +221,7 @@ def fit_stacking(
         corrections = _only(_fit_corrections(cutoffs, trees, overlap), parts)
         candidates[STACKED] = _final(cutoffs, corrections, order_value, state, plain, lift, days)
         metrics |= _weights(corrections, parts)
-    level = tuple(level_of(ratios, overlap) for ratios in _log_ratios(cutoffs))
+    level = tuple(level_of(ratios, overlap, days) for ratios in _log_ratios(cutoffs))
     metrics |= dict(zip(("level_orders", "level_order_value"), level, strict=True))
     purchases = next((m for m in family if m.kind == choice), family[0])
     used = trials.get(choice)
