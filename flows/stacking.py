@@ -322,11 +322,11 @@ def _crossed(cutoffs: Sequence[BacktestCutoff]) -> list[TreeForecast]:
         for cutoff in cutoffs
     ]
     forecasts = [np.zeros((3, len(fold))) for fold in folds]
-    fold, known = np.concatenate(folds[1:]), np.vstack(features[1:])
+    fold, rows_before = np.concatenate(folds[1:]), np.vstack(features[1:])
     orders = np.concatenate([cutoff.orders for cutoff in cutoffs[1:]])
     value = np.concatenate([cutoff.value for cutoff in cutoffs[1:]])
     for k in range(FOLDS):
-        trees = fit_trees(known[fold != k], orders[fold != k], value[fold != k])
+        trees = fit_trees(rows_before[fold != k], orders[fold != k], value[fold != k])
         for forecast, own, rows in zip(forecasts, folds, features, strict=True):
             forecast[:, own == k] = trees.predict(rows[own == k])
     return [TreeForecast(*forecast) for forecast in forecasts]

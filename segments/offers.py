@@ -319,7 +319,8 @@ class Offered:
         return Granted(
             tier=offers.tiers[chosen],
             gain=gain,
-            gain_low=self.low_effects[rows, chosen] * np.maximum(np.minimum(mean - spread, low), 0),
+            gain_low=self.low_effects[rows, chosen]
+            * np.maximum(np.minimum(mean - spread, low), 0),
             gain_high=whole * np.maximum(mean + spread, 0),
             cost=cost,
             subsidy=self.subsidies[rows, chosen],
