@@ -112,7 +112,8 @@ def value_columns(order_value: Array, tree_value: Array, own_mean: Array) -> Arr
     Parameters
     ----------
     order_value, tree_value, own_mean
-        Shape (n,), positive: by Gamma-Gamma, by the trees, and the customer's own mean.
+        Shape (n,), positive: by Gamma-Gamma, by the trees, and the mean of the customer's own orders and
+        one more of the first.
     """
     return np.column_stack([np.log(tree_value / order_value), np.log(own_mean / order_value)])
 
