@@ -237,9 +237,10 @@ class Commitments(Table):
     )
     expected_gain = Column("float64", "margin that the tier is taken to add before its cost")
     gain_low = Column(
-        "float64", "lower end of the 80 % interval of that, as far as its effect is uncertain"
+        "float64",
+        "lower end of the 80 % interval of that, its effect and order value both taken low",
     )
-    gain_high = Column("float64", "upper end")
+    gain_high = Column("float64", "upper end, with the expected order value")
     is_measured = Column("boolean", "a holdout stands behind the effect; false = it is assumed")
     assumed_gain = Column(
         "float64",

@@ -89,7 +89,7 @@ OUTPUTS = (
 
 
 @dataclass(frozen=True)
-class Known:
+class ForecastInputs:
     """Corrections of customers' forecasts, whatever the horizon.
 
     Attributes
@@ -172,7 +172,7 @@ class Forecaster:
         *,
         horizon_days: int,
         annual_discount_rate: float,
-        known: Known | None = None,
+        inputs: ForecastInputs | None = None,
     ) -> pd.DataFrame:
         """Predict what each customer will do.
 
@@ -184,8 +184,8 @@ class Forecaster:
             Length of the horizon.
         annual_discount_rate
             0.10 means that money in a year is worth 1 / 1.10 today.
-        known
-            What :meth:`know` returns of `state`, where it was computed already.
+        inputs
+            What :meth:`inputs` returns of `state`, where it was computed already.
 
         Returns
         -------
@@ -199,9 +199,9 @@ class Forecaster:
             States that no history can have.
         """
         check_states(state)
-        known = known or self.know(state)
-        f = self._forecast(known, horizon_days, annual_discount_rate, self.levels)
-        chance = self._second_chance(known)
+        inputs = inputs or self.inputs(state)
+        f = self._forecast(inputs, horizon_days, annual_discount_rate, self.levels)
+        chance = self._second_chance(inputs)
         return pd.DataFrame(
             {
                 "p_alive": f.p_alive,
@@ -234,9 +234,9 @@ class Forecaster:
         self, state: pd.DataFrame, horizon_days: int, annual_discount_rate: float = 0.0
     ) -> Forecast:
         """Forecast without an interval, for `state` as :meth:`predict` takes it."""
-        return self._forecast(self.know(state), horizon_days, annual_discount_rate, None)
+        return self._forecast(self.inputs(state), horizon_days, annual_discount_rate, None)
 
-    def know(self, state: pd.DataFrame) -> Known:
+    def inputs(self, state: pd.DataFrame) -> ForecastInputs:
         """Return histories and corrections of customers, which every horizon shares."""
         second_order, lift = self._second_order(state)
         multipliers = None
@@ -255,10 +255,10 @@ class Forecaster:
             multipliers = ForecastMultipliers(
                 orders * factors.hazard, orders * factors.orders, value * factors.order_value
             )
-        return Known(history_of(self.order_value, state), second_order, multipliers)
+        return ForecastInputs(history_of(self.order_value, state), second_order, multipliers)
 
     def counts(
-        self, state: pd.DataFrame, windows: Sequence[int], known: Known | None = None
+        self, state: pd.DataFrame, windows: Sequence[int], inputs: ForecastInputs | None = None
     ) -> dict[float, Counts]:
         """Expect purchase days within windows, with their variance, and their undiscounted value.
 
@@ -268,8 +268,8 @@ class Forecaster:
             As for :meth:`predict`.
         windows
             Their lengths in days.
-        known
-            What :meth:`know` returns of `state`, where it was computed already.
+        inputs
+            What :meth:`inputs` returns of `state`, where it was computed already.
 
         Returns
         -------
@@ -277,14 +277,14 @@ class Forecaster:
             By window. The means are those of :meth:`expect`: corrections count for every window, a
             season for one as long as that it was fitted for.
         """
-        known = known or self.know(state)
-        factors = {days: self._multipliers(known, days) for days in windows}
+        inputs = inputs or self.inputs(state)
+        factors = {days: self._multipliers(inputs, days) for days in windows}
         return expected_counts(
             self.purchases,
             self.spend,
-            known.history,
+            inputs.history,
             windows=windows,
-            second_order=known.second_order,
+            second_order=inputs.second_order,
             multipliers={days: one for days, one in factors.items() if one is not None},
         )
 
@@ -307,12 +307,12 @@ class Forecaster:
         Array
             Shape (n,), in [0, 1].
         """
-        known = self.know(state)
-        f = self._forecast(known, horizon_days, 0.0, None)
-        own = self.purchases.p_order(horizon_days, *known.history.times)
+        inputs = self.inputs(state)
+        f = self._forecast(inputs, horizon_days, 0.0, None)
+        own = self.purchases.p_order(horizon_days, *inputs.history.times)
         relative = np.asarray(value) / np.maximum(f.stretch, 1e-12)
         place = Outcomes(self.purchases, self.spend, horizon_days).position(
-            known.history, relative
+            inputs.history, relative
         )
         below, up_to = informed_position(*place, own, f.p_order)
         return covered(below, up_to, *self.levels.of(f.expected_value))
@@ -327,29 +327,29 @@ class Forecaster:
         )
         return SecondOrder(chance, window), lift
 
-    def _second_chance(self, known: Known) -> Array:
+    def _second_chance(self, inputs: ForecastInputs) -> Array:
         """Return one-time buyers' chances of a second order within its window, NaN for others."""
-        if known.second_order is not None:
-            return known.second_order.chance
-        once = known.history.is_once
-        times = (column[once] for column in known.history.times)
+        if inputs.second_order is not None:
+            return inputs.second_order.chance
+        once = inputs.history.is_once
+        times = (column[once] for column in inputs.history.times)
         own = self.purchases.p_order(self.second_purchase_days, *times)
         chance = np.full(len(once), np.nan)
         chance[once] = (
-            own if known.multipliers is None else raised(own, known.multipliers.hazard[once])
+            own if inputs.multipliers is None else raised(own, inputs.multipliers.hazard[once])
         )
         return chance
 
-    def _multipliers(self, known: Known, days: int) -> ForecastMultipliers | None:
+    def _multipliers(self, inputs: ForecastInputs, days: int) -> ForecastMultipliers | None:
         """Return the corrections of a horizon: the season belongs to one."""
         if self.season == 1 or days != self.season_days:
-            return known.multipliers
-        factors = known.multipliers or ForecastMultipliers.none(len(known.history))
+            return inputs.multipliers
+        factors = inputs.multipliers or ForecastMultipliers.none(len(inputs.history))
         return replace(factors, season=self.season)
 
     def _forecast(
         self,
-        known: Known,
+        inputs: ForecastInputs,
         horizon_days: int,
         annual_discount_rate: float,
         levels: Levels | None,
@@ -357,11 +357,11 @@ class Forecaster:
         return forecast(
             self.purchases,
             self.spend,
-            known.history,
+            inputs.history,
             horizon_days=horizon_days,
             annual_discount_rate=annual_discount_rate,
-            second_order=known.second_order,
-            multipliers=self._multipliers(known, horizon_days),
+            second_order=inputs.second_order,
+            multipliers=self._multipliers(inputs, horizon_days),
             levels=levels,
         )
 

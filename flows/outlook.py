@@ -98,15 +98,15 @@ class Lookout:
     def look(self, portion: Portion) -> Seen:
         """Say what a portion's customers will do and what there is to win, and put it aside."""
         model, state = self.settings.model, portion.numbers
-        known = self.forecaster.know(state)
+        inputs = self.forecaster.inputs(state)
         predicted = self.forecaster.predict(
             state,
             horizon_days=model.horizon_days,
             annual_discount_rate=model.annual_discount_rate,
-            known=known,
+            inputs=inputs,
         )
         won = self.prospects(state, predicted, model.horizon_days)
-        counts = self.forecaster.counts(state, WINDOWS, known)
+        counts = self.forecaster.counts(state, WINDOWS, inputs)
         found = {name: predicted[name].to_numpy() for name in OUTPUTS}
         found |= {name: getattr(won, name) for name in TO_WIN}
         for days, of in counts.items():

@@ -132,12 +132,13 @@ def columns_of(
     lift
         Shape (n,): of the second-purchase classifier, 1 = none.
     """
-    own = np.maximum(order_value.observed(state)[1] * order_value.scale(state), 1e-9)
+    orders, mean = order_value.observed(state)
+    total = orders * mean * order_value.scale(state) + plain.order_value
     return Columns(
         order_columns(
             plain.orders, trees.orders, state["revenue"].to_numpy(np.float64), means, lift
         ),
-        value_columns(plain.order_value, trees.order_value, own),
+        value_columns(plain.order_value, trees.order_value, total / (orders + 1)),
         chance_columns(plain.chance, trees.chance),
         band_of(state["age_days"], state["frequency"]),
     )

@@ -221,7 +221,7 @@ def fit_stacking(
         corrections = _only(_fit_corrections(cutoffs, trees, overlap), parts)
         candidates[STACKED] = _final(cutoffs, corrections, order_value, state, plain, lift, days)
         metrics |= _weights(corrections, parts)
-    level = tuple(level_of(ratios, overlap) for ratios in _log_ratios(cutoffs))
+    level = tuple(level_of(ratios, overlap, days) for ratios in _log_ratios(cutoffs))
     metrics |= dict(zip(("level_orders", "level_order_value"), level, strict=True))
     purchases = next((m for m in family if m.kind == choice), family[0])
     used = trials.get(choice)
@@ -322,11 +322,11 @@ def _crossed(cutoffs: Sequence[BacktestCutoff]) -> list[TreeForecast]:
         for cutoff in cutoffs
     ]
     forecasts = [np.zeros((3, len(fold))) for fold in folds]
-    fold, known = np.concatenate(folds[1:]), np.vstack(features[1:])
+    fold, rows_before = np.concatenate(folds[1:]), np.vstack(features[1:])
     orders = np.concatenate([cutoff.orders for cutoff in cutoffs[1:]])
     value = np.concatenate([cutoff.value for cutoff in cutoffs[1:]])
     for k in range(FOLDS):
-        trees = fit_trees(known[fold != k], orders[fold != k], value[fold != k])
+        trees = fit_trees(rows_before[fold != k], orders[fold != k], value[fold != k])
         for forecast, own, rows in zip(forecasts, folds, features, strict=True):
             forecast[:, own == k] = trees.predict(rows[own == k])
     return [TreeForecast(*forecast) for forecast in forecasts]

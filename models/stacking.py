@@ -39,6 +39,7 @@ BAND_SD, BAND_VALUE_SD = (
     0.1,
 )  # of the bands' effects on orders and chances, and on order value
 LEVEL_SD = 3.0  # of the intercept, which a level of its own replaces
+LEVEL_DAYS = 90  # shorter windows tell no level
 LEVEL_SPREAD, LEVEL_PRIOR = 0.1, 2.0  # of a window's log ratio around the level, worth two windows
 
 
@@ -111,7 +112,8 @@ def value_columns(order_value: Array, tree_value: Array, own_mean: Array) -> Arr
     Parameters
     ----------
     order_value, tree_value, own_mean
-        Shape (n,), positive: by Gamma-Gamma, by the trees, and the customer's own mean.
+        Shape (n,), positive: by Gamma-Gamma, by the trees, and the mean of the customer's own orders and
+        one more of the first.
     """
     return np.column_stack([np.log(tree_value / order_value), np.log(own_mean / order_value)])
 
@@ -271,7 +273,7 @@ def chance_intercept(line: Array, total: float) -> float:
     return float(brentq(lambda add: float(expit(line + add).sum()) - total, -60.0, 60.0))
 
 
-def level_of(log_ratios: ArrayLike, overlap: float) -> float:
+def level_of(log_ratios: ArrayLike, overlap: float, days: float) -> float:
     """Return the logarithm by which totals are corrected, from past cutoffs.
 
     Parameters
@@ -280,17 +282,20 @@ def level_of(log_ratios: ArrayLike, overlap: float) -> float:
         Shape (cutoffs,): logarithm of the outcome over the forecast, each summed over customers.
     overlap
         Cutoffs per window that does not overlap another.
+    days
+        Length of a window.
 
     Returns
     -------
     float
-        Their mean, shrunk by how well windows agree; 0 with fewer than two separate windows, as
-        agreement of one is not known.
+        Their mean, shrunk by how well windows agree; 0 with fewer than two separate windows, as the
+        agreement of one is unknown, and for windows under 90 days, in which a season or a sale agrees
+        with itself.
     """
     ratios = np.asarray(log_ratios, dtype=np.float64)
     ratios = ratios[np.isfinite(ratios)]
     windows = round(len(ratios) / overlap, 1) if len(ratios) else 0.0
-    if windows < 2:
+    if windows < 2 or days < LEVEL_DAYS:
         return 0.0
     mean = float(ratios.mean())
     off = float(((ratios - mean) ** 2).sum()) / overlap

@@ -71,10 +71,10 @@ SEGMENTS: dict[str, Segment] = {
         "within one and a half own cycles of the last order",
     ),
     "needs_attention": Segment(
-        "one and a half to three own cycles silent",
+        "one and a half to three own cycles silent, or returned all that they bought",
         "Email marketing",
         "ask what is missing, remind of what they buy; an offer only after that",
-        "from one and a half to three own cycles after the last order",
+        "from one and a half to three own cycles after the last order, or after the return",
     ),
     "at_risk": Segment(
         "three to six own cycles silent",
@@ -193,6 +193,7 @@ def lifecycle_segments(
         ),
         (silence > rules.risk_cycles, "at_risk"),
         (silence > rules.attention_cycles, "needs_attention"),
+        (np.asarray(revenue, dtype=np.float64) <= 0, "needs_attention"),  # they returned it all
         (x == 1, "promising"),
         (_is_top(expected_value, rules.top_share), "champion"),
     ]

@@ -134,7 +134,7 @@ class Granted:
         Margin that the tier is taken to add, before its cost; 0 for ``none``. Taken low for explored
         customers, too.
     gain_low, gain_high
-        80 % interval of what the tier adds, as far as its effect is uncertain.
+        80 % interval of what the tier adds: the lower end takes order value low too, as `gain` does.
     cost
         Expected cost of the tier, offers included; of held-out customers, what it would be.
     subsidy
@@ -319,7 +319,8 @@ class Offered:
         return Granted(
             tier=offers.tiers[chosen],
             gain=gain,
-            gain_low=whole * np.maximum(mean - spread, 0),
+            gain_low=self.low_effects[rows, chosen]
+            * np.maximum(np.minimum(mean - spread, low), 0),
             gain_high=whole * np.maximum(mean + spread, 0),
             cost=cost,
             subsidy=self.subsidies[rows, chosen],

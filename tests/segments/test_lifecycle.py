@@ -117,3 +117,11 @@ def test_everybody_is_in_exactly_one_known_segment(rows):
     t_x = np.where(x > 0, np.maximum(t_x, x), 0)  # repeat purchases are on later days
     found = lifecycle_segments(x, t_x, t_x + more, x * 10.0, x * 5.0)
     assert set(found) <= set(SEGMENTS)
+
+
+def test_repeat_customers_who_returned_everything_need_attention():
+    frequency, revenue = np.array([3, 3, 0]), np.array([-50.0, 120.0, -5.0])
+    segments = lifecycle_segments(
+        frequency, [60, 60, 0], [70, 70, 5], revenue, [90.0, 90.0, 1.0], cycle_days=30
+    )
+    assert segments.tolist() == ["needs_attention", "loyal", "new"]
