@@ -190,11 +190,12 @@ def test_training_is_logged_as_a_parent_with_a_child_per_part(published):
     assert {
         "champion",
         "bg_nbd_gamma_gamma",
-        "stacked",
         "rule_recency",
         "last_period",
         "total_past",
     } <= tried
+    ginis = set(by_name["stacking"].data.metrics)
+    assert {"gini.plain", "gini.stacked", "gini.rule_recency"} <= ginis
     kept = {item.path for item in client.list_artifacts(parent.info.run_id)}
     assert {"gate.json", "gate.md", "model_card.md", "backtest.json", "fits.json"} <= kept
     pictures = {item.path for item in client.list_artifacts(parent.info.run_id, "pictures")}

@@ -7,8 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from connectors.engine import open_engine
+from connectors.orders import read_orders
+from connectors.rules import OrderSource
+from features.rfm import customer_state
 from features.tables import Recent
+from flows.fit import fit_recipe
 from flows.forecaster import INPUTS, PARAMETERS, Forecaster, second_order_lift
+from flows.prepare import with_recent
 from flows.stacked import (
     Corrections,
     RuleModel,
@@ -37,6 +43,7 @@ from models.spend import Spend
 from models.stacking import BANDS, Correction
 from models.trees import fit_trees
 from models.value import discounted_orders
+from tests.flows.conftest import make_orders
 
 DAYS = 90
 PURCHASES = MBGNBD(0.9, 45.0, 0.5, 1.5)
@@ -178,6 +185,73 @@ def test_a_correction_with_prior_weights_is_none(trees):
     assert factors.order_value == pytest.approx(np.ones(500))
     likely = plain.chance > 1e-5  # below, log odds are cut off
     assert factors.hazard[likely] == pytest.approx(np.ones(likely.sum()), rel=1e-6)
+
+
+# Fitted to a store's orders
+
+
+AS_OF = date(2024, 6, 30)
+
+
+def shop(folder, orders):
+    """Fit the recipe to some orders of a small shop as of the day; return it and the states then."""
+    orders.to_csv(folder / "orders.csv", index=False)
+    with open_engine("Europe/Berlin") as engine:
+        source = OrderSource(str(folder / "orders.csv"), currency="EUR")
+        read = read_orders(engine, source, date(2024, 12, 31), folder / "read")
+        table = engine.parquet(read.orders)
+        fits = fit_recipe(engine, table, None, AS_OF, 90, DAYS)
+        states = with_recent(customer_state(table, AS_OF), table, AS_OF)
+        return fits, engine.frame(states.order_by("customer_id"))
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    return shop(tmp_path_factory.mktemp("all"), make_orders(700))
+
+
+def test_every_candidate_is_fitted_and_the_choice_is_one_of_them(fitted):
+    stacking = fitted[0].stacking
+    assert set(stacking.candidates) == {STACKED, *(f"rule_{rule}" for rule in RULES)}
+    compared = {name.removeprefix("gini.") for name in stacking.metrics if name[:5] == "gini."}
+    assert compared >= {*stacking.candidates, PLAIN}
+    assert stacking.choice in compared
+    assert stacking.later.day + timedelta(days=stacking.days) == AS_OF
+
+
+def test_every_candidate_has_the_plain_total_of_orders(fitted):
+    fits, state = fitted
+    order_value, purchases = fits.order_value.model, fits.purchases[0].model
+    plain = plain_forecast(purchases, order_value, state, DAYS)
+    stacked = Forecaster.plain(purchases, order_value, fits.stacking.candidates[STACKED])
+    f = stacked.expect(state, DAYS)
+    assert f.expected_orders.sum() == pytest.approx(plain.orders.sum(), rel=1e-6)
+    priced = (f.expected_orders * plain.order_value).sum()
+    assert f.expected_value.sum() == pytest.approx(priced, rel=1e-6)
+    for rule in RULES:
+        factors = fits.stacking.candidates[f"rule_{rule}"].multipliers(
+            purchases, order_value, state
+        )
+        assert (factors.orders * plain.orders).sum() == pytest.approx(plain.orders.sum())
+
+
+def test_later_orders_change_no_part_of_the_model(fitted, tmp_path):
+    """The same files to the last byte, and every candidate's too, without the orders after the day."""
+    orders = make_orders(700)
+    is_later = orders["ordered_at"] > AS_OF.isoformat()
+    assert is_later.sum() > 100
+    again, _ = shop(tmp_path, orders[~is_later])
+    texts, candidates = [], []
+    for number, fits in enumerate((fitted[0], again)):
+        folder = tmp_path / str(number)
+        fits.forecaster.save(folder)
+        texts.append((folder / PARAMETERS).read_text())
+        candidates.append(
+            {name: one.save(folder) for name, one in fits.stacking.candidates.items()}
+        )
+    assert texts[0] == texts[1]
+    assert candidates[0] == candidates[1]
+    assert fitted[0].stacking.metrics == again.stacking.metrics
 
 
 # Choice of a candidate

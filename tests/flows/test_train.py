@@ -34,11 +34,25 @@ def parameters(config: Path, version: str) -> dict[str, object]:
     return found
 
 
+def stacking(config: Path, version: str) -> dict[str, dict[str, object]]:
+    """Return how corrections were fitted and chosen, as training logged it."""
+    client = registry(config)
+    run = client.get_model_version("perennial", version).run_id
+    path = mlflow.artifacts.download_artifacts(
+        run_id=run, artifact_path="fits.json", tracking_uri=client.tracking_uri
+    )
+    part: dict[str, dict[str, object]] = json.loads(Path(path).read_text())["parts"]["stacking"]
+    return part
+
+
 def test_the_same_snapshot_gives_the_same_model_to_the_last_digit(twice):
     config, (first, again) = twice
     one, two = (parameters(config, said.json["model_version"]) for said in (first, again))
     assert one == two
-    assert one["correction"] is not None
+    fitted = [stacking(config, said.json["model_version"]) for said in (first, again)]
+    assert fitted[0] == fitted[1]
+    assert {"gini.plain", "gini.stacked", "weight.orders_trees"} <= set(fitted[0]["metrics"])
+    assert (one["correction"] is None) == (fitted[0]["params"]["choice"] == "plain")
 
 
 def test_a_tie_keeps_the_champion_and_says_so(twice):
