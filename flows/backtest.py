@@ -261,16 +261,16 @@ def _is_blind(
 
 def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction | None]:
     """Predict by each purchase model, and by each correction that could be fitted."""
-    order_value, level = fits.order_value.model, fits.forecaster.level
+    order_value = fits.order_value.model
     found: dict[str, Prediction | None] = {
         f"{fit.title}_gamma_gamma": _by_models(
             Forecaster.plain(fit.model, order_value), now, horizon
         )
         for fit in fits.purchases
     }
+    base = replace(fits.forecaster, purchases=fits.purchases[0].model)
     for name, correction in fits.stacking.candidates.items():
-        whole = Forecaster.plain(fits.purchases[0].model, order_value, correction, level)
-        found[name] = _by_models(whole, now, horizon)
+        found[name] = _by_models(replace(base, correction=correction), now, horizon)
     return found
 
 
