@@ -245,7 +245,8 @@ class Forecaster:
                 self.purchases, self.order_value, state, lift
             )
         elif self.correction is not None:
-            multipliers = self.correction.multipliers(self.purchases, self.order_value, state)
+            factors = self.correction.multipliers(self.purchases, self.order_value, state)
+            multipliers = replace(factors, orders=factors.orders * lift)
         elif second_order is not None:
             one = np.ones(len(state))
             multipliers = ForecastMultipliers(one, lift, one)

@@ -178,11 +178,6 @@ def fit_stacking(
         note = f"only the purchase model is used: a history of {(as_of - first).days} days is too short for a backtest"
         return StackingFit(0, PLAIN, {}, family[0], notes=(note,))
     notes: tuple[str, ...] = ()
-    if days < horizon_days:
-        notes = (
-            f"corrections are fitted on windows of {days} days and extended to {horizon_days} by the "
-            "purchase model: the history is too short for longer windows",
-        )
     cutoffs = _cutoffs(engine, orders, first, as_of, family[0], days)
     if len(cutoffs) < 2:
         note = "only the purchase model is used: models could not be fitted at two past cutoffs"
@@ -214,6 +209,12 @@ def fit_stacking(
     others = _others(engine, orders, later, family[1:], days)
     values |= {name: cutoff.plain.value for name, cutoff in others.items()}
     choice, metrics = _choose(values, later.value)
+    if days < horizon_days and choice in trials:
+        shorter = (
+            f"corrections are fitted on windows of {days} days and extended to {horizon_days} by the "
+            "purchase model: the history is too short for longer windows"
+        )
+        notes = (shorter, *notes)
     state, plain = _now(engine, orders, as_of, family[0], order_value, days)
     lift = np.ones(len(state)) if lift_at is None else lift_at(as_of, family[0])
     candidates: dict[str, Model] = dict(_rules(cutoffs, state, plain, days))
@@ -501,7 +502,7 @@ def _log_ratios(cutoffs: Sequence[BacktestCutoff]) -> tuple[list[float], list[fl
 def _weights(corrections: Corrections, parts: tuple[bool, bool]) -> dict[str, float]:
     own, trees, past, lift = corrections.orders.weights
     weights = {
-        "weight.orders_model": own - trees - past,
+        "weight.orders_model": own,
         "weight.orders_trees": trees,
         "weight.orders_past_revenue": past,
         "weight.orders_second_purchase": lift,

@@ -108,7 +108,9 @@ class OrderValue:
         return np.where(bought > 0, np.maximum(share, LEAST_NET_SHARE), self.net_share)
 
     def _level(self, x: Array) -> Array:
-        return np.where(x == 0, self.once_level, 1.0)
+        """Return by what customers' levels differ from what Gamma-Gamma takes x + 1 orders for."""
+        of_count = self.spend.lift(x) / self.spend.lift(x + 1)  # spend rises with repeat orders
+        return np.where(x == 0, self.once_level, 1.0) * of_count
 
     def to_dict(self) -> dict[str, float]:
         """Return the parameters beside Gamma-Gamma's, by name."""
@@ -121,6 +123,6 @@ class OrderValue:
 
 def shrunk(estimate: float, variance: float) -> float:
     """Shrink an estimate to 0 by its variance: the positive-part James-Stein factor [2]_."""
-    if not np.isfinite(estimate) or not estimate or not np.isfinite(variance):
+    if not np.isfinite([estimate, variance]).all() or abs(estimate) < 1e-12:
         return 0.0
     return float(estimate) * max(0.0, 1.0 - variance / estimate**2)

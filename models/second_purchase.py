@@ -29,8 +29,8 @@ NO_LIFT = (
     "first order does, so the forecast of orders is used"
 )
 NOT_TRIED = (
-    "no second-purchase classifier: the history is too short to try it on a later day, so the forecast "
-    "of orders is used"
+    "no second-purchase classifier: the history has too few second orders to try it on a later day, so "
+    "the forecast of orders is used"
 )
 
 

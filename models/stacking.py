@@ -96,14 +96,14 @@ def order_columns(
     Returns
     -------
     Array
-        Shape (n, 4): the logarithm of the forecast over its mean, how far the trees and revenue so far
-        lie above it, and that of the lift.
+        Shape (n, 4): logarithms of the forecast, the trees' and revenue so far, each over its mean, and
+        of the lift.
     """
     floor = FLOOR * means[0]
     own = np.log(orders + floor) - np.log(means[0])
     trees = np.log(tree_orders + floor) - np.log(means[0])
     past = np.maximum(np.nan_to_num(revenue), 0.0) + REVENUE_FLOOR * means[1]
-    return np.column_stack([own, trees - own, np.log(past / means[1]) - own, np.log(lift)])
+    return np.column_stack([own, trees, np.log(past / means[1]), np.log(lift)])
 
 
 def value_columns(order_value: Array, tree_value: Array, own_mean: Array) -> Array:
@@ -121,7 +121,7 @@ def value_columns(order_value: Array, tree_value: Array, own_mean: Array) -> Arr
 def chance_columns(chance: Array, tree_chance: Array) -> Array:
     """Lay out what a correction of the chance of an order is fitted to, shape (n, 2): log odds [2]_."""
     own, trees = (logit(np.clip(p, EDGE, 1 - EDGE)) for p in (chance, tree_chance))
-    return np.column_stack([own, trees - own])
+    return np.column_stack([own, trees])
 
 
 def fit_orders(
@@ -145,12 +145,12 @@ def fit_orders(
     Returns
     -------
     Correction
-        Weights are 0 or more: a rise of a forecast lowers no other's.
+        Weights are 0 or more, so a rise of one forecast never lowers the corrected one.
     """
     forecast = mean * np.exp(columns[:, 0])
     dispersion = overlap * max(1.0, float(((orders - forecast) ** 2).mean() / forecast.mean()))
     return _posterior_mode(
-        columns, band, (1.0, 0.0, 0.0, 0.0), (FORECAST_SD, RIVAL_SD, RIVAL_SD, LIFT_SD), BAND_SD,
+        columns, band, (1.0, 0.0, 0.0, 0.0), (FORECAST_SD, RIVAL_SD, RIVAL_SD, LIFT_SD), BAND_SD, 3,
         lambda line: mean * np.exp(line), lambda line, fit: fit - orders * line,
         orders, dispersion, least=0.0,
     )  # fmt: skip
@@ -177,7 +177,7 @@ def fit_order_value(
     spread = float((orders * (np.clip(ratio, 0, 20) - 1) ** 2).mean() / orders.mean())
     dispersion = overlap * max(0.01, spread)
     return _posterior_mode(
-        columns, band, (0.0, 0.0), (RIVAL_SD, RIVAL_SD), BAND_VALUE_SD,
+        columns, band, (0.0, 0.0), (RIVAL_SD, RIVAL_SD), BAND_VALUE_SD, 1,
         lambda line: orders * np.exp(line), lambda line, fit: fit - ratio * orders * line,
         ratio * orders, dispersion,
     )  # fmt: skip
@@ -198,7 +198,7 @@ def fit_chance(columns: Array, band: Bands, is_active: Array, overlap: float) ->
         As for :func:`fit_orders`.
     """
     return _posterior_mode(
-        columns, band, (1.0, 0.0), (FORECAST_SD, RIVAL_SD), BAND_SD,
+        columns, band, (1.0, 0.0), (FORECAST_SD, RIVAL_SD), BAND_SD, 2,
         expit, lambda line, _: np.logaddexp(0, line) - is_active * line,
         is_active, overlap, least=0.0,
     )  # fmt: skip
@@ -210,13 +210,17 @@ def _posterior_mode(
     center: Sequence[float],
     spread: Sequence[float],
     band_spread: float,
+    forecasts: int,
     mean: Callable[[Array], Array],
     loss: Callable[[Array, Array], Array],
     outcome: Array,
     dispersion: float,
     least: float | None = None,
 ) -> Correction:
-    """Minimize a quasi-likelihood's loss plus the prior's; both are convex."""
+    """Minimize a quasi-likelihood's loss plus the prior's; both are convex.
+
+    The first `forecasts` columns forecast the same: the first prior is of the sum of their weights.
+    """
     size = columns.shape[1]
     prior = np.r_[0.0, center, np.zeros(BANDS)]
     deviation = np.r_[LEVEL_SD, spread, np.full(BANDS, band_spread)]
@@ -225,10 +229,14 @@ def _posterior_mode(
         line = np.clip(at[0] + columns @ at[1 : 1 + size] + at[1 + size :][band], -40, 40)
         fit = mean(line)
         error = fit - outcome
-        off = (at - prior) / deviation
+        weights = at.copy()
+        weights[1] = at[1 : 1 + forecasts].sum()
+        off = (weights - prior) / deviation
+        pull = off / deviation
+        pull[2 : 1 + forecasts] += pull[1]
         slope = np.r_[error.sum(), error @ columns, np.bincount(band, error, BANDS)]
         value = float(loss(line, fit).sum()) / dispersion + float((off**2).sum()) / 2
-        return value, slope / dispersion + off / deviation
+        return value, slope / dispersion + pull
 
     free = (None, None)
     bounds = [free, *[(least, None)] * size, *[free] * BANDS]
@@ -257,14 +265,14 @@ def orders_intercept(line: Array, chance: Array, total: float) -> float:
     total
         Above 0.
     """
-    low = float(np.log(total) - np.logaddexp.reduce(line)) - 5.0
+    low = float(np.log(total) - np.logaddexp.reduce(line)) - 50.0
     if float(np.maximum(np.exp(line + low), chance).sum()) >= total:
         return low
 
     def excess(add: float) -> float:
         return float(np.maximum(np.exp(line + add), chance).sum()) - total
 
-    return float(brentq(excess, low, low + 10.0))
+    return float(brentq(excess, low, low + 60.0))
 
 
 def chance_intercept(line: Array, total: float) -> float:

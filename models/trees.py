@@ -140,8 +140,8 @@ def fit_trees(features: Array, orders: Array, value: Array) -> OutcomeTrees:
     is_paid = is_active & (value > 0)
     if min(is_paid.sum(), (~is_active).sum()) < LEAST_ACTIVE:
         raise TreesError(
-            f"trees need {LEAST_ACTIVE} customers who ordered and {LEAST_ACTIVE} who did not: "
-            f"there are {int(is_paid.sum()):,} and {int((~is_active).sum()):,}"
+            f"trees need {LEAST_ACTIVE} histories at past cutoffs that an order follows and {LEAST_ACTIVE} "
+            f"that none follows: there are {int(is_paid.sum()):,} and {int((~is_active).sum()):,}"
         )
     features = np.where(np.isnan(features).all(axis=0), 0.0, features)  # nowhere given: no split
     return OutcomeTrees(

@@ -16,6 +16,7 @@ Array = NDArray[np.float64]
 NODES = 6  # of the discounting in time: within 1e-5 up to a year, 1e-7 where alpha is a month
 YEAR_DAYS = 365.25
 SOON_DAYS = 90  # of p_order_90d
+SURE = 1 - 1e-12  # a chance above it is reached never
 LIKELY = 0.25  # chance of any order above which the mean lies inside its interval
 
 
@@ -220,14 +221,10 @@ def _corrected(
     second_order: SecondOrder | None,
     multipliers: ForecastMultipliers | None,
 ) -> Forecast:
-    """Apply a classifier to one-time buyers and multipliers to everybody.
-
-    The classifier has a window of its own; the season of another horizon multiplies its hazard.
-    """
+    """Apply a classifier to one-time buyers and multipliers to everybody."""
     factors = multipliers or ForecastMultipliers.none(len(history))
-    hazard = within = hazards(purchases, history, second_order, factors)
-    if second_order is not None and horizon_days != second_order.window_days:
-        within = np.where(history.is_once, factors.season * hazard, hazard)
+    hazard = hazards(purchases, history, second_order, factors)
+    within = window_hazards(hazard, history, second_order, factors, horizon_days)
     soon, p_order = raised(plain.p_order_90d, hazard), raised(plain.p_order, within)
     if horizon_days >= SOON_DAYS:
         p_order = np.maximum(p_order, soon)  # a season lowers no chance below a shorter window's
@@ -242,13 +239,32 @@ def _corrected(
         p_order_90d=soon,
         expected_orders=orders,
         expected_order_value=plain.expected_order_value * factors.order_value,
-        median_days=np.where(
-            hazard == 1,
-            plain.median_days,
-            purchases.days_until(-np.expm1(np.log(0.5) / hazard), *history.times),
-        ),
+        median_days=_median_days(plain.median_days, purchases, history, hazard),
         stretch=value / np.maximum(p_order / np.maximum(plain.p_order, 1e-300), 1e-12),
     )
+
+
+def _median_days(
+    plain: Array, purchases: PurchaseModel, history: CustomerHistory, hazard: Array
+) -> Array:
+    """Return median days to the next order once the cumulative hazard is multiplied."""
+    chance = -np.expm1(np.log(0.5) / np.maximum(hazard, 1e-12))
+    is_never = chance > SURE
+    days = purchases.days_until(np.minimum(chance, SURE), *history.times)
+    return np.where(hazard == 1, plain, np.where(is_never, np.inf, days))
+
+
+def window_hazards(
+    hazard: Array,
+    history: CustomerHistory,
+    second_order: SecondOrder | None,
+    multipliers: ForecastMultipliers,
+    days: float,
+) -> Array:
+    """Return :func:`hazards` within a window: its season multiplies a classifier of another window."""
+    if second_order is None or days == second_order.window_days:
+        return hazard
+    return np.where(history.is_once, multipliers.season * hazard, hazard)
 
 
 def hazards(

@@ -20,6 +20,7 @@ from models.value import (
     expected_order_value,
     hazards,
     raised,
+    window_hazards,
 )
 
 Array = NDArray[np.float64]
@@ -92,7 +93,9 @@ def expected_counts(
         orders, amount = own, price
         if second_order is not None or factors is not None:
             factors = factors or ForecastMultipliers.none(len(history))
-            p_order = raised(chance, hazards(purchases, history, second_order, factors))
+            hazard = hazards(purchases, history, second_order, factors)
+            hazard = window_hazards(hazard, history, second_order, factors, days)
+            p_order = raised(chance, hazard)
             orders = corrected_orders(own, p_order, factors)
             amount = price * factors.order_value
         more = orders / np.maximum(own, 1e-300)

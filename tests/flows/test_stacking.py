@@ -411,19 +411,9 @@ def test_the_level_multiplies_orders_hazard_and_order_value_of_everybody():
     assert f.expected_order_value == pytest.approx(np.exp(0.1) * plain.expected_order_value)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "none",
-        "stacked",
-        pytest.param(
-            "rule",
-            marks=pytest.mark.xfail(reason="a rule leaves the classifier's lift out of orders"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", ["none", "stacked", "rule"])
 def test_a_classifier_reaches_orders_and_value_of_one_time_buyers(kind, stacked, classifiers):
-    """DESIGN.md, section 3: likely ones are worth more, others less, than those whom time alone tells of."""
+    """Likely ones are worth more, others less, than those whom time alone tells of."""
     of_kind = {"none": None, "stacked": stacked, "rule": rule_model()}[kind]
     n = 200
     once = customers(n).assign(frequency=0.0, recency_days=0.0, monetary_value=0.0, age_days=60.0)

@@ -96,18 +96,11 @@ def test_corrections_count_as_in_every_other_forecast(second, multipliers):
     assert (counts.variance > 0).all()
 
 
-NO_SEASON_OF_ONCE = pytest.mark.xfail(
-    reason="expected_counts leaves the season out of a classified one-time buyer's chance"
-)
-
-
 @pytest.mark.parametrize(
     ("second", "season", "days"),
     [
         *[(None, season, days) for season in (0.6, 1.7) for days in (7, 28, 90)],
-        *[(SECOND, season, 90) for season in (0.6, 1.7)],
-        *[pytest.param(SECOND, 0.6, days, marks=NO_SEASON_OF_ONCE) for days in (7, 28)],
-        pytest.param(SECOND, 1.7, 7, marks=NO_SEASON_OF_ONCE),
+        *[(SECOND, season, days) for season in (0.6, 1.7) for days in (7, 28, 90)],
     ],
 )
 def test_a_season_counts_as_in_every_other_forecast(second, season, days):

@@ -74,21 +74,18 @@ def test_bands_are_by_last_day_of_tenure_and_most_repeat_orders():
 # Columns
 
 
-def test_columns_of_orders_are_logarithms_relative_to_the_forecast_by_hand():
+def test_columns_of_orders_are_logarithms_over_the_mean_by_hand():
     """Floors of 0.01 of the mean order and 0.05 of the mean revenue."""
     columns = order_columns(
         np.array([1.0]), np.array([2.0]), np.array([50.0]), np.array([1.0, 100.0]), np.array([1.5])
     )
-    own = np.log(1.01)
-    assert columns == pytest.approx(
-        np.array([[own, np.log(2.01) - own, np.log(0.55) - own, np.log(1.5)]])
-    )
+    assert columns == pytest.approx(np.log([[1.01, 2.01, 0.55, 1.5]]))
 
 
 def test_revenue_that_is_missing_or_negative_counts_as_none():
     one, means = np.ones(3), np.array([1.0, 100.0])
     columns = order_columns(one, one, np.array([np.nan, -50.0, 0.0]), means, one)
-    assert columns[:, 2] == pytest.approx(np.full(3, np.log(0.05) - np.log(1.01)))
+    assert columns[:, 2] == pytest.approx(np.full(3, np.log(0.05)))
 
 
 def test_forecasts_of_nothing_and_sure_chances_stay_finite():
@@ -105,7 +102,7 @@ def test_orders_drawn_from_the_forecast_itself_recover_no_correction(seed):
     customers = Customers(seed)
     correction = customers.fit_orders(customers.forecast)
     own, trees, past, lift = correction.weights  # within three standard errors
-    assert own - trees - past == pytest.approx(1.0, abs=0.03)
+    assert own == pytest.approx(1.0, abs=0.03)
     assert (own, trees, past) == pytest.approx((1.0, 0.0, 0.0), abs=0.04)
     assert lift == pytest.approx(0.0, abs=0.13)
     assert mean_effect(correction, customers.band) < 0.03
@@ -173,7 +170,7 @@ def test_a_planted_exponent_of_the_forecast_is_recovered(customers, exponent):
 def test_trees_that_are_the_truth_get_the_weight_of_orders(customers):
     correction = customers.fit_orders(customers.trees)
     own, trees, past, lift = correction.weights
-    assert (own, trees) == pytest.approx((1.0, 1.0), abs=0.1)
+    assert (own, trees) == pytest.approx((0.0, 1.0), abs=0.1)
     assert (past, lift) == pytest.approx((0.0, 0.0), abs=0.05)
 
 
@@ -199,7 +196,7 @@ def test_a_planted_slope_of_chances_is_recovered(customers):
     active = (customers.rng.random(N) < truth).astype(float)
     columns = chance_columns(customers.chance, customers.rng.permutation(customers.chance))
     correction = fit_chance(columns, customers.band, active, 1.0)
-    assert correction.weights[0] - correction.weights[1] == pytest.approx(0.7, abs=0.05)
+    assert correction.weights[0] == pytest.approx(0.7, abs=0.05)
     assert correction.weights[1] == pytest.approx(0.0, abs=0.05)
 
 
@@ -228,13 +225,9 @@ def test_a_rival_that_misleads_gets_no_negative_weight(customers):
     assert min(correction.weights) >= 0.0
 
 
-@pytest.mark.xfail(reason="weights are 0 or more each, the model's own less the rivals' is not")
 def test_a_rise_of_a_forecast_lowers_no_correction(customers):
-    """Of the model's own forecast counts what is left of its weight beside the rivals'."""
     truth = customers.trees * (customers.forecast / customers.forecast.mean()) ** -0.3
-    own, trees, past, _ = customers.fit_orders(truth).weights
-    assert min(own, trees, past) >= 0
-    assert own - trees - past >= 0
+    assert min(customers.fit_orders(truth).weights) >= 0
 
 
 # Bands without customers
@@ -295,7 +288,6 @@ def test_orders_no_fewer_than_the_chance_of_any_sum_to_the_total(seed, n, more):
     assert np.maximum(np.exp(line + add), chance).sum() == pytest.approx(total, rel=1e-9)
 
 
-@pytest.mark.xfail(reason="orders_intercept looks no lower than e^-5 of the line's level")
 def test_a_total_just_above_the_chances_is_reached():
     line, chance = np.array([6.0, 0.0, 0.0]), np.array([0.001, 0.5, 0.5])
     add = orders_intercept(line, chance, 1.0011)

@@ -84,7 +84,7 @@ def test_a_column_that_is_nowhere_given_does_no_harm():
 def test_too_few_outcomes_are_refused(active):
     features = RNG.normal(size=(3_000, 2))
     orders = np.r_[np.ones(active), np.zeros(3_000 - active)]
-    with pytest.raises(TreesError, match="100 customers"):
+    with pytest.raises(TreesError, match="100 histories"):
         fit_trees(features, orders, orders * 10)
 
 

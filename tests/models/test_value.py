@@ -436,23 +436,7 @@ def test_a_corrected_forecast_adds_up(model, rows, horizon, factors, second):
     coherent(f)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        pytest.param(
-            model,
-            marks=[
-                pytest.mark.xfail(
-                    raises=RuntimeWarning, reason="NBD.days_until divides by zero at a chance of 1"
-                )
-            ]
-            if isinstance(model, NBD)
-            else [],
-        )
-        for model in MODELS
-    ],
-    ids=[model.title for model in MODELS],
-)
+@pytest.mark.parametrize("model", MODELS, ids=[model.title for model in MODELS])
 def test_the_median_of_a_hazard_near_0_is_centuries_off_without_a_warning(model):
     """Half a chance at a hundredth of the hazard is a chance of 1 - 2^-100: 1 in floating point."""
     small = np.full(3, 0.01)
