@@ -39,6 +39,7 @@ BAND_SD, BAND_VALUE_SD = (
     0.1,
 )  # of the bands' effects on orders and chances, and on order value
 LEVEL_SD = 3.0  # of the intercept, which a level of its own replaces
+FIT_VARIANCE = 11.4  # times customers, of a fit's log total: its error is .28 with 150 customers
 LEVEL_DAYS = 90  # shorter windows tell no level
 LEVEL_SPREAD, LEVEL_PRIOR = 0.1, 2.0  # of a window's log ratio around the level, worth two windows
 
@@ -281,7 +282,7 @@ def chance_intercept(line: Array, total: float) -> float:
     return float(brentq(lambda add: float(expit(line + add).sum()) - total, -60.0, 60.0))
 
 
-def level_of(log_ratios: ArrayLike, overlap: float, days: float) -> float:
+def level_of(log_ratios: ArrayLike, overlap: float, days: float, customers: float) -> float:
     """Return the logarithm by which totals are corrected, from past cutoffs.
 
     Parameters
@@ -292,11 +293,14 @@ def level_of(log_ratios: ArrayLike, overlap: float, days: float) -> float:
         Cutoffs per window that does not overlap another.
     days
         Length of a window.
+    customers
+        Mean number of customers at the cutoffs. Models fitted to few are off by much, and at all
+        cutoffs alike, so that agreement does not show it.
 
     Returns
     -------
     float
-        Their mean, shrunk by how well windows agree; 0 with fewer than two separate windows, as the
+        Their mean, shrunk by how well windows agree and by the error of the fits; 0 with fewer than two separate windows, as the
         agreement of one is unknown, and for windows under 90 days, in which a season or a sale agrees
         with itself.
     """
@@ -308,4 +312,4 @@ def level_of(log_ratios: ArrayLike, overlap: float, days: float) -> float:
     mean = float(ratios.mean())
     off = float(((ratios - mean) ** 2).sum()) / overlap
     variance = (LEVEL_PRIOR * LEVEL_SPREAD**2 + off) / (LEVEL_PRIOR + windows - 1)
-    return shrunk(mean, variance / (windows - 1))
+    return shrunk(mean, variance / (windows - 1) + FIT_VARIANCE / max(customers, 1.0))

@@ -55,6 +55,7 @@ def make_scores(customers: int, seed: int = 0, as_of: date = DAY) -> pd.DataFram
             "churn_probability": rng.random(customers),
             "expected_orders": rng.gamma(1, 1, customers),
             "expected_order_value": 25.0,
+            "discount_factor": 0.96,
             "expected_value": rng.gamma(2, 20, customers),
             "expected_margin": 10.0,
             "value_low": 0.0,

@@ -18,6 +18,7 @@ CONTRACT = [
     "churn_probability",
     "expected_orders",
     "expected_order_value",
+    "discount_factor",
     "expected_value",
     "expected_margin",
     "value_low",

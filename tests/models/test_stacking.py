@@ -21,6 +21,7 @@ from models.stacking import (
     value_columns,
 )
 
+MANY = 1e9  # customers, of whose fits the error is nothing
 N = 40_000
 
 
@@ -320,7 +321,7 @@ def test_chances_of_nobody_or_everybody_stay_finite(total):
 
 def test_the_level_of_windows_that_agree_is_close_to_their_mean():
     """Mean -0.235, two windows; (2 * 0.1^2 + 0.0109 / 2) / 3 over one degree of freedom."""
-    level = level_of([-0.29, -0.26, -0.24, -0.15], overlap=2.0, days=120)
+    level = level_of([-0.29, -0.26, -0.24, -0.15], overlap=2.0, days=120, customers=MANY)
     variance = (2 * 0.01 + 0.0109 / 2) / 3
     assert level == pytest.approx(-0.235 * (1 - variance / 0.235**2))
     assert -0.235 < level < -0.19
@@ -328,27 +329,32 @@ def test_the_level_of_windows_that_agree_is_close_to_their_mean():
 
 @pytest.mark.parametrize("ratios", [[], [-0.3], [-0.3, -0.3, -0.3], [-0.3, -0.3, -0.3, np.nan]])
 def test_fewer_than_two_separate_windows_have_no_level(ratios):
-    assert level_of(ratios, overlap=2.0, days=120) == 0.0
+    assert level_of(ratios, overlap=2.0, days=120, customers=MANY) == 0.0
 
 
 @pytest.mark.parametrize("ratios", [[-0.4, -0.3, 0.3, 0.4], [0.5, 0.4, -0.1, -0.2], [0.0] * 4])
 def test_windows_that_disagree_have_no_level(ratios):
-    assert level_of(ratios, overlap=2.0, days=120) == 0.0
+    assert level_of(ratios, overlap=2.0, days=120, customers=MANY) == 0.0
 
 
 @pytest.mark.parametrize(("days", "is_level"), [(28, False), (89, False), (90, True), (365, True)])
 def test_windows_under_90_days_have_no_level_as_a_season_agrees_with_itself(days, is_level):
-    assert (level_of([-0.29, -0.26, -0.24, -0.15], overlap=2.0, days=days) != 0) == is_level
+    assert (
+        level_of([-0.29, -0.26, -0.24, -0.15], overlap=2.0, days=days, customers=MANY) != 0
+    ) == is_level
 
 
 def test_a_small_level_of_two_windows_is_as_good_as_none():
     """0.055^2 is less than its variance, (2 * 0.1^2 + 0.00005) / 3."""
-    assert level_of([0.05, 0.06, 0.05, 0.06], overlap=2.0, days=120) == 0.0
-    assert 0 < level_of([0.05, 0.06, 0.05, 0.06], overlap=1.0, days=120) < 0.055
+    assert level_of([0.05, 0.06, 0.05, 0.06], overlap=2.0, days=120, customers=MANY) == 0.0
+    assert 0 < level_of([0.05, 0.06, 0.05, 0.06], overlap=1.0, days=120, customers=MANY) < 0.055
 
 
 def test_more_windows_that_agree_leave_more_of_the_level():
-    levels = [level_of([0.2] * count, overlap=1.0, days=120) for count in (2, 3, 4, 8, 40)]
+    levels = [
+        level_of([0.2] * count, overlap=1.0, days=120, customers=MANY)
+        for count in (2, 3, 4, 8, 40)
+    ]
     assert (np.diff(levels) > 0).all()
     assert levels[-1] == pytest.approx(0.2, abs=0.001)
 
@@ -357,8 +363,17 @@ def test_more_windows_that_agree_leave_more_of_the_level():
 @given(st.lists(st.integers(-1000, 1000), max_size=8), st.floats(1.0, 4.0))
 def test_a_level_is_between_none_and_the_mean_and_turns_with_its_sign(thousandths, overlap):
     ratios = [one / 1000 for one in thousandths]
-    level = level_of(ratios, overlap, 120)
+    level = level_of(ratios, overlap, 120, MANY)
     mean = float(np.mean(ratios)) if ratios else 0.0
     assert min(0.0, mean) - 1e-12 <= level <= max(0.0, mean) + 1e-12
-    assert level_of([-one for one in ratios], overlap, 120) == pytest.approx(-level)
-    assert level_of([*ratios, np.inf], overlap, 120) == level
+    assert level_of([-one for one in ratios], overlap, 120, MANY) == pytest.approx(-level)
+    assert level_of([*ratios, np.inf], overlap, 120, MANY) == level
+
+
+def test_the_level_of_a_small_store_is_not_believed_however_well_its_windows_agree():
+    """A fit to 150 customers is off by .28, at every cutoff alike; one to 8,000 by .04."""
+    ratios = [-0.29, -0.26, -0.24, -0.15]
+    levels = [level_of(ratios, 2.0, 120, customers) for customers in (150, 700, 8_000)]
+    assert levels[0] == 0.0
+    assert levels[2] < levels[1] < 0.0
+    assert levels[2] == pytest.approx(-0.18, abs=0.03)
