@@ -233,7 +233,7 @@ class Forecaster:
     def expect(
         self, state: pd.DataFrame, horizon_days: int, annual_discount_rate: float = 0.0
     ) -> Forecast:
-        """Forecast without an interval, for `state` as :meth:`predict` takes it."""
+        """Forecast without interval and median, for `state` as :meth:`predict` takes it."""
         return self._forecast(self.inputs(state), horizon_days, annual_discount_rate, None)
 
     def inputs(self, state: pd.DataFrame) -> ForecastInputs:
@@ -364,6 +364,7 @@ class Forecaster:
             second_order=inputs.second_order,
             multipliers=self._multipliers(inputs, horizon_days),
             levels=levels,
+            has_median=levels is not None,
         )
 
     def save(self, folder: Path) -> None:

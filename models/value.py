@@ -116,6 +116,7 @@ def forecast(
     second_order: SecondOrder | None = None,
     multipliers: ForecastMultipliers | None = None,
     levels: Levels | None = None,
+    has_median: bool = True,
 ) -> Forecast:
     """Forecast each customer's orders and value over a horizon.
 
@@ -135,6 +136,8 @@ def forecast(
         Corrections of everybody's forecast.
     levels
         Chances at the ends of an interval of the outcome; None = no interval is computed.
+    has_median
+        Whether median days are computed, which takes longest; else they are NaN.
 
     Returns
     -------
@@ -163,7 +166,9 @@ def forecast(
         expected_orders=orders,
         expected_order_value=expected_order_value(spend, history),
         discount_factor=_discount_factor(orders, discounted, horizon_days, annual_discount_rate),
-        median_days=purchases.median_days(*states)[where],
+        median_days=(
+            purchases.median_days(*states)[where] if has_median else np.full(len(where), np.nan)
+        ),
         stretch=np.ones(len(history)),
     )
     corrected = plain
@@ -248,6 +253,8 @@ def _median_days(
     plain: Array, purchases: PurchaseModel, history: CustomerHistory, hazard: Array
 ) -> Array:
     """Return median days to the next order once the cumulative hazard is multiplied."""
+    if np.isnan(plain).all():
+        return plain
     chance = -np.expm1(np.log(0.5) / np.maximum(hazard, 1e-12))
     is_never = chance > SURE
     days = purchases.days_until(np.minimum(chance, SURE), *history.times)
