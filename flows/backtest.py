@@ -137,7 +137,10 @@ def _evaluate_cutoff(
     lines = None if known.order_lines is None else engine.parquet(known.order_lines)
     now = find_origin(engine, orders, lines, as_of, horizon, window)
     learned = settings.model.learned
-    fits = fit_recipe(engine, orders.known, lines, as_of, window, horizon, is_learned=learned)
+    fits = fit_recipe(
+        engine, orders.known, lines, as_of, window, horizon,
+        is_learned=learned, peaks=settings.monitoring.peaks,
+    )  # fmt: skip
     champion = predict_origin(fits.forecaster, now, horizon)
     models: dict[str, Prediction | None] = {
         "champion": champion,
@@ -194,15 +197,14 @@ def _weekly(
     )
     counts = engine.frame(inside.group_by("week").aggregate(orders=inside.count()))
     came = dict(zip(counts["week"].astype(int), counts["orders"].astype(float), strict=True))
-    x, t_x, T = (
-        now.state[name].to_numpy(np.float64) for name in ("frequency", "recency_days", "age_days")
-    )
-    states, where = distinct(x, t_x, T)
-    by_end = forecaster.purchases.expected_orders(horizon, *states)
+    time = forecaster.time(now.as_of)
+    t_x, T = time.since_first(now.state["recency_days"], now.state["age_days"])
+    states, where = distinct(now.state["frequency"].to_numpy(np.float64), t_x, T)
+    by_end = forecaster.purchases.expected_orders(time.after(horizon), *states)
     told = np.bincount(where, weights=champion.orders / np.maximum(by_end[where], 1e-300))
     found, before = [], 0.0
     for number in range(horizon // 7):
-        by_then = forecaster.purchases.expected_orders(7 * (number + 1), *states)
+        by_then = forecaster.purchases.expected_orders(time.after(7 * (number + 1)), *states)
         total = float((told * by_then).sum())
         found.append(
             {"week": number + 1, "expected": total - before, "actual": came.get(number, 0.0)}
@@ -264,7 +266,7 @@ def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction |
     order_value = fits.order_value.model
     found: dict[str, Prediction | None] = {
         f"{fit.title}_gamma_gamma": _by_models(
-            Forecaster.plain(fit.model, order_value), now, horizon
+            Forecaster.plain(fit.model, order_value, pace=fits.pace.index), now, horizon
         )
         for fit in fits.purchases
     }
@@ -324,12 +326,14 @@ def predict_origin(forecaster: Forecaster, now: Origin, horizon: int) -> Predict
     horizon
         Days of the window.
     """
-    f = forecaster.predict(now.state, horizon_days=horizon, annual_discount_rate=0.0)
+    f = forecaster.predict(
+        now.state, horizon_days=horizon, annual_discount_rate=0.0, as_of=now.as_of
+    )
     return Prediction(
         f["expected_orders"].to_numpy(),
         f["expected_value"].to_numpy(),
         1 - f["churn_probability"].to_numpy(),
-        covered=forecaster.covered(now.state, now.value, horizon),
+        covered=forecaster.covered(now.state, now.value, horizon, now.as_of),
         low=f["value_low"].to_numpy(),
         high=f["value_high"].to_numpy(),
         frequency=now.state["frequency"].to_numpy(),
@@ -338,7 +342,7 @@ def predict_origin(forecaster: Forecaster, now: Origin, horizon: int) -> Predict
 
 def _by_models(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
     """Predict undiscounted and without an interval, which takes longest."""
-    f = forecaster.expect(now.state, horizon)
+    f = forecaster.expect(now.state, horizon, as_of=now.as_of)
     return Prediction(f.expected_orders, f.expected_value, f.p_order)
 
 

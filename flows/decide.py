@@ -121,7 +121,7 @@ def decide(
         pq.ParquetWriter(work / WRITTEN, SCHEMA) as writer,
     ):
         lookout = Lookout(
-            settings, Forecaster.load(model), earlier.responders, Shelf(Path(folder))
+            settings, Forecaster.load(model), earlier.responders, Shelf(Path(folder)), as_of
         )
         day = _Day(settings, as_of, states, lookout, earlier, signals)
         decided = day.decide(writer.write_table)
@@ -169,7 +169,7 @@ def score_customers(
     """
     tables = [SCHEMA.empty_table()]
     earlier, states = earlier or Earlier(), States(state, erased)
-    lookout = Lookout(settings, forecaster, earlier.responders, Shelf())
+    lookout = Lookout(settings, forecaster, earlier.responders, Shelf(), as_of)
     decided = _Day(settings, as_of, states, lookout, earlier, signals or Signals()).decide(
         tables.append
     )
@@ -357,9 +357,10 @@ class _Day:
     def _newcomers(self, told: Sequence[_Told]) -> pd.DataFrame:
         """Name first-time buyers by the margin of a second order today, and of what is expected after it."""
         found = _joined([one.first_time for one in told])
-        T = found["age_days"].to_numpy(dtype=np.float64)
+        time = self.lookout.forecaster.time(self.as_of)
+        T = time.before(found["age_days"])
         after = self.lookout.forecaster.purchases.expected_orders(
-            self.settings.model.horizon_days, np.ones_like(T), T, T
+            time.after(self.settings.model.horizon_days), np.ones_like(T), T, T
         )
         margin = found["expected_order_value"].to_numpy() * self.settings.store.margin
         return top_newcomers(found, margin * (1 + after), self.settings.lifecycle)

@@ -103,7 +103,7 @@ def write_bins(
             name: asdict(measure_bins(values))
             for name, values in {
                 **_values(state),
-                **_scores(forecaster, settled, settings),
+                **_scores(forecaster, settled, settings, as_of),
             }.items()
         },
     }
@@ -197,11 +197,13 @@ def _values(state: pd.DataFrame) -> dict[str, Any]:
     return found
 
 
-def _scores(forecaster: Forecaster, settled: pd.DataFrame, settings: Settings) -> dict[str, Any]:
+def _scores(
+    forecaster: Forecaster, settled: pd.DataFrame, settings: Settings, as_of: date
+) -> dict[str, Any]:
     if settled.empty:
         return dict.fromkeys(SCORES, np.zeros(0))
     told = forecaster.expect(
-        settled, settings.model.horizon_days, settings.model.annual_discount_rate
+        settled, settings.model.horizon_days, settings.model.annual_discount_rate, as_of
     )
     return {name: getattr(told, name) for name in SCORES}
 

@@ -16,7 +16,7 @@ from features.rfm import customer_state, state_cells
 from features.window import outcome_window
 from flows.forecaster import Forecaster, first_order_design, second_order_lift
 from flows.prepare import with_first_baskets
-from flows.season import Season, learn_season
+from flows.season import Peaks, StorePace, even_pace, learn_pace, timed
 from flows.spend import OrderValueFit, fit_order_value
 from flows.stacked import history_of
 from flows.stacking import StackingFit, first_day, fit_stacking, without_stacking
@@ -74,8 +74,10 @@ class Fits:
         How regular gaps between purchases are.
     order_value, second
         The fits; `second` is None where no first-time buyer was observed for a whole window.
-    stacking, season
-        Corrections fitted to past cutoffs and the candidate that was chosen, and the season.
+    stacking
+        Corrections fitted to past cutoffs, and the candidate that was chosen.
+    pace
+        The pace of purchases over the calendar.
     interval
         How the interval of value was calibrated.
     forecaster
@@ -89,7 +91,7 @@ class Fits:
     order_value: OrderValueFit
     second: SecondPurchaseFit | None
     stacking: StackingFit
-    season: Season
+    pace: StorePace
     interval: Interval
     forecaster: Forecaster
     is_learned: bool = True
@@ -103,7 +105,7 @@ class Fits:
     def notes(self) -> list[str]:
         """What a reader must know."""
         notes = [*self.purchases[0].notes, *self.spend.notes]
-        notes += [*self.stacking.notes, self.season.note]
+        notes += [*self.stacking.notes, self.pace.note]
         if self.second is None and not self.is_learned:
             return notes
         if self.second is None:
@@ -153,10 +155,10 @@ class Fits:
                 "params": {"window_days": self.stacking.days, "choice": self.stacking.choice},
                 "metrics": dict(self.stacking.metrics),
             }
-        if self.season.metrics:
+        if self.pace.metrics:
             parts["season"] = {
-                "params": {"days": self.season.days, "multiplier": self.season.multiplier},
-                "metrics": self.season.metrics,
+                "params": {"is_used": self.pace.has_season},
+                "metrics": self.pace.metrics,
             }
         if self.second is not None:
             parts["second_purchase"] = {
@@ -183,6 +185,7 @@ def fit_recipe(
     horizon_days: int,
     *,
     is_learned: bool = True,
+    peaks: Peaks = (),
 ) -> Fits:
     """Fit every part of the model.
 
@@ -202,6 +205,8 @@ def fit_recipe(
         Window that is learned on, and the interval of value calibrated, where the history has so much.
     is_learned
         Whether to learn from past days beyond the purchase and spend models; else they speak alone.
+    peaks
+        First and last days of promotions and other peaks, which are no season.
 
     Raises
     ------
@@ -209,30 +214,35 @@ def fit_recipe(
         A history that carries no model: says why.
     """
     state = engine.keep(customer_state(orders, as_of), "fitted_state")
-    cells = engine.frame(state_cells(state))
+    first = first_day(engine, orders)
+    if is_learned:
+        pace = learn_pace(engine, orders, first, as_of, peaks)
+    else:
+        pace = even_pace(as_of, "model.learned is false")
+    cells = timed(engine.frame(state_cells(state)), pace.at(as_of))
     facts = engine.frame(gap_facts(orders, as_of)).iloc[0]
     regularity = Regularity.of(*facts[["gaps", "log_gaps", "pairs", "pair_variance"]])
     family = fit_family(*(cells[name] for name in cells.columns), regularity=regularity)
     models = [fit.model for fit in family]
     order_value = fit_order_value(engine, state)
-    first = first_day(engine, orders)
     if is_learned:
         window = second_purchase_days
-        second = _fit_second_purchase(engine, orders, lines, as_of, models[0], window)
+        second = _fit_second_purchase(engine, orders, lines, pace, as_of, models[0], window)
         has_classifier = second is not None and second.classifier is not None
         stacking = fit_stacking(
             engine, orders, first, as_of, models, order_value.model, horizon_days,
-            _lift_at(engine, orders, lines, window) if has_classifier else None,
+            _lift_at(engine, orders, lines, pace, window) if has_classifier else None, pace.index,
         )  # fmt: skip
         if has_classifier and stacking.purchases is not models[0]:
-            second = _fit_second_purchase(engine, orders, lines, as_of, stacking.purchases, window)
-        season = learn_season(engine, orders, first, as_of, stacking.purchases, horizon_days)
+            second = _fit_second_purchase(
+                engine, orders, lines, pace, as_of, stacking.purchases, window
+            )
     else:
         second = None
-        stacking = without_stacking(engine, orders, first, as_of, models[0], horizon_days)
-        season = Season(horizon_days, 1.0, "no season: model.learned is false", {})
+        stacking = without_stacking(
+            engine, orders, first, as_of, models[0], horizon_days, pace.index
+        )
     interval = _calibrate(stacking)
-    level = stacking.level if season.multiplier == 1 else (0.0, stacking.level[1])
     forecaster = Forecaster(
         stacking.purchases,
         order_value.model,
@@ -241,15 +251,14 @@ def fit_recipe(
         as_of,
         interval.levels,
         stacking.model,
-        level,
+        stacking.level,
         None if second is None else second.by_days,
-        season.days,
-        season.multiplier,
+        pace.index,
         next((model for model in models if isinstance(model, BetaGeometric)), None),
         next((model for model in models if not isinstance(model, BetaGeometric)), None),
         leaving_weight(family),
     )
-    parts = (family, regularity, order_value, second, stacking, season, interval, forecaster)
+    parts = (family, regularity, order_value, second, stacking, pace, interval, forecaster)
     return Fits(*parts, is_learned)
 
 
@@ -265,8 +274,9 @@ def _calibrate(stacking: StackingFit) -> Interval:
     expected = orders * past.plain.order_value * factors.order_value
     stretch = expected / np.maximum(past.plain.value, 1e-300)
     stretch = stretch * own / np.maximum(chance, 1e-12)
-    history = history_of(past.order_value, past.state)
-    place = Outcomes(past.purchases, past.order_value.spend, stacking.days).position(
+    history = history_of(past.order_value, past.state, past.time)
+    window = float(past.time.after(stacking.days))
+    place = Outcomes(past.purchases, past.order_value.spend, window).position(
         history, past.value / np.maximum(stretch, 1e-12)
     )
     place = informed_position(*place, own, chance)
@@ -279,14 +289,20 @@ def _fit_second_purchase(
     engine: Engine,
     orders: ir.Table,
     lines: ir.Table | None,
+    pace: StorePace,
     as_of: date,
     purchases: PurchaseModel,
     window: int,
 ) -> SecondPurchaseFit | None:
-    """Fit the classifier on first-time buyers as known on several past days, each window whole."""
+    """Fit the classifier on first-time buyers as known on several past days, each window whole.
+
+    The windows are equally long in operational time, and one ends where the next begins.
+    """
     landmarks = []
+    now = pace.at(as_of)
+    ago = [round(now.days_before(k * window)) for k in range(MAX_LANDMARKS + 1)]
     for k in range(MAX_LANDMARKS, 0, -1):
-        day = as_of - timedelta(days=k * window)
+        day, days = as_of - timedelta(days=ago[k]), ago[k] - ago[k - 1]
         state = customer_state(orders, day)
         once = engine.keep(state.filter(state.frequency == 0), "landmark")
         features = engine.frame(
@@ -295,25 +311,29 @@ def _fit_second_purchase(
         if features.empty:
             continue
         later = engine.frame(
-            outcomes(orders, once, outcome_window(day, window)).order_by("customer_id")
+            outcomes(orders, once, outcome_window(day, days)).order_by("customer_id")
         )
         came_back = (later["later_orders"] > 0).to_numpy().astype(np.float64)
-        landmarks.append((first_order_design(features, purchases, window), came_back))
+        time = pace.at(day)
+        length = float(time.after(days))
+        landmarks.append((first_order_design(features, purchases, length, time), came_back))
     return fit_second_purchase(landmarks) if landmarks else None
 
 
 def _lift_at(
-    engine: Engine, orders: ir.Table, lines: ir.Table | None, window: int
+    engine: Engine, orders: ir.Table, lines: ir.Table | None, pace: StorePace, window: int
 ) -> Callable[[date, PurchaseModel], NDArray[np.float64]]:
     """Return a function that fits the classifier to what was known on a day, and returns its lift."""
 
     def lift(day: date, purchases: PurchaseModel) -> NDArray[np.float64]:
         table = customer_state(orders, day)
-        fit = _fit_second_purchase(engine, orders, lines, day, purchases, window)
+        fit = _fit_second_purchase(engine, orders, lines, pace, day, purchases, window)
         if fit is None or fit.classifier is None:
             return np.ones(int(engine.frame(table.aggregate(n=table.count()))["n"].iloc[0]))
         baskets = with_first_baskets(table, orders, lines, day, window)
         state = engine.frame(baskets.order_by("customer_id"))
-        return second_order_lift(fit.classifier, fit.by_days, state, purchases, window)[1]
+        return second_order_lift(
+            fit.classifier, fit.by_days, state, purchases, window, pace.at(day)
+        )[1]
 
     return lift

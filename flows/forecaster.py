@@ -13,15 +13,16 @@ from numpy.typing import ArrayLike
 
 from features.tables import DataError, FirstBasket, Recent
 from flows.stacked import TREES_FILE, RuleModel, StackedModel, history_of, load_correction
-from models.history import CustomerHistory
+from models.history import CALENDAR, CustomerHistory
 from models.intervals import Levels, Outcomes, covered, informed_position
 from models.monitoring import Counts, expected_counts
+from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
 from models.purchases import FAMILY, PurchaseModel
 from models.second_purchase import BY_DAYS as DAYS_COLUMNS
 from models.second_purchase import FEATURES, Classifier, design
 from models.spend import Spend
-from models.value import Forecast, ForecastMultipliers, SecondOrder, forecast, raised
+from models.value import Forecast, ForecastMultipliers, SecondOrder, forecast, hazards, raised
 
 PARAMETERS = "parameters.json"
 CLASSIFIER = "second_purchase.skops"
@@ -99,7 +100,7 @@ class ForecastInputs:
     second_order
         The classifier's forecast of one-time buyers; None without a classifier or one-time buyers.
     multipliers
-        The correction's and the level's, without a season; None without either.
+        The correction's and the level's; None without either.
     """
 
     history: CustomerHistory
@@ -131,9 +132,8 @@ class Forecaster:
         Logarithms by which expected orders and order value are corrected for everybody.
     by_days
         The second-purchase base rate by days since the first order; None without a classifier.
-    season_days, season
-        Length of the window from the training day on that a season is known for, and what orders within
-        it are multiplied by.
+    pace
+        What operational time is measured by; None = every day counts as one.
     leaving, otherwise
         The best models in which customers leave after an order, and in which they leave by the clock or
         never: what an action can win is asked of both. None = of `purchases`.
@@ -150,8 +150,7 @@ class Forecaster:
     correction: StackedModel | RuleModel | None = None
     level: tuple[float, float] = (0.0, 0.0)
     by_days: Classifier | None = None
-    season_days: int = 0
-    season: float = 1.0
+    pace: PaceIndex | None = None
     leaving: PurchaseModel | None = None
     otherwise: PurchaseModel | None = None
     leaving_weight: float = 1.0
@@ -172,6 +171,7 @@ class Forecaster:
         *,
         horizon_days: int,
         annual_discount_rate: float,
+        as_of: date | None = None,
         inputs: ForecastInputs | None = None,
     ) -> pd.DataFrame:
         """Predict what each customer will do.
@@ -184,8 +184,11 @@ class Forecaster:
             Length of the horizon.
         annual_discount_rate
             0.10 means that money in a year is worth 1 / 1.10 today.
+        as_of
+            Day at whose end the states are known; None = the day that the model was trained on.
         inputs
-            What :meth:`inputs` returns of `state`, where it was computed already.
+            What :meth:`inputs` returns of `state`, where it was computed already; `as_of` is that of
+            the inputs.
 
         Returns
         -------
@@ -199,7 +202,7 @@ class Forecaster:
             States that no history can have.
         """
         check_states(state)
-        inputs = inputs or self.inputs(state)
+        inputs = inputs or self.inputs(state, as_of)
         f = self._forecast(inputs, horizon_days, annual_discount_rate, self.levels)
         chance = self._second_chance(inputs)
         return pd.DataFrame(
@@ -226,26 +229,39 @@ class Forecaster:
         order_value: OrderValue,
         correction: StackedModel | RuleModel | None = None,
         level: tuple[float, float] = (0.0, 0.0),
+        pace: PaceIndex | None = None,
     ) -> "Forecaster":
-        """Return a model without classifier, season and interval, to compare with."""
-        return cls(purchases, order_value, None, 0, date.min, correction=correction, level=level)
+        """Return a model without classifier and interval, to compare with."""
+        trained = date.min if pace is None else pace.as_of
+        return cls(
+            purchases, order_value, None, 0, trained, correction=correction, level=level, pace=pace
+        )
 
     def expect(
-        self, state: pd.DataFrame, horizon_days: int, annual_discount_rate: float = 0.0
+        self,
+        state: pd.DataFrame,
+        horizon_days: int,
+        annual_discount_rate: float = 0.0,
+        as_of: date | None = None,
     ) -> Forecast:
-        """Forecast without interval and median, for `state` as :meth:`predict` takes it."""
-        return self._forecast(self.inputs(state), horizon_days, annual_discount_rate, None)
+        """Forecast without interval and median; arguments as those of :meth:`predict`."""
+        return self._forecast(self.inputs(state, as_of), horizon_days, annual_discount_rate, None)
 
-    def inputs(self, state: pd.DataFrame) -> ForecastInputs:
+    def time(self, as_of: date | None = None) -> OperationalTime:
+        """Return operational time around a day; None = the day that the model was trained on."""
+        return OperationalTime(as_of or self.trained_as_of, self.pace)
+
+    def inputs(self, state: pd.DataFrame, as_of: date | None = None) -> ForecastInputs:
         """Return histories and corrections of customers, which every horizon shares."""
-        second_order, lift = self._second_order(state)
+        time = self.time(as_of)
+        second_order, lift = self._second_order(state, time)
         multipliers = None
         if isinstance(self.correction, StackedModel):
             multipliers = self.correction.multipliers(
-                self.purchases, self.order_value, state, lift
+                self.purchases, self.order_value, state, lift, time
             )
         elif self.correction is not None:
-            factors = self.correction.multipliers(self.purchases, self.order_value, state)
+            factors = self.correction.multipliers(self.purchases, self.order_value, state, time)
             multipliers = replace(factors, orders=factors.orders * lift)
         elif second_order is not None:
             one = np.ones(len(state))
@@ -256,10 +272,15 @@ class Forecaster:
             multipliers = ForecastMultipliers(
                 orders * factors.hazard, orders * factors.orders, value * factors.order_value
             )
-        return ForecastInputs(history_of(self.order_value, state), second_order, multipliers)
+        history = history_of(self.order_value, state, time)
+        return ForecastInputs(history, second_order, multipliers)
 
     def counts(
-        self, state: pd.DataFrame, windows: Sequence[int], inputs: ForecastInputs | None = None
+        self,
+        state: pd.DataFrame,
+        windows: Sequence[int],
+        as_of: date | None = None,
+        inputs: ForecastInputs | None = None,
     ) -> dict[float, Counts]:
         """Expect purchase days within windows, with their variance, and their undiscounted value.
 
@@ -269,28 +290,30 @@ class Forecaster:
             As for :meth:`predict`.
         windows
             Their lengths in days.
-        inputs
-            What :meth:`inputs` returns of `state`, where it was computed already.
+        as_of, inputs
+            As for :meth:`predict`.
 
         Returns
         -------
         dict
-            By window. The means are those of :meth:`expect`: corrections count for every window, a
-            season for one as long as that it was fitted for.
+            By window. The means are those of :meth:`expect`.
         """
-        inputs = inputs or self.inputs(state)
-        factors = {days: self._multipliers(inputs, days) for days in windows}
+        inputs = inputs or self.inputs(state, as_of)
         return expected_counts(
             self.purchases,
             self.spend,
             inputs.history,
             windows=windows,
             second_order=inputs.second_order,
-            multipliers={days: one for days, one in factors.items() if one is not None},
+            multipliers=inputs.multipliers,
         )
 
     def covered(
-        self, state: pd.DataFrame, value: ArrayLike, horizon_days: int
+        self,
+        state: pd.DataFrame,
+        value: ArrayLike,
+        horizon_days: int,
+        as_of: date | None = None,
     ) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Return which outcomes lie in the interval; for nothing, which has a chance of its own, how likely.
 
@@ -302,51 +325,51 @@ class Forecaster:
             Shape (n,): net amounts of the horizon, undiscounted.
         horizon_days
             Length of the horizon.
+        as_of
+            As for :meth:`predict`.
 
         Returns
         -------
         Array
             Shape (n,), in [0, 1].
         """
-        inputs = self.inputs(state)
+        inputs = self.inputs(state, as_of)
         f = self._forecast(inputs, horizon_days, 0.0, None)
-        own = self.purchases.p_order(horizon_days, *inputs.history.times)
+        horizon = float(inputs.history.time.after(horizon_days))
+        own = self.purchases.p_order(horizon, *inputs.history.times)
         relative = np.asarray(value) / np.maximum(f.stretch, 1e-12)
-        place = Outcomes(self.purchases, self.spend, horizon_days).position(
-            inputs.history, relative
-        )
+        place = Outcomes(self.purchases, self.spend, horizon).position(inputs.history, relative)
         below, up_to = informed_position(*place, own, f.p_order)
         return covered(below, up_to, *self.levels.of(f.expected_value))
 
-    def _second_order(self, state: pd.DataFrame) -> tuple[SecondOrder | None, Array]:
+    def _second_order(
+        self, state: pd.DataFrame, time: OperationalTime
+    ) -> tuple[SecondOrder | None, Array]:
         """Return the classifier's forecast of one-time buyers, None without either, and its lift."""
         if self.classifier is None or not (state["frequency"] == 0).any():
             return None, np.ones(len(state))
         window = self.second_purchase_days
         chance, lift = second_order_lift(
-            self.classifier, self.by_days, state, self.purchases, window
+            self.classifier, self.by_days, state, self.purchases, window, time
         )
         return SecondOrder(chance, window), lift
 
     def _second_chance(self, inputs: ForecastInputs) -> Array:
-        """Return one-time buyers' chances of a second order within its window, NaN for others."""
-        if inputs.second_order is not None:
-            return inputs.second_order.chance
-        once = inputs.history.is_once
-        times = (column[once] for column in inputs.history.times)
-        own = self.purchases.p_order(self.second_purchase_days, *times)
-        chance = np.full(len(once), np.nan)
-        chance[once] = (
-            own if inputs.multipliers is None else raised(own, inputs.multipliers.hazard[once])
-        )
-        return chance
+        """Return one-time buyers' chances of a second order within the next days, NaN for others.
 
-    def _multipliers(self, inputs: ForecastInputs, days: int) -> ForecastMultipliers | None:
-        """Return the corrections of a horizon: the season belongs to one."""
-        if self.season == 1 or days != self.season_days:
-            return inputs.multipliers
-        factors = inputs.multipliers or ForecastMultipliers.none(len(inputs.history))
-        return replace(factors, season=self.season)
+        The days are those of the classifier's window, on the calendar.
+        """
+        history, second_order = inputs.history, inputs.second_order
+        window = float(history.time.after(self.second_purchase_days))
+        if second_order is not None and window == second_order.window_days:
+            return second_order.chance
+        once = history.is_once
+        own = self.purchases.p_order(window, *(column[once] for column in history.times))
+        chance = np.full(len(once), np.nan)
+        factors = inputs.multipliers or ForecastMultipliers.none(len(history))
+        hazard = hazards(self.purchases, history, second_order, factors)
+        chance[once] = raised(own, hazard[once])
+        return chance
 
     def _forecast(
         self,
@@ -362,7 +385,7 @@ class Forecaster:
             horizon_days=horizon_days,
             annual_discount_rate=annual_discount_rate,
             second_order=inputs.second_order,
-            multipliers=self._multipliers(inputs, horizon_days),
+            multipliers=inputs.multipliers,
             levels=levels,
             has_median=levels is not None,
         )
@@ -384,7 +407,7 @@ class Forecaster:
             "trained_as_of": self.trained_as_of.isoformat(),
             "levels": asdict(self.levels),
             "level": list(self.level),
-            "season": {"days": self.season_days, "multiplier": self.season},
+            "pace": None if self.pace is None else self.pace.to_dict(),
             "correction": correction,
         }
         (folder / PARAMETERS).write_text(json.dumps(parameters, indent=2) + "\n")
@@ -412,8 +435,7 @@ class Forecaster:
             load_correction(record.get("correction"), folder),
             (level[0], level[1]),
             _classifier(folder / BY_DAYS),
-            record["season"]["days"],
-            record["season"]["multiplier"],
+            PaceIndex.from_dict(record["pace"]) if record.get("pace") else None,
             None if record["leaving"] is None else _model(record["leaving"]),
             _model(record["otherwise"]) if record.get("otherwise") else None,
             record.get("leaving_weight", 1.0),
@@ -464,12 +486,16 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 
 def first_order_design(
-    state: pd.DataFrame, purchases: PurchaseModel, window_days: int
+    state: pd.DataFrame,
+    purchases: PurchaseModel,
+    window_days: float,
+    time: OperationalTime = CALENDAR,
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Lay out what is known of first-time buyers for the classifier of a window."""
-    history = (state[name] for name in ("frequency", "recency_days", "age_days"))
+    """Lay out what is known of first-time buyers for the classifier of a window, operational days."""
+    t_x, age = time.since_first(state["recency_days"], state["age_days"])
     known = {name: state[name] for name in FEATURES if name in state.columns}
-    return design({**known, "p_by_rhythm": purchases.p_order(window_days, *history)})
+    chance = purchases.p_order(window_days, state["frequency"], t_x, age)
+    return design({**known, "age_days": age, "p_by_rhythm": chance})
 
 
 def second_order_lift(
@@ -477,7 +503,8 @@ def second_order_lift(
     by_days: Classifier | None,
     state: pd.DataFrame,
     purchases: PurchaseModel,
-    window_days: int,
+    window_days: float,
+    time: OperationalTime = CALENDAR,
 ) -> tuple[Array, Array]:
     """Return a classifier's chances of one-time buyers, and how many times that by days alone they are.
 
@@ -490,13 +517,15 @@ def second_order_lift(
     purchases
         Fitted purchase model.
     window_days
-        Window of the classifier.
+        Window of the classifier, operational days.
+    time
+        Operational time around the day of `state`.
     """
     once = (state["frequency"] == 0).to_numpy()
     chance, lift = np.full(len(state), np.nan), np.ones(len(state))
     if not once.any():
         return chance, lift
-    features = first_order_design(state[once], purchases, window_days)
+    features = first_order_design(state[once], purchases, window_days, time)
     chance[once] = classifier.predict_proba(features)[:, 1]
     if by_days is not None:
         features[:, DAYS_COLUMNS:] = 0.0

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -88,17 +89,20 @@ class Lookout:
         By tier, what predicts each customer's effect, where that was proved.
     shelf
         Where it is put aside.
+    as_of
+        The day whose end the states are known at.
     """
 
     settings: Settings
     forecaster: Forecaster
     responders: Mapping[str, Effect]
     shelf: Shelf
+    as_of: date
 
     def look(self, portion: Portion) -> Seen:
         """Say what a portion's customers will do and what there is to win, and put it aside."""
         model, state = self.settings.model, portion.numbers
-        inputs = self.forecaster.inputs(state)
+        inputs = self.forecaster.inputs(state, self.as_of)
         predicted = self.forecaster.predict(
             state,
             horizon_days=model.horizon_days,
@@ -106,7 +110,7 @@ class Lookout:
             inputs=inputs,
         )
         won = self.prospects(state, predicted, model.horizon_days)
-        counts = self.forecaster.counts(state, WINDOWS, inputs)
+        counts = self.forecaster.counts(state, WINDOWS, inputs=inputs)
         found = {name: predicted[name].to_numpy() for name in OUTPUTS}
         found |= {name: getattr(won, name) for name in TO_WIN}
         for days, of in counts.items():
@@ -122,7 +126,7 @@ class Lookout:
 
     def prospects(self, state: pd.DataFrame, predicted: pd.DataFrame, days: int) -> Prospects:
         """Say what there is to win within some days."""
-        return prospects(self.settings, state, predicted, self.forecaster, None, days)
+        return prospects(self.settings, state, predicted, self.forecaster, None, days, self.as_of)
 
     def _moved(self, state: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, Array]:
         """Say how each customer's effect compares with the assumed one, where that is known."""

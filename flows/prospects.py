@@ -1,10 +1,12 @@
 """What there is to win of each customer: orders by the purchase models, money by the spend model."""
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flows.forecaster import HISTORY, Forecaster
+from flows.forecaster import Forecaster
 from flows.settings import Settings
 from models.cells import distinct
 from models.purchases import PurchaseModel
@@ -25,6 +27,7 @@ def prospects(
     forecaster: Forecaster,
     segment: NDArray[np.object_] | None,
     days: int,
+    as_of: date | None = None,
 ) -> Prospects:
     """Say what there is to win of each customer in the next `days` days.
 
@@ -42,17 +45,23 @@ def prospects(
         Shape (n,): the customers' segments; None where they are not named yet.
     days
         Orders of so many days count.
+    as_of
+        The day whose end the states are known at; None = the day that the model was trained on.
     """
-    history = tuple(state[name].to_numpy(dtype=np.float64) for name in HISTORY)
+    time = forecaster.time(as_of)
+    history = (
+        state["frequency"].to_numpy(dtype=np.float64),
+        *time.since_first(state["recency_days"], state["age_days"]),
+    )
     chosen = settings.investment
     margin = predicted["expected_order_value"].to_numpy() * settings.store.margin
     low = margin * _caution(state, forecaster, chosen.caution)
     orders, own = _mixed(
         forecaster,
         history,
-        days,
-        settings.model.horizon_days,
-        chosen.works_days,
+        float(time.after(days)),
+        float(time.after(settings.model.horizon_days)),
+        float(time.after(chosen.works_days)),
         chosen.reach_gaps,
     )
     learned = predicted["expected_orders"].to_numpy() / np.maximum(own, 1e-9)
@@ -62,7 +71,7 @@ def prospects(
         margin_per_order=margin,
         faster=orders.faster * factor,
         kept=orders.kept * factor,
-        orders_soon=-np.log1p(-chance) * chosen.works_days / SOON_DAYS,
+        orders_soon=-np.log1p(-chance) * time.after(chosen.works_days) / time.after(SOON_DAYS),
         segment=segment,
         low_margin_per_order=low,
     )
@@ -78,8 +87,8 @@ def _caution(state: pd.DataFrame, forecaster: Forecaster, deviations: float) -> 
 def _mixed(
     forecaster: Forecaster,
     history: tuple[Array, ...],
-    days: int,
-    horizon_days: int,
+    days: float,
+    horizon_days: float,
     works_days: float,
     reach_gaps: float,
 ) -> tuple[Response, Array]:

@@ -1,5 +1,6 @@
 """The registered model from code: MLflow runs this file where Perennial is installed."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,13 @@ class PerennialModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Predict; ``params`` are ``horizon_days`` and ``annual_discount_rate``."""
+        """Predict; ``params`` are ``horizon_days``, ``annual_discount_rate`` and ``as_of``, the rows' day."""
         params = params or {}
         return self.forecaster.predict(
             model_input,
             horizon_days=int(params["horizon_days"]),
             annual_discount_rate=float(params["annual_discount_rate"]),
+            as_of=date.fromisoformat(params["as_of"]) if params.get("as_of") else None,
         )[list(OUTPUTS)]
 
 

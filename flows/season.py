@@ -1,112 +1,153 @@
-"""Learn from past windows whether the season of a horizon is to be applied."""
+"""Learn the pace of purchases over the calendar, and prove its season on days that it was not learned from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import ibis.expr.types as ir
 import numpy as np
+import pandas as pd
 
 from connectors.engine import Engine
-from features.labels import outcomes
-from features.rfm import customer_state, state_cells
-from features.window import outcome_window
-from models.purchases import PurchaseModel
+from features.season import purchase_spans, purchases_between
+from models.operational_time import OperationalTime, PaceIndex
+from models.season import (
+    CERTAIN,
+    PaceFit,
+    PurchaseSpans,
+    fit_pace,
+    season_gain,
+    without_season,
+)
 
-LEAST_DAYS = 28  # a shorter window tells nothing
 YEAR_DAYS = 365
-PROOFS = 3  # past windows that a season is tried on
-LEAST_GAIN = 0.9  # of the totals' error without it: a season that leaves more is left out
-MAX_SEASON = 3.0  # and its inverse: a store that grows or shrinks more has no season to learn
+MOST_DAYS = 5 * YEAR_DAYS  # of the history that is looked at
+LEAST_PROOF_DAYS = 91  # that a season is proved on
+LEAST_PURCHASES = 100  # between first and last ones
+
+Peaks = Sequence[tuple[date, date]]  # first and last days
 
 
 @dataclass(frozen=True)
-class Season:
-    """What orders within a window are multiplied by, and why.
+class StorePace:
+    """The pace of a store's purchases.
 
     Attributes
     ----------
-    days
-        Length of the window after the training day.
-    multiplier
-        1 where no season is applied.
+    index
+        What operational time is measured by.
     note
-        Why; what it was learned from, or why it is left out.
+        What it was learned from, or why a season is not used.
     metrics
-        The mean error of past totals (absolute logarithm) ``without`` and ``with_season``; empty where
-        none could be tried.
+        Standard deviations, the trend, the season's gain; empty where nothing could be learned.
     """
 
-    days: int
-    multiplier: float
+    index: PaceIndex
     note: str
     metrics: dict[str, float]
 
+    @property
+    def has_season(self) -> bool:
+        """Whether a season is used."""
+        return self.index.has_season
 
-def learn_season(
-    engine: Engine,
-    orders: ir.Table,
-    first: date,
-    as_of: date,
-    purchases: PurchaseModel,
-    horizon_days: int,
-) -> Season:
-    """Compare the same window a year before with what the model expects of it.
+    def at(self, day: date) -> OperationalTime:
+        """Return operational time around a day."""
+        return OperationalTime(day, self.index)
 
-    Applied where, on past windows, the ratio a year before them brought totals nearer to what came.
+
+def timed(cells: pd.DataFrame, time: OperationalTime) -> pd.DataFrame:
+    """Measure counted customer states, :func:`features.rfm.state_cells`, in operational time."""
+    t_x, T = time.since_first(cells["recency_days"], cells["age_days"])
+    return cells.assign(recency_days=t_x, age_days=T)
+
+
+def even_pace(as_of: date, reason: str) -> StorePace:
+    """Return a pace by which every day counts as one."""
+    return StorePace(PaceIndex(as_of), f"no season is used: {reason}", {})
+
+
+def learn_pace(
+    engine: Engine, orders: ir.Table, first: date, as_of: date, peaks: Peaks = ()
+) -> StorePace:
+    """Learn the pace, and use its season where it tells when purchases come on later days.
+
+    Parameters
+    ----------
+    engine
+        Computes the tables.
+    orders
+        Table :class:`features.tables.Orders`; orders after `as_of` are not looked at.
+    first, as_of
+        Day of the first order, and last day whose orders are known.
+    peaks
+        First and last days of promotions and other peaks, which are no season.
     """
+    days = (as_of - first).days
+    if days < YEAR_DAYS:
+        return even_pace(as_of, f"a history of {days} days is shorter than a year")
+    start = max(first, as_of - timedelta(days=MOST_DAYS))
+    spans = _spans(engine, orders, as_of, start)
+    if spans.total < LEAST_PURCHASES:
+        return even_pace(as_of, "too few customers bought three times and more")
+    fit = fit_pace(spans, start, as_of, peaks)
+    metrics = {
+        "wave_sd": fit.wave_sd,
+        "week_of_year_sd": fit.week_of_year_sd,
+        "week_sd": fit.week_sd,
+        "trend": fit.index.trend,
+        "trend_error": fit.trend_error,
+        "one_off_weeks": float(len(fit.index.one_off)),
+    }
+    if not fit.index.has_season:
+        return StorePace(fit.index, "no season is used: orders come evenly over the year", metrics)
+    proof_days = min(YEAR_DAYS, days - YEAR_DAYS)
+    if proof_days < LEAST_PROOF_DAYS:
+        reason = "a history of 15 months and more is needed to prove one"
+    else:
+        gain, deviation = _proof(engine, orders, start, as_of, peaks, proof_days)
+        metrics |= {"gain": gain, "gain_deviation": deviation}
+        if gain > CERTAIN * deviation > 0:
+            return StorePace(fit.index, _note(fit), metrics)
+        reason = (
+            f"on the last {proof_days} days, what was learned before did not tell when orders come"
+        )
+    return StorePace(without_season(fit.index), f"no season is used: {reason}", metrics)
 
-    def none(why: str, **metrics: float) -> Season:
-        return Season(horizon_days, 1.0, f"no season: {why}", metrics)
 
-    if horizon_days > YEAR_DAYS - LEAST_DAYS:
-        return none("a horizon of about a year has every season in it")
-    ratios: dict[date, float | None] = {}
-
-    def ratio(day: date) -> float | None:
-        if day not in ratios:
-            enough = (day - first).days >= horizon_days // 2
-            ratios[day] = _ratio(engine, orders, day, purchases, horizon_days) if enough else None
-        return ratios[day]
-
-    year = timedelta(days=YEAR_DAYS)
-    now = ratio(as_of - year)
-    if now is None:
-        return none("the history has no such window a year before the day")
-    pairs = []
-    apart = max(horizon_days // 2, LEAST_DAYS)
-    latest = [as_of - timedelta(days=horizon_days + k * apart) for k in range(PROOFS)]
-    for day in (*latest, as_of - year):  # the last: the very season, a year earlier
-        before = ratio(day - year)
-        came = None if before is None else ratio(day)
-        if before is not None and came is not None:
-            pairs.append((came, before))
-    if not pairs:
-        return none("the history is too short to try it on a past window")
-    without = float(np.mean([abs(np.log(came)) for came, _ in pairs]))
-    with_season = float(np.mean([abs(np.log(came / before)) for came, before in pairs]))
-    errors = {"without": without, "with_season": with_season, "a_year_before": now}
-    if with_season > LEAST_GAIN * without or not 1 / MAX_SEASON < now < MAX_SEASON:
-        return none("on past windows it did not lower the error of the total", **errors)
-    note = (
-        f"season: orders of the next {horizon_days} days are multiplied by {now:.2f}, as the same days a "
-        "year before were to what the model expects of them"
+def _spans(
+    engine: Engine, orders: ir.Table, as_of: date, since: date | None = None
+) -> PurchaseSpans:
+    return PurchaseSpans.of(
+        engine.frame(purchase_spans(orders, as_of, since)),
+        engine.frame(purchases_between(orders, as_of, since)),
+        since,
     )
-    return Season(horizon_days, now, note, errors)
 
 
-def _ratio(
-    engine: Engine, orders: ir.Table, day: date, purchases: PurchaseModel, days: int
-) -> float | None:
-    """Return orders over those that today's model expects of the customers of `day`; None without any.
+def _proof(
+    engine: Engine, orders: ir.Table, start: date, as_of: date, peaks: Peaks, days: int
+) -> tuple[float, float]:
+    """Compare a season learned without the last days with none on these days."""
+    cutoff = as_of - timedelta(days=days)
+    earlier = _spans(engine, orders, cutoff, start)
+    if earlier.total < LEAST_PURCHASES:
+        return 0.0, 0.0
+    fit = fit_pace(earlier, start, cutoff, peaks)
+    later = _spans(engine, orders, as_of, cutoff + timedelta(days=1))
+    if not fit.index.has_season or not later.total:
+        return 0.0, 0.0
+    return season_gain(later, fit.index)
 
-    The model knows all of the history, with every season in it: one fitted to what was known on a past
-    day takes the season that it had just seen for the customers' own pace.
-    """
-    table = engine.keep(customer_state(orders, day), "season_state")
-    cells = engine.frame(state_cells(table))
-    columns = [cells[name].to_numpy(np.float64) for name in cells.columns]
-    expected = float((columns[3] * purchases.expected_orders(days, *columns[:3])).sum())
-    later = outcomes(orders, table, outcome_window(day, days))
-    came = engine.frame(later.aggregate(orders=later.later_orders.sum()))
-    total = float(came["orders"].iloc[0] or 0)
-    return total / expected if total > 0 and expected > 0 else None
+
+def _note(fit: PaceFit) -> str:
+    weeks = np.array(fit.index.weeks)
+    day = date(2023, 1, 1)  # of a common year
+    high, low = (
+        (day + timedelta(days=7 * int(place))).strftime("%B %-d")
+        for place in (weeks.argmax(), weeks.argmin())
+    )
+    return (
+        f"a season is used: orders come {weeks.max():.2f} times as fast as usual in the week of {high}, "
+        f"{weeks.min():.2f} times in that of {low}"
+    )

@@ -12,7 +12,8 @@ from scipy.special import expit
 
 from features.tables import Recent
 from models.cells import distinct
-from models.history import CustomerHistory
+from models.history import CALENDAR, CustomerHistory
+from models.operational_time import OperationalTime
 from models.order_value import OrderValue
 from models.purchases import PurchaseModel
 from models.rules import Steps, rule_score
@@ -61,22 +62,33 @@ class PlainForecast(NamedTuple):
         return self.orders * self.order_value
 
 
-def history_of(order_value: OrderValue, state: pd.DataFrame) -> CustomerHistory:
-    """Return the histories of customer states, the first order counted."""
-    x, t_x, T = (state[name] for name in ("frequency", "recency_days", "age_days"))
+def history_of(
+    order_value: OrderValue, state: pd.DataFrame, time: OperationalTime = CALENDAR
+) -> CustomerHistory:
+    """Return the histories of customer states in operational time, the first order counted."""
+    t_x, T = time.since_first(state["recency_days"], state["age_days"])
     orders, mean = order_value.observed(state)
-    return CustomerHistory.of(x, t_x, T, mean, orders, order_value.scale(state))
+    scale = order_value.scale(state)
+    return CustomerHistory.of(state["frequency"], t_x, T, mean, orders, scale, time)
 
 
 def plain_forecast(
-    purchases: PurchaseModel, order_value: OrderValue, state: pd.DataFrame, days: float
+    purchases: PurchaseModel,
+    order_value: OrderValue,
+    state: pd.DataFrame,
+    days: float,
+    time: OperationalTime = CALENDAR,
 ) -> PlainForecast:
-    """Forecast by the models alone, undiscounted; each distinct state is computed once."""
-    history = history_of(order_value, state)
+    """Forecast the next `days` calendar days by the models alone, undiscounted.
+
+    Each distinct state is computed once.
+    """
+    history = history_of(order_value, state, time)
     states, where = distinct(*history.times)
+    ahead = float(time.after(days))
     return PlainForecast(
-        purchases.p_order(days, *states)[where],
-        purchases.expected_orders(days, *states)[where],
+        purchases.p_order(ahead, *states)[where],
+        purchases.expected_orders(ahead, *states)[where],
         expected_order_value(order_value.spend, history),
     )
 
@@ -234,6 +246,7 @@ class StackedModel:
         order_value: OrderValue,
         state: pd.DataFrame,
         lift: Array,
+        time: OperationalTime = CALENDAR,
     ) -> ForecastMultipliers:
         """Return what the models' forecast is multiplied by; 1 where `state` lacks recent orders.
 
@@ -241,7 +254,7 @@ class StackedModel:
         """
         if not has_recent(state):
             return ForecastMultipliers.none(len(state))
-        plain = plain_forecast(purchases, order_value, state, self.days)
+        plain = plain_forecast(purchases, order_value, state, self.days, time)
         trees = self.trees.predict(tree_features(state, plain))
         columns = columns_of(state, order_value, plain, trees, np.array(self.means), lift)
         return self.corrections.multipliers(columns, plain, self.means[0])
@@ -306,12 +319,16 @@ class RuleModel:
     level: float = 1.0
 
     def multipliers(
-        self, purchases: PurchaseModel, order_value: OrderValue, state: pd.DataFrame
+        self,
+        purchases: PurchaseModel,
+        order_value: OrderValue,
+        state: pd.DataFrame,
+        time: OperationalTime = CALENDAR,
     ) -> ForecastMultipliers:
         """Return what the models' forecast is multiplied by; 1 where `state` lacks recent orders."""
         if not has_recent(state):
             return ForecastMultipliers.none(len(state))
-        plain = plain_forecast(purchases, order_value, state, self.days)
+        plain = plain_forecast(purchases, order_value, state, self.days, time)
         score = rule_score(self.rule, state, self.days)
         orders = self.level * self.orders(score) / np.maximum(plain.orders, 1e-300)
         hazard = self.level * _hazard(self.chance(score), plain.chance)

@@ -16,6 +16,7 @@ from features.labels import outcomes
 from features.rfm import customer_state, state_cells
 from features.window import outcome_window
 from flows.prepare import with_recent
+from flows.season import timed
 from flows.spend import fit_order_value
 from flows.stacked import (
     Columns,
@@ -29,6 +30,7 @@ from flows.stacked import (
     tree_features,
 )
 from models.evaluation import normalized_gini, paired_differences
+from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
 from models.purchases import FitError, PurchaseModel, fit_purchases
 from models.rules import RULES, fit_steps, rule_score
@@ -68,6 +70,8 @@ class BacktestCutoff:
         Models fitted to what was known then.
     plain
         Their forecast of the window.
+    time
+        How days before and after the day are measured.
     orders, value
         Arrays of shape (n,): purchase days and net amount of the window.
     lift
@@ -79,6 +83,7 @@ class BacktestCutoff:
     purchases: PurchaseModel
     order_value: OrderValue
     plain: PlainForecast
+    time: OperationalTime
     orders: Array
     value: Array
     lift: Array
@@ -147,6 +152,7 @@ def fit_stacking(
     order_value: OrderValue,
     horizon_days: int,
     lift_at: LiftAt | None = None,
+    pace: PaceIndex | None = None,
 ) -> StackingFit:
     """Fit every candidate to past cutoffs, and choose the one that ranks value best on a later one.
 
@@ -167,6 +173,8 @@ def fit_stacking(
     lift_at
         Returns the second-purchase classifier's lift on a day, by a classifier fitted to what was known
         then; None = there is no classifier.
+    pace
+        What operational time is measured by, at past cutoffs too; None = every day counts as one.
 
     Returns
     -------
@@ -178,7 +186,7 @@ def fit_stacking(
         note = f"only the purchase model is used: a history of {(as_of - first).days} days is too short for a backtest"
         return StackingFit(0, PLAIN, {}, family[0], notes=(note,))
     notes: tuple[str, ...] = ()
-    cutoffs = _cutoffs(engine, orders, first, as_of, family[0], days)
+    cutoffs = _cutoffs(engine, orders, first, as_of, family[0], days, pace)
     if len(cutoffs) < 2:
         note = "only the purchase model is used: models could not be fitted at two past cutoffs"
         later = cutoffs[0] if cutoffs else None
@@ -192,7 +200,7 @@ def fit_stacking(
     except TreesError as error:
         trees, notes = None, (*notes, f"no stacked model: {error}")
     trials: dict[str, ForecastMultipliers] = {
-        name: rule.multipliers(later.purchases, later.order_value, later.state)
+        name: rule.multipliers(later.purchases, later.order_value, later.state, later.time)
         for name, rule in _rules(earlier, later.state, later.plain, days).items()
     }
     parts = (True, True)
@@ -215,7 +223,8 @@ def fit_stacking(
             "purchase model: the history is too short for longer windows"
         )
         notes = (shorter, *notes)
-    state, plain = _now(engine, orders, as_of, family[0], order_value, days)
+    time = OperationalTime(as_of, pace)
+    state, plain = _now(engine, orders, time, family[0], order_value, days)
     lift = np.ones(len(state)) if lift_at is None else lift_at(as_of, family[0])
     candidates: dict[str, Model] = dict(_rules(cutoffs, state, plain, days))
     if trees is not None:
@@ -240,11 +249,13 @@ def without_stacking(
     as_of: date,
     purchases: PurchaseModel,
     horizon_days: int,
+    pace: PaceIndex | None = None,
 ) -> StackingFit:
     """Look back at the latest past cutoff, by which intervals are calibrated, and correct nothing."""
     days, later = window_of(first, as_of, horizon_days), None
     if days >= LEAST_DAYS:
-        later = look_back(engine, orders, as_of - timedelta(days=days), purchases, days)
+        time = OperationalTime(as_of - timedelta(days=days), pace)
+        later = look_back(engine, orders, time, purchases, days)
     note = "only the purchase model is used: model.learned is false"
     return StackingFit(days, PLAIN, {}, purchases, later, notes=(note,))
 
@@ -256,13 +267,14 @@ def _cutoffs(
     as_of: date,
     purchases: PurchaseModel,
     days: int,
+    pace: PaceIndex | None,
 ) -> list[BacktestCutoff]:
     """Look back at past cutoffs a third of a window apart, the latest first."""
     step = timedelta(days=max(days // 3, 7))
     day = as_of - timedelta(days=days)
     cutoffs: list[BacktestCutoff] = []
     while len(cutoffs) < CUTOFFS and (day - first).days >= days - 3:  # three thirds, rounded down
-        cutoff = look_back(engine, orders, day, purchases, days)
+        cutoff = look_back(engine, orders, OperationalTime(day, pace), purchases, days)
         if cutoff is not None:
             cutoffs.append(cutoff)
         day -= step
@@ -270,24 +282,25 @@ def _cutoffs(
 
 
 def look_back(
-    engine: Engine, orders: ir.Table, day: date, purchases: PurchaseModel, days: int
+    engine: Engine, orders: ir.Table, time: OperationalTime, purchases: PurchaseModel, days: int
 ) -> BacktestCutoff | None:
     """Fit models of the same kind to an earlier day, and count what followed; None where none fits."""
+    day = time.as_of
     table = engine.keep(customer_state(orders, day), "past_state")
     try:
-        past = _fitted_again(purchases, engine.frame(state_cells(table)))
+        past = _fitted_again(purchases, timed(engine.frame(state_cells(table)), time))
         order_value = fit_order_value(engine, table).model
     except FitError:
         return None
     state = engine.frame(with_recent(table, orders, day).order_by("customer_id"))
     window = outcome_window(day, days)
     later = engine.frame(outcomes(orders, table, window).order_by("customer_id"))
-    plain = plain_forecast(past, order_value, state, days)
+    plain = plain_forecast(past, order_value, state, days, time)
     count, value = (
         later[name].to_numpy().astype(np.float64) for name in ("later_orders", "later_value")
     )
     none = np.ones(len(count))
-    return BacktestCutoff(day, state, past, order_value, plain, count, value, none)
+    return BacktestCutoff(day, state, past, order_value, plain, time, count, value, none)
 
 
 def _fitted_again(purchases: PurchaseModel, cells: pd.DataFrame) -> PurchaseModel:
@@ -300,14 +313,14 @@ def _fitted_again(purchases: PurchaseModel, cells: pd.DataFrame) -> PurchaseMode
 def _now(
     engine: Engine,
     orders: ir.Table,
-    as_of: date,
+    time: OperationalTime,
     purchases: PurchaseModel,
     order_value: OrderValue,
     days: int,
 ) -> tuple[pd.DataFrame, PlainForecast]:
-    table = with_recent(customer_state(orders, as_of), orders, as_of)
+    table = with_recent(customer_state(orders, time.as_of), orders, time.as_of)
     state = engine.frame(table.order_by("customer_id"))
-    return state, plain_forecast(purchases, order_value, state, days)
+    return state, plain_forecast(purchases, order_value, state, days, time)
 
 
 def _overlap(cutoffs: Sequence[BacktestCutoff], days: int) -> float:
@@ -417,14 +430,14 @@ def _others(
     days: int,
 ) -> dict[str, BacktestCutoff]:
     """Forecast a cutoff's window by the other purchase models, fitted to what was known then."""
-    cells = engine.frame(state_cells(customer_state(orders, later.day)))
+    cells = timed(engine.frame(state_cells(customer_state(orders, later.day))), later.time)
     cutoffs = {}
     for model in family:
         try:
             past = _fitted_again(model, cells)
         except FitError:
             continue
-        plain = plain_forecast(past, later.order_value, later.state, days)
+        plain = plain_forecast(past, later.order_value, later.state, days, later.time)
         cutoffs[model.kind] = replace(later, purchases=past, plain=plain)
     return cutoffs
 

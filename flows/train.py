@@ -120,6 +120,7 @@ def fit_models(settings: Settings, history: History, as_of: date, work: Path) ->
             settings.model.second_purchase_days,
             settings.model.horizon_days,
             is_learned=settings.model.learned,
+            peaks=settings.monitoring.peaks,
         )
         fits.forecaster.save(folder)
         write_bins(engine, orders, lines, as_of, settings, fits.forecaster, folder)
@@ -256,6 +257,7 @@ def _register(
             "params": {
                 "horizon_days": settings.model.horizon_days,
                 "annual_discount_rate": settings.model.annual_discount_rate,
+                "as_of": tags["as_of"],
             },
         },
         example=EXAMPLE,

@@ -16,8 +16,8 @@ def distinct(*columns: Array) -> tuple[list[Array], NDArray[np.intp]]:
     Parameters
     ----------
     columns
-        Up to three arrays of shape (n,). Whole numbers from 0 to 2^20 are packed into one key, which
-        is five times faster than comparing rows.
+        Up to three arrays of shape (n,). Whole numbers from 0 to 2^20 are packed into one key; others
+        are numbered column by column first.
 
     Returns
     -------
@@ -27,8 +27,14 @@ def distinct(*columns: Array) -> tuple[list[Array], NDArray[np.intp]]:
     if _are_packable(columns):
         keys, where = np.unique(_packed(columns), return_inverse=True)
         return _unpacked(keys, len(columns)), where.ravel()
-    rows, where = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
-    return [column.copy() for column in rows.T], where.ravel()
+    values, places = zip(*(np.unique(c, return_inverse=True) for c in columns), strict=True)
+    numbers = [np.asarray(place, dtype=np.float64).ravel() for place in places]
+    if not _are_packable(numbers):
+        rows, where = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
+        return [column.copy() for column in rows.T], where.ravel()
+    keys, where = np.unique(_packed(numbers), return_inverse=True)
+    numbers = _unpacked(keys, len(columns))
+    return [v[n.astype(np.intp)] for v, n in zip(values, numbers, strict=True)], where.ravel()
 
 
 def _are_packable(columns: Sequence[Array]) -> bool:

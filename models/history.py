@@ -1,12 +1,17 @@
 """What purchase and spend models know of customers, as one value."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.operational_time import OperationalTime
+
 Array = NDArray[np.float64]
+
+CALENDAR = OperationalTime(date.min)  # every day counts as one
 
 
 class States(Protocol):
@@ -28,11 +33,13 @@ class CustomerHistory:
     Attributes
     ----------
     x, t_x, T
-        Repeat purchases, days from the first to the last purchase, days observed.
+        Repeat purchases, operational days from the first to the last purchase, and observed.
     orders, mean_order
         Orders that the mean order value is taken over, and that mean, store's currency; 0 = none.
     scale
         What the expected order value by `orders` and `mean_order` is multiplied by.
+    time
+        How the days to come are measured.
     """
 
     x: Array
@@ -41,6 +48,7 @@ class CustomerHistory:
     orders: Array
     mean_order: Array
     scale: Array
+    time: OperationalTime = CALENDAR
 
     @classmethod
     def of(
@@ -51,10 +59,13 @@ class CustomerHistory:
         mean_order: ArrayLike,
         orders: ArrayLike | None = None,
         scale: ArrayLike = 1.0,
+        time: OperationalTime = CALENDAR,
     ) -> "CustomerHistory":
         """Return histories whose mean order is, unless `orders` is given, that of repeat purchases."""
         columns = (x, t_x, T, x if orders is None else orders, mean_order, scale)
-        return cls(*np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in columns)))
+        six = np.broadcast_arrays(*(np.asarray(c, dtype=np.float64) for c in columns))
+        x, t_x, T, orders, mean_order, scale = six
+        return cls(x, t_x, T, orders, mean_order, scale, time)
 
     @property
     def times(self) -> tuple[Array, Array, Array]:

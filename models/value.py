@@ -6,14 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models.cells import distinct
-from models.history import CustomerHistory
+from models.history import CALENDAR, CustomerHistory
 from models.intervals import Levels, Outcomes, own_level
+from models.operational_time import OperationalTime
 from models.purchases import PurchaseModel, as_arrays, mean_by_phase
 from models.spend import Spend
 
 Array = NDArray[np.float64]
 
 NODES = 6  # of the discounting in time: within 1e-5 up to a year, 1e-7 where alpha is a month
+MOMENTS = 1000  # of the weights of these nodes
 YEAR_DAYS = 365.25
 SOON_DAYS = 90  # of p_order_90d
 SURE = 1 - 1e-12  # a chance above it is reached never
@@ -73,7 +75,7 @@ class SecondOrder:
     chance
         Shape (n,): chance of a second order within the window.
     window_days
-        Length of the window.
+        Length of the window, operational days.
     """
 
     chance: Array
@@ -90,14 +92,11 @@ class ForecastMultipliers:
         Shape (n,): what the cumulative hazard of the next order is multiplied by.
     orders, order_value
         Shape (n,): the same of expected orders and of expected order value.
-    season
-        What the season of a horizon multiplies hazard and orders by.
     """
 
     hazard: Array
     orders: Array
     order_value: Array
-    season: float = 1.0
 
     @classmethod
     def none(cls, customers: int) -> "ForecastMultipliers":
@@ -123,11 +122,11 @@ def forecast(
     Parameters
     ----------
     purchases, spend
-        Fitted models, in days and in the store's currency.
+        Fitted models, in operational days and in the store's currency.
     history
         The customers.
     horizon_days
-        Length of the horizon.
+        Length of the horizon, calendar days.
     annual_discount_rate
         0.10 means that money in a year is worth 1 / 1.10 today.
     second_order
@@ -150,6 +149,7 @@ def forecast(
     of all windows and the median agree.
     """
     states, where = distinct(*history.times)
+    horizon, soon = (float(history.time.after(days)) for days in (horizon_days, SOON_DAYS))
     orders, discounted = (
         column[where]
         for column in discounted_orders(
@@ -157,28 +157,29 @@ def forecast(
             *states,
             horizon_days=horizon_days,
             annual_discount_rate=annual_discount_rate,
+            time=history.time,
         )
     )
     plain = Forecast(
         p_alive=purchases.p_alive(*states)[where],
-        p_order=purchases.p_order(horizon_days, *states)[where],
-        p_order_90d=purchases.p_order(SOON_DAYS, *states)[where],
+        p_order=purchases.p_order(horizon, *states)[where],
+        p_order_90d=purchases.p_order(soon, *states)[where],
         expected_orders=orders,
         expected_order_value=expected_order_value(spend, history),
         discount_factor=_discount_factor(orders, discounted, horizon_days, annual_discount_rate),
         median_days=(
-            purchases.median_days(*states)[where] if has_median else np.full(len(where), np.nan)
+            history.time.calendar_days(purchases.median_days(*states))[where]
+            if has_median
+            else np.full(len(where), np.nan)
         ),
         stretch=np.ones(len(history)),
     )
     corrected = plain
     if second_order is not None or multipliers is not None:
-        corrected = _corrected(plain, purchases, history, horizon_days, second_order, multipliers)
+        corrected = _corrected(plain, purchases, history, second_order, multipliers)
     if levels is None:
         return corrected
-    return _with_interval(
-        corrected, plain.p_order, purchases, spend, history, horizon_days, levels
-    )
+    return _with_interval(corrected, plain.p_order, purchases, spend, history, horizon, levels)
 
 
 def expected_order_value(spend: Spend, history: CustomerHistory) -> Array:
@@ -199,13 +200,13 @@ def _with_interval(
     purchases: PurchaseModel,
     spend: Spend,
     history: CustomerHistory,
-    horizon_days: int,
+    horizon: float,
     levels: Levels,
 ) -> Forecast:
     """Add the interval of the outcome, which holds the mean where an order is likely."""
     mean, chance = forecast.expected_value, forecast.p_order
     lower, upper = (own_level(end, plain_chance, chance) for end in levels.of(mean))
-    outcomes = Outcomes(purchases, spend, horizon_days)
+    outcomes = Outcomes(purchases, spend, horizon)
     low, high = (
         end * forecast.discount_factor * forecast.stretch
         for end in outcomes.interval(history, lower, upper, plain_chance)
@@ -222,17 +223,13 @@ def _corrected(
     plain: Forecast,
     purchases: PurchaseModel,
     history: CustomerHistory,
-    horizon_days: int,
     second_order: SecondOrder | None,
     multipliers: ForecastMultipliers | None,
 ) -> Forecast:
     """Apply a classifier to one-time buyers and multipliers to everybody."""
     factors = multipliers or ForecastMultipliers.none(len(history))
     hazard = hazards(purchases, history, second_order, factors)
-    within = window_hazards(hazard, history, second_order, factors, horizon_days)
-    soon, p_order = raised(plain.p_order_90d, hazard), raised(plain.p_order, within)
-    if horizon_days >= SOON_DAYS:
-        p_order = np.maximum(p_order, soon)  # a season lowers no chance below a shorter window's
+    soon, p_order = raised(plain.p_order_90d, hazard), raised(plain.p_order, hazard)
     orders = corrected_orders(plain.expected_orders, p_order, factors)
     value = factors.order_value * orders / np.maximum(plain.expected_orders, 1e-300)
     alive = raised(plain.p_alive, hazard)  # who may order is alive: both by the same hazard
@@ -257,21 +254,10 @@ def _median_days(
         return plain
     chance = -np.expm1(np.log(0.5) / np.maximum(hazard, 1e-12))
     is_never = chance > SURE
-    days = purchases.days_until(np.minimum(chance, SURE), *history.times)
+    days = history.time.calendar_days(
+        purchases.days_until(np.minimum(chance, SURE), *history.times)
+    )
     return np.where(hazard == 1, plain, np.where(is_never, np.inf, days))
-
-
-def window_hazards(
-    hazard: Array,
-    history: CustomerHistory,
-    second_order: SecondOrder | None,
-    multipliers: ForecastMultipliers,
-    days: float,
-) -> Array:
-    """Return :func:`hazards` within a window: its season multiplies a classifier of another window."""
-    if second_order is None or days == second_order.window_days:
-        return hazard
-    return np.where(history.is_once, multipliers.season * hazard, hazard)
 
 
 def hazards(
@@ -291,7 +277,7 @@ def hazards(
     second_order, multipliers
         As :func:`forecast` takes them.
     """
-    hazard = multipliers.hazard * multipliers.season
+    hazard = multipliers.hazard
     if second_order is None:
         return hazard
     once = history.is_once
@@ -321,7 +307,7 @@ def corrected_orders(orders: Array, chance: Array, multipliers: ForecastMultipli
     multipliers
         As :func:`forecast` takes them.
     """
-    return np.maximum(orders * multipliers.orders * multipliers.season, chance)
+    return np.maximum(orders * multipliers.orders, chance)
 
 
 def discounted_orders(
@@ -332,6 +318,7 @@ def discounted_orders(
     *,
     horizon_days: int,
     annual_discount_rate: float,
+    time: OperationalTime = CALENDAR,
 ) -> tuple[Array, Array]:
     """Expect orders within a horizon, as they are and each discounted from the moment it is expected at.
 
@@ -340,11 +327,13 @@ def discounted_orders(
     purchases
         Fitted model.
     x, t_x, T
-        Arrays of shape (n,).
+        Arrays of shape (n,), times in operational days.
     horizon_days
-        Length of the horizon, h.
+        Length of the horizon, calendar days, h.
     annual_discount_rate
         Yearly rate; compounded continuously at delta per day.
+    time
+        How the days to come are measured.
 
     Returns
     -------
@@ -354,34 +343,47 @@ def discounted_orders(
     Notes
     -----
     The integral of exp(-delta t) dE(t) is, by parts, exp(-delta h) E(h) plus delta times the
-    integral of exp(-delta t) E(t), where E(t) is the expected number of orders by t. It is Lobatto's
-    in the square root of time, as E rises steeply at first; of his nodes, E is known at 0 and at h.
+    integral of exp(-delta t) E(t), where E(t) is the expected number of orders by t. E is a polynomial
+    in the square root of operational time through Lobatto's nodes, as it rises steeply at first.
     """
     x, t_x, T = as_arrays(x, t_x, T)
     share = purchases.active(x, t_x, T)
     (count, age), where = distinct(x, T)  # of those active, when they bought last tells nothing
-    by_phase = _if_active(purchases, count, age, horizon_days, annual_discount_rate)
-    orders, discounted = (mean_by_phase(share, of[:, where]) for of in by_phase)
-    return orders, discounted
-
-
-def _if_active(
-    purchases: PurchaseModel, x: Array, T: Array, horizon_days: int, annual_discount_rate: float
-) -> tuple[Array, Array]:
-    """Expect orders and discounted orders of those who are active, by phase, shapes (phases, n)."""
     delta = np.log1p(annual_discount_rate) / YEAR_DAYS
     if delta == 0:
-        total = purchases.active_orders(horizon_days, x, T)
+        total = mean_by_phase(
+            share, purchases.active_orders(time.after(horizon_days), count, age)[:, where]
+        )
         return total, total
+    root, weights = _discount_weights(time, horizon_days, delta)
+    ahead = float(time.after(horizon_days)) * root**2
+    by_then = purchases.active_orders(ahead[:, None], count, age).swapaxes(0, 1)
+    present = weights[0] * by_then[0]
+    for weight, orders in zip(weights[1:], by_then[1:], strict=True):  # no matrix product: batches
+        present = present + weight * orders
+    return (
+        mean_by_phase(share, by_then[-1][:, where]),
+        mean_by_phase(share, present[:, where]),
+    )
+
+
+def _discount_weights(time: OperationalTime, days: int, delta: float) -> tuple[Array, Array]:
+    """Return nodes in the square root of operational time, the last 1, and what orders by then weigh.
+
+    The weights are integrals of delta exp(-delta t) times the Lagrange polynomials of 0 and the nodes.
+    """
     peak = np.polynomial.Legendre.basis(NODES - 1)
-    z = np.append(np.sort(np.real(peak.deriv().roots())), 1.0)
-    root, weight = (1 + z) / 2, 2 / (NODES * (NODES - 1) * peak(z) ** 2)
-    times = horizon_days * root**2
-    *by_then, total = purchases.active_orders(times[:, None], x, T).swapaxes(0, 1)
-    shares = delta * horizon_days * weight * root * np.exp(-delta * times)
-    result = (np.exp(-delta * horizon_days) + shares[-1]) * total
-    for share, orders in zip(
-        shares[:-1], by_then, strict=True
-    ):  # not a product of matrices: batches
-        result = result + share * orders
-    return total, result
+    nodes = (1 + np.append(np.sort(np.real(peak.deriv().roots())), 1.0)) / 2
+    z, w = np.polynomial.legendre.leggauss(NODES)
+    edges = days * np.linspace(0, 1, MOMENTS + 1) ** 2
+    middle, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
+    moments = (middle[:, None] + half[:, None] * z).ravel()
+    density = delta * np.exp(-delta * moments) * np.multiply.outer(half, w).ravel()
+    at = np.sqrt(time.after(moments) / time.after(days))
+    weights = np.empty(len(nodes))
+    for place, node in enumerate(nodes):
+        others = np.append(np.delete(nodes, place), 0.0)
+        basis = np.prod((at[:, None] - others) / (node - others), axis=1)
+        weights[place] = density @ basis
+    weights[-1] += np.exp(-delta * days)
+    return nodes, weights

@@ -222,7 +222,7 @@ def forecast_measures(
     factor = len(state) / max(len(chosen), 1)
     totals = {}
     for days in forecast.AHEAD:
-        f = forecaster.expect(chosen, days)
+        f = forecaster.expect(chosen, days, as_of=day.as_of)
         totals[days] = (
             factor * float(np.sum(f.expected_orders)),
             factor * float(np.sum(f.expected_value)),

@@ -3,7 +3,7 @@
 Customers are independent given the model, so that a group's variance is the sum of theirs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,6 @@ from models.value import (
     expected_order_value,
     hazards,
     raised,
-    window_hazards,
 )
 
 Array = NDArray[np.float64]
@@ -57,7 +56,7 @@ def expected_counts(
     *,
     windows: Sequence[float],
     second_order: SecondOrder | None = None,
-    multipliers: Mapping[float, ForecastMultipliers] | None = None,
+    multipliers: ForecastMultipliers | None = None,
 ) -> dict[float, Counts]:
     """Expect purchase days within windows, with their variance.
 
@@ -68,10 +67,9 @@ def expected_counts(
     history
         The customers.
     windows
-        Their lengths in days.
+        Their lengths, calendar days.
     second_order, multipliers
-        Corrections, as :func:`models.value.forecast` takes them; `multipliers` by window, for those
-        that have any.
+        Corrections, as :func:`models.value.forecast` takes them.
 
     Returns
     -------
@@ -84,18 +82,15 @@ def expected_counts(
     corrected to f m, a purchase rate that is f times as high makes it f^2 q + f m - (f m)^2.
     """
     states, where = distinct(*history.times)
-    moments = purchases.moments(np.array(windows, dtype=np.float64)[:, None], *states)
+    moments = purchases.moments(history.time.after(windows)[:, None], *states)
     price = expected_order_value(spend, history)
     counts = {}
     for place, days in enumerate(windows):
         chance, own, pairs = (part[where] for part in moments[:, place])
-        factors = (multipliers or {}).get(days)
         orders, amount = own, price
-        if second_order is not None or factors is not None:
-            factors = factors or ForecastMultipliers.none(len(history))
-            hazard = hazards(purchases, history, second_order, factors)
-            hazard = window_hazards(hazard, history, second_order, factors, days)
-            p_order = raised(chance, hazard)
+        if second_order is not None or multipliers is not None:
+            factors = multipliers or ForecastMultipliers.none(len(history))
+            p_order = raised(chance, hazards(purchases, history, second_order, factors))
             orders = corrected_orders(own, p_order, factors)
             amount = price * factors.order_value
         more = orders / np.maximum(own, 1e-300)

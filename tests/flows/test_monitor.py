@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from datetime import date, timedelta
 from io import StringIO
 
@@ -33,6 +32,7 @@ from flows.prepare import open_tracking
 from flows.settings import MonitoringSettings, read_settings
 from flows.shown.models import drift_table
 from flows.weeks import has_matured, weeks_apart
+from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.purchases import MBGNBD
 from models.spend import Spend
@@ -127,16 +127,19 @@ def test_the_sums_are_those_of_the_model_that_scored(shop):
     assert total == pytest.approx(own.sum(), rel=0.15)  # what was learned keeps the level
 
 
-def test_a_season_counts_in_the_window_that_it_was_learned_for_and_in_no_other(shop):
+def test_a_season_counts_in_every_window_as_in_the_forecast(shop):
     scores = scores_of(shop, AS_OF).assign(first_amount=1.0)
-    plain = Forecaster.plain(MBGNBD(0.9, 45.0, 0.5, 1.5), OrderValue(Spend(6.0, 4.0, 15.0)))
-    seasonal = replace(plain, season_days=28, season=1.5)
-    without, within = plain.counts(scores, [7, 28]), seasonal.counts(scores, [7, 28])
-    assert within[7].orders.tolist() == without[7].orders.tolist()
-    assert within[28].value.sum() == pytest.approx(1.5 * without[28].value.sum())
-    assert within[28].orders.sum() == pytest.approx(1.5 * without[28].orders.sum(), rel=0.02)
-    same = seasonal.expect(scores, 28)
-    assert within[28].orders == pytest.approx(same.expected_orders, rel=1e-6)
+    index = PaceIndex(AS_OF, tuple(np.linspace(0.5, 1.5, 52)))
+    plain, seasonal = (
+        Forecaster.plain(MBGNBD(0.9, 45.0, 0.5, 1.5), OrderValue(Spend(6.0, 4.0, 15.0)), pace=pace)
+        for pace in (None, index)
+    )
+    usual = plain.counts(scores, [7, 28, 90], AS_OF)
+    for days, counts in seasonal.counts(scores, [7, 28, 90], AS_OF).items():
+        same = seasonal.expect(scores, days, as_of=AS_OF)
+        assert counts.orders == pytest.approx(same.expected_orders, rel=1e-6)
+        assert counts.value == pytest.approx(same.expected_value, rel=1e-6)
+        assert counts.orders.sum() != pytest.approx(usual[days].orders.sum(), rel=0.05)
 
 
 def test_cells_can_be_found_again_from_the_scores(shop):

@@ -36,6 +36,7 @@ from flows.stacking import (
     _overlap,
     window_of,
 )
+from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.purchases import BGNBD, MBGNBD
 from models.rules import RULES, Steps
@@ -346,10 +347,13 @@ def classifiers():
     return fit.classifier, fit.by_days
 
 
+PACE = PaceIndex(date(2024, 6, 30), tuple(np.linspace(0.5, 1.5, 52)), 0.1)
+
+
 def forecaster(correction_, classifiers=(None, None), **more):
     return Forecaster(
         PURCHASES, ORDER_VALUE, classifiers[0], 60, date(2024, 6, 30), correction=correction_,
-        level=(-0.1, 0.05), by_days=classifiers[1], season_days=180, season=1.2,
+        level=(-0.1, 0.05), by_days=classifiers[1], pace=PACE,
         leaving=BGNBD(0.6, 40.0, 0.8, 2.5), leaving_weight=0.7, **more,
     )  # fmt: skip
 
@@ -363,7 +367,7 @@ def test_a_forecaster_predicts_the_same_after_it_was_saved(
     model = forecaster(of_kind, classifiers if is_classified else (None, None))
     model.save(tmp_path)
     again = Forecaster.load(tmp_path)
-    assert (again.order_value, again.level, again.season) == (ORDER_VALUE, (-0.1, 0.05), 1.2)
+    assert (again.order_value, again.level, again.pace) == (ORDER_VALUE, (-0.1, 0.05), PACE)
     state = customers(300).assign(first_product_rate=np.linspace(0, 1, 300))
     for horizon in (90, 180):
         options = {"horizon_days": horizon, "annual_discount_rate": 0.1}

@@ -80,9 +80,9 @@ def _predict(fits: Fits, state: pd.DataFrame, store: Store) -> Predictions:
         forecaster.predict(state, horizon_days=HORIZON, annual_discount_rate=rate)
         for rate in (0.0, DISCOUNT_RATE)
     )
-    plain = Forecaster.plain(fits.purchases[0].model, fits.order_value.model).expect(
-        state, HORIZON
-    )
+    plain = Forecaster.plain(
+        fits.purchases[0].model, fits.order_value.model, pace=fits.pace.index
+    ).expect(state, HORIZON)
     unclassified = replace(forecaster, classifier=None, by_days=None).expect(state, HORIZON)
     others = {
         **{name: state[name] for name in ("age_days", "frequency", "first_amount")},

@@ -1,13 +1,16 @@
 """Value over a horizon: discounting by hand, distinct states, coherence."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.cells import distinct
-from models.history import CustomerHistory
+from models.history import CALENDAR, CustomerHistory
 from models.intervals import Levels, Outcomes
+from models.operational_time import OperationalTime, PaceIndex
 from models.purchases import BGNBD, MBGCNBD, MBGNBD, NBD, ParetoNBD
 from models.spend import Spend
 from models.value import (
@@ -116,30 +119,76 @@ def test_a_classifier_alone_raises_orders_to_its_chance_and_lowers_the_chance_on
     assert (high.p_order > plain.expected_orders).any()
 
 
-def seasonal(season, horizon, chance=0.2):
+WINTER = PaceIndex(date(2025, 6, 30), (1.6, *[1.0] * 25, *[0.6] * 13, *[1.2] * 13))
+SUMMER = OperationalTime(date(2025, 6, 30), WINTER)  # the low season is ahead
+
+
+def in_time(time, horizon, second=None, **options):
+    history = CustomerHistory.of(*TIMES, MEANS, time=time)
     return forecast(
-        PURCHASES, SPEND, ONCE, horizon_days=horizon, annual_discount_rate=0.1,
-        second_order=SecondOrder(np.full(3, chance), 90),
-        multipliers=ForecastMultipliers(np.ones(3), np.ones(3), np.ones(3), season),
+        PURCHASES, SPEND, history, horizon_days=horizon, annual_discount_rate=0.0,
+        second_order=second, **options,
     )  # fmt: skip
 
 
-def test_a_season_moves_first_time_buyers_too_but_not_the_classifiers_own_window():
-    neutral, high = seasonal(1.0, 180), seasonal(1.4, 180)
-    assert high.p_order_90d == pytest.approx([0.2] * 3)
-    assert np.log1p(-high.p_order) == pytest.approx(1.4 * np.log1p(-neutral.p_order))
-    plain = forecast(PURCHASES, SPEND, ONCE, horizon_days=180, annual_discount_rate=0.1)
-    orders = np.maximum(1.4 * plain.expected_orders, high.p_order)
-    assert high.expected_orders == pytest.approx(orders)
-    assert (high.expected_value > neutral.expected_value).all()
-    own = seasonal(1.4, 90)
-    assert own.p_order == pytest.approx([0.2] * 3)
+@pytest.mark.parametrize("horizon", [7, 30, 90, 180, 365])
+def test_a_horizon_is_measured_in_operational_time(horizon):
+    f, days = in_time(SUMMER, horizon), float(SUMMER.after(horizon))
+    assert f.p_order == pytest.approx(PURCHASES.p_order(days, *TIMES))
+    assert f.p_order_90d == pytest.approx(PURCHASES.p_order(float(SUMMER.after(90)), *TIMES))
+    assert f.expected_orders == pytest.approx(PURCHASES.expected_orders(days, *TIMES))
+    low, high = Outcomes(PURCHASES, SPEND, days).interval(MIXED, 0.1, 0.9)
+    ends = in_time(SUMMER, horizon, levels=Levels())
+    likely = f.p_order > LIKELY
+    assert ends.value_low[likely] == pytest.approx(np.minimum(low, f.expected_value)[likely])
+    assert ends.value_high[likely] == pytest.approx(np.maximum(high, f.expected_value)[likely])
 
 
-def test_a_low_season_lowers_no_chance_below_that_of_a_shorter_window():
-    low = seasonal(0.5, 100)
-    assert low.p_order == pytest.approx(low.p_order_90d)
-    assert (seasonal(0.5, 300).p_order < seasonal(1.0, 300).p_order).all()
+@pytest.mark.parametrize("hazard", [1.0, 1.7])
+def test_the_median_is_a_day_of_the_calendar(hazard):
+    """An order by the median day is as likely as not, whatever the season until then."""
+    one = np.ones(3)
+    f = in_time(SUMMER, 365, multipliers=ForecastMultipliers(hazard * one, one, one))
+    some = np.isfinite(f.median_days)
+    assert some.any()
+    days = SUMMER.after(f.median_days[some])
+    own = PURCHASES.p_order(days, *(t[some] for t in np.asarray(TIMES, dtype=float)))
+    assert 1 - (1 - own) ** hazard == pytest.approx(np.full(some.sum(), 0.5), abs=1e-6)
+    calendar = in_time(CALENDAR, 365, multipliers=ForecastMultipliers(hazard * one, one, one))
+    assert (f.median_days[some] != calendar.median_days[some]).all()
+
+
+def test_a_longer_window_has_no_lower_chance_in_any_season():
+    chances = [in_time(SUMMER, days).p_order for days in range(1, 400, 13)]
+    assert (np.diff(chances, axis=0) > 0).all()
+
+
+def test_a_classifiers_window_is_operational_too():
+    """What it says of 90 operational days holds for as many calendar ones as these take."""
+    second = SecondOrder(np.full(3, 0.2), 90)
+    days = int(np.ceil(SUMMER.calendar_days(90.0)))
+    history = CustomerHistory.of([0.0] * 3, [0.0] * 3, [10.0, 40.0, 300.0], [0.0] * 3, time=SUMMER)
+    f = forecast(
+        PURCHASES, SPEND, history, horizon_days=days, annual_discount_rate=0.0,
+        second_order=second,
+    )  # fmt: skip
+    assert days > 90
+    assert f.p_order == pytest.approx(np.full(3, 0.2), rel=0.02)
+    assert (f.p_order_90d < f.p_order).all()
+
+
+@pytest.mark.parametrize("horizon", [30, 365])
+def test_orders_are_discounted_by_the_day_that_they_come_on(horizon):
+    moments = horizon * np.linspace(0, 1, 4_001) ** 2
+    by_then = np.stack([PURCHASES.expected_orders(t, *TIMES) for t in SUMMER.after(moments)])
+    factors = 1.1 ** (-(moments[1:] + moments[:-1]) / 2 / 365.25)
+    orders, discounted = discounted_orders(
+        PURCHASES, *TIMES, horizon_days=horizon, annual_discount_rate=0.1, time=SUMMER
+    )
+    assert orders == pytest.approx(by_then[-1])
+    assert discounted == pytest.approx(
+        (np.diff(by_then, axis=0).T * factors).sum(axis=1), rel=1e-5
+    )
 
 
 def test_a_classifier_leaves_repeat_customers_as_they_are():
@@ -172,10 +221,10 @@ def plainly(**options):
     return forecast(PURCHASES, SPEND, MIXED, **{**PLAIN, **options})
 
 
-def corrected(hazard=1.0, orders=1.0, order_value=1.0, season=1.0, **options):
+def corrected(hazard=1.0, orders=1.0, order_value=1.0, **options):
     """Forecast three customers with the same correction of each."""
     of_each = (np.full(3, one) for one in (hazard, orders, order_value))
-    return plainly(**options, multipliers=ForecastMultipliers(*of_each, season))
+    return plainly(**options, multipliers=ForecastMultipliers(*of_each))
 
 
 def test_without_a_correction_every_figure_is_the_fitted_models():
@@ -253,13 +302,6 @@ def test_a_corrected_hazard_moves_the_chance_of_being_active_alike_and_a_sure_on
     assert 1 - lowered.p_alive[1:] == pytest.approx((1 - plain.p_alive[1:]) ** 0.4)
 
 
-def test_a_season_multiplies_hazard_and_orders_of_everybody():
-    plain, high = plainly(), corrected(season=1.4)
-    assert high.expected_orders == pytest.approx(1.4 * plain.expected_orders)
-    assert 1 - high.p_order == pytest.approx((1 - plain.p_order) ** 1.4)
-    assert high.expected_order_value == pytest.approx(plain.expected_order_value)
-
-
 def test_of_repeat_customers_multipliers_count_and_not_the_classifier():
     both = corrected(1.8, second_order=SecondOrder(np.full(3, 0.3), 90))
     alone = corrected(1.8)
@@ -274,11 +316,9 @@ def test_one_with_a_repeat_purchase_on_its_first_day_is_no_first_time_buyer():
     same = forecast(PURCHASES, SPEND, history, **PLAIN, second_order=second)
     assert same.p_order == pytest.approx(plain.p_order)
     one = np.ones(1)
-    season = ForecastMultipliers(one, one, one, 2.0)
-    seasonal = forecast(
-        PURCHASES, SPEND, history, **PLAIN, second_order=second, multipliers=season
-    )
-    assert 1 - seasonal.p_order == pytest.approx((1 - plain.p_order) ** 2)
+    twice = ForecastMultipliers(2 * one, one, one)
+    higher = forecast(PURCHASES, SPEND, history, **PLAIN, second_order=second, multipliers=twice)
+    assert 1 - higher.p_order == pytest.approx((1 - plain.p_order) ** 2)
 
 
 def test_the_interval_is_that_of_the_outcome_at_the_levels_asked_for():
@@ -345,7 +385,7 @@ def test_over_the_classifier_s_own_horizon_no_chance_is_below_that_of_90_days():
     low = forecast(
         PURCHASES, SPEND, ONCE, horizon_days=90, annual_discount_rate=0.0,
         second_order=SecondOrder(np.full(3, 0.2), 30),
-        multipliers=ForecastMultipliers(half, half, half, 0.5),
+        multipliers=ForecastMultipliers(half, half, half),
     )  # fmt: skip
     assert low.p_order.tolist() == low.p_order_90d.tolist()
 
@@ -415,13 +455,12 @@ def test_a_plain_forecast_adds_up(model, rows, horizon, rate):
 @settings(deadline=None, max_examples=150)
 @given(
     st.sampled_from(MODELS), histories, st.integers(7, 730),
-    st.tuples(factor, factor, factor, st.floats(0.4, 2.5)),
+    st.tuples(factor, factor, factor),
     st.none() | st.tuples(st.floats(0.0, 1.0), st.sampled_from([30, 90, 365])),
 )  # fmt: skip
 def test_a_corrected_forecast_adds_up(model, rows, horizon, factors, second):
     history = history_of(rows)
     ones = np.ones(len(history))
-    *of_each, season = factors
     with np.errstate(divide="ignore"):  # of NBD's median, see the test after this one
         f = forecast(
             model,
@@ -430,7 +469,7 @@ def test_a_corrected_forecast_adds_up(model, rows, horizon, factors, second):
             horizon_days=horizon,
             annual_discount_rate=0.1,
             second_order=None if second is None else SecondOrder(second[0] * ones, second[1]),
-            multipliers=ForecastMultipliers(*(one * ones for one in of_each), season),
+            multipliers=ForecastMultipliers(*(one * ones for one in factors)),
             levels=Levels(),
         )
     coherent(f)

@@ -1,0 +1,147 @@
+"""The pace of purchases, recovered from stores whose pace is set."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.operational_time import WEEKS, PaceIndex, weeks_of
+from models.season import PaceFit, PurchaseSpans, fit_pace, season_gain
+
+FIRST, DAYS = date(2022, 1, 1), 3 * 365
+AS_OF = FIRST + timedelta(days=DAYS - 1)
+CALENDAR = np.datetime64(FIRST) + np.arange(DAYS)
+WEEK, YEAR = weeks_of(CALENDAR)
+WAVES = np.exp(0.3 * np.sin(2 * np.pi * (WEEK + 0.5) / WEEKS))
+
+
+def simulate(
+    pace: np.ndarray,
+    customers: int = 2_500,
+    rate: float = 0.02,
+    leaves: float = 0.15,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Customers arrive evenly, buy at their own rate times the pace, and may leave after each order."""
+    rng = np.random.default_rng(seed)
+    per_day = rng.gamma(1.2, rate / 1.2, customers)
+    arrival = rng.integers(0, DAYS, customers)
+    bought = rng.random((customers, DAYS)) < np.outer(per_day, pace)
+    bought &= np.arange(DAYS) > arrival[:, None]
+    stays = rng.geometric(leaves, customers) - 1  # orders after the first until one leaves
+    bought &= np.cumsum(bought, axis=1) <= stays[:, None]
+    who, day = np.nonzero(bought)
+    return pd.DataFrame(
+        {
+            "customer_id": np.concatenate([np.arange(customers), who]),
+            "order_date": CALENDAR[np.concatenate([arrival, day])],
+        }
+    )
+
+
+def spans_of(orders: pd.DataFrame, as_of: date, since: date | None = None) -> PurchaseSpans:
+    days = orders[orders["order_date"] <= pd.Timestamp(as_of)]
+    by_customer = days.groupby("customer_id")["order_date"]
+    days = days.assign(first=by_customer.transform("min"), last=by_customer.transform("max"))
+    inside = days[(days["order_date"] > days["first"]) & (days["order_date"] < days["last"])]
+    if since is not None:
+        inside = inside[inside["order_date"] >= pd.Timestamp(since)]
+    spans = inside.groupby(["first", "last"]).size().reset_index(name="purchases")
+    between = inside.groupby("order_date").size().reset_index(name="purchases")
+    spans = spans.rename(columns={"first": "first_order_date", "last": "last_order_date"})
+    return PurchaseSpans.of(spans, between, since)
+
+
+def fit(pace: np.ndarray, seed: int = 0, **options) -> PaceFit:
+    return fit_pace(spans_of(simulate(pace, seed=seed), AS_OF), FIRST, AS_OF, **options)
+
+
+def test_a_yearly_wave_is_recovered():
+    weeks = np.mean([np.log(fit(WAVES, seed=seed).index.weeks) for seed in range(4)], axis=0)
+    true = 0.3 * np.sin(2 * np.pi * (np.arange(WEEKS) + 0.5) / WEEKS)
+    assert np.sqrt(np.mean((weeks - weeks.mean() - true) ** 2)) < 0.03
+
+
+def test_a_peak_of_six_weeks_is_recovered_by_week():
+    peak = np.where((WEEK >= 45) & (WEEK < 51), 2.2, 1.0)
+    weeks = np.array(fit(peak).index.weeks)
+    usual = weeks[:43].mean()
+    assert weeks[45:51].mean() / usual == pytest.approx(2.2, rel=0.08)
+    assert np.std(np.log(weeks[:43])) < 0.12
+
+
+def test_a_trend_is_told_from_a_season():
+    trend = fit(WAVES * np.exp(0.2 * (np.arange(DAYS) - DAYS) / 365.25))
+    assert trend.index.trend == pytest.approx(0.2, abs=3 * trend.trend_error)
+    assert np.log(trend.index.weeks).std() == pytest.approx(0.3 / np.sqrt(2), abs=0.04)
+
+
+def test_a_one_off_sale_is_no_season_and_no_trend():
+    sale = np.where((np.arange(DAYS) >= DAYS - 60) & (np.arange(DAYS) < DAYS - 46), 3.0, 1.0)
+    fits = [fit(sale, seed=seed) for seed in range(3)]
+    assert all(np.std(np.log(each.index.weeks or (1.0,))) < 0.06 for each in fits)
+    assert all(abs(each.trend) < 3 * each.trend_error for each in fits)
+    around = slice(DAYS - 67, DAYS - 39)  # the weeks that the sale has days of
+    paces = np.array([each.index.pace(CALENDAR) for each in fits])
+    assert (paces[:, around] - 1).sum(axis=1).mean() == pytest.approx(14 * 2, rel=0.2)
+    assert np.median(paces) == pytest.approx(1.0, abs=0.06)
+
+
+def test_peaks_of_the_settings_are_left_out_of_the_season():
+    days = np.arange(DAYS)
+    starts = [300, 665, 1030]  # each year at the same time
+    sale = np.where(np.isin(days, np.add.outer(starts, np.arange(10))), 2.5, 1.0)
+    peaks = [(FIRST + timedelta(days=s), FIRST + timedelta(days=s + 9)) for s in starts]
+    assert np.std(np.log(fit(sale).index.weeks)) > 0.1
+    index = fit(sale, peaks=peaks).index
+    assert np.std(np.log(index.weeks or (1.0,))) < 0.04
+    assert len(index.one_off) >= 3
+    assert index.pace(CALENDAR)[starts[0] + 5] == pytest.approx(2.5, rel=0.2)
+
+
+@pytest.mark.parametrize("leaves", [0.05, 0.5])
+def test_customers_who_leave_do_not_look_like_a_season(leaves: float):
+    orders = (simulate(np.ones(DAYS), leaves=leaves, seed=seed) for seed in range(3))
+    fits = [fit_pace(spans_of(each, AS_OF), FIRST, AS_OF) for each in orders]
+    assert np.median([np.std(np.log(each.index.weeks or (1.0,))) for each in fits]) < 0.03
+    assert all(abs(each.trend) < 3 * each.trend_error for each in fits)
+
+
+def test_a_few_purchases_give_no_season():
+    few = spans_of(simulate(WAVES, customers=40), AS_OF)
+    assert np.std(np.log(fit_pace(few, FIRST, AS_OF).index.weeks or (1.0,))) < 0.3
+
+
+def test_a_season_is_proved_on_later_days_and_noise_is_not():
+    cutoff = AS_OF - timedelta(days=365)
+    since = cutoff + timedelta(days=1)
+    for pace, is_season in ((WAVES, True), (np.ones(DAYS), False)):
+        orders = simulate(pace, seed=3)
+        learned = fit_pace(spans_of(orders, cutoff), FIRST, cutoff).index
+        wave = replace(learned, weeks=tuple(np.exp(0.05 * np.cos(np.arange(WEEKS) / 8)).tolist()))
+        index = learned if learned.has_season else wave
+        gain, deviation = season_gain(spans_of(orders, AS_OF, since), index)
+        assert (gain > 1.645 * deviation) is is_season
+
+
+def test_the_gain_of_the_true_season_is_half_its_variance():
+    """With the true pace, the mean gain is its divergence from none: half the variance that it explains."""
+    orders = simulate(WAVES, seed=5)
+    true = np.exp(0.3 * np.sin(2 * np.pi * (np.arange(WEEKS) + 0.5) / WEEKS))
+    gain, deviation = season_gain(spans_of(orders, AS_OF, FIRST), PaceIndex(AS_OF, tuple(true)))
+    assert gain == pytest.approx(deviation**2 / 2, rel=0.25)
+
+
+def test_the_likelihood_is_that_of_independent_draws():
+    """Two purchases between days 0 and 10 of one customer, pace doubled on days 7 to 13."""
+    first = date(2023, 1, 1)
+    days = np.array(["2023-01-03", "2023-01-09"], dtype="datetime64[D]")
+    one = np.array(["2023-01-01"], dtype="datetime64[D]")
+    spans = PurchaseSpans(one, one + 10, np.array([2.0]), days, np.ones(2), first)
+    weeks = np.ones(WEEKS)
+    weeks[1] = 2.0
+    gain, _ = season_gain(spans, PaceIndex(date(2023, 1, 11), tuple(weeks)))
+    # inside are January 2 to 10: six days of week 0 and three of week 1, which count double
+    assert gain == pytest.approx(np.log(2 / (12 / 9) ** 2))
