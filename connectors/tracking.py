@@ -362,7 +362,7 @@ def _signature(
     def columns(names: Mapping[str, bool]) -> Schema:
         return Schema([ColSpec(DataType.double, n, required=r) for n, r in names.items()])
 
-    kinds = {int: DataType.long, float: DataType.double}
+    kinds = {int: DataType.long, float: DataType.double, str: DataType.string}
     return ModelSignature(
         inputs=columns(inputs),
         outputs=columns(outputs),

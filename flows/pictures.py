@@ -10,7 +10,9 @@ from connectors.orders import History
 from features.rfm import customer_state, state_cells
 from flows.forecaster import Forecaster
 from flows.prepare import engine_for
+from flows.season import timed
 from flows.settings import Settings
+from models.operational_time import PaceIndex
 from models.purchases import PurchaseModel
 from reports.charts import curves_chart, matrix_chart, pairs_chart
 
@@ -28,16 +30,26 @@ def draw_all(
     settings: Settings, history: History, model: Path, backtest: dict[str, Any], as_of: date
 ) -> Pictures:
     """Draw a model, and how its recipe did at the last cutoff; return pictures and numbers by name."""
-    purchases = Forecaster.load(model).purchases
+    forecaster = Forecaster.load(model)
+    purchases, time = forecaster.purchases, forecaster.time(as_of)
     with engine_for(settings, model.parent) as engine:
         state = customer_state(engine.parquet(history.orders), as_of)
-        cells = engine.frame(state_cells(state))
+        cells = timed(engine.frame(state_cells(state)), time)
     x, _, T, n = (cells[name].to_numpy(np.float64) for name in cells.columns)
     pictures = {"frequency_fit": frequency_fit(purchases, x, T, n)}
     pictures |= matrices(purchases, float(T.max()))
+    if forecaster.pace is not None and forecaster.pace.has_season:
+        pictures |= season(forecaster.pace)
     for cutoff in backtest.get("cutoffs", [])[-1:]:
         pictures |= draw_cutoff(cutoff)
     return pictures
+
+
+def season(pace: PaceIndex) -> Pictures:
+    """Draw the pace of orders by week of the year; the numbers are all of the index."""
+    weeks = [{"week": week, "pace": value} for week, value in enumerate(pace.weeks, 1)]
+    title = "Pace of orders by week of the year, 1 = usual"
+    return {"season": (curves_chart(weeks, "week", title), pace.to_dict())}
 
 
 def frequency_fit(

@@ -169,10 +169,8 @@ class OperationalTime:
         recency, age = (np.asarray(d, dtype=np.float64) for d in (recency_days, age_days))
         if self.is_calendar:
             return recency, age
-        longest = int(age.max(initial=0.0))
-        table = self._cumulated(longest)
-        first, last = age.astype(np.intp), (age - recency).astype(np.intp)
-        return table[first] - table[last], table[first]
+        observed = self.before(age)
+        return observed - self.before(age - recency), observed
 
     def after(self, days: ArrayLike) -> Array:
         """Measure the next so many days; shape of `days`, operational days."""

@@ -170,6 +170,34 @@ def trend(rows: Rows, name: str, number: Number) -> Markup:
     return inline(figure, name, "month")
 
 
+def season(weeks: Sequence[float], as_of: int, name: str, number: Number) -> Markup:
+    """Draw the pace of orders over the year, 1 = usual.
+
+    Parameters
+    ----------
+    weeks
+        Pace by week of the year.
+    as_of
+        Week of the page's day.
+    name
+        Alternative text.
+    number
+        Writes what the vertical axis shows.
+    """
+    axes, figure = _axes(number)
+    edges = np.arange(len(weeks) + 1)
+    axes.axhline(1, color=CONTEXT, linewidth=1)
+    axes.stairs(weeks, edges, baseline=None, color=VALUE, linewidth=2)
+    axes.axvline(as_of + 0.5, color=INK, linewidth=1, linestyle="--")
+    top = max(*weeks, 1.0)
+    side = 1 if as_of < len(weeks) / 2 else -1
+    _label(axes, "this page", (as_of + 0.5, top), (4 * side, 6), INK, side)
+    starts = np.array([0, 90, 181, 273]) / 365 * len(weeks)
+    axes.set_xticks(starts, ["January", "April", "July", "October"], ha="left")
+    axes.set_ylim(0, 1.15 * top)
+    return inline(figure, name, "week of the year")
+
+
 _ENDS = (("expected", "expected", INK), ("actual", "came", VALUE))
 
 

@@ -1,6 +1,7 @@
 """The retention page: one file, no network, no script, readable on a phone and in the dark."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -121,6 +122,7 @@ def _pictures(record: Json, kpis: Json, cost: float | None, words: Words) -> dic
         )
         if record["frequency_fit"]
         else None,
+        "season": _season(record, kpis, words),
         "quality": _of_backtest(record, words),
         "nps": _nps(kpis["advocacy"], words),
         "monitoring": _of_weeks(record),
@@ -130,6 +132,17 @@ def _pictures(record: Json, kpis: Json, cost: float | None, words: Words) -> dic
 def _whole(ages: Sequence[Json]) -> list[Json]:
     """Return the months that a cohort has lived whole, if its margin is told."""
     return [a for a in ages if not a["is_partial"] and a["margin"] is not None]
+
+
+def _season(record: Json, kpis: Json, words: Words) -> Markup | None:
+    """Draw the pace of orders over the year; None where no season is used."""
+    weeks = kpis["forecast"]["season"]
+    if not weeks:
+        return None
+    day = date.fromisoformat(str(record["as_of"]))
+    week = min((day.timetuple().tm_yday - 1) // 7, len(weeks) - 1)
+    title = "Pace of orders by week of the year, 1 = usual"
+    return drawings.season(weeks, week, title, lambda pace: words.decimal(pace, 1))
 
 
 def _nps(advocacy: Json, words: Words) -> Markup | None:

@@ -220,7 +220,7 @@ def forecast_measures(
     if len(state) > SAMPLE:
         chosen = state.iloc[np.linspace(0, len(state) - 1, SAMPLE).astype(int)]
     factor = len(state) / max(len(chosen), 1)
-    totals = {}
+    totals, time = {}, forecaster.time(day.as_of)
     for days in forecast.AHEAD:
         f = forecaster.expect(chosen, days, as_of=day.as_of)
         totals[days] = (
@@ -236,8 +236,11 @@ def forecast_measures(
         pd.Series(np.repeat(ages["age_days"], ages["customers"])),
     )
     more = day.fetch(journeys.returners(day.journeys, day.as_of))
+    pace = forecaster.pace
     return {
         "existing": forecast.existing(totals, ratios),
+        "season": list(pace.weeks) if pace is not None and pace.has_season else None,
+        "operational_days": {days: float(time.after(days)) for days in forecast.AHEAD},
         "new": new,
         "five_points": forecast.five_points(more, per_day, day.least),
     }

@@ -186,6 +186,11 @@ def _kpis(scores: pd.DataFrame) -> dict:
     months = [{**usual["cohorts"]["months"][0], "customers": len(scores)}]
     return {
         **usual,
-        "forecast": {**usual["forecast"], "existing": existing},
+        "forecast": {
+            **usual["forecast"],
+            "existing": existing,
+            "season": None,
+            "operational_days": {"30": 30.0, "90": 90.0, "365": 365.0},
+        },
         "cohorts": {**usual["cohorts"], "months": months},
     }

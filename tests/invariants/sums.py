@@ -221,6 +221,23 @@ def longer_windows_expect_more(day: PublishedFigures) -> Findings:
         yield f"{s['p_order_90d'].sum():.6g} customers order in 90 days, {orders[90]:.6g} orders"
 
 
+def every_window_has_the_same_season(day: PublishedFigures) -> Findings:
+    """The page's forecast and what monitoring expects count the days ahead by the published season."""
+    weeks = np.array(day.kpis["forecast"]["season"] or [1.0] * 52)
+    ahead = day.as_of + pd.to_timedelta(np.arange(1, 366), unit="D")
+    pace = weeks[np.minimum((ahead.dayofyear - 1) // 7, 51)].cumsum()
+    for days, operational in day.kpis["forecast"]["operational_days"].items():
+        yield from _differ(f"operational days in {days}", operational, pace[int(days) - 1], 1e-6)
+    existing = {row["days"]: row for row in day.kpis["forecast"]["existing"]}
+    watched = day.expected[day.expected["window_days"] == 28]
+    for what, column in (("orders", "expected_orders"), ("revenue", "expected_value")):
+        longer, shorter = existing[30][what], watched[column].sum()
+        if min(longer, shorter) > 0:
+            yield from _differ(
+                f"{what} of 30 over those of 28 days", longer / shorter, pace[29] / pace[27], 0.03
+            )
+
+
 def forecast_is_the_tables(day: PublishedFigures) -> Findings:
     """The forecast for the horizon is the sum of the scores, undiscounted."""
     s = day.scores
@@ -363,6 +380,7 @@ SUM_RULES: tuple[Callable[[PublishedFigures], Findings], ...] = (
     expected_is_possible,
     expected_grows_with_the_window,
     longer_windows_expect_more,
+    every_window_has_the_same_season,
     forecast_is_the_tables,
     marketing_files_are_the_scores,
     tiles_are_the_figures,

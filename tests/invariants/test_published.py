@@ -116,6 +116,9 @@ FAULTS: dict[str, Fault] = {
     "longer_windows_expect_more": noted(
         "kpis", "forecast", "existing", 1, "revenue", value=9_999.0
     ),
+    "every_window_has_the_same_season": noted(
+        "kpis", "forecast", "season", value=[2.0] + [1.0] * 51
+    ),
     "forecast_is_the_tables": noted("kpis", "forecast", "existing", 2, "orders", value=1.0),
     "marketing_files_are_the_scores": cell("Retention Churn Risk", 0, "1", "segments_csv"),
     "tiles_are_the_figures": on_page(lambda page: replace(page, tiles={})),
@@ -161,6 +164,7 @@ def test_a_planted_fault_is_named(name, sound):
         "marketing_files_are_the_scores": without_last("segments_csv"),
         "commitments_are_the_scores": cell("investment_tier", 0, "standard", "commitments"),
         "expected_has_every_customer": without_last("expected"),
+        "every_window_has_the_same_season": all_rows("expected", expected_orders=0.95),
     }.items(),
 )
 def test_another_fault_of_the_kind_is_named(rule, fault, sound):

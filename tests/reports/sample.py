@@ -133,6 +133,8 @@ def kpis(**changes):
                           "high": 4.0 * d} for d in (30, 90, 365)],
             "new": [{"days": d, "customers": d / 5, "orders": d / 4, "revenue": 2.0 * d}
                     for d in (30, 90, 365)],
+            "season": [1.0 + 0.3 * (w >= 44) - 0.05 * (w < 44) for w in range(52)],
+            "operational_days": {"30": 30.0, "90": 90.0, "365": 365.0},
             "five_points": {"customers": 12.0, "revenue": 500.0, "orders": 20.0, "n": 60}},
         "dashboard": [
             {"quadrant": "acquisition", "measure": "New customers", "unit": "count",
