@@ -65,15 +65,11 @@ class PaceIndex:
         """Whether every day counts as one."""
         return not (self.weeks or self.trend or self.one_off)
 
-    def season(self, days: Days) -> Array:
-        """Return the pace by season, shape (n,); 1 where none is used."""
-        if not self.weeks:
-            return np.ones(len(days))
-        return np.asarray(self.weeks)[weeks_of(days)[0]]
-
     def pace(self, days: Days) -> Array:
-        """Return the pace on past days, shape (n,): season, trend and one-off weeks."""
-        pace = self.season(days)
+        """Return the pace on days, shape (n,): season, and up to `as_of` trend and one-off weeks."""
+        pace = np.ones(len(days))
+        if self.weeks:
+            pace = np.asarray(self.weeks)[weeks_of(days)[0]]
         if self.trend:
             age = (np.datetime64(self.as_of, "D") - days).astype(np.float64)
             pace = pace * np.exp(-self.trend * np.maximum(age, 0.0) / YEAR_DAYS)
@@ -81,11 +77,6 @@ class PaceIndex:
             is_inside = (days >= np.datetime64(first, "D")) & (days <= np.datetime64(last, "D"))
             pace = np.where(is_inside, pace * of_days, pace)
         return pace
-
-    def level(self, day: date) -> float:
-        """Return the pace that the trend has reached on a day: 1 from `as_of` on."""
-        age = max((self.as_of - day).days, 0)
-        return float(np.exp(-self.trend * age / YEAR_DAYS))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the index as JSON values."""
@@ -117,7 +108,7 @@ class OperationalTime:
     Attributes
     ----------
     as_of
-        The day: its orders are known, nothing later is.
+        The day: its orders are known. What followed a past day is measured by the pace that it had.
     index
         The pace of purchases; None = every day counts as one.
     """
@@ -177,7 +168,7 @@ class OperationalTime:
         ahead = np.asarray(days, dtype=np.float64)
         if self.is_calendar:
             return ahead
-        beyond = self._ahead[-1] + np.maximum(ahead - AHEAD_DAYS, 0.0) * self._level
+        beyond = self._ahead[-1] + np.maximum(ahead - AHEAD_DAYS, 0.0)
         near = np.interp(ahead, np.arange(AHEAD_DAYS + 1.0), self._ahead)
         return np.asarray(np.where(ahead > AHEAD_DAYS, beyond, near))
 
@@ -187,7 +178,7 @@ class OperationalTime:
         if self.is_calendar:
             return ahead
         with np.errstate(invalid="ignore"):
-            beyond = AHEAD_DAYS + (ahead - self._ahead[-1]) / self._level
+            beyond = AHEAD_DAYS + (ahead - self._ahead[-1])
         near = np.interp(ahead, self._ahead, np.arange(AHEAD_DAYS + 1.0))
         return np.asarray(np.where(ahead > self._ahead[-1], beyond, near))
 
@@ -200,13 +191,9 @@ class OperationalTime:
         return np.concatenate([[0.0], np.cumsum(past)])
 
     @cached_property
-    def _level(self) -> float:
-        return 1.0 if self.index is None else self.index.level(self.as_of)
-
-    @cached_property
     def _ahead(self) -> Array:
         """Operational days of the next 0, 1, ... days, shape (AHEAD_DAYS + 1,)."""
         if self.index is None:
             return np.arange(AHEAD_DAYS + 1.0)
         days = np.datetime64(self.as_of, "D") + np.arange(1, AHEAD_DAYS + 1)
-        return np.concatenate([[0.0], np.cumsum(self._level * self.index.season(days))])
+        return np.concatenate([[0.0], np.cumsum(self.index.pace(days))])

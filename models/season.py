@@ -167,7 +167,7 @@ def season_gain(spans: PurchaseSpans, index: PaceIndex) -> tuple[float, float]:
     """
     first = spans.since or pd.Timestamp(spans.first.min()).date()
     weeks = _Weeks.of(spans, first, pd.Timestamp(spans.last.max()).date(), ())
-    log_pace = np.log(index.season(weeks.begins))
+    log_pace = np.log(replace(index, trend=0.0, one_off=()).pace(weeks.begins))
     even = np.zeros(len(log_pace))
     deviation = float(np.sqrt(log_pace @ weeks.information(even) @ log_pace))
     return weeks.log_likelihood(log_pace) - weeks.log_likelihood(even), deviation

@@ -72,15 +72,18 @@ def test_the_trend_counts_for_the_past_and_ends_at_the_day():
     age = np.arange(365.0)
     assert time.before(365) == pytest.approx(np.exp(-0.2 * age / 365.25).sum())
     earlier = OperationalTime(date(2024, 3, 31), rising)  # what the pace was a year before
-    assert earlier.after(10) == pytest.approx(10 * np.exp(-0.2 * 365 / 365.25))
     assert earlier.before(1) == pytest.approx(np.exp(-0.2 * 365 / 365.25))
+    assert earlier.after(365) == pytest.approx(time.before(365))
+    assert earlier.after(465) == pytest.approx(time.before(365) + 100)
 
 
-def test_one_off_days_count_in_the_past_only():
+def test_one_off_days_count_where_they_were():
     sale = PaceIndex(DAY, one_off=((date(2025, 3, 20), date(2025, 3, 21), 3.0),))
     time = OperationalTime(DAY, sale)
     assert time.before([10, 11, 12, 13]) == pytest.approx([10, 13, 16, 17])
-    assert OperationalTime(date(2024, 12, 31), sale).after(365) == pytest.approx(365)
+    before = OperationalTime(date(2024, 12, 31), sale)
+    assert before.after(365) == pytest.approx(365 + 4)
+    assert time.after(365) == pytest.approx(365)
 
 
 def test_an_index_survives_json():
