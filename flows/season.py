@@ -12,7 +12,6 @@ from connectors.engine import Engine
 from features.season import purchase_spans, purchases_between
 from models.operational_time import OperationalTime, PaceIndex
 from models.season import (
-    CERTAIN,
     PaceFit,
     PurchaseSpans,
     fit_pace,
@@ -24,6 +23,9 @@ YEAR_DAYS = 365
 MOST_DAYS = 5 * YEAR_DAYS  # of the history that is looked at
 LEAST_PROOF_DAYS = 91  # that a season is proved on
 LEAST_PURCHASES = 100  # between first and last ones
+STRONG = (
+    3.0  # log Bayes factor: where there is no season, it is as high in at most 1 of 20 histories
+)
 
 Peaks = Sequence[tuple[date, date]]  # first and last days
 
@@ -95,6 +97,7 @@ def learn_pace(
         "wave_sd": fit.wave_sd,
         "week_of_year_sd": fit.week_of_year_sd,
         "week_sd": fit.week_sd,
+        "log_bayes_factor": fit.log_bayes_factor,
         "trend": fit.index.trend,
         "trend_error": fit.trend_error,
         "one_off_weeks": float(len(fit.index.one_off)),
@@ -105,12 +108,13 @@ def learn_pace(
     if proof_days < LEAST_PROOF_DAYS:
         reason = "a history of 15 months and more is needed to prove one"
     else:
-        gain, deviation = _proof(engine, orders, start, as_of, peaks, proof_days)
-        metrics |= {"gain": gain, "gain_deviation": deviation}
-        if gain > CERTAIN * deviation > 0:
+        metrics["gain"] = _gain(engine, orders, start, as_of, peaks, proof_days)
+        if metrics["gain"] > 0 and fit.log_bayes_factor > STRONG:
             return StorePace(fit.index, _note(fit), metrics)
         reason = (
-            f"on the last {proof_days} days, what was learned before did not tell when orders come"
+            "the history hardly tells one"
+            if fit.log_bayes_factor <= STRONG
+            else f"on the last {proof_days} days, what was learned before did not tell when orders come"
         )
     return StorePace(without_season(fit.index), f"no season is used: {reason}", metrics)
 
@@ -125,18 +129,18 @@ def _spans(
     )
 
 
-def _proof(
+def _gain(
     engine: Engine, orders: ir.Table, start: date, as_of: date, peaks: Peaks, days: int
-) -> tuple[float, float]:
-    """Compare a season learned without the last days with none on these days."""
+) -> float:
+    """Compare a season learned without the last days with none on these days, by log-likelihood."""
     cutoff = as_of - timedelta(days=days)
     earlier = _spans(engine, orders, cutoff, start)
     if earlier.total < LEAST_PURCHASES:
-        return 0.0, 0.0
+        return 0.0
     fit = fit_pace(earlier, start, cutoff, peaks)
     later = _spans(engine, orders, as_of, cutoff + timedelta(days=1))
     if not fit.index.has_season or not later.total:
-        return 0.0, 0.0
+        return 0.0
     return season_gain(later, fit.index)
 
 

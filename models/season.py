@@ -39,7 +39,6 @@ PILOT = (0.2, 0.1, 0.1)  # standard deviations by which the evidence is approxim
 STEPS, CLOSE = 20, 1e-4  # of Newton's method, and where it ends
 STANDS_OUT = 0.1  # logarithm from which on a week counts as one that stands out
 ONE_OFF = 0.3  # from which on it is taken out of the season, as if the settings named it
-CERTAIN = 1.645  # standard errors that a season's gain must exceed: by chance, 1 in 20
 
 
 @dataclass(frozen=True)
@@ -98,6 +97,8 @@ class PaceFit:
         The pace.
     wave_sd, week_of_year_sd, week_sd
         Standard deviations of the highest evidence, of logarithms.
+    log_bayes_factor
+        Log evidence less that of the best deviations without a season.
     trend, trend_error
         Logarithm per year before it is shrunk, and its standard error.
     """
@@ -106,6 +107,7 @@ class PaceFit:
     wave_sd: float
     week_of_year_sd: float
     week_sd: float
+    log_bayes_factor: float
     trend: float
     trend_error: float
 
@@ -131,13 +133,13 @@ def fit_pace(
         Its index has no season where the evidence is for none.
     """
     weeks = _Weeks.of(spans, first, as_of, peaks)
-    best = _deviations(weeks)
+    best, factor = _deviations(weeks)
     residual, information = weeks.posterior(weeks.kernel(*best))
     is_one_off = np.abs(weeks.own(residual, best[2])) > ONE_OFF
     if (is_one_off & ~weeks.is_peak).any():  # a sale tells nothing of how weeks usually differ
         beside = np.convolve(is_one_off, np.ones(3), mode="same") > 0
         weeks = replace(weeks, is_peak=weeks.is_peak | beside)
-        best = _deviations(weeks)
+        best, factor = _deviations(weeks)
         residual, information = weeks.posterior(weeks.kernel(*best))
     kernel = weeks.kernel(*best)
     trend, error = weeks.trend(residual, information, kernel)
@@ -147,10 +149,10 @@ def fit_pace(
         shrunk(trend, error**2),
         weeks.one_off(residual, best[2]),
     )
-    return PaceFit(index, *best, trend, error)
+    return PaceFit(index, *best, factor, trend, error)
 
 
-def season_gain(spans: PurchaseSpans, index: PaceIndex) -> tuple[float, float]:
+def season_gain(spans: PurchaseSpans, index: PaceIndex) -> float:
     """Compare a season with none on purchases that it was not learned from.
 
     Parameters
@@ -162,26 +164,29 @@ def season_gain(spans: PurchaseSpans, index: PaceIndex) -> tuple[float, float]:
 
     Returns
     -------
-    tuple
-        By how much the log-likelihood rises, and the standard deviation of that where there is no season.
+    float
+        By how much the log-likelihood rises.
     """
     first = spans.since or pd.Timestamp(spans.first.min()).date()
     weeks = _Weeks.of(spans, first, pd.Timestamp(spans.last.max()).date(), ())
     log_pace = np.log(replace(index, trend=0.0, one_off=()).pace(weeks.begins))
-    even = np.zeros(len(log_pace))
-    deviation = float(np.sqrt(log_pace @ weeks.information(even) @ log_pace))
-    return weeks.log_likelihood(log_pace) - weeks.log_likelihood(even), deviation
+    return weeks.log_likelihood(log_pace) - weeks.log_likelihood(np.zeros(len(log_pace)))
 
 
-def _deviations(weeks: "_Weeks") -> tuple[float, float, float]:
-    """Return the standard deviations of the highest evidence, the smaller ones where it is equal."""
+def _deviations(weeks: "_Weeks") -> tuple[tuple[float, float, float], float]:
+    """Return the standard deviations of the highest evidence, and the log Bayes factor of a season.
+
+    Of equal evidence, it is the smaller ones.
+    """
     information, target = weeks.approximation(weeks.kernel(*PILOT))
-    best, highest = (0.0, 0.0, 0.0), -np.inf
+    best, highest, without = (0.0, 0.0, 0.0), -np.inf, -np.inf
     for sd in product(SEASON_SD, SEASON_SD, WEEK_SD):
         evidence = _evidence(weeks.kernel(*sd), information, target)
+        if sd[:2] == (0.0, 0.0):
+            without = max(without, evidence)
         if evidence > highest + 1e-9:
             best, highest = sd, evidence
-    return best
+    return best, highest - without
 
 
 def _evidence(kernel: Array, information: Array, target: Array) -> float:

@@ -1,6 +1,5 @@
 """The pace of purchases, recovered from stores whose pace is set."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -114,24 +113,22 @@ def test_a_few_purchases_give_no_season():
     assert np.std(np.log(fit_pace(few, FIRST, AS_OF).index.weeks or (1.0,))) < 0.3
 
 
-def test_a_season_is_proved_on_later_days_and_noise_is_not():
+def test_a_season_raises_the_likelihood_of_later_days_and_noise_does_not():
     cutoff = AS_OF - timedelta(days=365)
-    since = cutoff + timedelta(days=1)
+    noise = PaceIndex(cutoff, tuple(np.exp(0.2 * np.cos(np.arange(WEEKS))).tolist()))
     for pace, is_season in ((WAVES, True), (np.ones(DAYS), False)):
         orders = simulate(pace, seed=3)
-        learned = fit_pace(spans_of(orders, cutoff), FIRST, cutoff).index
-        wave = replace(learned, weeks=tuple(np.exp(0.05 * np.cos(np.arange(WEEKS) / 8)).tolist()))
-        index = learned if learned.has_season else wave
-        gain, deviation = season_gain(spans_of(orders, AS_OF, since), index)
-        assert (gain > 1.645 * deviation) is is_season
+        learned = fit_pace(spans_of(orders, cutoff), FIRST, cutoff)
+        later = spans_of(orders, AS_OF, cutoff + timedelta(days=1))
+        assert (season_gain(later, learned.index if is_season else noise) > 0) is is_season
+        assert (learned.log_bayes_factor > 3) is is_season
 
 
-def test_the_gain_of_the_true_season_is_half_its_variance():
-    """With the true pace, the mean gain is its divergence from none: half the variance that it explains."""
-    orders = simulate(WAVES, seed=5)
-    true = np.exp(0.3 * np.sin(2 * np.pi * (np.arange(WEEKS) + 0.5) / WEEKS))
-    gain, deviation = season_gain(spans_of(orders, AS_OF, FIRST), PaceIndex(AS_OF, tuple(true)))
-    assert gain == pytest.approx(deviation**2 / 2, rel=0.25)
+def test_the_bayes_factor_of_a_flat_store_is_seldom_strong():
+    """By Markov's inequality, at most 1 of 20 is 20 or more."""
+    orders = (simulate(np.ones(DAYS), customers=800, seed=seed) for seed in range(20))
+    factors = [fit_pace(spans_of(each, AS_OF), FIRST, AS_OF).log_bayes_factor for each in orders]
+    assert np.sum(np.array(factors) > 3) <= 1
 
 
 def test_the_likelihood_is_that_of_independent_draws():
@@ -142,6 +139,6 @@ def test_the_likelihood_is_that_of_independent_draws():
     spans = PurchaseSpans(one, one + 10, np.array([2.0]), days, np.ones(2), first)
     weeks = np.ones(WEEKS)
     weeks[1] = 2.0
-    gain, _ = season_gain(spans, PaceIndex(date(2023, 1, 11), tuple(weeks)))
+    gain = season_gain(spans, PaceIndex(date(2023, 1, 11), tuple(weeks)))
     # inside are January 2 to 10: six days of week 0 and three of week 1, which count double
     assert gain == pytest.approx(np.log(2 / (12 / 9) ** 2))
