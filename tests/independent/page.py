@@ -26,8 +26,8 @@ Written by `make audit-forecasts`. The stores come from a generator of their own
 papers: Poisson or Erlang purchases with gamma rates, dropout after orders or by the clock, gamma order values with gamma-distributed
 scales. It shares no code with the simulated store of the product. Each store has three years of orders and 8,000 customers, and the
 forecast is for the 365 days after its last day, undiscounted. Exceptions: `eighteen_months` has 550 days, just above one and a half
-horizons; `weekly` has 3,000 customers, `small_700` and `small_250` have 700 and 250. Every store is simulated with three seeds,
-`weekly` and `small_250` with ten.
+horizons; `weekly` has 3,000 customers, `small_700` and `small_250` have 700 and 250. By default, every store is
+simulated with three seeds, `weekly` and `small_250` with ten; *by seed* has one figure for each seed of a section.
 
 `make audit-forecasts FORECASTS='--stores signal,quality --seeds 1'` runs a part of it; the exit code is 1 where a bound is not met.
 
