@@ -85,7 +85,7 @@ clean-machine:  ## the README's commands in a clone, with an empty cache and a b
 audit: install  ## known vulnerabilities of the locked packages
 	@$(BIN)/python -m tools.audit
 
-audit-forecasts: install  ## the forecasts on stores of an independent generator; writes docs/forecast-audit.md, takes a quarter of an hour
+audit-forecasts: install  ## the forecasts on stores of an independent generator; writes docs/forecast-audit.md, takes half an hour
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.independent.audit --out docs/forecast-audit.md $(FORECASTS)
 
 licenses: install  ## write the licenses of the dependencies; refuse one that is not fit

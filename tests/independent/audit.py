@@ -21,7 +21,7 @@ from tests.independent.generator import StoreSpec, simulate
 from tests.independent.measures import measure
 from tests.independent.page import SECTIONS, section_text, write_section
 from tests.independent.product import predict_store
-from tests.independent.stores import DEFAULT, SEEDS, STORES
+from tests.independent.stores import STORES, default_seeds
 
 
 def audit_store(spec: StoreSpec) -> Result:
@@ -31,7 +31,8 @@ def audit_store(spec: StoreSpec) -> Result:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries that the product imports
         result = measure(store, predict_store(store))
-    return {"spec": repr(spec), "seconds": time.monotonic() - begin, **result}
+    seconds = time.monotonic() - begin
+    return {"spec": repr(spec), "seed": spec.seed, "seconds": seconds, **result}
 
 
 def audit(
@@ -95,8 +96,12 @@ def _list(text: str) -> list[str]:
 def main() -> int:
     """Run the audit that the command line asks for; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.independent.audit")
-    parser.add_argument("--stores", type=_list, default=list(DEFAULT), help="names, by commas")
-    parser.add_argument("--seeds", type=_list, default=list(SEEDS), help="numbers, by commas")
+    parser.add_argument("--stores", type=_list, default=list(STORES), help="names, by commas")
+    parser.add_argument(
+        "--seeds",
+        type=_list,
+        help="numbers, by commas, for all stores; default: those of each store",
+    )
     parser.add_argument("--out", type=Path, help="page to write the section to")
     parser.add_argument("--section", choices=SECTIONS, default="after")
     parser.add_argument("--cache", type=Path, help="folder of results by store and seed")
@@ -106,7 +111,9 @@ def main() -> int:
     if unknown := [name for name in asked.stores if name not in STORES]:
         parser.error(f"no store named {', '.join(unknown)}. Choose from {', '.join(STORES)}")
     specs = [
-        replace(STORES[name], seed=int(seed)) for name in asked.stores for seed in asked.seeds
+        replace(STORES[name], seed=int(seed))
+        for name in asked.stores
+        for seed in asked.seeds or default_seeds(name)
     ]
     results = audit(specs, asked.cache, asked.again, asked.jobs)
     text = section_text(results)

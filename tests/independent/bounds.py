@@ -8,11 +8,42 @@ import numpy as np
 
 from tests.independent.measures import BANDS, GROUPS
 from tests.independent.product import RULES
-from tests.independent.stores import STATIONARY
+from tests.independent.stores import SEASONAL, SEEDS, STATIONARY
 
 Result = dict[str, Any]  # of :func:`tests.independent.measures.measure`
 NEW_BANDS = ("0-30", "31-90")  # held to a bound together
 WHOLE = 8_000  # customers of a store whose coverage is pooled
+
+VALUE_LIMITS = {  # of predicted / true value in 365 days, mean of seeds
+    "quality": (0.90, 1.15),
+    "price": (0.90, 1.10),
+    "rising": (0.87, 1.15),
+    "falling": (0.87, 1.15),
+    "sale_recent": (-np.inf, 1.15),
+    "sale_year_ago": (-np.inf, 1.15),
+    "wholesale": (0.87, 1.13),
+    "small_700": (0.87, 1.15),
+    "small_250": (0.75, 1.33),
+}
+SEASONAL_LIMITS = (0.90, 1.10)
+HALF_LIMITS = (0.44, 0.56)  # of the share of customers who order by their next-order date
+TOP_LIMITS = (0.85, 1.15)
+MOST_WITH_SEASON = 0.05  # of the fits to stationary stores
+LEAST_RANDOM = 0.9  # of the fits to the weekly store, whose orders are random
+
+# |predicted / true - 1| of value and orders in 365 days, mean of SEEDS, before forecasts had a season index
+# and regular order times: distances may grow by no more than MOST_WORSE
+PREVIOUS_DISTANCE = {
+    "by_order": {"value": 0.012, "orders": 0.003},
+    "by_clock": {"value": 0.022, "orders": 0.012},
+    "growing": {"value": 0.023, "orders": 0.010},
+    "dying": {"value": 0.002, "orders": 0.014},
+    "viral": {"value": 0.020, "orders": 0.014},
+    "one_time": {"value": 0.002, "orders": 0.004},
+    "weekly": {"value": 0.035, "orders": 0.022},
+    "eighteen_months": {"value": 0.018, "orders": 0.005},
+}
+MOST_WORSE = 0.01
 
 
 @dataclass(frozen=True)
@@ -52,6 +83,53 @@ class Results:
     def ratios(self, store: str, what: str, by: str = "product") -> list[float]:
         """Return predicted / true of a store, by seed."""
         return [run[by][what] / run["true"][what] for run in self.by_store[store]]
+
+    def mean_ratio(self, store: str, what: str, by: str = "product") -> float:
+        """Return the mean of :meth:`ratios` over seeds."""
+        return float(np.mean(self.ratios(store, what, by)))
+
+    def distance(self, store: str, what: str) -> float | None:
+        """Return how far predicted / true lies from 1, mean of SEEDS; None where one of them is missing."""
+        ratios = dict(
+            zip(
+                (run["seed"] for run in self.by_store[store]),
+                self.ratios(store, what),
+                strict=True,
+            )
+        )
+        if not set(SEEDS) <= set(ratios):
+            return None
+        return float(abs(np.mean([ratios[seed] for seed in SEEDS]) - 1))
+
+    def ordered_share(self, store: str, ordered: str = "ordered") -> float:
+        """Return the share of customers who order by their next-order date, mean of seeds.
+
+        Parameters
+        ----------
+        store
+            Its name.
+        ordered
+            ``ordered`` by the published date, or ``ordered_unrounded`` by the median itself.
+        """
+        each = [run["next_order"] for run in self.by_store[store]]
+        shares = [one[ordered] / one["customers"] if one["customers"] else np.nan for one in each]
+        return float(np.mean(shares))
+
+    def second_order_ratio(self, store: str) -> float:
+        """Return predicted / true chance of a second order of the top fifth, mean of seeds."""
+        each = [run["second_order_top"] for run in self.by_store[store]]
+        return float(
+            np.mean([one["product"] / one["true"] if one["true"] else np.nan for one in each])
+        )
+
+    def season_share(self, *stores: str) -> float:
+        """Return the share of fits that use a season index."""
+        runs = [run for store in stores for run in self.by_store[store]]
+        return float(np.mean([run["has_season"] for run in runs]))
+
+    def random_share(self, store: str) -> float:
+        """Return the share of fits in which order times are random (k = 1)."""
+        return float(np.mean([run["k"] == 1 for run in self.by_store[store]]))
 
     def tenure(self, bands: tuple[str, ...], by: str) -> float:
         """Return predicted / true value of tenure bands over the stationary stores, each weighted equally."""
@@ -99,6 +177,9 @@ def bounds_of(results: Results) -> list[Bound]:
     """Return every bound that the results can be held to."""
     return [
         *_totals(results),
+        *_previous(results),
+        *_seasonal(results),
+        *_choices(results),
         *_tenure(results),
         *_order_values(results),
         *_rankings(results),
@@ -114,10 +195,46 @@ def _totals(results: Results) -> Iterator[Bound]:
             yield Bound(f"{what}, {store}, mean of seeds", float(np.mean(ratios)), 0.92, 1.08)
             worst = max(ratios, key=lambda ratio: abs(np.log(ratio)))
             yield Bound(f"{what}, {store}, worst seed", worst, 0.87, 1.13)
-    for store, low, high in (("quality", -np.inf, 1.15), ("small_700", 0.87, 1.15)):
+    for store, limits in VALUE_LIMITS.items():
         if store in results.by_store:
-            mean = float(np.mean(results.ratios(store, "value_365")))
-            yield Bound(f"value, {store}, mean of seeds", mean, low, high)
+            mean = results.mean_ratio(store, "value_365")
+            yield Bound(f"value, {store}, mean of seeds", mean, *limits)
+
+
+def _previous(results: Results) -> Iterator[Bound]:
+    for store in results.stationary:
+        for what, previous in PREVIOUS_DISTANCE[store].items():
+            distance = results.distance(store, f"{what}_365")
+            if distance is not None:
+                name = f"{what}, {store}, distance from 1"
+                yield Bound(name, distance, high=previous + MOST_WORSE)
+
+
+def _seasonal(results: Results) -> Iterator[Bound]:
+    columns = {"value": "value_365", "orders": "orders_365", "orders within 90 days": "orders_90"}
+    for store in (name for name in SEASONAL if name in results.by_store):
+        for name, column in columns.items():
+            mean = results.mean_ratio(store, column)
+            yield Bound(f"{name}, {store}, mean of seeds", mean, *SEASONAL_LIMITS)
+        yield _next_order(results, store)
+        ratio = results.second_order_ratio(store)
+        yield Bound(f"second orders of the top fifth, {store}", ratio, *TOP_LIMITS)
+
+
+def _next_order(results: Results, store: str) -> Bound:
+    share = results.ordered_share(store)
+    return Bound(f"share who order by the next-order date, {store}", share, *HALF_LIMITS)
+
+
+def _choices(results: Results) -> Iterator[Bound]:
+    if "subscriptions" in results.by_store:
+        yield _next_order(results, "subscriptions")
+    if results.stationary:
+        share = results.season_share(*results.stationary)
+        yield Bound("fits with a season index, stationary stores", share, high=MOST_WITH_SEASON)
+    if "weekly" in results.by_store:
+        share = results.random_share("weekly")
+        yield Bound("fits with random order times, weekly", share, low=LEAST_RANDOM)
 
 
 def _tenure(results: Results) -> Iterator[Bound]:

@@ -66,6 +66,12 @@ class StoreSpec:
         Of a sine of the year by which repeat orders rise and fall.
     q4_peak
         What repeat orders are multiplied by from November 10 to December 24.
+    pace_trend
+        What repeat orders are multiplied by on the as-of day, relative to the first day of the history:
+        an exponential trend over the days between, and constant after the as-of day.
+    sale_days_ago, sale_length, sale_lift
+        A sale: what repeat orders are multiplied by on `sale_length` days, the first of which lies
+        `sale_days_ago` days before the as-of day; 0 days ago = no sale.
     quality
         Value of the last cohort relative to the first: falls by return chance and rate alike.
     price_rise
@@ -103,6 +109,10 @@ class StoreSpec:
     viral_days: int = 425
     amplitude: float = 0.0
     q4_peak: float = 1.0
+    pace_trend: float = 1.0
+    sale_days_ago: int = 0
+    sale_length: int = 14
+    sale_lift: float = 3.0
     quality: float = 1.0
     price_rise: float = 1.0
     wholesale_share: float = 0.0
@@ -160,6 +170,29 @@ class Walk:
 
 
 @dataclass(frozen=True)
+class Futures:
+    """Orders within the horizon, of several futures; arrays of shape (n,), one entry per order.
+
+    Attributes
+    ----------
+    count
+        How many futures there are.
+    future, customer
+        Which future an order belongs to, and the row of its customer.
+    time
+        Days since the end of the as-of day.
+    value
+        Order value.
+    """
+
+    count: int
+    future: Counts
+    customer: Counts
+    time: Array
+    value: Array
+
+
+@dataclass(frozen=True)
 class Store:
     """A simulated store.
 
@@ -178,10 +211,12 @@ class Store:
         first-day prices, ``is_active`` at the end of the as-of day, ``phase``, ``is_good``,
         ``is_discounted``.
     truth
-        One row per customer: ``orders_90``, ``orders_365`` (purchase days) and ``value_365``, the mean
-        of many futures from the latent state.
+        One row per customer: ``p_order_90`` (chance of an order within 90 days), ``orders_90``,
+        ``orders_365`` (purchase days) and ``value_365``, the mean of many futures from the latent state.
     future
-        The same of one more future: what a store would see.
+        The same of one more future: what a store would see. Also ``first_order_time``, days from the end
+        of the as-of day to the next order, and ``first_order_day``, on which day it is (1 = the day after
+        the as-of day); infinite without an order within the horizon.
     """
 
     spec: StoreSpec
@@ -208,8 +243,9 @@ def simulate(spec: StoreSpec, futures: int = FUTURES) -> Store:
     walk = walk_history(of_history, spec, people)
     orders, lines = _records(of_history, spec, people, walk)
     ids = customer_ids(spec.customers)
-    truth = _futures(of_truth, spec, people, walk, futures)
-    future = _futures(of_future, spec, people, walk, 1)
+    truth = _means(draw_futures(of_truth, spec, people, walk, futures), spec.customers)
+    realized = draw_futures(of_future, spec, people, walk, 1)
+    future = _means(realized, spec.customers).join(_first_orders(realized, spec.customers))
     latent = pd.DataFrame(
         {
             "rate": people.rate,
@@ -239,7 +275,12 @@ def multipliers(spec: StoreSpec) -> Array:
     sine = 1 + spec.amplitude * np.sin(2 * np.pi * calendar.dayofyear.to_numpy() / 365.25)
     month_day = 100 * calendar.month + calendar.day
     is_peak = np.asarray((month_day >= 1110) & (month_day <= 1224))
-    return np.where(is_peak, spec.q4_peak, 1.0) * sine
+    day = np.arange(len(calendar))
+    pace = spec.pace_trend ** (np.minimum(day, spec.days - 1) / (spec.days - 1))
+    sale_day = day - (spec.days - 1 - spec.sale_days_ago)
+    is_sale = (spec.sale_days_ago > 0) & (sale_day >= 0) & (sale_day < spec.sale_length)
+    sale = np.where(is_sale, spec.sale_lift, 1.0)
+    return np.where(is_peak, spec.q4_peak, 1.0) * sine * pace * sale
 
 
 def draw_arrivals(rng: np.random.Generator, spec: StoreSpec) -> Array:
@@ -392,11 +433,12 @@ def _records(
     return orders.drop(columns=["product_id", "category"]), lines
 
 
-def _futures(
+def draw_futures(
     rng: np.random.Generator, spec: StoreSpec, people: People, walk: Walk, futures: int
-) -> pd.DataFrame:
-    """Return the mean of so many futures, each from the same latent state."""
-    rows = np.tile(np.flatnonzero(walk.is_active), futures)
+) -> Futures:
+    """Draw so many futures, each from the same latent state."""
+    active = np.flatnonzero(walk.is_active)
+    rows = np.tile(active, futures)
     begin = (
         np.full(len(rows), float(spec.days)),
         walk.phase[rows],
@@ -404,14 +446,29 @@ def _futures(
     )
     end = spec.days + HORIZON
     later = walk_orders(rng, spec, people.rate[rows], people.leave[rows], begin, end)
-    who = rows[later.who]
-    value = _amounts(rng, spec, people.nu[who], later.when)
-    day = later.when.astype(np.intp) - spec.days
-    once = np.unique(later.who * HORIZON + day)
-    buyer, bought_on = rows[once // HORIZON], once % HORIZON
+    customer = rows[later.who]
+    value = _amounts(rng, spec, people.nu[customer], later.when)
+    future = later.who // max(len(active), 1)
+    return Futures(futures, future, customer, later.when - spec.days, value)
+
+
+def _means(futures: Futures, customers: int) -> pd.DataFrame:
+    """Return each customer's mean of the futures."""
+    day = futures.time.astype(np.intp)
+    once = np.unique((futures.future * customers + futures.customer) * HORIZON + day)
+    owner, bought_on = once // HORIZON, once % HORIZON
+    buyer, is_soon = owner % customers, bought_on < SOON
     totals = {
-        "orders_90": np.bincount(buyer[bought_on < SOON], minlength=spec.customers),
-        "orders_365": np.bincount(buyer, minlength=spec.customers),
-        "value_365": np.bincount(who, weights=value, minlength=spec.customers),
+        "p_order_90": np.bincount(np.unique(owner[is_soon]) % customers, minlength=customers),
+        "orders_90": np.bincount(buyer[is_soon], minlength=customers),
+        "orders_365": np.bincount(buyer, minlength=customers),
+        "value_365": np.bincount(futures.customer, weights=futures.value, minlength=customers),
     }
-    return pd.DataFrame({name: total / futures for name, total in totals.items()})
+    return pd.DataFrame({name: total / futures.count for name, total in totals.items()})
+
+
+def _first_orders(future: Futures, customers: int) -> pd.DataFrame:
+    """Return when each customer orders first in a single future."""
+    time = np.full(customers, np.inf)
+    np.minimum.at(time, future.customer, future.time)
+    return pd.DataFrame({"first_order_time": time, "first_order_day": np.floor(time) + 1})

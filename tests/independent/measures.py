@@ -17,6 +17,7 @@ BANDS = {
     "over 730": np.inf,
 }
 NEW_DAYS, NEW_CHANCE = 90, 0.6  # newcomers whose upper end is checked
+TOP_SHARE = 5  # one of so many one-time buyers belongs to those likeliest to order again
 SIGNAL_DAYS = 180  # newcomers whose first basket should tell
 GROUPS = {
     "good, no discount": (True, False),
@@ -58,6 +59,10 @@ def measure(store: Store, predictions: Predictions) -> dict[str, Any]:
             }.items()
         },
         "covered": float(table["covered"].sum()),
+        "next_order": next_orders(table, store.future),
+        "second_order_top": second_order_top(table, truth["p_order_90"]),
+        "k": predictions.regularity,
+        "has_season": predictions.has_season,
         "newcomers": _newcomers(table, store.future["value_365"]),
         "signal": None if store.lines is None else _signal(store, table),
         "notes": list(predictions.notes),
@@ -82,6 +87,58 @@ def product_error(table: pd.DataFrame) -> float:
     product = table["expected_orders"] * table["expected_order_value"] * factor
     scale = np.maximum(table["expected_value"].abs(), np.finfo(float).tiny)
     return float(((product - table["expected_value"]).abs() / scale).max())
+
+
+def next_orders(table: pd.DataFrame, future: pd.DataFrame) -> dict[str, int]:
+    """Count customers whose next order is forecast within the horizon, and those who ordered by then.
+
+    Parameters
+    ----------
+    table
+        ``median_days``; infinite or NaN = no forecast date.
+    future
+        ``first_order_day`` and ``first_order_time`` of one future.
+
+    Returns
+    -------
+    dict
+        ``customers``; ``ordered`` by the published date, which is rounded up to a whole day;
+        ``ordered_unrounded`` by the median itself, half of them where forecasts are right.
+    """
+    median = table["median_days"]
+    is_dated = median <= HORIZON
+    by_date = future["first_order_day"] <= np.ceil(median)
+    by_median = future["first_order_time"] <= median
+    return {
+        "customers": int(is_dated.sum()),
+        "ordered": int((is_dated & by_date).sum()),
+        "ordered_unrounded": int((is_dated & by_median).sum()),
+    }
+
+
+def second_order_top(table: pd.DataFrame, p_order_90: pd.Series) -> dict[str, float]:
+    """Compare the second-order chances of the one-time buyers who are likeliest to order again.
+
+    Parameters
+    ----------
+    table
+        ``frequency`` and ``p_second_order``.
+    p_order_90
+        True chance of an order within 90 days.
+
+    Returns
+    -------
+    dict
+        ``customers`` of the fifth with the highest predictions, their mean prediction ``product`` and
+        mean true chance ``true``; NaN without one-time buyers.
+    """
+    once = table.loc[table["frequency"] == 0, "p_second_order"]
+    top = once.nlargest(-(-len(once) // TOP_SHARE))
+    return {
+        "customers": len(top),
+        "product": float(top.mean()),
+        "true": float(p_order_90[top.index].mean()),
+    }
 
 
 def _sums(table: pd.DataFrame, *columns: str) -> dict[str, float]:

@@ -9,15 +9,25 @@ import numpy as np
 from tests.independent.bounds import NEW_BANDS, Results, bounds_of
 from tests.independent.measures import BANDS, GROUPS
 from tests.independent.product import RULES
+from tests.independent.stores import CHANGING, SEASONAL, STORES
 
 SECTIONS = {"before": "Before", "after": "After"}
+FIGURES = (
+    "value",
+    "orders",
+    "orders, 90 days",
+    "ordered by the next-order date",
+    "top fifth",
+    "with a season index",
+)
 HEAD = """# Forecast audit
 
 Written by `make audit-forecasts`. The stores come from a generator of their own (`tests/independent/generator.py`), written from the
 papers: Poisson or Erlang purchases with gamma rates, dropout after orders or by the clock, gamma order values with gamma-distributed
 scales. It shares no code with the simulated store of the product. Each store has three years of orders and 8,000 customers, and the
 forecast is for the 365 days after its last day, undiscounted. Exceptions: `eighteen_months` has 550 days, just above one and a half
-horizons; `weekly` has 3,000 customers, `small_700` and `small_250` have 700 and 250.
+horizons; `weekly` has 3,000 customers, `small_700` and `small_250` have 700 and 250. By default, every store is
+simulated with three seeds, `weekly` and `small_250` with ten; *by seed* has one figure for each seed of a section.
 
 `make audit-forecasts FORECASTS='--stores signal,quality --seeds 1'` runs a part of it; the exit code is 1 where a bound is not met.
 
@@ -26,6 +36,10 @@ horizons; `weekly` has 3,000 customers, `small_700` and `small_250` have 700 and
 - *Rules* rank customers by the revenue so far, or by that of the last 365 days.
 - *Stationary* stores differ in arrivals, dropout and length; nothing else changes over time.
 - Coverage is that of one more future, with the randomized probability integral transform where a customer orders nothing.
+- *Ordered by the next-order date* is, in that future, the share of the customers with such a date within 365 days who order by then.
+  Half of them are expected to order by the median; published dates are rounded up to whole days, which raises the share.
+- *Top fifth* is predicted / true chance of an order within 90 days, of the fifth of one-time buyers with the highest `p_second_order`.
+- *k* is the regularity of the purchase model that is used: 1 = random order times.
 - Gini coefficients are relative to the ranking by the truth itself, so that 1 cannot be reached.
 
 | store | what is special |
@@ -41,8 +55,11 @@ horizons; `weekly` has 3,000 customers, `small_700` and `small_250` have 700 and
 | `price` | prices rise by 35 % half a year before the end |
 | `wholesale` | 3 % of the customers order twice as often, ten times the value |
 | `dependence` | frequent customers spend more |
+| `rising`, `falling` | repeat orders of every customer rise to 1.6 times, or fall to 0.6 times, within three years, and stay there |
+| `sale_recent`, `sale_year_ago` | three times the repeat orders in a sale of 14 days that began 60, or 365, days before the end |
 | `season_30`, `season_50` | repeat orders follow a sine of 30 or 50 % over the year |
 | `q4_peak` | 2.2 times the repeat orders from November 10 to December 24 |
+| `_mar`, `_jun`, `_sep` | the seasonal stores as of the ends of other quarters; those without a suffix end on December 31 |
 | `subscriptions` | regular monthly orders (Erlang, k = 10) |
 | `signal` | 45 % stay after the first order; one category doubles that, a first-order discount halves it |
 """
@@ -69,7 +86,8 @@ def write_section(path: Path, section: str, text: str) -> None:
 
 def section_text(results: Results) -> str:
     """Return the tables of a run."""
-    parts = [_totals(results), _tenure(results), _rankings(results), _signal(results)]
+    parts = [_totals(results), _seasonal(results), _changing(results), _choices(results)]
+    parts += [_tenure(results), _rankings(results), _signal(results)]
     parts += [_intervals(results), _notes(results), _bounds(results)]
     return "\n".join("\n".join(lines) + "\n" for lines in map(list, parts) if lines)
 
@@ -102,7 +120,7 @@ def _totals(results: Results) -> Iterator[str]:
     )
 
     def mean(store: str, what: str, by: str = "product") -> str:
-        return f"{np.mean(results.ratios(store, what, by)):.2f}"
+        return f"{results.mean_ratio(store, what, by):.2f}"
 
     yield from _table(
         names,
@@ -119,6 +137,67 @@ def _totals(results: Results) -> Iterator[str]:
             for store in results.by_store
         ),
     )
+
+
+def _seasonal(results: Results) -> Iterator[str]:
+    stores = [name for name in SEASONAL if name in results.by_store]
+    if stores:
+        yield "### Seasonal stores by quarter\n"
+        yield from _table(
+            ("store", "as of", *FIGURES),
+            ((f"`{name}`", f"{STORES[name].as_of}", *_figures(results, name)) for name in stores),
+        )
+
+
+def _changing(results: Results) -> Iterator[str]:
+    stores = [name for name in CHANGING if name in results.by_store]
+    if stores:
+        yield "### Changing stores\n"
+        yield from _table(
+            ("store", *FIGURES), ((f"`{name}`", *_figures(results, name)) for name in stores)
+        )
+
+
+def _figures(results: Results, store: str) -> Iterator[str]:
+    """Return the columns :data:`FIGURES` of a store."""
+    for what in ("value_365", "orders_365", "orders_90"):
+        yield f"{results.mean_ratio(store, what):.2f}"
+    yield _number(results.ordered_share(store))
+    yield _number(results.second_order_ratio(store))
+    yield _with_season(results, store)
+
+
+def _with_season(results: Results, *stores: str) -> str:
+    runs = [run for store in stores for run in results.by_store[store]]
+    return f"{sum(run['has_season'] for run in runs)} of {len(runs)}"
+
+
+def _choices(results: Results) -> Iterator[str]:
+    yield "### Regularity, season index and next-order dates\n"
+    names = (
+        "store",
+        "k by seed",
+        "with a season index",
+        "customers with a next-order date",
+        "ordered by it",
+        "by the median, not rounded",
+    )
+    yield from _table(
+        names,
+        (
+            (
+                f"`{store}`",
+                ", ".join(str(run["k"]) for run in runs),
+                _with_season(results, store),
+                f"{sum(run['next_order']['customers'] for run in runs):,}",
+                _number(results.ordered_share(store)),
+                _number(results.ordered_share(store, "ordered_unrounded")),
+            )
+            for store, runs in results.by_store.items()
+        ),
+    )
+    if results.stationary:
+        yield f"\nFits of stationary stores with a season index: {_with_season(results, *results.stationary)}."
 
 
 def _tenure(results: Results) -> Iterator[str]:

@@ -34,11 +34,17 @@ class Predictions:
         The same columns as predicted at an annual discount rate.
     notes
         What the fit tells its reader.
+    regularity
+        k of the Erlang time between orders of the purchase model that is used; 1 = random.
+    has_season
+        Whether a season index is used.
     """
 
     table: pd.DataFrame
     discounted: pd.DataFrame
     notes: tuple[str, ...]
+    regularity: int
+    has_season: bool
 
 
 def predict_store(store: Store) -> Predictions:
@@ -93,4 +99,10 @@ def _predict(fits: Fits, state: pd.DataFrame, store: Store) -> Predictions:
         **{name: state[column] for name, column in RULES.items()},
         "covered": forecaster.covered(state, store.future["value_365"].to_numpy(), HORIZON),
     }
-    return Predictions(table.assign(**others), discounted, tuple(fits.notes))
+    return Predictions(
+        table.assign(**others),
+        discounted,
+        tuple(fits.notes),
+        int(getattr(forecaster.purchases, "every", 1)),
+        fits.pace.has_season,
+    )

@@ -20,11 +20,28 @@ STATIONARY_STORES = (
 CHANGING_STORES = (
     StoreSpec("quality", quality=0.5),
     StoreSpec("price", price_rise=1.35),
+    StoreSpec("rising", pace_trend=1.6),
+    StoreSpec("falling", pace_trend=0.6),
+    StoreSpec("sale_recent", sale_days_ago=60),
+    StoreSpec("sale_year_ago", sale_days_ago=365),
+)
+SEASONAL_STORES = tuple(
+    replace(spec, name=f"{spec.name}{suffix}", as_of=day)
+    for spec in (
+        StoreSpec("season_30", amplitude=0.3),
+        StoreSpec("season_50", amplitude=0.5),
+        StoreSpec("q4_peak", q4_peak=2.2),
+    )
+    for suffix, day in (
+        ("", date(2025, 12, 31)),
+        ("_mar", date(2025, 3, 31)),
+        ("_jun", date(2025, 6, 30)),
+        ("_sep", date(2025, 9, 30)),
+    )
+)
+OTHER_STORES = (
     StoreSpec("wholesale", wholesale_share=0.03),
     StoreSpec("dependence", dependence=0.55),
-    StoreSpec("season_30", amplitude=0.3),
-    StoreSpec("season_50", amplitude=0.5),
-    StoreSpec("q4_peak", q4_peak=2.2),
     StoreSpec("subscriptions", r=50.0, alpha=1_500.0, b=9.0, regularity=10),
     StoreSpec(
         "signal",
@@ -42,15 +59,23 @@ SMALL_STORES = (
     replace(STEADY, name="small_700", customers=700),
     replace(STEADY, name="small_250", customers=250),
 )
-OTHER_QUARTERS = tuple(
-    StoreSpec(f"{name}_{day:%b}".lower(), amplitude=amplitude, q4_peak=peak, as_of=day)
-    for name, amplitude, peak in (("season_30", 0.3, 1.0), ("q4_peak", 0.0, 2.2))
-    for day in (date(2025, 3, 31), date(2025, 6, 30), date(2025, 9, 30))
-)
 STATIONARY = tuple(spec.name for spec in STATIONARY_STORES)
-DEFAULT = tuple(s.name for s in (*STATIONARY_STORES, *CHANGING_STORES, *SMALL_STORES))
+CHANGING = tuple(spec.name for spec in CHANGING_STORES)
+SEASONAL = tuple(spec.name for spec in SEASONAL_STORES)
 STORES = {
     spec.name: spec
-    for spec in (*STATIONARY_STORES, *CHANGING_STORES, *SMALL_STORES, *OTHER_QUARTERS)
+    for spec in (
+        *STATIONARY_STORES,
+        *CHANGING_STORES,
+        *SEASONAL_STORES,
+        *OTHER_STORES,
+        *SMALL_STORES,
+    )
 }
 SEEDS = (1, 2, 3)
+MANY_SEEDS = tuple(range(1, 11))  # of stores whose figure varies much, or is a share of seeds
+
+
+def default_seeds(store: str) -> tuple[int, ...]:
+    """Return the seeds that a store is audited with unless others are asked for."""
+    return MANY_SEEDS if store in {"weekly", "small_250"} else SEEDS

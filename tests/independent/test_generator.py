@@ -15,6 +15,7 @@ from tests.independent.generator import (
     simulate,
     walk_history,
 )
+from tests.independent.stores import STORES
 
 CLOCK = StoreSpec("clock", dropout="by_clock", customers=40_000, days=720)
 ORDERS = StoreSpec("orders", customers=20_000, days=720)
@@ -160,3 +161,85 @@ def test_prices_rise_half_a_year_before_the_end():
 
 def test_customers_are_named_by_row():
     assert customer_ids(2).to_list() == ["c00000", "c00001"]
+
+
+LOYAL = replace(ORDERS, customers=4_000, a=0.001, b=1_000.0)  # nobody leaves
+
+
+def test_multipliers_are_one_where_nothing_is_planted():
+    assert (multipliers(StoreSpec("flat")) == 1).all()
+
+
+def test_a_pace_trend_is_exponential_up_to_the_as_of_day_and_constant_after_it():
+    index = multipliers(StoreSpec("trend", days=5, pace_trend=16.0))
+    assert index[:5] == pytest.approx([1, 2, 4, 8, 16])
+    assert (index[5:] == 16).all()
+
+
+@pytest.mark.parametrize("trend", [1.6, 0.6])
+def test_repeat_orders_follow_the_integral_of_the_pace_trend(trend):
+    spec = replace(LOYAL, pace_trend=trend)
+    people, walk = history(spec)
+    slope = np.log(trend) / spec.days
+    exposed = (trend - np.exp(slope * people.arrival)) / slope
+    assert len(walk.who) / (people.rate * exposed).sum() == pytest.approx(1, abs=0.02)
+
+
+def test_the_future_keeps_the_last_pace():
+    store = simulate(replace(LOYAL, pace_trend=1.6, alpha=1_200.0))
+    a_day = 1 - np.exp(-1.6 * store.latent["rate"])
+    assert store.truth["orders_365"].sum() / (365 * a_day).sum() == pytest.approx(1, abs=0.02)
+
+
+def test_a_sale_lifts_its_days_and_no_others():
+    index = multipliers(StoreSpec("sale", days=10, sale_days_ago=6, sale_length=3, sale_lift=2.0))
+    assert index[:10].tolist() == [1, 1, 1, 2, 2, 2, 1, 1, 1, 1]  # day 9 is the as-of day
+    assert (index[10:] == 1).all()
+
+
+def test_repeat_orders_of_a_sale_are_lifted_and_the_future_is_not():
+    spec = replace(LOYAL, sale_days_ago=60)
+    _, walk = history(spec)
+    day = walk.when.astype(int) - (spec.days - 1 - 60)
+    before, during = ((day >= -14) & (day < 0)).sum(), ((day >= 0) & (day < 14)).sum()
+    assert during / before == pytest.approx(3, rel=0.1)
+    store = simulate(replace(spec, alpha=1_200.0))
+    a_day = 1 - np.exp(-store.latent["rate"])
+    assert store.truth["orders_365"].sum() / (365 * a_day).sum() == pytest.approx(1, abs=0.02)
+
+
+def test_the_weekly_store_has_random_orders_a_week_apart():
+    spec = STORES["weekly"]
+    assert spec.regularity == 1
+    assert spec.r / spec.alpha == pytest.approx(1 / 7)
+    _, walk = history(
+        replace(spec, customers=500, r=4e6, alpha=28e6, a=0.001, b=1_000.0)
+    )  # all loyal, at the mean rate
+    gaps = pd.Series(walk.when).groupby(walk.who).diff().dropna()
+    assert gaps.mean() == pytest.approx(7, rel=0.02)
+    assert gaps.std() / gaps.mean() == pytest.approx(1, rel=0.02)
+
+
+def test_chances_and_first_orders_of_who_never_leaves_are_exponential():
+    store = simulate(replace(LOYAL, alpha=240.0), futures=50)
+    rate = store.latent["rate"]
+    expected = (1 - np.exp(-90 * rate)).mean()
+    assert store.truth["p_order_90"].mean() == pytest.approx(expected, abs=0.003)
+    for days in (1, 30, 365):
+        share = (store.future["first_order_day"] <= days).mean()
+        assert share == pytest.approx((1 - np.exp(-days * rate)).mean(), abs=0.02)
+
+
+def test_chances_and_first_orders_agree_with_the_orders_of_the_same_futures():
+    store = simulate(replace(ORDERS, customers=2_000))
+    truth, future = store.truth, store.future
+    assert ((truth["p_order_90"] > 0) == (truth["orders_90"] > 0)).all()
+    assert (truth["p_order_90"] <= np.minimum(truth["orders_90"], 1)).all()
+    assert (truth.loc[~store.latent["is_active"], "p_order_90"] == 0).all()
+    day, time = future["first_order_day"], future["first_order_time"]
+    assert (np.isfinite(day) == (future["orders_365"] > 0)).all()
+    assert ((day <= 90) == (future["orders_90"] > 0)).all()
+    assert (future["p_order_90"] == (day <= 90)).all()
+    assert (np.ceil(time) == day).all()
+    assert day.min() >= 1
+    assert day[np.isfinite(day)].max() <= 365
