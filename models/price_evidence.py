@@ -6,7 +6,7 @@ evidence:
 
 - the level itself: a random walk (drift), one jump at an unknown period, both, or neither (steady);
 - a season: a periodic Gaussian process of one year;
-- single periods that stand out, such as sales.
+- spells of one or two periods, such as sales.
 
 Only the level is carried to today. Customers may spend more with each later order, which is no rise
 of prices: the first order, the number of the order and its logarithm are covariates. That customers
@@ -40,7 +40,7 @@ JUMP = 0.25  # standard deviation of a jump
 JUMP_PERIODS = 2  # least periods since a jump: a shorter one may be a sale
 SEASONS = (0.0, 0.05, 0.15)  # standard deviation of the season
 SEASON_SCALE = 0.35  # length scale of the periodic kernel: peaks of about six weeks
-SINGLES = (0.0, 0.03, 0.1)  # standard deviation of single periods
+SPELLS = (0.0, 0.03, 0.1)  # standard deviation of spells of one or two periods
 YEAR_DAYS = 365.25
 LEAST_WEIGHT = 1e-4  # of a prior in the average, compared with the best one
 
@@ -117,17 +117,20 @@ class _Model(NamedTuple):
         Whether the level drifts, and whether it jumps.
     log_evidence
         Log marginal likelihood less that of levels without variance.
-    level, rest
-        Covariance of the level without its jump, and of season and single periods, each (T, T).
+    level
+        Covariance of the level without its jump, shape (T, T).
     jump
         1 from the jump on, 0 before; shape (T,).
+    gram, left
+        By :func:`_marginal`, without the jump.
     """
 
     kind: tuple[bool, bool]
     log_evidence: float
     level: Array
-    rest: Array
     jump: Array
+    gram: Array
+    left: Array
 
 
 def gaussian_evidence(sums: PriceSums, *, by_order: bool) -> GaussianEvidence | None:
@@ -170,19 +173,23 @@ def _models(data: GaussianEvidence, period_days: int) -> list[_Model]:
     periods = len(data.score)
     period = np.arange(periods)
     walk = np.minimum.outer(period, period).astype(np.float64)
-    angle = np.pi * np.subtract.outer(period, period) * period_days / YEAR_DAYS
+    lag = np.subtract.outer(period, period)
+    spell = np.maximum(1 - np.abs(lag) / 2, 0.0)
+    angle = np.pi * lag * period_days / YEAR_DAYS
     season = np.exp(-2 * np.sin(angle) ** 2 / SEASON_SCALE**2)
     jumps = np.tril(np.ones((periods, periods)), -1)[:, : max(periods - JUMP_PERIODS, 0)]
     models = []
-    for drift, of_season, of_single in product(DRIFTS, SEASONS, SINGLES):
+    for drift, of_season, of_spell in product(DRIFTS, SEASONS, SPELLS):
         level = drift**2 * walk
-        rest = of_season**2 * season + of_single**2 * np.eye(periods)
+        rest = of_season**2 * season + of_spell**2 * spell
         gram, left, log_evidence = _marginal(data, level + rest)
         spread = 1 + JUMP**2 * np.einsum("tc,ts,sc->c", jumps, gram, jumps, optimize=True)
         gains = (JUMP**2 * (jumps.T @ left) ** 2 / spread - np.log(spread)) / 2
-        models.append(_Model((drift > 0, False), log_evidence, level, rest, np.zeros(periods)))
+        models.append(
+            _Model((drift > 0, False), log_evidence, level, np.zeros(periods), gram, left)
+        )
         models += [
-            _Model((drift > 0, True), log_evidence + gain, level, rest, jump)
+            _Model((drift > 0, True), log_evidence + gain, level, jump, gram, left)
             for gain, jump in zip(gains.tolist(), jumps.T, strict=True)
         ]
     return models
@@ -260,10 +267,19 @@ def average_level(data: GaussianEvidence, period_days: int) -> LevelEstimate:
     contrast[-1] += 1.0
     levels, square = np.zeros(len(data.score)), 0.0
     for weight, model in weighted:
-        level = model.level + JUMP**2 * np.outer(model.jump, model.jump)
-        gram, left, _ = _marginal(data, level + model.rest)
-        mean, side = level @ left, level @ contrast
+        mean, variance = _level(model, contrast)
         levels += weight * mean
-        square += weight * (contrast @ side - side @ gram @ side + (contrast @ mean) ** 2)
+        square += weight * (variance + (contrast @ mean) ** 2)
     change = float(contrast @ levels)
     return LevelEstimate(levels, change, float(np.sqrt(max(square - change**2, 0.0))), evidence)
+
+
+def _level(model: _Model, contrast: Array) -> tuple[Array, float]:
+    """Return the posterior mean of the level, (2.25) of [1]_, and a contrast's variance, (2.26)."""
+    bend = model.gram @ model.jump
+    gain = JUMP**2 / (1 + JUMP**2 * model.jump @ bend)
+    left = model.left - gain * (model.jump @ model.left) * bend
+    mean = model.level @ left + JUMP**2 * model.jump * (model.jump @ left)
+    side = model.level @ contrast + JUMP**2 * model.jump * (model.jump @ contrast)
+    variance = contrast @ side - side @ model.gram @ side + gain * (bend @ side) ** 2
+    return mean, float(variance)

@@ -27,7 +27,7 @@ Array = NDArray[np.float64]
 STRONG_EVIDENCE = 6.0  # of 2 ln B: "strong" by Kass & Raftery
 LEAST_ERRORS, LEAST_CHANGE = 2.0, 0.01  # of today's level compared with the average past order
 LEAST_ORDERS = 100  # repeat orders
-UNUSED = "no price level"
+USED, UNUSED = "order values are taken at today's price level", "no price level"
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,11 @@ def fit_price_level(sums: PriceSums, last_day: date, period_days: int) -> PriceL
         smaller.standard_error,
         min(estimate.evidence for estimate in estimates),
         count,
-        (_note(level) if is_used else f"{UNUSED}: order values did not clearly change",),
+        (
+            _note(level, smaller.change)
+            if is_used
+            else f"{UNUSED}: order values did not clearly change",
+        ),
     )
 
 
@@ -227,13 +231,19 @@ def _unused(count: int, reason: str) -> PriceLevelFit:
     return PriceLevelFit(PriceLevel.steady(), 0.0, 0.0, 0.0, count, (f"{UNUSED}: {reason}",))
 
 
-def _note(level: PriceLevel) -> str:
-    """State how the level moved within the last year, or before it."""
-    periods = round(YEAR_DAYS / level.period_days)
-    is_recent = abs(level.log_levels[-periods - 1 :][0]) >= LEAST_CHANGE
-    has_more = len(level.log_levels) > periods + 1
-    before = level.log_levels[-periods - 1] if is_recent and has_more else level.log_levels[0]
-    change = round(100 * float(np.expm1(-before)))
-    move = f"{'rose' if change > 0 else 'fell'} by {abs(change)} %"
-    since = "within the last year" if is_recent and has_more else "since the first orders"
-    return f"order values are taken at today's price level: it {move} {since}"
+def _note(level: PriceLevel, change: float) -> str:
+    """State how the level moved within the last year, before it, or against the average order's."""
+    year = round(YEAR_DAYS / level.period_days) + 1
+    moves = {"since the first orders": level.log_levels[0]}
+    if len(level.log_levels) > year:
+        moves = {"within the last year": level.log_levels[-year]} | moves
+    for since, before in moves.items():
+        if abs(before) >= LEAST_CHANGE:
+            return f"{USED}: it {'rose' if before < 0 else 'fell'} by {_percent(before)} {since}"
+    side = "above" if change > 0 else "below"
+    return f"{USED}: it is {_percent(-change)} {side} that of the average past order"
+
+
+def _percent(before: float) -> str:
+    """Write the size of a change from the logarithm of the earlier level over the later one."""
+    return f"{abs(100 * np.expm1(-before)):.0f} %"
