@@ -9,6 +9,7 @@ from features.rfm import purchases
 
 PERIOD_DAYS = 30  # of a period; the last one ends at the end of the as-of day
 EXACT = "decimal(18, 6)"  # parallel sums of floats differ in their last digits from run to run
+FINER = "decimal(24, 12)"  # of deviations, whose halves are no ties that engines round differently
 DEVIATIONS = ("log_amount", "is_first", "log_number", "number")
 
 
@@ -55,7 +56,7 @@ def price_changes(orders: ir.Table, as_of: date) -> ir.Table:
         deviations.group_by("period")
         .aggregate(
             repeat_days=deviations.is_repeat.sum(),
-            **{name: value.cast(EXACT).sum().cast("float64") for name, value in sums.items()},
+            **{name: value.cast(FINER).sum().cast("float64") for name, value in sums.items()},
         )
         .order_by("period")
     )
@@ -84,7 +85,7 @@ def shared_periods(orders: ir.Table, as_of: date) -> ir.Table:
     both = by_period.join(other, "customer_id")
     weight = both.in_period * both.in_other / both.purchase_days.cast("float64")
     weights = both.group_by("period", "other_period").aggregate(
-        weight=weight.cast(EXACT).sum().cast("float64")
+        weight=weight.cast(FINER).sum().cast("float64")
     )
     return weights.order_by("period", "other_period")
 
