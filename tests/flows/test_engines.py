@@ -17,6 +17,7 @@ from connectors.optional import read_table
 from connectors.orders import read_orders
 from connectors.rules import OrderSource
 from features.labels import outcomes
+from features.price_changes import price_changes, shared_periods
 from features.recent import recent
 from features.regularity import gap_facts
 from features.rfm import customer_state, spend_cells, state_cells
@@ -164,6 +165,8 @@ def _from_orders_to_scores(engine: Engine, history: Path, folder: Path) -> dict[
         "spend_cells": engine.frame(spend_cells(state)),
         "recent": engine.frame(recent(orders, AS_OF).order_by("customer_id")),
         "gaps": engine.frame(gap_facts(orders, AS_OF)),
+        "price_changes": engine.frame(price_changes(orders, AS_OF)),
+        "shared_periods": engine.frame(shared_periods(orders, AS_OF)),
         "scores": score_customers(settings, known, forecaster, AS_OF).scores,
     }
 
@@ -210,7 +213,18 @@ def test_every_row_goes_where_it_goes_on_duckdb(results, name, what):
     assert results(name)[what] == results("duckdb")[what]
 
 
-TABLES = ("orders", "known", "outcomes", "state_cells", "spend_cells", "recent", "gaps", "scores")
+TABLES = (
+    "orders",
+    "known",
+    "outcomes",
+    "state_cells",
+    "spend_cells",
+    "recent",
+    "gaps",
+    "price_changes",
+    "shared_periods",
+    "scores",
+)
 
 
 @pytest.mark.parametrize("name", AWAY)
