@@ -17,9 +17,9 @@ from features.window import outcome_window
 from flows.forecaster import Forecaster, first_order_design, second_order_lift
 from flows.prepare import with_first_baskets
 from flows.season import Peaks, StorePace, even_pace, learn_pace, timed
-from flows.spend import OrderValueFit, fit_order_value
+from flows.spend import OrderValueFit, fit_order_value, learn_price_level
 from flows.stacked import history_of
-from flows.stacking import StackingFit, first_day, fit_stacking, without_stacking
+from flows.stacking import Calendar, StackingFit, first_day, fit_stacking, without_stacking
 from models.intervals import (
     COVERAGE,
     Levels,
@@ -28,6 +28,7 @@ from models.intervals import (
     covered_share,
     informed_position,
 )
+from models.price_level import PriceLevelFit
 from models.purchases import (
     BetaGeometric,
     PurchaseModel,
@@ -78,6 +79,8 @@ class Fits:
         Corrections fitted to past cutoffs, and the candidate that was chosen.
     pace
         The pace of purchases over the calendar.
+    price
+        The price level; None where none was wanted.
     interval
         How the interval of value was calibrated.
     forecaster
@@ -92,6 +95,7 @@ class Fits:
     second: SecondPurchaseFit | None
     stacking: StackingFit
     pace: StorePace
+    price: PriceLevelFit | None
     interval: Interval
     forecaster: Forecaster
     is_learned: bool = True
@@ -106,6 +110,7 @@ class Fits:
         """What a reader must know."""
         notes = [*self.purchases[0].notes, *self.spend.notes]
         notes += [*self.stacking.notes, self.pace.note]
+        notes += [] if self.price is None else self.price.notes
         if self.second is None and not self.is_learned:
             return notes
         if self.second is None:
@@ -150,6 +155,8 @@ class Fits:
                 "metrics": {"raw_coverage": self.interval.raw_coverage},
             }
         parts["spend"]["params"] |= self.order_value.model.to_dict()
+        if self.price is not None:
+            parts["spend"]["metrics"] |= self.price.metrics
         if self.stacking.metrics:
             parts["stacking"] = {
                 "params": {"window_days": self.stacking.days, "choice": self.stacking.choice},
@@ -216,22 +223,26 @@ def fit_recipe(
     state = engine.keep(customer_state(orders, as_of), "fitted_state")
     first = first_day(engine, orders)
     if is_learned:
-        pace = learn_pace(engine, orders, first, as_of, peaks)
+        pace, price = (
+            learn_pace(engine, orders, first, as_of, peaks),
+            learn_price_level(engine, orders, as_of),
+        )
     else:
-        pace = even_pace(as_of, "model.learned is false")
+        pace, price = even_pace(as_of, "model.learned is false"), None
+    calendar = Calendar(pace.index, None if price is None else price.level)
     cells = timed(engine.frame(state_cells(state)), pace.at(as_of))
     facts = engine.frame(gap_facts(orders, as_of)).iloc[0]
     regularity = Regularity.of(*facts[["gaps", "log_gaps", "pairs", "pair_variance"]])
     family = fit_family(*(cells[name] for name in cells.columns), regularity=regularity)
     models = [fit.model for fit in family]
-    order_value = fit_order_value(engine, state)
+    order_value = fit_order_value(engine, state, calendar.price)
     if is_learned:
         window = second_purchase_days
         second = _fit_second_purchase(engine, orders, lines, pace, as_of, models[0], window)
         has_classifier = second is not None and second.classifier is not None
         stacking = fit_stacking(
             engine, orders, first, as_of, models, order_value.model, horizon_days,
-            _lift_at(engine, orders, lines, pace, window) if has_classifier else None, pace.index,
+            _lift_at(engine, orders, lines, pace, window) if has_classifier else None, calendar,
         )  # fmt: skip
         if has_classifier and stacking.purchases is not models[0]:
             second = _fit_second_purchase(
@@ -240,7 +251,7 @@ def fit_recipe(
     else:
         second = None
         stacking = without_stacking(
-            engine, orders, first, as_of, models[0], horizon_days, pace.index
+            engine, orders, first, as_of, models[0], horizon_days, calendar
         )
     interval = _calibrate(stacking)
     forecaster = Forecaster(
@@ -258,7 +269,7 @@ def fit_recipe(
         next((model for model in models if not isinstance(model, BetaGeometric)), None),
         leaving_weight(family),
     )
-    parts = (family, regularity, order_value, second, stacking, pace, interval, forecaster)
+    parts = (family, regularity, order_value, second, stacking, pace, price, interval, forecaster)
     return Fits(*parts, is_learned)
 
 

@@ -18,6 +18,7 @@ from models.intervals import Levels, Outcomes, covered, informed_position
 from models.monitoring import Counts, expected_counts
 from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
+from models.price_level import PriceLevel
 from models.purchases import FAMILY, PurchaseModel
 from models.second_purchase import BY_DAYS as DAYS_COLUMNS
 from models.second_purchase import FEATURES, Classifier, design
@@ -403,6 +404,7 @@ class Forecaster:
             "leaving_weight": self.leaving_weight,
             "spend": {"model": "gamma_gamma", **self.spend.to_dict()},
             "order_value": self.order_value.to_dict(),
+            "price": self.order_value.price_record(),
             "second_purchase_days": self.second_purchase_days,
             "trained_as_of": self.trained_as_of.isoformat(),
             "levels": asdict(self.levels),
@@ -427,7 +429,7 @@ class Forecaster:
         spend = Spend(**{name: record["spend"][name] for name in ("p", "q", "gamma", "slope")})
         return cls(
             _model(record["purchases"]),
-            OrderValue(spend, **order_value),
+            replace(OrderValue(spend, **order_value), price=_price_level(record.get("price"))),
             _classifier(folder / CLASSIFIER),
             record["second_purchase_days"],
             date.fromisoformat(record["trained_as_of"]),
@@ -440,6 +442,10 @@ class Forecaster:
             _model(record["otherwise"]) if record.get("otherwise") else None,
             record.get("leaving_weight", 1.0),
         )
+
+
+def _price_level(record: dict[str, Any] | None) -> PriceLevel:
+    return PriceLevel.steady() if record is None else PriceLevel.from_dict(record)
 
 
 def _classifier(path: Path) -> Classifier | None:

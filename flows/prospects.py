@@ -55,7 +55,7 @@ def prospects(
     )
     chosen = settings.investment
     margin = predicted["expected_order_value"].to_numpy() * settings.store.margin
-    low = margin * _caution(state, forecaster, chosen.caution)
+    low = margin * _caution(state, forecaster, chosen.caution, time.as_of)
     orders, own = _mixed(
         forecaster,
         history,
@@ -77,9 +77,9 @@ def prospects(
     )
 
 
-def _caution(state: pd.DataFrame, forecaster: Forecaster, deviations: float) -> Array:
+def _caution(state: pd.DataFrame, forecaster: Forecaster, deviations: float, as_of: date) -> Array:
     """Return the low order value over the expected one: the fewer orders are known, the lower."""
-    orders, mean = forecaster.order_value.observed(state)
+    orders, mean = forecaster.order_value.observed(state, as_of)
     low = forecaster.spend.low_order_value(orders, mean, deviations)
     return np.asarray(low / forecaster.spend.expected_order_value(orders, mean))
 

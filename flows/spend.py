@@ -1,13 +1,18 @@
-"""Fit the model of order value to customer states."""
+"""Fit the model of order value to customer states, and the price level that it takes amounts at."""
 
+from datetime import date
 from typing import NamedTuple
 
 import ibis.expr.types as ir
 import numpy as np
+import pandas as pd
 
 from connectors.engine import Engine
+from features.price_changes import PERIOD_DAYS, price_changes, shared_periods
 from features.rfm import MONEY, spend_cells
-from models.order_value import OrderValue, shrunk
+from models.order_value import OrderValue, mean_price_factor, shrunk
+from models.price_evidence import PriceSums
+from models.price_level import PriceLevel, PriceLevelFit, fit_price_level
 from models.spend import SpendFit, fit_spend
 
 
@@ -18,7 +23,29 @@ class OrderValueFit(NamedTuple):
     spend: SpendFit
 
 
-def fit_order_value(engine: Engine, state: ir.Table) -> OrderValueFit:
+def learn_price_level(engine: Engine, orders: ir.Table, as_of: date) -> PriceLevelFit:
+    """Estimate the price level from orders of the same customers.
+
+    Parameters
+    ----------
+    engine
+        Computes the tables.
+    orders
+        Table :class:`features.tables.Orders`; orders after `as_of` are not looked at.
+    as_of
+        Last day whose orders are known.
+    """
+    changes = engine.frame(price_changes(orders, as_of))
+    sums = PriceSums.of(changes, engine.frame(shared_periods(orders, as_of)))
+    return fit_price_level(sums, as_of, PERIOD_DAYS)
+
+
+def fit_order_value(
+    engine: Engine,
+    state: ir.Table,
+    price: PriceLevel | None = None,
+    window: tuple[date, date] | None = None,
+) -> OrderValueFit:
     """Fit Gamma-Gamma to repeat customers, and measure the levels beside it.
 
     Parameters
@@ -27,12 +54,27 @@ def fit_order_value(engine: Engine, state: ir.Table) -> OrderValueFit:
         Computes the tables.
     state
         Table :class:`features.tables.CustomerState`.
+    price
+        Price level of past days; None = it is steady.
+    window
+        First and last day whose mean level amounts are taken at; None = the level of today.
 
     Raises
     ------
     FitError
         Fewer than two repeat customers, or values that are not positive.
     """
+    price = price or PriceLevel.steady()
+    base = 1.0
+    if window is not None:
+        base = float(price.mean_factor(*(day.toordinal() for day in window)))
+    nominal = state.aggregate(
+        bought=(state.first_amount + state.frequency * state.monetary_value).cast(MONEY).sum(),
+        revenue=state.revenue.cast(MONEY).sum(),
+    )
+    kept = engine.frame(nominal).iloc[0]
+    if not price.is_steady:
+        state = engine.keep(_at_level(engine, state, price, base), "state_at_price_level")
     cells = engine.frame(spend_cells(state))
     spend = fit_spend(*(cells[name] for name in cells.columns))
     again = state.frequency > 0
@@ -40,8 +82,6 @@ def fit_order_value(engine: Engine, state: ir.Table) -> OrderValueFit:
     sums = {
         "first": state.first_amount.cast(MONEY).sum(where=again),
         "later": state.monetary_value.cast(MONEY).sum(where=again),
-        "bought": (state.first_amount + state.frequency * state.monetary_value).cast(MONEY).sum(),
-        "revenue": state.revenue.cast(MONEY).sum(),
     }
     for name, group in (("once", ~again), ("again", again)):
         paid = group & (state.first_amount > 0)
@@ -55,10 +95,34 @@ def fit_order_value(engine: Engine, state: ir.Table) -> OrderValueFit:
             spend.model,
             first_level=_ratio(total["later"], total["first"]),
             once_level=_once_level(total),
-            net_share=round(min(_ratio(total["revenue"], total["bought"]), 1.0), 6),
+            net_share=round(
+                min(_ratio(float(kept["revenue"] or 0), float(kept["bought"] or 0)), 1.0), 6
+            ),
+            price=price,
+            price_base=base,
         ),
         spend,
     )
+
+
+def _at_level(engine: Engine, state: ir.Table, price: PriceLevel, base: float) -> ir.Table:
+    """Take the amounts of states at a price level, customers of equal days and counts at once."""
+    by = ("first_order_date", "last_order_date", "frequency")
+    spans = engine.frame(state.select(*by).distinct().order_by(*by))
+    first, last = (
+        np.array([day.toordinal() for day in pd.to_datetime(spans[name])], dtype=np.int64)
+        for name in by[:2]
+    )
+    x = spans["frequency"].to_numpy(np.float64)
+    for name in by[:2]:
+        spans[name] = pd.to_datetime(spans[name]).dt.date
+    spans["of_first"] = price.factor(first) / base
+    spans["of_later"] = mean_price_factor(price, x, first, last) / base
+    both = state.join(engine.table(spans, "price_factors"), by)
+    return both.mutate(
+        first_amount=both.first_amount * both.of_first,
+        monetary_value=both.monetary_value * both.of_later,
+    ).drop("of_first", "of_later")
 
 
 def _ratio(amount: float, other: float) -> float:

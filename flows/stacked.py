@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -67,7 +68,7 @@ def history_of(
 ) -> CustomerHistory:
     """Return the histories of customer states in operational time, the first order counted."""
     t_x, T = time.since_first(state["recency_days"], state["age_days"])
-    orders, mean = order_value.observed(state)
+    orders, mean = order_value.observed(state, time.as_of)
     scale = order_value.scale(state)
     return CustomerHistory.of(state["frequency"], t_x, T, mean, orders, scale, time)
 
@@ -128,6 +129,7 @@ def columns_of(
     trees: TreeForecast,
     means: Array,
     lift: Array,
+    as_of: date | None = None,
 ) -> Columns:
     """Lay out the columns of the corrections.
 
@@ -143,8 +145,10 @@ def columns_of(
         Shape (2,): mean of the plain forecast's orders, and of revenue so far, over all customers.
     lift
         Shape (n,): of the second-purchase classifier, 1 = none.
+    as_of
+        Day at whose end the states are known.
     """
-    orders, mean = order_value.observed(state)
+    orders, mean = order_value.observed(state, as_of)
     total = orders * mean * order_value.scale(state) + plain.order_value
     return Columns(
         order_columns(
@@ -256,7 +260,8 @@ class StackedModel:
             return ForecastMultipliers.none(len(state))
         plain = plain_forecast(purchases, order_value, state, self.days, time)
         trees = self.trees.predict(tree_features(state, plain))
-        columns = columns_of(state, order_value, plain, trees, np.array(self.means), lift)
+        means = np.array(self.means)
+        columns = columns_of(state, order_value, plain, trees, means, lift, time.as_of)
         return self.corrections.multipliers(columns, plain, self.means[0])
 
     def save(self, folder: Path) -> dict[str, Any]:

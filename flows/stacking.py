@@ -32,6 +32,7 @@ from flows.stacked import (
 from models.evaluation import normalized_gini, paired_differences
 from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
+from models.price_level import PriceLevel
 from models.purchases import FitError, PurchaseModel, fit_purchases
 from models.rules import RULES, fit_steps, rule_score
 from models.stacking import fit_chance, fit_orders, level_of
@@ -87,6 +88,22 @@ class BacktestCutoff:
     orders: Array
     value: Array
     lift: Array
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """What changes with the calendar alone.
+
+    Attributes
+    ----------
+    pace
+        Of orders; None = every day counts as one.
+    price
+        Level of order values; None = steady.
+    """
+
+    pace: PaceIndex | None = None
+    price: PriceLevel | None = None
 
 
 LiftAt = Callable[[date, PurchaseModel], Array]  # of all customers of a day, by id
@@ -152,7 +169,7 @@ def fit_stacking(
     order_value: OrderValue,
     horizon_days: int,
     lift_at: LiftAt | None = None,
-    pace: PaceIndex | None = None,
+    calendar: Calendar | None = None,
 ) -> StackingFit:
     """Fit every candidate to past cutoffs, and choose the one that ranks value best on a later one.
 
@@ -173,20 +190,20 @@ def fit_stacking(
     lift_at
         Returns the second-purchase classifier's lift on a day, by a classifier fitted to what was known
         then; None = there is no classifier.
-    pace
-        What operational time is measured by, at past cutoffs too; None = every day counts as one.
+    calendar
+        Pace of orders and price level, which count at past cutoffs too; None = both are steady.
 
     Returns
     -------
     StackingFit
         Trees predict only customers whom they were not fitted to.
     """
-    days = window_of(first, as_of, horizon_days)
+    days, calendar = window_of(first, as_of, horizon_days), calendar or Calendar()
     if days < LEAST_DAYS:
         note = f"only the purchase model is used: a history of {(as_of - first).days} days is too short for a backtest"
         return StackingFit(0, PLAIN, {}, family[0], notes=(note,))
     notes: tuple[str, ...] = ()
-    cutoffs = _cutoffs(engine, orders, first, as_of, family[0], days, pace)
+    cutoffs = _cutoffs(engine, orders, first, as_of, family[0], days, calendar)
     if len(cutoffs) < 2:
         note = "only the purchase model is used: models could not be fitted at two past cutoffs"
         later = cutoffs[0] if cutoffs else None
@@ -223,13 +240,15 @@ def fit_stacking(
             "purchase model: the history is too short for longer windows"
         )
         notes = (shorter, *notes)
-    time = OperationalTime(as_of, pace)
+    time = OperationalTime(as_of, calendar.pace)
     state, plain = _now(engine, orders, time, family[0], order_value, days)
     lift = np.ones(len(state)) if lift_at is None else lift_at(as_of, family[0])
     candidates: dict[str, Model] = dict(_rules(cutoffs, state, plain, days))
     if trees is not None:
         corrections = _only(_fit_corrections(cutoffs, trees, overlap), parts)
-        candidates[STACKED] = _final(cutoffs, corrections, order_value, state, plain, lift, days)
+        candidates[STACKED] = _final(
+            cutoffs, corrections, order_value, state, plain, lift, days, as_of
+        )
         metrics |= _weights(corrections, parts)
     count = float(np.mean([len(cutoff.state) for cutoff in cutoffs]))
     level = tuple(level_of(r, overlap, days, count) for r in _log_ratios(cutoffs))
@@ -249,13 +268,13 @@ def without_stacking(
     as_of: date,
     purchases: PurchaseModel,
     horizon_days: int,
-    pace: PaceIndex | None = None,
+    calendar: Calendar | None = None,
 ) -> StackingFit:
     """Look back at the latest past cutoff, by which intervals are calibrated, and correct nothing."""
     days, later = window_of(first, as_of, horizon_days), None
     if days >= LEAST_DAYS:
-        time = OperationalTime(as_of - timedelta(days=days), pace)
-        later = look_back(engine, orders, time, purchases, days)
+        day = as_of - timedelta(days=days)
+        later = look_back(engine, orders, day, purchases, days, calendar or Calendar())
     note = "only the purchase model is used: model.learned is false"
     return StackingFit(days, PLAIN, {}, purchases, later, notes=(note,))
 
@@ -267,14 +286,14 @@ def _cutoffs(
     as_of: date,
     purchases: PurchaseModel,
     days: int,
-    pace: PaceIndex | None,
+    calendar: Calendar,
 ) -> list[BacktestCutoff]:
     """Look back at past cutoffs a third of a window apart, the latest first."""
     step = timedelta(days=max(days // 3, 7))
     day = as_of - timedelta(days=days)
     cutoffs: list[BacktestCutoff] = []
     while len(cutoffs) < CUTOFFS and (day - first).days >= days - 3:  # three thirds, rounded down
-        cutoff = look_back(engine, orders, OperationalTime(day, pace), purchases, days)
+        cutoff = look_back(engine, orders, day, purchases, days, calendar)
         if cutoff is not None:
             cutoffs.append(cutoff)
         day -= step
@@ -282,18 +301,26 @@ def _cutoffs(
 
 
 def look_back(
-    engine: Engine, orders: ir.Table, time: OperationalTime, purchases: PurchaseModel, days: int
+    engine: Engine,
+    orders: ir.Table,
+    day: date,
+    purchases: PurchaseModel,
+    days: int,
+    calendar: Calendar,
 ) -> BacktestCutoff | None:
-    """Fit models of the same kind to an earlier day, and count what followed; None where none fits."""
-    day = time.as_of
+    """Fit models of the same kind to an earlier day, and count what followed; None where none fits.
+
+    Pace and prices of the window are those that it had: what cannot be foreseen is no fault of a model.
+    """
+    time, window = OperationalTime(day, calendar.pace), outcome_window(day, days)
     table = engine.keep(customer_state(orders, day), "past_state")
     try:
         past = _fitted_again(purchases, timed(engine.frame(state_cells(table)), time))
-        order_value = fit_order_value(engine, table).model
+        ends = (window.start, window.end - timedelta(days=1))
+        order_value = fit_order_value(engine, table, calendar.price, ends).model
     except FitError:
         return None
     state = engine.frame(with_recent(table, orders, day).order_by("customer_id"))
-    window = outcome_window(day, days)
     later = engine.frame(outcomes(orders, table, window).order_by("customer_id"))
     plain = plain_forecast(past, order_value, state, days, time)
     count, value = (
@@ -349,7 +376,9 @@ def _crossed(cutoffs: Sequence[BacktestCutoff]) -> list[TreeForecast]:
 
 def _columns(cutoff: BacktestCutoff, trees: TreeForecast) -> tuple[Columns, float]:
     means = means_of(cutoff.state, cutoff.plain)
-    columns = columns_of(cutoff.state, cutoff.order_value, cutoff.plain, trees, means, cutoff.lift)
+    columns = columns_of(
+        cutoff.state, cutoff.order_value, cutoff.plain, trees, means, cutoff.lift, cutoff.day
+    )
     return columns, means[0]
 
 
@@ -485,6 +514,7 @@ def _final(
     plain: PlainForecast,
     lift: Array,
     days: int,
+    as_of: date,
 ) -> StackedModel:
     """Fit trees to all cutoffs, and set the corrections' level to today's plain forecast."""
     features = np.vstack([tree_features(cutoff.state, cutoff.plain) for cutoff in cutoffs])
@@ -495,7 +525,7 @@ def _final(
     )
     means = means_of(state, plain)
     forecast = trees.predict(tree_features(state, plain))
-    columns = columns_of(state, order_value, plain, forecast, means, lift)
+    columns = columns_of(state, order_value, plain, forecast, means, lift, as_of)
     leveled = corrections.leveled(columns, plain, means[0])
     return StackedModel(days, trees, leveled, (float(means[0]), float(means[1])))
 

@@ -2,7 +2,8 @@
 
 The first order counts like a later one. Where first orders differ in level from later ones, or
 one-time buyers from repeat customers, both ratios are measured and applied. Amounts refunded on
-another day than that of the order lower the value of the customer who returns them.
+another day than that of the order lower the value of the customer who returns them. Past amounts are
+taken at the store's price level of today, where it moved.
 
 References
 ----------
@@ -12,12 +13,15 @@ References
 .. [3] Buhlmann (1967), Experience Rating and Credibility, ASTIN Bulletin 4(3), 199-207.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.history import States
+from models.price_level import PriceLevel
 from models.spend import Spend
 
 Array = NDArray[np.float64]
@@ -40,25 +44,34 @@ class OrderValue:
         Typical order of one-time buyers over that of repeat customers, by first orders, shrunk to 1.
     net_share
         Revenue after refunds on later days, over the amounts of purchase days; of all customers.
+    price
+        Price level of past days.
+    price_base
+        Factor of `price` at the level that amounts are taken at; 1 = its last period's.
     """
 
     spend: Spend
     first_level: float = 1.0
     once_level: float = 1.0
     net_share: float = 1.0
+    price: PriceLevel = field(default_factory=PriceLevel.steady)
+    price_base: float = 1.0
 
     @property
     def mean(self) -> float:
         """Mean order of a repeat customer before later refunds, store's currency."""
         return self.spend.mean
 
-    def observed(self, state: States) -> tuple[Array, Array]:
+    def observed(self, state: States, as_of: date | None = None) -> tuple[Array, Array]:
         """Return how many orders a customer's mean is taken over, and the mean.
 
         Parameters
         ----------
         state
-            ``frequency, monetary_value, first_amount``, arrays of shape (n,).
+            ``frequency, monetary_value, first_amount``, arrays of shape (n,); and ``recency_days,
+            age_days`` where the price level moved.
+        as_of
+            Day at whose end the states are known; None = amounts are taken as they are.
 
         Returns
         -------
@@ -70,8 +83,21 @@ class OrderValue:
             np.asarray(state[name], dtype=np.float64)
             for name in ("frequency", "monetary_value", "first_amount")
         )
+        if as_of is not None and not self.price.is_steady:
+            later, once = self._price_factors(state, as_of)
+            mean, first = mean * later, first * once
         total = x * mean + self.first_level * np.maximum(first, 0.0)
         return x + 1, total / (x + 1) / self._level(x)
+
+    def _price_factors(self, state: States, as_of: date) -> tuple[Array, Array]:
+        """Return what the mean repeat order and the first order are multiplied by, shapes (n,)."""
+        x, recency, age = (
+            np.asarray(state[name], dtype=np.float64)
+            for name in ("frequency", "recency_days", "age_days")
+        )
+        first = (as_of.toordinal() - age).astype(np.int64)
+        later = mean_price_factor(self.price, x, first, first + recency.astype(np.int64))
+        return later / self.price_base, self.price.factor(first) / self.price_base
 
     def expected(self, state: States) -> Array:
         """Return the expected net amount of a customer's next purchase day, store's currency.
@@ -119,6 +145,38 @@ class OrderValue:
             "once_level": self.once_level,
             "net_share": self.net_share,
         }
+
+    def price_record(self) -> dict[str, Any] | None:
+        """Return the price level as JSON values; None where it is steady."""
+        return None if self.price.is_steady else self.price.to_dict()
+
+
+def mean_price_factor(
+    price: PriceLevel, x: Array, first: NDArray[np.int64], last: NDArray[np.int64]
+) -> Array:
+    """Return what the mean of repeat orders is multiplied by to be at today's price level.
+
+    Parameters
+    ----------
+    price
+        The level.
+    x
+        Shape (n,): repeat orders.
+    first, last
+        Shape (n,): days of the first and the last order, as ordinals.
+
+    Returns
+    -------
+    Array
+        Shape (n,). One of the orders was on the last day; the others are taken to be spread evenly
+        between first and last, as the times of a Poisson process are, given their number.
+    """
+    has_between = last - first > 1
+    between = price.mean_factor(
+        np.where(has_between, first + 1, last), np.where(has_between, last - 1, last)
+    )
+    share = np.where(has_between, np.maximum(x - 1, 0.0) / np.maximum(x, 1.0), 0.0)
+    return np.asarray(share * between + (1 - share) * price.factor(last))
 
 
 def shrunk(estimate: float, variance: float) -> float:

@@ -22,13 +22,14 @@ References
    Science 14(4), 382-417.
 """
 
-from collections.abc import Mapping
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.special import logsumexp
+
+from models.history import States
 
 Array = NDArray[np.float64]
 
@@ -68,7 +69,7 @@ class PriceSums(NamedTuple):
     repeat_orders: int
 
     @classmethod
-    def of(cls, changes: Mapping[str, ArrayLike], shared: Mapping[str, ArrayLike]) -> "PriceSums":
+    def of(cls, changes: States, shared: States) -> "PriceSums":
         """Arrange the columns of features.price_changes, whose period 0 is the last one."""
         period, one, other = (
             np.asarray(column, dtype=np.int64)
