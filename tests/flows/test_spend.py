@@ -1,11 +1,15 @@
 """Order value fitted to customer states: levels and returns that are planted are recovered."""
 
+from datetime import date, timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
 from flows.spend import fit_order_value
+from models.order_value import mean_price_factor
+from models.price_level import PriceLevel
 from models.purchases import FitError
 from models.spend import Spend
 
@@ -91,3 +95,34 @@ def test_revenue_above_what_was_bought_is_no_return():
 def test_a_store_of_one_time_buyers_carries_no_model():
     with pytest.raises(FitError, match="repeat"):
         fit(states().query("frequency == 0"))
+
+
+def test_amounts_at_old_prices_are_fitted_at_todays():
+    """Nominal amounts whose prices rose give, at today's level, the fit of amounts without a rise."""
+    today = date(2025, 6, 30)
+    price = PriceLevel(tuple(np.log([0.5, 0.6, 0.8, 1.0]).tolist()), today, 90)
+    rng = np.random.default_rng(3)
+    steady = states(5_000, net_share=0.9)
+    x = steady["frequency"].to_numpy(float)
+    age = rng.integers(40, 360, len(x))
+    recency = np.where(x > 0, np.maximum((age * rng.random(len(x))).astype(int), x), 0).astype(int)
+    first = today.toordinal() - age
+    nominal = steady.assign(
+        first_order_date=[today - timedelta(days=int(a)) for a in age],
+        last_order_date=[today - timedelta(days=int(a)) for a in age - recency],
+        first_amount=steady["first_amount"] / price.factor(first),
+        monetary_value=steady["monetary_value"]
+        / mean_price_factor(price, x, first, first + recency),
+    )
+    bought = nominal["first_amount"] + x * nominal["monetary_value"]
+    nominal = nominal.assign(revenue=0.9 * bought)
+    with open_engine() as engine:
+        at_todays = fit_order_value(engine, engine.table(nominal, "states"), price)
+        window = (today - timedelta(days=359), today - timedelta(days=270))
+        at_oldest = fit_order_value(engine, engine.table(nominal, "states_too"), price, window)
+    usual = fit(steady)
+    assert at_todays.spend.model.mean == pytest.approx(usual.spend.model.mean, rel=1e-4)
+    assert at_todays.model.first_level == pytest.approx(usual.model.first_level, rel=1e-4)
+    assert at_todays.model.once_level == pytest.approx(usual.model.once_level, rel=1e-4)
+    assert at_todays.model.net_share == pytest.approx(0.9, abs=1e-6)
+    assert at_oldest.spend.model.mean == pytest.approx(0.5 * usual.spend.model.mean, rel=1e-3)

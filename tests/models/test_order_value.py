@@ -1,11 +1,14 @@
 """Order value by hand: the first order counted, levels of one-time buyers, and returns."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.order_value import LEAST_NET_SHARE, RETURN_PRIOR, OrderValue, shrunk
+from models.price_level import PriceLevel
 from models.spend import Spend
 
 SPEND = Spend(p=6.0, q=4.0, gamma=15.0)  # a mean order of 30
@@ -234,3 +237,39 @@ def test_values_of_planted_levels_and_returns_are_recovered_in_every_group():
         assert expected[group].mean() == pytest.approx(following[group].mean(), abs=error)
     for group in np.array_split(np.argsort(expected), 10):
         assert expected[group].mean() == pytest.approx(following[group].mean(), rel=0.05)
+
+
+RISE = PriceLevel((float(np.log(0.8)), 0.0), date(2025, 6, 30), 30)  # 25 % dearer since June 1
+
+
+def test_past_amounts_are_taken_at_todays_price_level_by_hand():
+    """First order on May 2, two of three later ones spread over May 3 to June 20, the last on June 21."""
+    state = state_of(3, 30.0, 40.0) | {
+        "recency_days": np.array([50.0]),
+        "age_days": np.array([59.0]),
+    }
+    model = OrderValue(SPEND, price=RISE)
+    between = (29 * 1.25 + 20 * 1.0) / 49  # May 3 to 31, and June 1 to 20
+    later = 30.0 * (2 * between + 1.0) / 3
+    orders, mean = model.observed(state, date(2025, 6, 30))
+    assert orders == pytest.approx([4.0])
+    assert mean == pytest.approx([(3 * later + 1.25 * 40.0) / 4])
+    _, nominal = OrderValue(SPEND).observed(state, date(2025, 6, 30))
+    assert nominal == pytest.approx([(3 * 30.0 + 40.0) / 4])
+
+
+def test_one_repeat_order_is_taken_at_the_level_of_its_own_day():
+    state = state_of([1, 1], [30.0, 30.0], [0.0, 0.0]) | {
+        "recency_days": np.array([20.0, 40.0]),  # May 22, June 11
+        "age_days": np.array([59.0, 59.0]),
+    }
+    _, mean = OrderValue(SPEND, price=RISE).observed(state, date(2025, 6, 30))
+    assert mean == pytest.approx([30.0 * 1.25 / 2, 30.0 / 2])
+
+
+def test_amounts_can_be_taken_at_the_level_of_a_past_window():
+    """A forecast made before the rise is compared with outcomes at the prices that they had."""
+    state = state_of(0, 0.0, 40.0) | {"recency_days": np.zeros(1), "age_days": np.array([5.0])}
+    before = OrderValue(SPEND, price=RISE, price_base=1.25)
+    assert before.observed(state, date(2025, 5, 20))[1] == pytest.approx([40.0])
+    assert before.observed(state, date(2025, 6, 30))[1] == pytest.approx([40.0 / 1.25])
