@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 # Colors by meaning; the page's style says what they are by day and by night.
 VALUE, COST, CONTEXT, INK = "#0f766e", "#b45309", "#94a3b8", "#475569"
@@ -195,6 +195,7 @@ def season(weeks: Sequence[float], as_of: int, name: str, number: Number) -> Mar
     starts = np.array([0, 90, 181, 273]) / 365 * len(weeks)
     axes.set_xticks(starts, ["January", "April", "July", "October"], ha="left")
     axes.set_ylim(0, 1.15 * top)
+    axes.yaxis.set_major_locator(MultipleLocator(0.5))
     return inline(figure, name, "week of the year")
 
 
