@@ -211,7 +211,7 @@ def fit_recipe(
     state = engine.keep(customer_state(orders, as_of), "fitted_state")
     cells = engine.frame(state_cells(state))
     facts = engine.frame(gap_facts(orders, as_of)).iloc[0]
-    regularity = Regularity.of(*facts[["gaps", "log_gaps", "pairs", "pair_variance"]])
+    regularity = Regularity.of(*facts[["gaps", "log_gaps", "pair_variance", "random_variance"]])
     family = fit_family(*(cells[name] for name in cells.columns), regularity=regularity)
     models = [fit.model for fit in family]
     order_value = fit_order_value(engine, state)

@@ -104,7 +104,7 @@ class Regularity:
     log_gaps
         Sum of their natural logarithms, of days.
     wheat_k
-        1 = at random, more = more regular; NaN where nobody has two gaps.
+        1 = at random, more = more regular; NaN where no customer has two gaps that could differ.
 
     References
     ----------
@@ -118,14 +118,25 @@ class Regularity:
 
     @classmethod
     def of(
-        cls, gaps: int, log_gaps: float, pairs: int, pair_variance: float | None
+        cls,
+        gaps: int,
+        log_gaps: float,
+        pair_variance: float | None,
+        random_variance: float | None,
     ) -> "Regularity":
-        """Return what sums over gaps tell, see :func:`features.regularity.gap_facts`.
+        """Estimate k from the statistics of :func:`features.regularity.gap_facts`.
 
-        Of two neighboring gaps, each Erlang-k, the first's share of both has variance 1 / (8 k + 4).
+        Of two neighboring gaps, each Erlang-k, the first's share of both has variance 1 / (8 k + 4),
+        which is 3 / (2 k + 1) times that of random purchases. The ratio R of the observed variance to
+        that of random purchases on a grid of whole days gives k = (3 / R - 1) / 2.
         """
-        variance = np.nan if not pairs or pair_variance is None else max(pair_variance, 1e-9)
-        return cls(int(gaps), float(log_gaps), float((1 - 4 * variance) / (8 * variance)))
+        variance, at_random = (
+            np.nan if value is None else float(value) for value in (pair_variance, random_variance)
+        )
+        k = np.nan
+        if at_random > 0:
+            k = max((3 * at_random / max(variance, 1e-9) - 1) / 2, 0.0)
+        return cls(int(gaps), float(log_gaps), float(k))
 
 
 def fit_purchases(
