@@ -21,7 +21,7 @@ LOG_BOUND = 9.2  # a parameter, times in units of the longest history, lies with
 EXTREME = 100.0  # a shape beyond it, or below its inverse, tells that customers do not differ
 COARSE = 32  # moments that times are rounded to where starts are looked for
 REGULAR = 1.5  # Wheat and Morrison's k from which on gaps are thought to be regular
-MAX_K = 4
+MIN_K, MAX_K = 2, 12
 NO_LIKELIHOOD = 1e10  # stands for a loss that is not finite
 LEAST_LEAVING = 0.01  # of a customer a year, on average: fewer are not seen to leave
 NO_DROPOUT = "no dropout identified: the history does not show anybody leaving"
@@ -228,7 +228,8 @@ def fit_family(
     x, t_x, T, customers
         As in :func:`fit_purchases`.
     regularity
-        MBG/CNBD-k is tried, k = 2 to 4, where Wheat and Morrison's k is 1.5 or more.
+        MBG/CNBD-k is tried where Wheat and Morrison's k is 1.5 or more: the whole k nearest to it, within
+        2 to 12, and from there every step that lowers Akaike's criterion.
 
     Returns
     -------
@@ -249,17 +250,41 @@ def fit_family(
         except FitError as error:
             reasons.append(error)
     if fits and regularity is not None and regularity.wheat_k >= REGULAR:
-        for k in range(2, MAX_K + 1):
-            with contextlib.suppress(FitError):
-                fits.append(
-                    fit_purchases(*columns, model=MBGCNBD, k=k, log_gaps=regularity.log_gaps)
-                )
+        fits += _fit_regular(cells, regularity)
     if not fits:
         raise reasons[0]
     best, *others = sorted(fits, key=lambda fit: fit.aic)
     if isinstance(best.model, NBD):
         best = replace(best, notes=(NO_DROPOUT, *best.notes))
     return [best, *others]
+
+
+def _fit_regular(cells: Histories, regularity: Regularity) -> list[PurchasesFit]:
+    """Fit MBG/CNBD-k near Wheat and Morrison's k, and climb to the k that neither neighbor is better than."""
+    columns = (cells.x, cells.t_x, cells.T, cells.customers)
+    fits: dict[int, PurchasesFit | None] = {}
+    k = int(np.clip(round(regularity.wheat_k), MIN_K, MAX_K))
+
+    def aic(at: int) -> float:
+        if at not in fits:
+            near, start = fits.get(k), None
+            if near is not None and isinstance(near.model, MBGCNBD):
+                start = replace(near.model, k=at, alpha=near.model.alpha * k / at)
+            fits[at] = None
+            with contextlib.suppress(FitError):
+                fits[at] = fit_purchases(
+                    *columns, model=MBGCNBD, k=at, log_gaps=regularity.log_gaps, start=start
+                )
+        fit = fits[at]
+        return np.inf if fit is None else fit.aic
+
+    aic(k)
+    while True:
+        near = [at for at in (k, k - 1, k + 1) if MIN_K <= at <= MAX_K]
+        best = min(near, key=aic)
+        if best == k:
+            return [fit for fit in fits.values() if fit is not None]
+        k = best
 
 
 def leaving_weight(family: Sequence[PurchasesFit]) -> float:
@@ -381,7 +406,7 @@ def _starts(
     rate = mean / max(np.average(coarse.T, weights=coarse.customers), 1e-6)
     starts = []
     for shape in (0.3, 1.0):
-        rates = [shape, shape / rate]
+        rates = [shape, shape / (rate * (make.k or 1))]
         if len(make.model.free) == 2:
             starts.append(np.log(rates))
             continue
