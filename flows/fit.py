@@ -30,6 +30,7 @@ from models.intervals import (
 )
 from models.purchases import (
     BetaGeometric,
+    Prior,
     PurchaseModel,
     PurchasesFit,
     Regularity,
@@ -212,7 +213,9 @@ def fit_recipe(
     cells = engine.frame(state_cells(state))
     facts = engine.frame(gap_facts(orders, as_of)).iloc[0]
     regularity = Regularity.of(*facts[["gaps", "log_gaps", "pair_variance", "random_variance"]])
-    family = fit_family(*(cells[name] for name in cells.columns), regularity=regularity)
+    family = fit_family(
+        *(cells[name] for name in cells.columns), regularity=regularity, prior=Prior()
+    )
     models = [fit.model for fit in family]
     order_value = fit_order_value(engine, state)
     first = first_day(engine, orders)

@@ -12,6 +12,7 @@ from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
 from models.purchases.model import PurchaseModel, as_arrays, mean_by_phase
 from models.purchases.nbd import NBD
 from models.purchases.pareto import ParetoNBD
+from models.purchases.prior import Normal, Prior
 
 FAMILY: dict[str, type[PurchaseModel]] = {
     model.name: model for model in (BGNBD, MBGNBD, MBGCNBD, ParetoNBD, NBD)
@@ -25,7 +26,9 @@ __all__ = [
     "NBD",
     "BetaGeometric",
     "FitError",
+    "Normal",
     "ParetoNBD",
+    "Prior",
     "PurchaseModel",
     "PurchasesFit",
     "Regularity",

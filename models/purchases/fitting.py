@@ -16,6 +16,7 @@ from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
 from models.purchases.model import Array, PurchaseModel
 from models.purchases.nbd import NBD
 from models.purchases.pareto import ParetoNBD
+from models.purchases.prior import Prior
 
 LOG_BOUND = 9.2  # a parameter, times in units of the longest history, lies within e^-9.2 and e^9.2
 EXTREME = 100.0  # a shape beyond it, or below its inverse, tells that customers do not differ
@@ -62,7 +63,8 @@ class PurchasesFit:
     customers
         Number of customers.
     covariance
-        Of the parameters' logarithms, in the order of ``model.free``; 0 for one at its bound.
+        Of the parameters' logarithms, in the order of ``model.free``; 0 for one at its bound. With a
+        prior, of the posterior around its mode.
     notes
         What a reader must know, for instance that no dropout could be identified.
     """
@@ -81,8 +83,8 @@ class PurchasesFit:
     @property
     def standard_errors(self) -> dict[str, float]:
         """Standard errors by parameter; NaN for one at its bound."""
-        found = self.model.to_dict()
-        estimate = np.array([found[name] for name in self.model.free])
+        parameters = self.model.to_dict()
+        estimate = np.array([parameters[name] for name in self.model.free])
         errors = standard_errors(estimate, self.covariance)
         return dict(zip(self.model.free, errors.tolist(), strict=True))
 
@@ -149,8 +151,9 @@ def fit_purchases(
     k: int | None = None,
     log_gaps: float = 0.0,
     start: PurchaseModel | None = None,
+    prior: Prior | None = None,
 ) -> PurchasesFit:
-    """Fit a purchase model by maximum likelihood.
+    """Fit a purchase model by maximum likelihood, or to the mode of the posterior.
 
     Parameters
     ----------
@@ -166,6 +169,9 @@ def fit_purchases(
         likelihood comparable with that of another k.
     start
         A model of this kind fitted earlier, as a start in place of ``lifetimes``' optimum.
+    prior
+        Of the parameters, which counts once, whatever the number of customers; None = maximum
+        likelihood.
 
     Returns
     -------
@@ -183,7 +189,7 @@ def fit_purchases(
     _check(seen)
     scale = float(seen.T.max())
     scaled = Histories(seen.x, seen.t_x / scale, seen.T / scale, seen.customers)
-    make = _Maker(model, k)
+    make = _Maker(model, k, prior)
     coarse = _coarse(scaled)
     bound = np.full(len(model.free), LOG_BOUND)
     best, loss = most_likely(
@@ -220,6 +226,7 @@ def fit_family(
     customers: ArrayLike | None = None,
     *,
     regularity: Regularity | None = None,
+    prior: Prior | None = None,
 ) -> list[PurchasesFit]:
     """Fit every model of the family, the best by Akaike's criterion first.
 
@@ -230,6 +237,9 @@ def fit_family(
     regularity
         MBG/CNBD-k is tried where Wheat and Morrison's k is 1.5 or more: the whole k nearest to it, within
         2 to 12, and from there every step that lowers Akaike's criterion.
+
+    prior
+        As in :func:`fit_purchases`. Criteria are of the likelihood at the posterior's mode.
 
     Returns
     -------
@@ -246,11 +256,11 @@ def fit_family(
     fits, reasons = [], []
     for model in (BGNBD, MBGNBD, ParetoNBD, NBD):
         try:
-            fits.append(fit_purchases(*columns, model=model))
+            fits.append(fit_purchases(*columns, model=model, prior=prior))
         except FitError as error:
             reasons.append(error)
     if fits and regularity is not None and regularity.wheat_k >= REGULAR:
-        fits += _fit_regular(cells, regularity)
+        fits += _fit_regular(cells, regularity, prior)
     if not fits:
         raise reasons[0]
     best, *others = sorted(fits, key=lambda fit: fit.aic)
@@ -259,7 +269,9 @@ def fit_family(
     return [best, *others]
 
 
-def _fit_regular(cells: Histories, regularity: Regularity) -> list[PurchasesFit]:
+def _fit_regular(
+    cells: Histories, regularity: Regularity, prior: Prior | None
+) -> list[PurchasesFit]:
     """Fit MBG/CNBD-k near Wheat and Morrison's k, and climb to the k that neither neighbor is better than."""
     columns = (cells.x, cells.t_x, cells.T, cells.customers)
     fits: dict[int, PurchasesFit | None] = {}
@@ -273,7 +285,12 @@ def _fit_regular(cells: Histories, regularity: Regularity) -> list[PurchasesFit]
             fits[at] = None
             with contextlib.suppress(FitError):
                 fits[at] = fit_purchases(
-                    *columns, model=MBGCNBD, k=at, log_gaps=regularity.log_gaps, start=start
+                    *columns,
+                    model=MBGCNBD,
+                    k=at,
+                    log_gaps=regularity.log_gaps,
+                    start=start,
+                    prior=prior,
                 )
         fit = fits[at]
         return np.inf if fit is None else fit.aic
@@ -318,6 +335,7 @@ class _Maker:
 
     model: type[PurchaseModel]
     k: int | None
+    prior: Prior | None = None
 
     def at(self, log_params: Array, scale: float = 1.0) -> PurchaseModel:
         """Return a model whose times are in units of `scale`."""
@@ -337,14 +355,22 @@ class _Maker:
         )
 
     def loss(self, log_params: Array, seen: Histories) -> tuple[float, Array]:
-        """Return the mean negative log-likelihood and its gradient in the logarithms."""
+        """Return the mean negative log-likelihood and its gradient in the logarithms.
+
+        The negative logarithm of the prior's density is added once, shared out over the customers.
+        """
         values, derivatives = self.at(log_params).gradient(seen.x, seen.t_x, seen.T)
         share = seen.customers / seen.customers.sum()
         value = -float((share * values).sum())
         if not np.isfinite(value):
             return NO_LIKELIHOOD, np.zeros(len(log_params))
         slope = -(share * derivatives).sum(axis=1) * np.exp(log_params)
-        return value, np.where(np.isfinite(slope), slope, 0.0)
+        slope = np.where(np.isfinite(slope), slope, 0.0)
+        if self.prior is not None:
+            penalty, rise = self.prior.penalty(self.model.free, log_params)
+            value += penalty / seen.customers.sum()
+            slope += rise / seen.customers.sum()
+        return value, slope
 
 
 def _distinct(

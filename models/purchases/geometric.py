@@ -363,13 +363,13 @@ def mean_kth(odds: Array, shape: float, p: Array, weight: Array, every: int) -> 
     q, log_q = 1 - p[~is_short], np.log1p(-p[~is_short])
     if len(q):
         root, to_one = np.exp(log_q / every), -np.expm1(log_q / every)
-        moments = np.log1p(np.multiply.outer(odds, to_one))
+        log_rest = np.log1p(np.multiply.outer(odds, to_one))
         turns = range(every)
         by_turn = [
             weight[~is_short] * np.exp(log_q * (turn / every - 1)) / every for turn in turns
         ]
         for turn in turns:
-            never = -np.expm1(-(shape + turn) * moments)
+            never = -np.expm1(-(shape + turn) * log_rest)
             series = 1 + root * never / to_one - every * (turn == 0)
             total[turn] = (series * by_turn[turn]).sum(axis=-1)
         for part in range(1, every // 2 + 1):  # of two conjugate roots, twice the real part of one

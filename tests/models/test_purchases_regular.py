@@ -1,6 +1,7 @@
 """Very regular gaps: MBG/CNBD-k with k up to 12, on a store of subscriptions."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def simulate(customers, seed):
         x[who], t_x[who], T[who] = len(days) - 1, days[-1] - days[0], YEARS - 1 - days[0]
         steps = np.diff(days)
         gaps.extend(steps)
-        pairs.extend(zip(steps[:-1], steps[1:], strict=True))
+        pairs.extend(pairwise(steps))
     first, second = np.transpose(pairs)
     both = first + second
     regularity = Regularity.of(
