@@ -216,6 +216,7 @@ def fit_recipe(
     family = fit_family(
         *(cells[name] for name in cells.columns), regularity=regularity, prior=Prior()
     )
+    single = [fit.model for fit in family if not fit.members]
     models = [fit.model for fit in family]
     order_value = fit_order_value(engine, state)
     first = first_day(engine, orders)
@@ -248,8 +249,8 @@ def fit_recipe(
         None if second is None else second.by_days,
         season.days,
         season.multiplier,
-        next((model for model in models if isinstance(model, BetaGeometric)), None),
-        next((model for model in models if not isinstance(model, BetaGeometric)), None),
+        next((model for model in single if isinstance(model, BetaGeometric)), None),
+        next((model for model in single if not isinstance(model, BetaGeometric)), None),
         leaving_weight(family),
     )
     parts = (family, regularity, order_value, second, stacking, season, interval, forecaster)

@@ -1,9 +1,13 @@
 """When customers buy: the family of purchase models, and how they are fitted."""
 
+from models.purchases.averaged import Averaged
 from models.purchases.fitting import (
     FitError,
     PurchasesFit,
     Regularity,
+    akaike_weights,
+    average_family,
+    fit_again,
     fit_family,
     fit_purchases,
     leaving_weight,
@@ -24,6 +28,7 @@ __all__ = [
     "MBGCNBD",
     "MBGNBD",
     "NBD",
+    "Averaged",
     "BetaGeometric",
     "FitError",
     "Normal",
@@ -32,7 +37,10 @@ __all__ = [
     "PurchaseModel",
     "PurchasesFit",
     "Regularity",
+    "akaike_weights",
     "as_arrays",
+    "average_family",
+    "fit_again",
     "fit_family",
     "fit_purchases",
     "leaving_weight",

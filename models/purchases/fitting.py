@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from models.cells import counted, distinct
 from models.likelihood import EDGE, log_covariance, most_likely, standard_errors
+from models.purchases.averaged import Averaged
 from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
 from models.purchases.model import Array, PurchaseModel
 from models.purchases.nbd import NBD
@@ -23,6 +24,8 @@ EXTREME = 100.0  # a shape beyond it, or below its inverse, tells that customers
 COARSE = 32  # moments that times are rounded to where starts are looked for
 REGULAR = 1.5  # Wheat and Morrison's k from which on gaps are thought to be regular
 MIN_K, MAX_K = 2, 12
+CLEAR = 0.9  # Akaike's weight from which on the best model is used alone
+LEAST_WEIGHT, MAX_MEMBERS = 0.05, 3  # of a model in an average
 NO_LIKELIHOOD = 1e10  # stands for a loss that is not finite
 LEAST_LEAVING = 0.01  # of a customer a year, on average: fewer are not seen to leave
 NO_DROPOUT = "no dropout identified: the history does not show anybody leaving"
@@ -67,6 +70,8 @@ class PurchasesFit:
         prior, of the posterior around its mode.
     notes
         What a reader must know, for instance that no dropout could be identified.
+    members
+        Of an average, the fits that it is made of, the best first; its criteria are those of the best.
     """
 
     model: PurchaseModel
@@ -74,6 +79,7 @@ class PurchasesFit:
     customers: int
     covariance: Array
     notes: tuple[str, ...] = ()
+    members: tuple["PurchasesFit", ...] = ()
 
     @property
     def title(self) -> str:
@@ -83,6 +89,12 @@ class PurchasesFit:
     @property
     def standard_errors(self) -> dict[str, float]:
         """Standard errors by parameter; NaN for one at its bound."""
+        if self.members:
+            return {
+                f"{fit.title}.{name}": error
+                for fit in self.members
+                for name, error in fit.standard_errors.items()
+            }
         parameters = self.model.to_dict()
         estimate = np.array([parameters[name] for name in self.model.free])
         errors = standard_errors(estimate, self.covariance)
@@ -91,6 +103,8 @@ class PurchasesFit:
     @property
     def aic(self) -> float:
         """Akaike's criterion: the lower the better."""
+        if self.members:
+            return self.members[0].aic
         parameters = len(self.model.free) + ("k" in self.model.to_dict())
         return 2 * parameters - 2 * self.log_likelihood
 
@@ -244,7 +258,8 @@ def fit_family(
     Returns
     -------
     list of PurchasesFit
-        A model that does not fit is left out.
+        A model that does not fit is left out. Where none is clearly the best, their average is the
+        first, see :func:`average_family`.
 
     Raises
     ------
@@ -266,7 +281,97 @@ def fit_family(
     best, *others = sorted(fits, key=lambda fit: fit.aic)
     if isinstance(best.model, NBD):
         best = replace(best, notes=(NO_DROPOUT, *best.notes))
-    return [best, *others]
+    average = average_family([best, *others])
+    return [best, *others] if average is None else [average, best, *others]
+
+
+def average_family(family: Sequence[PurchasesFit]) -> PurchasesFit | None:
+    """Average the likely models of a family where none is clearly the best.
+
+    Parameters
+    ----------
+    family
+        Fits of single models, the best first.
+
+    Returns
+    -------
+    PurchasesFit
+        The mixture of at most three models whose Akaike weight is 0.05 or more; None where the best
+        one's is 0.9 or more, or no other is likely enough.
+
+    References
+    ----------
+    Burnham & Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
+    """
+    weights = akaike_weights(family)
+    if weights[0] >= CLEAR:
+        return None
+    pairs = list(zip(family, weights, strict=True))[:MAX_MEMBERS]
+    pairs = [(fit, weight) for fit, weight in pairs if weight >= LEAST_WEIGHT]
+    if len(pairs) < 2:
+        return None
+    model = Averaged.of([fit.model for fit, _ in pairs], [weight for _, weight in pairs])
+    best = family[0]
+    shares = [
+        f"{one.kind} ({weight:.0%})"
+        for one, weight in zip(model.members, model.weights, strict=True)
+    ]
+    note = f"no purchase model is clearly the best: the average of {', '.join(shares)} is used"
+    members = tuple(fit for fit, _ in pairs)
+    nothing = np.zeros((0, 0))
+    return PurchasesFit(
+        model, best.log_likelihood, best.customers, nothing, (note, *best.notes), members
+    )
+
+
+def akaike_weights(family: Sequence[PurchasesFit]) -> Array:
+    """Return Akaike's weights of fits to the same customers, shape (fits,), summing to 1."""
+    return np.asarray(softmax([-fit.aic / 2 for fit in family]))
+
+
+def fit_again(
+    model: PurchaseModel,
+    x: ArrayLike,
+    t_x: ArrayLike,
+    T: ArrayLike,
+    customers: ArrayLike | None = None,
+    *,
+    prior: Prior | None = None,
+) -> PurchaseModel:
+    """Fit a model of the same kind to other histories; of an average, each member.
+
+    Parameters
+    ----------
+    model
+        The kind, its k or its members' weights, and the start.
+    x, t_x, T, customers, prior
+        As in :func:`fit_purchases`.
+
+    Returns
+    -------
+    PurchaseModel
+        A member that does not fit is left out of an average.
+
+    Raises
+    ------
+    FitError
+        The model, or every member, does not fit.
+    """
+    if not isinstance(model, Averaged):
+        k = getattr(model, "k", None)
+        return fit_purchases(
+            x, t_x, T, customers, model=type(model), k=k, start=model, prior=prior
+        ).model
+    members, weights, reasons = [], [], []
+    for member, weight in zip(model.members, model.weights, strict=True):
+        try:
+            members.append(fit_again(member, x, t_x, T, customers, prior=prior))
+            weights.append(weight)
+        except FitError as error:
+            reasons.append(error)
+    if not members:
+        raise reasons[0]
+    return Averaged.of(members, weights)
 
 
 def _fit_regular(
@@ -322,8 +427,9 @@ def leaving_weight(family: Sequence[PurchasesFit]) -> float:
     ----------
     Burnham & Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
     """
-    after = [fit.aic for fit in family if isinstance(fit.model, BetaGeometric)]
-    others = [fit.aic for fit in family if not isinstance(fit.model, BetaGeometric)]
+    single = [fit for fit in family if not fit.members]
+    after = [fit.aic for fit in single if isinstance(fit.model, BetaGeometric)]
+    others = [fit.aic for fit in single if not isinstance(fit.model, BetaGeometric)]
     if not after or not others:
         return float(bool(after))
     return float(expit((min(others) - min(after)) / 2))

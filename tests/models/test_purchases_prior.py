@@ -11,6 +11,7 @@ from models.purchases import (
     Normal,
     ParetoNBD,
     Prior,
+    fit_again,
     fit_family,
     fit_purchases,
 )
@@ -128,3 +129,5 @@ def test_a_family_is_fitted_with_the_prior():
     family = fit_family(*history, prior=Prior())
     single = next(fit for fit in family if isinstance(fit.model, MBGNBD))
     assert single.model == fit_purchases(*history, model=MBGNBD, prior=Prior()).model
+    again = fit_again(single.model, *history, prior=Prior())
+    assert again.to_dict() == pytest.approx(single.model.to_dict(), rel=1e-5)
