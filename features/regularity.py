@@ -8,8 +8,8 @@ import ibis.expr.types as ir
 from features.rfm import purchases
 
 
-def gap_facts(orders: ir.Table, as_of: date) -> ir.Table:
-    """Sum what tells how regular customers buy, over all gaps between purchase days.
+def gap_facts(orders: ir.Table, as_of: date, clock: ir.Table | None = None) -> ir.Table:
+    """Sum the statistics of regularity over all gaps between purchase days.
 
     Parameters
     ----------
@@ -17,13 +17,24 @@ def gap_facts(orders: ir.Table, as_of: date) -> ir.Table:
         Table :class:`features.tables.Orders`; later orders are not looked at.
     as_of
         Last day whose orders are known.
+    clock
+        Operational time: ``order_date`` (date) and ``operational_day`` (float64, strictly rising), one
+        row for every day of purchase. Gaps are differences of ``operational_day``. None = calendar
+        days.
 
     Returns
     -------
     ir.Table
-        One row: ``gaps``, ``log_gaps`` (sum of the natural logarithms of the gaps, in days), ``pairs``
-        of neighboring gaps, and ``pair_variance``, the mean of (first / (first + second) - 1/2)^2
-        over them (null without a pair).
+        One row: ``gaps``; ``log_gaps`` (sum of the natural logarithms of the gaps, in days); ``pairs``
+        of neighboring gaps; over the pairs, ``pair_variance``, the mean of
+        (first / (first + second) - 1/2)^2, and ``random_variance``, its mean under random purchases
+        (both null without a pair).
+
+    Notes
+    -----
+    Purchase days are whole days. Of a random buyer, given the sum S of two neighboring gaps in
+    calendar days, the first is uniform on 1, ..., S - 1, so that its share has variance
+    (1 - 2 / S) / 12, and not 1/12 as in continuous time.
 
     References
     ----------
@@ -32,16 +43,29 @@ def gap_facts(orders: ir.Table, as_of: date) -> ir.Table:
     """
     days = purchases(orders, as_of)
     of_customer = ibis.window(group_by="customer_id", order_by="order_date")
-    steps = days.select(
-        "customer_id",
-        "order_date",
-        gap=days.order_date.delta(days.order_date.lag().over(of_customer), unit="day"),
+    if clock is not None:
+        days = days.left_join(clock, "order_date").select(
+            "customer_id", "order_date", "operational_day"
+        )
+    steps = days.mutate(
+        days=days.order_date.delta(days.order_date.lag().over(of_customer), unit="day")
     )
-    pairs = steps.mutate(before=steps.gap.lag().over(of_customer))
-    share = pairs.gap.cast("float64") / (pairs.gap + pairs.before)
+    if clock is None:
+        steps = steps.mutate(gap=steps.days.cast("float64"))
+    else:
+        before = steps.operational_day.lag().over(of_customer)
+        steps = steps.mutate(gap=steps.operational_day - before)
+    pairs = steps.mutate(
+        both=steps.gap + steps.gap.lag().over(of_customer),
+        both_days=steps.days + steps.days.lag().over(of_customer),
+    )
+    share = pairs.gap / pairs.both
     return pairs.aggregate(
         gaps=pairs.gap.count(),
-        log_gaps=pairs.gap.cast("float64").ln().sum().fill_null(0.0),
+        log_gaps=pairs.gap.ln().sum().fill_null(0.0),
         pairs=share.count(),
         pair_variance=((share - 0.5) ** 2).mean(),
+        random_variance=((1 - 2 / pairs.both_days.cast("float64")) / 12).mean(
+            where=share.notnull()
+        ),
     )

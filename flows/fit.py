@@ -16,7 +16,7 @@ from features.rfm import customer_state, state_cells
 from features.window import outcome_window
 from flows.forecaster import Forecaster, first_order_design, second_order_lift
 from flows.prepare import with_first_baskets
-from flows.season import Peaks, StorePace, even_pace, learn_pace, timed
+from flows.season import Peaks, StorePace, clock, even_pace, learn_pace, timed
 from flows.spend import OrderValueFit, fit_order_value, learn_price_level
 from flows.stacked import history_of
 from flows.stacking import Calendar, StackingFit, first_day, fit_stacking, without_stacking
@@ -31,6 +31,7 @@ from models.intervals import (
 from models.price_level import PriceLevelFit
 from models.purchases import (
     BetaGeometric,
+    Prior,
     PurchaseModel,
     PurchasesFit,
     Regularity,
@@ -231,9 +232,12 @@ def fit_recipe(
         pace, price = even_pace(as_of, "model.learned is false"), None
     calendar = Calendar(pace.index, None if price is None else price.level)
     cells = timed(engine.frame(state_cells(state)), pace.at(as_of))
-    facts = engine.frame(gap_facts(orders, as_of)).iloc[0]
-    regularity = Regularity.of(*facts[["gaps", "log_gaps", "pairs", "pair_variance"]])
-    family = fit_family(*(cells[name] for name in cells.columns), regularity=regularity)
+    facts = engine.frame(gap_facts(orders, as_of, clock(engine, pace.at(as_of), first))).iloc[0]
+    regularity = Regularity.of(*facts[["gaps", "log_gaps", "pair_variance", "random_variance"]])
+    family = fit_family(
+        *(cells[name] for name in cells.columns), regularity=regularity, prior=Prior()
+    )
+    single = [fit.model for fit in family if not fit.members]
     models = [fit.model for fit in family]
     order_value = fit_order_value(engine, state, calendar.price)
     if is_learned:
@@ -265,8 +269,8 @@ def fit_recipe(
         stacking.level,
         None if second is None else second.by_days,
         pace.index,
-        next((model for model in models if isinstance(model, BetaGeometric)), None),
-        next((model for model in models if not isinstance(model, BetaGeometric)), None),
+        next((model for model in single if isinstance(model, BetaGeometric)), None),
+        next((model for model in single if not isinstance(model, BetaGeometric)), None),
         leaving_weight(family),
     )
     parts = (family, regularity, order_value, second, stacking, pace, price, interval, forecaster)

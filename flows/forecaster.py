@@ -19,7 +19,7 @@ from models.monitoring import Counts, expected_counts
 from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
 from models.price_level import PriceLevel
-from models.purchases import FAMILY, PurchaseModel
+from models.purchases import FAMILY, Averaged, PurchaseModel
 from models.second_purchase import BY_DAYS as DAYS_COLUMNS
 from models.second_purchase import FEATURES, Classifier, design
 from models.spend import Spend
@@ -460,10 +460,16 @@ def _classifier(path: Path) -> Classifier | None:
 def _record(model: PurchaseModel | None) -> dict[str, Any] | None:
     if model is None:
         return None
+    if isinstance(model, Averaged):
+        members = [_record(member) for member in model.members]
+        return {"model": model.name, "weights": list(model.weights), "members": members}
     return {"model": model.name, "unit": "days", "parameters": model.to_dict()}
 
 
 def _model(record: dict[str, Any]) -> PurchaseModel:
+    if record["model"] == Averaged.name:
+        members = tuple(_model(member) for member in record["members"])
+        return Averaged(members, tuple(record["weights"]))
     return FAMILY[record["model"]](**record["parameters"])
 
 

@@ -64,6 +64,19 @@ def timed(cells: pd.DataFrame, time: OperationalTime) -> pd.DataFrame:
     return cells.assign(recency_days=t_x, age_days=T)
 
 
+def clock(engine: Engine, time: OperationalTime, first: date) -> ir.Table | None:
+    """Return the operational day of each day since the first, as :func:`features.regularity.gap_facts` takes it.
+
+    None where every day counts as one.
+    """
+    if time.is_calendar:
+        return None
+    ago = np.arange((time.as_of - first).days, -1, -1)
+    days = [time.as_of - timedelta(days=int(each)) for each in ago]
+    rows = pd.DataFrame({"order_date": days, "operational_day": -time.before(ago)})
+    return engine.table(rows, "operational_days")
+
+
 def even_pace(as_of: date, reason: str) -> StorePace:
     """Return a pace by which every day counts as one."""
     return StorePace(PaceIndex(as_of), f"no season is used: {reason}", {})

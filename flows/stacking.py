@@ -33,7 +33,7 @@ from models.evaluation import normalized_gini, paired_differences
 from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
 from models.price_level import PriceLevel
-from models.purchases import FitError, PurchaseModel, fit_purchases
+from models.purchases import FitError, Prior, PurchaseModel, fit_again
 from models.rules import RULES, fit_steps, rule_score
 from models.stacking import fit_chance, fit_orders, level_of
 from models.stacking import fit_order_value as fit_value_correction
@@ -332,9 +332,7 @@ def look_back(
 
 def _fitted_again(purchases: PurchaseModel, cells: pd.DataFrame) -> PurchaseModel:
     """Fit a model of the same kind to counted histories."""
-    k = getattr(purchases, "k", None)
-    columns = (cells[name] for name in cells.columns)
-    return fit_purchases(*columns, model=type(purchases), k=k, start=purchases).model
+    return fit_again(purchases, *(cells[name] for name in cells.columns), prior=Prior())
 
 
 def _now(

@@ -45,7 +45,7 @@ with open_engine(settings.store.timezone) as engine:
 print(f"{int(cells['customers'].sum()):,} customers in {len(cells):,} distinct states")
 
 # %%
-regularity = Regularity.of(*facts[["gaps", "log_gaps", "pairs", "pair_variance"]])
+regularity = Regularity.of(*facts[["gaps", "log_gaps", "pair_variance", "random_variance"]])
 family = fit_family(*(cells[name] for name in cells.columns), regularity=regularity)
 best = family[0]
 pd.DataFrame(

@@ -87,7 +87,7 @@ print(f"orders expected {expected:,.0f}, came {came:,}: {came / expected - 1:+.1
 # expects:
 
 # %%
-best = fits.purchases[0]
+best = next(fit for fit in fits.purchases if not fit.members)  # of a single model
 middle = np.log([best.model.to_dict()[name] for name in best.model.free])
 draws = np.exp(np.random.default_rng(1).multivariate_normal(middle, best.covariance, 100))
 states = [now.state[name] for name in HISTORY]

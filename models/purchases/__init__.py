@@ -1,9 +1,13 @@
 """When customers buy: the family of purchase models, and how they are fitted."""
 
+from models.purchases.averaged import Averaged
 from models.purchases.fitting import (
     FitError,
     PurchasesFit,
     Regularity,
+    akaike_weights,
+    average_family,
+    fit_again,
     fit_family,
     fit_purchases,
     leaving_weight,
@@ -12,6 +16,7 @@ from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
 from models.purchases.model import PurchaseModel, as_arrays, mean_by_phase
 from models.purchases.nbd import NBD
 from models.purchases.pareto import ParetoNBD
+from models.purchases.prior import Normal, Prior
 
 FAMILY: dict[str, type[PurchaseModel]] = {
     model.name: model for model in (BGNBD, MBGNBD, MBGCNBD, ParetoNBD, NBD)
@@ -23,13 +28,19 @@ __all__ = [
     "MBGCNBD",
     "MBGNBD",
     "NBD",
+    "Averaged",
     "BetaGeometric",
     "FitError",
+    "Normal",
     "ParetoNBD",
+    "Prior",
     "PurchaseModel",
     "PurchasesFit",
     "Regularity",
+    "akaike_weights",
     "as_arrays",
+    "average_family",
+    "fit_again",
     "fit_family",
     "fit_purchases",
     "leaving_weight",

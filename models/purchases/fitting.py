@@ -8,20 +8,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import expit
+from scipy.special import expit, softmax
 
 from models.cells import counted, distinct
 from models.likelihood import EDGE, log_covariance, most_likely, standard_errors
+from models.purchases.averaged import Averaged
 from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
 from models.purchases.model import Array, PurchaseModel
 from models.purchases.nbd import NBD
 from models.purchases.pareto import ParetoNBD
+from models.purchases.prior import Prior
 
 LOG_BOUND = 9.2  # a parameter, times in units of the longest history, lies within e^-9.2 and e^9.2
 EXTREME = 100.0  # a shape beyond it, or below its inverse, tells that customers do not differ
 COARSE = 32  # moments that times are rounded to where starts are looked for
 REGULAR = 1.5  # Wheat and Morrison's k from which on gaps are thought to be regular
-MAX_K = 4
+MIN_K, MAX_K = 2, 12
+CLEAR = 0.9  # Akaike's weight from which on the best model is used alone
+LEAST_WEIGHT, MAX_MEMBERS = 0.05, 3  # of a model in an average
 NO_LIKELIHOOD = 1e10  # stands for a loss that is not finite
 LEAST_LEAVING = 0.01  # of a customer a year, on average: fewer are not seen to leave
 NO_DROPOUT = "no dropout identified: the history does not show anybody leaving"
@@ -62,9 +66,12 @@ class PurchasesFit:
     customers
         Number of customers.
     covariance
-        Of the parameters' logarithms, in the order of ``model.free``; 0 for one at its bound.
+        Of the parameters' logarithms, in the order of ``model.free``; 0 for one at its bound. With a
+        prior, of the posterior around its mode.
     notes
         What a reader must know, for instance that no dropout could be identified.
+    members
+        Of an average, the fits that it is made of, the best first; its criteria are those of the best.
     """
 
     model: PurchaseModel
@@ -72,6 +79,7 @@ class PurchasesFit:
     customers: int
     covariance: Array
     notes: tuple[str, ...] = ()
+    members: tuple["PurchasesFit", ...] = ()
 
     @property
     def title(self) -> str:
@@ -81,14 +89,22 @@ class PurchasesFit:
     @property
     def standard_errors(self) -> dict[str, float]:
         """Standard errors by parameter; NaN for one at its bound."""
-        found = self.model.to_dict()
-        estimate = np.array([found[name] for name in self.model.free])
+        if self.members:
+            return {
+                f"{fit.title}.{name}": error
+                for fit in self.members
+                for name, error in fit.standard_errors.items()
+            }
+        parameters = self.model.to_dict()
+        estimate = np.array([parameters[name] for name in self.model.free])
         errors = standard_errors(estimate, self.covariance)
         return dict(zip(self.model.free, errors.tolist(), strict=True))
 
     @property
     def aic(self) -> float:
         """Akaike's criterion: the lower the better."""
+        if self.members:
+            return self.members[0].aic
         parameters = len(self.model.free) + ("k" in self.model.to_dict())
         return 2 * parameters - 2 * self.log_likelihood
 
@@ -104,7 +120,7 @@ class Regularity:
     log_gaps
         Sum of their natural logarithms, of days.
     wheat_k
-        1 = at random, more = more regular; NaN where nobody has two gaps.
+        1 = at random, more = more regular; NaN where no customer has two gaps that could differ.
 
     References
     ----------
@@ -118,14 +134,25 @@ class Regularity:
 
     @classmethod
     def of(
-        cls, gaps: int, log_gaps: float, pairs: int, pair_variance: float | None
+        cls,
+        gaps: int,
+        log_gaps: float,
+        pair_variance: float | None,
+        random_variance: float | None,
     ) -> "Regularity":
-        """Return what sums over gaps tell, see :func:`features.regularity.gap_facts`.
+        """Estimate k from the statistics of :func:`features.regularity.gap_facts`.
 
-        Of two neighboring gaps, each Erlang-k, the first's share of both has variance 1 / (8 k + 4).
+        Of two neighboring gaps, each Erlang-k, the first's share of both has variance 1 / (8 k + 4),
+        which is 3 / (2 k + 1) times that of random purchases. The ratio R of the observed variance to
+        that of random purchases on a grid of whole days gives k = (3 / R - 1) / 2.
         """
-        variance = np.nan if not pairs or pair_variance is None else max(pair_variance, 1e-9)
-        return cls(int(gaps), float(log_gaps), float((1 - 4 * variance) / (8 * variance)))
+        variance, at_random = (
+            np.nan if value is None else float(value) for value in (pair_variance, random_variance)
+        )
+        k = np.nan
+        if at_random > 0:
+            k = max((3 * at_random / max(variance, 1e-9) - 1) / 2, 0.0)
+        return cls(int(gaps), float(log_gaps), float(k))
 
 
 def fit_purchases(
@@ -138,8 +165,9 @@ def fit_purchases(
     k: int | None = None,
     log_gaps: float = 0.0,
     start: PurchaseModel | None = None,
+    prior: Prior | None = None,
 ) -> PurchasesFit:
-    """Fit a purchase model by maximum likelihood.
+    """Fit a purchase model by maximum likelihood, or to the mode of the posterior.
 
     Parameters
     ----------
@@ -155,6 +183,9 @@ def fit_purchases(
         likelihood comparable with that of another k.
     start
         A model of this kind fitted earlier, as a start in place of ``lifetimes``' optimum.
+    prior
+        Of the parameters, which counts once, whatever the number of customers; None = maximum
+        likelihood.
 
     Returns
     -------
@@ -172,7 +203,7 @@ def fit_purchases(
     _check(seen)
     scale = float(seen.T.max())
     scaled = Histories(seen.x, seen.t_x / scale, seen.T / scale, seen.customers)
-    make = _Maker(model, k)
+    make = _Maker(model, k, prior)
     coarse = _coarse(scaled)
     bound = np.full(len(model.free), LOG_BOUND)
     best, loss = most_likely(
@@ -209,6 +240,7 @@ def fit_family(
     customers: ArrayLike | None = None,
     *,
     regularity: Regularity | None = None,
+    prior: Prior | None = None,
 ) -> list[PurchasesFit]:
     """Fit every model of the family, the best by Akaike's criterion first.
 
@@ -217,12 +249,17 @@ def fit_family(
     x, t_x, T, customers
         As in :func:`fit_purchases`.
     regularity
-        MBG/CNBD-k is tried, k = 2 to 4, where Wheat and Morrison's k is 1.5 or more.
+        MBG/CNBD-k is tried where Wheat and Morrison's k is 1.5 or more: the whole k nearest to it, within
+        2 to 12, and from there every step that lowers Akaike's criterion.
+
+    prior
+        As in :func:`fit_purchases`. Criteria are of the likelihood at the posterior's mode.
 
     Returns
     -------
     list of PurchasesFit
-        A model that does not fit is left out.
+        A model that does not fit is left out. Where none is clearly the best, their average is the
+        first, see :func:`average_family`.
 
     Raises
     ------
@@ -234,21 +271,142 @@ def fit_family(
     fits, reasons = [], []
     for model in (BGNBD, MBGNBD, ParetoNBD, NBD):
         try:
-            fits.append(fit_purchases(*columns, model=model))
+            fits.append(fit_purchases(*columns, model=model, prior=prior))
         except FitError as error:
             reasons.append(error)
     if fits and regularity is not None and regularity.wheat_k >= REGULAR:
-        for k in range(2, MAX_K + 1):
-            with contextlib.suppress(FitError):
-                fits.append(
-                    fit_purchases(*columns, model=MBGCNBD, k=k, log_gaps=regularity.log_gaps)
-                )
+        fits += _fit_regular(cells, regularity, prior)
     if not fits:
         raise reasons[0]
     best, *others = sorted(fits, key=lambda fit: fit.aic)
     if isinstance(best.model, NBD):
         best = replace(best, notes=(NO_DROPOUT, *best.notes))
-    return [best, *others]
+    average = average_family([best, *others])
+    return [best, *others] if average is None else [average, best, *others]
+
+
+def average_family(family: Sequence[PurchasesFit]) -> PurchasesFit | None:
+    """Average the likely models of a family where none is clearly the best.
+
+    Parameters
+    ----------
+    family
+        Fits of single models, the best first.
+
+    Returns
+    -------
+    PurchasesFit
+        The mixture of at most three models whose Akaike weight is 0.05 or more; None where the best
+        one's is 0.9 or more, or no other is likely enough.
+
+    References
+    ----------
+    Burnham & Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
+    """
+    weights = akaike_weights(family)
+    if weights[0] >= CLEAR:
+        return None
+    pairs = list(zip(family, weights, strict=True))[:MAX_MEMBERS]
+    pairs = [(fit, weight) for fit, weight in pairs if weight >= LEAST_WEIGHT]
+    if len(pairs) < 2:
+        return None
+    model = Averaged.of([fit.model for fit, _ in pairs], [weight for _, weight in pairs])
+    best = family[0]
+    shares = [
+        f"{one.kind} ({weight:.0%})"
+        for one, weight in zip(model.members, model.weights, strict=True)
+    ]
+    note = f"no purchase model is clearly the best: the average of {', '.join(shares)} is used"
+    members = tuple(fit for fit, _ in pairs)
+    nothing = np.zeros((0, 0))
+    return PurchasesFit(
+        model, best.log_likelihood, best.customers, nothing, (note, *best.notes), members
+    )
+
+
+def akaike_weights(family: Sequence[PurchasesFit]) -> Array:
+    """Return Akaike's weights of fits to the same customers, shape (fits,), summing to 1."""
+    return np.asarray(softmax([-fit.aic / 2 for fit in family]))
+
+
+def fit_again(
+    model: PurchaseModel,
+    x: ArrayLike,
+    t_x: ArrayLike,
+    T: ArrayLike,
+    customers: ArrayLike | None = None,
+    *,
+    prior: Prior | None = None,
+) -> PurchaseModel:
+    """Fit a model of the same kind to other histories; of an average, each member.
+
+    Parameters
+    ----------
+    model
+        The kind, its k or its members' weights, and the start.
+    x, t_x, T, customers, prior
+        As in :func:`fit_purchases`.
+
+    Returns
+    -------
+    PurchaseModel
+        A member that does not fit is left out of an average.
+
+    Raises
+    ------
+    FitError
+        The model, or every member, does not fit.
+    """
+    if not isinstance(model, Averaged):
+        k = getattr(model, "k", None)
+        return fit_purchases(
+            x, t_x, T, customers, model=type(model), k=k, start=model, prior=prior
+        ).model
+    members, weights, reasons = [], [], []
+    for member, weight in zip(model.members, model.weights, strict=True):
+        try:
+            members.append(fit_again(member, x, t_x, T, customers, prior=prior))
+            weights.append(weight)
+        except FitError as error:
+            reasons.append(error)
+    if not members:
+        raise reasons[0]
+    return Averaged.of(members, weights)
+
+
+def _fit_regular(
+    cells: Histories, regularity: Regularity, prior: Prior | None
+) -> list[PurchasesFit]:
+    """Fit MBG/CNBD-k near Wheat and Morrison's k, and climb to the k that neither neighbor is better than."""
+    columns = (cells.x, cells.t_x, cells.T, cells.customers)
+    fits: dict[int, PurchasesFit | None] = {}
+    k = int(np.clip(round(regularity.wheat_k), MIN_K, MAX_K))
+
+    def aic(at: int) -> float:
+        if at not in fits:
+            near, start = fits.get(k), None
+            if near is not None and isinstance(near.model, MBGCNBD):
+                start = replace(near.model, k=at, alpha=near.model.alpha * k / at)
+            fits[at] = None
+            with contextlib.suppress(FitError):
+                fits[at] = fit_purchases(
+                    *columns,
+                    model=MBGCNBD,
+                    k=at,
+                    log_gaps=regularity.log_gaps,
+                    start=start,
+                    prior=prior,
+                )
+        fit = fits[at]
+        return np.inf if fit is None else fit.aic
+
+    aic(k)
+    while True:
+        near = [at for at in (k, k - 1, k + 1) if MIN_K <= at <= MAX_K]
+        best = min(near, key=aic)
+        if best == k:
+            return [fit for fit in fits.values() if fit is not None]
+        k = best
 
 
 def leaving_weight(family: Sequence[PurchasesFit]) -> float:
@@ -269,8 +427,9 @@ def leaving_weight(family: Sequence[PurchasesFit]) -> float:
     ----------
     Burnham & Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
     """
-    after = [fit.aic for fit in family if isinstance(fit.model, BetaGeometric)]
-    others = [fit.aic for fit in family if not isinstance(fit.model, BetaGeometric)]
+    single = [fit for fit in family if not fit.members]
+    after = [fit.aic for fit in single if isinstance(fit.model, BetaGeometric)]
+    others = [fit.aic for fit in single if not isinstance(fit.model, BetaGeometric)]
     if not after or not others:
         return float(bool(after))
     return float(expit((min(others) - min(after)) / 2))
@@ -282,6 +441,7 @@ class _Maker:
 
     model: type[PurchaseModel]
     k: int | None
+    prior: Prior | None = None
 
     def at(self, log_params: Array, scale: float = 1.0) -> PurchaseModel:
         """Return a model whose times are in units of `scale`."""
@@ -301,14 +461,22 @@ class _Maker:
         )
 
     def loss(self, log_params: Array, seen: Histories) -> tuple[float, Array]:
-        """Return the mean negative log-likelihood and its gradient in the logarithms."""
+        """Return the mean negative log-likelihood and its gradient in the logarithms.
+
+        The negative logarithm of the prior's density is added once, shared out over the customers.
+        """
         values, derivatives = self.at(log_params).gradient(seen.x, seen.t_x, seen.T)
         share = seen.customers / seen.customers.sum()
         value = -float((share * values).sum())
         if not np.isfinite(value):
             return NO_LIKELIHOOD, np.zeros(len(log_params))
         slope = -(share * derivatives).sum(axis=1) * np.exp(log_params)
-        return value, np.where(np.isfinite(slope), slope, 0.0)
+        slope = np.where(np.isfinite(slope), slope, 0.0)
+        if self.prior is not None:
+            penalty, rise = self.prior.penalty(self.model.free, log_params)
+            value += penalty / seen.customers.sum()
+            slope += rise / seen.customers.sum()
+        return value, slope
 
 
 def _distinct(
@@ -370,7 +538,7 @@ def _starts(
     rate = mean / max(np.average(coarse.T, weights=coarse.customers), 1e-6)
     starts = []
     for shape in (0.3, 1.0):
-        rates = [shape, shape / rate]
+        rates = [shape, shape / (rate * (make.k or 1))]
         if len(make.model.free) == 2:
             starts.append(np.log(rates))
             continue

@@ -33,8 +33,13 @@ from models.purchases.model import Array, PurchaseModel, as_arrays, at_least, su
 
 ODDS, NODES = (0.5, 1.0, 4.0, 10.0, 100.0), (8, 16, 32, 64, 128, 512)
 LONG = 1000.0  # times alpha + T: over longer windows the chances of one more order are summed
+FEW_MOMENTS = 1.0  # times k: of no more random moments in a window the chances are summed
 FEW_STAY, SHORT_TERMS = 0.01, 8  # chance of staying below which so many terms are summed
-ROWS, GRADIENT_ROWS = 4096, 16384  # computed at once, in the processor's own memory
+ROWS, SUM_ROWS, GRADIENT_ROWS = (
+    4096,
+    1024,
+    16384,
+)  # computed at once, in the processor's own memory
 # Nodes of the mean over the chance of leaving, by the window's length over alpha + T: within 1e-9 of
 # 40-digit integration up to a year.
 
@@ -186,21 +191,22 @@ class BetaGeometric(PurchaseModel):
         Notes
         -----
         For n purchases someone active must stay after the first n - 1 of them, and the random moments
-        must be n k less those since the last purchase; both means are exact, for any k.
+        must be n k less those since the last purchase; both means are exact, for any k. The chance of
+        at least m - 1 moments at a shape s + 1 is that of at least m at s, and a term of its own
+        (incomplete beta functions): phases are sums of positive terms.
         """
         days, x, T = as_arrays(days, x, T)
         shape, odds = self.r + self.every * x, days / (self.alpha + T)
-        moments = [at_least(odds, shape + turn) for turn in range(self.every)]
-        for turn, stream in enumerate(moments):
-            next(islice(stream, self.every - turn - 1, None))  # the last before n = 1 needs
+        moments = at_least(odds, shape)
+        next(moments)
         share, b, n = np.ones(x.shape), self.b + x + self.at_start, 1
+        above = np.ones((self.every, *x.shape))
         while True:
-            yield np.stack([share * next(stream) for stream in moments])
+            every_kth = next(islice(moments, self.every - 1, None))
+            above = np.minimum(_by_turn(n * self.every, every_kth, odds, shape, self.every), above)
+            yield share * above
             share = share * (b + n - 1) / (self.a + b + n - 1)
             n += 1
-            for stream in moments:
-                for _ in range(self.every - 1):
-                    next(stream)
 
     def active_orders(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Array:
         """Purchases expected in the next `days` days of someone who is active, by phase.
@@ -224,40 +230,41 @@ class BetaGeometric(PurchaseModel):
         distributed with a and b + x (MBG/NBD: b + x + 1) for someone active. Unlike the closed form it
         has no poles at a = 1 and a + b + x = 1 and does not overflow for hundreds of purchases.
         For k > 1 the mean given p is a sum over every k-th moment. For windows of over 1000 times
-        alpha + T, for which the mean over p would need many more nodes, and with k > 1 for short ones,
-        the chances of at least 1, 2, 3, ... are summed.
+        alpha + T, for which the mean over p would need many more nodes, and with k > 1 for those of
+        few moments, in which the series would cancel, the chances of at least 1, 2, 3, ... are summed.
         """
-        days, x, T = as_arrays(days, x, T)
-        mean, odds = np.zeros((self.every, x.size)), (days / (self.alpha + T)).ravel()
-        kind = len(NODES) * x.ravel() + np.searchsorted(ODDS, odds)  # short windows: fewer nodes
+        columns = as_arrays(days, x, T)
+        days, x, T = (column.ravel() for column in columns)
+        mean, odds = np.zeros((self.every, x.size)), days / (self.alpha + T)
+        is_summed = odds > LONG
+        if self.every > 1:
+            is_summed |= odds * (self.r + self.every * x) <= FEW_MOMENTS * self.every
+        kind = len(NODES) * x + np.searchsorted(ODDS, odds)  # short windows: fewer nodes
+        kind[is_summed] = -1
         if x.size:  # as few bytes as will do: those of two are sorted by radix
-            kind = kind.astype(np.min_scalar_type(int(kind.max())))
+            kind = (kind + 1).astype(np.min_scalar_type(int(kind.max()) + 1))
         order = np.argsort(kind, kind="stable")
         for alike in np.split(order, np.flatnonzero(np.diff(kind[order])) + 1) if x.size else ():
-            count, nodes = divmod(int(kind[alike[0]]), len(NODES))
+            if is_summed[alike[0]]:
+                some = (of[alike] for of in (days, x, T))
+                mean[:, alike] = by_rows(self._summed, *some, size=SUM_ROWS)
+                continue
+            count, nodes = divmod(int(kind[alike[0]]) - 1, len(NODES))
             mean[:, alike] = self._means(float(count), odds[alike], NODES[nodes])
-        is_summed = odds > LONG
-        if self.every > 1:  # over short windows, few are expected and their closed form cancels
-            is_summed |= odds <= ODDS[0]
-        if is_summed.any():
-            some = (of.ravel()[is_summed] for of in (days, x, T))
-            mean[:, is_summed] = sum_of(self.active_tails(*some))
-        return mean.reshape(self.every, *x.shape)
+        return mean.reshape(self.every, *columns[0].shape)
+
+    def _summed(self, days: Array, x: Array, T: Array) -> Array:
+        return sum_of(self.active_tails(days, x, T))
 
     def _means(self, count: float, odds: Array, nodes: int) -> Array:
         """Return :meth:`active_orders` of customers with one number of orders, shape (k, n)."""
         p, weight = beta_nodes(self.a, self.b + count + self.at_start, nodes)
-        rows, found = max(1, ROWS * NODES[0] // len(p)), []
-        for turn in range(self.every):
-            shape = self.r + self.every * count + turn
-            if self.every == 1:
-                mean_of = partial(mean_orders, shape=shape, p=p, weight=weight)
-            else:
-                mean_of = partial(
-                    mean_kth, shape=shape, p=p, weight=weight, every=self.every, turn=turn
-                )
-            found.append(by_rows(mean_of, odds, size=rows))
-        return np.stack(found)
+        shape, rows = self.r + self.every * count, max(1, ROWS * NODES[0] // len(p))
+        if self.every == 1:
+            mean_of = partial(mean_orders, shape=shape, p=p, weight=weight)
+            return by_rows(mean_of, odds, size=rows)[None]
+        mean_of = partial(mean_kth, shape=shape, p=p, weight=weight, every=self.every)
+        return by_rows(mean_of, odds, size=max(1, rows // self.every))
 
     def days_until(self, chance: ArrayLike, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
         """Days after which a purchase has been made with a given chance; infinite where it never is so likely."""
@@ -327,37 +334,95 @@ def mean_orders(odds: Array, shape: float, p: Array, weight: Array) -> Array:
     return np.asarray(work.sum(axis=-1))
 
 
-def mean_kth(odds: Array, shape: float, p: Array, weight: Array, every: int, turn: int) -> Array:
+def mean_kth(odds: Array, shape: float, p: Array, weight: Array, every: int) -> Array:
     """Return the mean number of purchases of someone active who buys at every k-th random moment.
 
     Given the chance p of leaving, it is the sum over n of (1 - p)^(n - 1) times the chance of at least
     n k - `turn` moments, whose number is negative binomial: every k-th term of a power series that is
     known in closed form, taken out by the k-th roots of unity. Where nearly everybody leaves, terms
     would cancel, and the first few are summed as they are.
+
+    Parameters
+    ----------
+    odds
+        Length of the window over the rate parameter of the moments, shape (n,).
+    shape
+        Shape parameter of the moments' number right after a purchase, turn 0.
+    p, weight
+        Nodes of the chance of leaving and their weights.
+    every
+        k.
+
+    Returns
+    -------
+    Array
+        Shape (k, n), by the moments since the last purchase, the turn.
     """
-    total = np.zeros(len(odds))
+    total = np.zeros((every, len(odds)))
     is_short = 1 - p < FEW_STAY
     q, log_q = 1 - p[~is_short], np.log1p(-p[~is_short])
     if len(q):
         root, to_one = np.exp(log_q / every), -np.expm1(log_q / every)
-        never = -np.expm1(-shape * np.log1p(np.multiply.outer(odds, to_one)))
-        series = 1 + root * never / to_one
-        for part in range(1, every):
+        log_rest = np.log1p(np.multiply.outer(odds, to_one))
+        turns = range(every)
+        by_turn = [
+            weight[~is_short] * np.exp(log_q * (turn / every - 1)) / every for turn in turns
+        ]
+        for turn in turns:
+            never = -np.expm1(-(shape + turn) * log_rest)
+            series = 1 + root * never / to_one - every * (turn == 0)
+            total[turn] = (series * by_turn[turn]).sum(axis=-1)
+        for part in range(1, every // 2 + 1):  # of two conjugate roots, twice the real part of one
             turned = np.exp(2j * np.pi * part / every)
-            z = root * turned
-            none = np.exp(-shape * np.log1p(np.multiply.outer(odds, 1 - z)))
-            series = series + np.real(turned**turn * (1 - z * none) / (1 - z))
-        taken = (series / every - (turn == 0)) * np.exp(log_q * (turn / every - 1))
-        total = total + (taken * weight[~is_short]).sum(axis=-1)
+            z, times = root * turned, 1 if 2 * part == every else 2
+            rest = 1 + np.multiply.outer(odds, 1 - z)
+            none = np.exp(-shape * np.log(rest))
+            for turn in turns:
+                factor = times * by_turn[turn] * turned**turn / (1 - z)
+                total[turn] += np.real(factor * (1 - z * none)).sum(axis=-1)
+                none /= rest
     if is_short.any():
         stays, share = 1 - p[is_short], weight[is_short].copy()
         moments = at_least(odds, np.full(len(odds), shape))
+        next(moments)
         for n in range(1, SHORT_TERMS + 1):
-            for _ in range(every - turn if n == 1 else every - 1):
-                next(moments)
-            total = total + next(moments) * share.sum()
+            every_kth = next(islice(moments, every - 1, None))
+            total += _by_turn(n * every, every_kth, odds, shape, every) * share.sum()
             share = share * stays
     return total
+
+
+def _by_turn(count: int, tail: Array, odds: Array, shape: Array | float, every: int) -> Array:
+    """Return the chances of at least `count` - 0, 1, ..., k - 1 moments at shapes `shape` + 0, 1, ..., k - 1.
+
+    Parameters
+    ----------
+    count
+        Moments, k or more.
+    tail
+        Chance of at least `count` of them at `shape`: any shape (n,).
+    odds, shape
+        As :func:`models.purchases.model.at_least` takes them.
+    every
+        k.
+
+    Returns
+    -------
+    Array
+        Shape (k, n), in [0, 1], rising with the turn.
+    """
+    tails = np.empty((every, *tail.shape))
+    tails[0] = tail
+    if every == 1:
+        return tails
+    is_open = odds > 0
+    odds = np.where(is_open, odds, 1.0)
+    term = (count - 1) * np.log(odds / (1 + odds)) - shape * np.log1p(odds)
+    term = np.exp(term - betaln(count, shape + 1)) / (count + shape) * is_open
+    for turn in range(1, every):
+        tails[turn] = tails[turn - 1] + term
+        term = term * ((count - turn) / (shape + turn)) / odds
+    return np.minimum(tails, 1.0)
 
 
 def beta_nodes(a: float, b: float, count: int) -> tuple[Array, Array]:

@@ -94,8 +94,13 @@ def test_regular_models_are_not_tried_where_gaps_are_random():
 def test_wheat_and_morrisons_k_is_that_of_the_gaps(k, pairs):
     one, two = np.random.default_rng(k).gamma(k, size=(2, pairs))
     variance = ((one / (one + two) - 0.5) ** 2).mean()
-    assert Regularity.of(pairs, 0.0, pairs, variance).wheat_k == pytest.approx(k, rel=0.03)
-    assert np.isnan(Regularity.of(1, 0.0, 0, None).wheat_k)
+    # In continuous time random purchases have the paper's variance of 1/12.
+    assert Regularity.of(pairs, 0.0, variance, 1 / 12).wheat_k == pytest.approx(k, rel=0.03)
+
+
+def test_regularity_is_unknown_where_gaps_could_not_differ():
+    assert np.isnan(Regularity.of(1, 0.0, None, None).wheat_k)  # no two gaps
+    assert np.isnan(Regularity.of(9, 0.0, 0.0, 0.0).wheat_k)  # every gap is the shortest, one day
 
 
 @pytest.mark.parametrize("customers", [[0, 1], [-1, 1], [np.nan, 1], [1], [1, 1, 1]])

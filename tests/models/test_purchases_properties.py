@@ -33,7 +33,7 @@ logs = {
 @st.composite
 def models(draw, kind):
     values = {name: draw(logs[name]) for name in kind.free}
-    return kind(**values, **({"k": draw(st.integers(1, 4))} if kind is MBGCNBD else {}))
+    return kind(**values, **({"k": draw(st.integers(1, 12))} if kind is MBGCNBD else {}))
 
 
 @st.composite

@@ -19,11 +19,11 @@ HORIZONS = (1, 39, 400)
 COUNTS = (1, 2, 3, 5, 10)  # chances of at least so many purchases are compared
 
 
-def rates(shape, rate):
+def rates(shape, rate, step=0.1):
     """Rates that are gamma distributed, and their weights, summing to 1."""
-    log_rate = np.arange(-30 / min(shape, 1), 5.5, 0.1)
+    log_rate = np.arange(-30 / min(shape, 1), 6.5, step)
     log_weight = shape * log_rate - np.exp(log_rate) - gammaln(shape)
-    return np.exp(log_rate) / rate, 0.1 * np.exp(log_weight)
+    return np.exp(log_rate) / rate, step * np.exp(log_weight)
 
 
 def chances(a, b):
@@ -42,7 +42,7 @@ class GeometricStory:
 
     def __init__(self, model, k, first_may_be_last, gaps, silence):
         self.k = k
-        self.rate, rate_weight = rates(model.r, model.alpha)
+        self.rate, rate_weight = rates(model.r, model.alpha, step=0.1 if k < 5 else 0.02)
         leave, self.stay, leave_weight = chances(model.a, model.b)
         for gap in gaps:  # the density of the Erlang-k distribution
             arrive = self.rate**k * gap ** (k - 1) * np.exp(-self.rate * gap)
@@ -119,6 +119,8 @@ GEOMETRIC = [
     (MBGCNBD(0.6, 9, 1, 2, k=2), 2, True),
     (MBGCNBD(1.329, 2.813, 0.425, 0.790, k=3), 3, True),
     (MBGCNBD(0.8, 5, 2, 1.5, k=4), 4, True),
+    (MBGCNBD(20, 60, 0.9, 6, k=10), 10, True),
+    (MBGCNBD(0.8, 2, 0.6, 1.5, k=12), 12, True),
 ]
 
 
