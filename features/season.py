@@ -8,8 +8,10 @@ import ibis.expr.types as ir
 from features.rfm import purchases
 
 
-def purchase_spans(orders: ir.Table, as_of: date, since: date | None = None) -> ir.Table:
-    """Count purchases between first and last one, by the days of these two.
+def purchase_spans(
+    orders: ir.Table, as_of: date, since: date | None = None, regularity: float = 1.0
+) -> ir.Table:
+    """Count purchases between customers' first and last ones, by the days that they are spread over.
 
     Parameters
     ----------
@@ -19,45 +21,62 @@ def purchase_spans(orders: ir.Table, as_of: date, since: date | None = None) -> 
         Last day whose orders are known.
     since
         Purchases before this day are not counted; None = all are.
+    regularity
+        k of the Erlang distribution of gaps, 1 = random: the more regular, the farther from the first
+        and the last purchase the others lie.
 
     Returns
     -------
     ir.Table
-        ``first_order_date, last_order_date, purchases``: how many purchase days lie strictly between
-        the two; spans without any are left out. Ordered.
+        ``begin_date, end_date, purchases``: how many purchase days lie from one day to the other, both
+        included; spans without any are left out. Ordered.
+
+    Notes
+    -----
+    Of x gaps in a span of length L, the purchases between are uniform over it where they are random.
+    With Erlang-k gaps their density in the middle is (x - 1/k) / L, so that they lie as if uniform over
+    all but (1 - 1/k) / (x - 1/k) of L, half of it at either end: by the renewal function, t / gap -
+    (1 - 1/k) / 2 for large t (Cox 1962, Renewal Theory, section 4.2).
     """
-    between = _between(orders, as_of, since)
-    spans = between.group_by("first_order_date", "last_order_date").aggregate(
-        purchases=between.count()
-    )
-    return spans.order_by("first_order_date", "last_order_date")
+    between = _between(orders, as_of, since, regularity)
+    spans = between.group_by("begin_date", "end_date").aggregate(purchases=between.count())
+    return spans.order_by("begin_date", "end_date")
 
 
-def purchases_between(orders: ir.Table, as_of: date, since: date | None = None) -> ir.Table:
+def purchases_between(
+    orders: ir.Table, as_of: date, since: date | None = None, regularity: float = 1.0
+) -> ir.Table:
     """Count the same purchases by their own day: ``order_date, purchases``, ordered.
 
     Parameters
     ----------
-    orders, as_of, since
+    orders, as_of, since, regularity
         As for :func:`purchase_spans`.
     """
-    between = _between(orders, as_of, since)
-    return (
-        between.group_by("order_date").aggregate(purchases=between.count()).order_by("order_date")
-    )
+    between = _between(orders, as_of, since, regularity)
+    days = between.group_by("order_date").aggregate(purchases=between.count())
+    return days.order_by("order_date")
 
 
-def _between(orders: ir.Table, as_of: date, since: date | None) -> ir.Table:
-    """List purchase days that are neither the customer's first nor the last one."""
+def _between(orders: ir.Table, as_of: date, since: date | None, regularity: float) -> ir.Table:
+    """List purchase days between the customer's first and last one, with the span that they lie in."""
     days = purchases(orders, as_of).select("customer_id", "order_date")
     of_customer = ibis.window(group_by="customer_id")
     days = days.mutate(
-        first_order_date=days.order_date.min().over(of_customer),
-        last_order_date=days.order_date.max().over(of_customer),
+        first=days.order_date.min().over(of_customer),
+        last=days.order_date.max().over(of_customer),
+        gaps=days.order_date.count().over(of_customer) - 1,
     )
-    is_between = (days.order_date > days.first_order_date) & (
-        days.order_date < days.last_order_date
+    inside = days.filter((days.order_date > days.first) & (days.order_date < days.last))
+    length = inside.last.delta(inside.first, unit="day")
+    share = (1 - 1 / regularity) / (inside.gaps - 1 / regularity)
+    cut = (length * share / 2).floor().cast("int64")
+    day = ibis.interval(days=1)
+    spans = inside.mutate(
+        begin_date=(inside.first + day * (cut + 1)).cast("date"),
+        end_date=(inside.last - day * (cut + 1)).cast("date"),
     )
+    is_inside = (spans.order_date >= spans.begin_date) & (spans.order_date <= spans.end_date)
     if since is not None:
-        is_between &= days.order_date >= since
-    return days.filter(is_between)
+        is_inside &= spans.order_date >= since
+    return spans.filter(is_inside)

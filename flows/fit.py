@@ -223,17 +223,17 @@ def fit_recipe(
     """
     state = engine.keep(customer_state(orders, as_of), "fitted_state")
     first = first_day(engine, orders)
+    regularity = _regularity(engine, orders, as_of)
     if is_learned:
-        pace, price = (
-            learn_pace(engine, orders, first, as_of, peaks),
-            learn_price_level(engine, orders, as_of),
-        )
+        pace = learn_pace(engine, orders, first, as_of, peaks, regularity.wheat_k)
+        price = learn_price_level(engine, orders, as_of)
+        operational = clock(engine, pace.at(as_of), first)
+        if operational is not None:
+            regularity = _regularity(engine, orders, as_of, operational)
     else:
         pace, price = even_pace(as_of, "model.learned is false"), None
     calendar = Calendar(pace.index, None if price is None else price.level)
     cells = timed(engine.frame(state_cells(state)), pace.at(as_of))
-    facts = engine.frame(gap_facts(orders, as_of, clock(engine, pace.at(as_of), first))).iloc[0]
-    regularity = Regularity.of(*facts[["gaps", "log_gaps", "pair_variance", "random_variance"]])
     family = fit_family(
         *(cells[name] for name in cells.columns), regularity=regularity, prior=Prior()
     )
@@ -275,6 +275,13 @@ def fit_recipe(
     )
     parts = (family, regularity, order_value, second, stacking, pace, price, interval, forecaster)
     return Fits(*parts, is_learned)
+
+
+def _regularity(
+    engine: Engine, orders: ir.Table, as_of: date, clock: ir.Table | None = None
+) -> Regularity:
+    facts = engine.frame(gap_facts(orders, as_of, clock)).iloc[0]
+    return Regularity.of(*facts[["gaps", "log_gaps", "pair_variance", "random_variance"]])
 
 
 def _calibrate(stacking: StackingFit) -> Interval:

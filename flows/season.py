@@ -83,7 +83,12 @@ def even_pace(as_of: date, reason: str) -> StorePace:
 
 
 def learn_pace(
-    engine: Engine, orders: ir.Table, first: date, as_of: date, peaks: Peaks = ()
+    engine: Engine,
+    orders: ir.Table,
+    first: date,
+    as_of: date,
+    peaks: Peaks = (),
+    regularity: float = 1.0,
 ) -> StorePace:
     """Learn the pace, and use its season where it tells when purchases come on later days.
 
@@ -97,12 +102,15 @@ def learn_pace(
         Day of the first order, and last day whose orders are known.
     peaks
         First and last days of promotions and other peaks, which are no season.
+    regularity
+        k of the gaps between purchases, 1 = random.
     """
     days = (as_of - first).days
     if days < YEAR_DAYS:
         return even_pace(as_of, f"a history of {days} days is shorter than a year")
     start = max(first, as_of - timedelta(days=MOST_DAYS))
-    spans = _spans(engine, orders, as_of, start)
+    source = _Source(engine, orders, max(regularity, 1.0) if np.isfinite(regularity) else 1.0)
+    spans = source.spans(as_of, start)
     if spans.total < LEAST_PURCHASES:
         return even_pace(as_of, "too few customers bought three times and more")
     fit = fit_pace(spans, start, as_of, peaks)
@@ -121,7 +129,7 @@ def learn_pace(
     if proof_days < LEAST_PROOF_DAYS:
         reason = "a history of 15 months and more is needed to prove one"
     else:
-        metrics["gain"] = _gain(engine, orders, start, as_of, peaks, proof_days)
+        metrics["gain"] = _gain(source, start, as_of, peaks, proof_days)
         if metrics["gain"] > 0 and fit.log_bayes_factor > STRONG:
             return StorePace(fit.index, _note(fit), metrics)
         reason = (
@@ -132,26 +140,29 @@ def learn_pace(
     return StorePace(without_season(fit.index), f"no season is used: {reason}", metrics)
 
 
-def _spans(
-    engine: Engine, orders: ir.Table, as_of: date, since: date | None = None
-) -> PurchaseSpans:
-    return PurchaseSpans.of(
-        engine.frame(purchase_spans(orders, as_of, since)),
-        engine.frame(purchases_between(orders, as_of, since)),
-        since,
-    )
+@dataclass(frozen=True)
+class _Source:
+    """Orders, and how regular customers buy."""
+
+    engine: Engine
+    orders: ir.Table
+    regularity: float
+
+    def spans(self, as_of: date, since: date) -> PurchaseSpans:
+        """Return the purchases between first and last ones, from a day on."""
+        of = (self.orders, as_of, since, self.regularity)
+        spans, between = purchase_spans(*of), purchases_between(*of)
+        return PurchaseSpans.of(self.engine.frame(spans), self.engine.frame(between), since)
 
 
-def _gain(
-    engine: Engine, orders: ir.Table, start: date, as_of: date, peaks: Peaks, days: int
-) -> float:
+def _gain(source: _Source, start: date, as_of: date, peaks: Peaks, days: int) -> float:
     """Compare a season learned without the last days with none on these days, by log-likelihood."""
     cutoff = as_of - timedelta(days=days)
-    earlier = _spans(engine, orders, cutoff, start)
+    earlier = source.spans(cutoff, start)
     if earlier.total < LEAST_PURCHASES:
         return 0.0
     fit = fit_pace(earlier, start, cutoff, peaks)
-    later = _spans(engine, orders, as_of, cutoff + timedelta(days=1))
+    later = source.spans(as_of, cutoff + timedelta(days=1))
     if not fit.index.has_season or not later.total:
         return 0.0
     return season_gain(later, fit.index)

@@ -43,14 +43,14 @@ ONE_OFF = 0.3  # from which on it is taken out of the season, as if the settings
 
 @dataclass(frozen=True)
 class PurchaseSpans:
-    """Purchases between customers' first and last ones.
+    """Purchases between customers' first and last ones, and the days that they are spread over.
 
     Attributes
     ----------
     first, last
-        Shape (spans,): days of the first and the last purchase, as numpy days.
+        Shape (spans,): first and last of these days, as numpy days.
     purchases
-        Shape (spans,): how many purchases lie strictly between.
+        Shape (spans,): how many purchases lie on them.
     days, counts
         Shape (days,): the days of these purchases, and how many there are on each.
     since
@@ -72,8 +72,8 @@ class PurchaseSpans:
         first, last, days = (
             pd.to_datetime(column).to_numpy().astype("datetime64[D]")
             for column in (
-                spans["first_order_date"],
-                spans["last_order_date"],
+                spans["begin_date"],
+                spans["end_date"],
                 between["order_date"],
             )
         )
@@ -254,8 +254,8 @@ class _Weeks:
             peak[is_new] > 0,
             (middle - len(days)) / YEAR_DAYS,
             np.bincount(of_day, counts).astype(np.float64),
-            np.maximum((spans.first - start).astype(np.intp) + 1, 0),
-            (spans.last - start).astype(np.intp),
+            np.maximum((spans.first - start).astype(np.intp), 0),
+            (spans.last - start).astype(np.intp) + 1,
             spans.purchases,
         )
 

@@ -49,7 +49,8 @@ def spans_of(orders: pd.DataFrame, as_of: date, since: date | None = None) -> Pu
         inside = inside[inside["order_date"] >= pd.Timestamp(since)]
     spans = inside.groupby(["first", "last"]).size().reset_index(name="purchases")
     between = inside.groupby("order_date").size().reset_index(name="purchases")
-    spans = spans.rename(columns={"first": "first_order_date", "last": "last_order_date"})
+    day = pd.Timedelta(days=1)
+    spans = spans.assign(begin_date=spans["first"] + day, end_date=spans["last"] - day)
     return PurchaseSpans.of(spans, between, since)
 
 
@@ -136,7 +137,7 @@ def test_the_likelihood_is_that_of_independent_draws():
     first = date(2023, 1, 1)
     days = np.array(["2023-01-03", "2023-01-09"], dtype="datetime64[D]")
     one = np.array(["2023-01-01"], dtype="datetime64[D]")
-    spans = PurchaseSpans(one, one + 10, np.array([2.0]), days, np.ones(2), first)
+    spans = PurchaseSpans(one + 1, one + 9, np.array([2.0]), days, np.ones(2), first)
     weeks = np.ones(WEEKS)
     weeks[1] = 2.0
     gain = season_gain(spans, PaceIndex(date(2023, 1, 11), tuple(weeks)))
