@@ -22,6 +22,7 @@ from flows.prepare import known_customers
 from flows.settings import Settings
 from models.monitoring import Bins, measure_bins, psi
 
+WHOLE_YEAR = 350  # days of a horizon from which on a season hardly moves it
 FAR_MOVED = 0.25  # of the index: Lewis (1994), a convention
 SETTLED, NEW, ANY = (91, 180), (0, 90), (0, 1_000_000)  # days since the first order
 
@@ -98,6 +99,7 @@ def write_bins(
         "as_of": as_of.isoformat(),
         **_scored_by(settings),
         "customers": len(state),
+        "seasonal": _seasonal(forecaster, settings),
         "support": {name: int(state[name].max()) for name in ("frequency", "age_days")},
         "bins": {
             name: asdict(measure_bins(values))
@@ -155,7 +157,7 @@ def measure_drift(
     for name, figure in FIGURES.items():
         then = Bins(**bins["bins"][name])
         index, n = psi(then, values[name])
-        is_told = is_same or not figure.is_score
+        is_told = (is_same or not figure.is_score) and name not in bins.get("seasonal", ())
         figures.append(
             {
                 "name": name,
@@ -206,6 +208,14 @@ def _scores(
         settled, settings.model.horizon_days, settings.model.annual_discount_rate, as_of
     )
     return {name: getattr(told, name) for name in SCORES}
+
+
+def _seasonal(forecaster: Forecaster, settings: Settings) -> list[str]:
+    """Name the scores that a season moves from one day of the year to another."""
+    if forecaster.pace is None or not forecaster.pace.has_season:
+        return []
+    of_horizon = ["expected_orders", "expected_value"]
+    return ["p_order_90d", *(of_horizon if settings.model.horizon_days < WHOLE_YEAR else [])]
 
 
 def _scored_by(settings: Settings) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Bins that were fixed at training, on a store that grows older and in which one thing changes."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from features.rfm import customer_state
 from flows.drift import FIGURES, SCORES, measure_drift, read_bins, write_bins
 from flows.forecaster import Forecaster
 from flows.settings import build_settings
+from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.purchases import NBD
 from models.spend import Spend
@@ -105,3 +107,27 @@ def test_scores_of_another_horizon_are_not_compared(looked):
 def test_a_model_without_bins_says_nothing(looked):
     assert looked[3] == {"figures": [], "outside_share": None}
     assert looked[4] is None
+
+
+@pytest.mark.parametrize(
+    ("weeks", "horizon", "names"),
+    [
+        ((), 365, []),
+        ((*[0.8] * 44, *[2.1] * 8), 365, ["p_order_90d"]),
+        ((*[0.8] * 44, *[2.1] * 8), 90, ["p_order_90d", "expected_orders", "expected_value"]),
+    ],
+)
+def test_scores_that_a_season_moves_are_not_compared(weeks, horizon, names, tmp_path):
+    model = replace(FORECASTER, pace=PaceIndex(TRAINED, weeks))
+    with open_engine() as engine:
+        orders = engine.table(store(), "seasonal_orders")
+        write_bins(engine, orders, None, TRAINED, settings_of(horizon), model, tmp_path)
+        bins = read_bins(tmp_path)
+        state = engine.frame(customer_state(orders, NOW))
+        scores = state[["customer_id", "age_days"]].assign(**dict.fromkeys(SCORES, 0.5))
+        scores.to_parquet(tmp_path / "scores.parquet")
+        settings = settings_of(horizon)
+        figures = measure_drift(engine, orders, tmp_path / "scores.parquet", NOW, settings, bins)
+    assert bins["seasonal"] == names
+    compared = {row["name"] for row in figures["figures"] if row["psi"] is not None}
+    assert set(SCORES) - compared == set(names)
