@@ -8,6 +8,7 @@ import pytest
 
 from connectors.engine import open_engine
 from flows.forecaster import Forecaster
+from flows.pictures import season
 from flows.season import StorePace, learn_pace
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
@@ -150,3 +151,11 @@ def test_pace_and_prices_survive_saving(tmp_path):
     )
     assert dearer[0] == usual[0]  # who bought first after the rise
     assert (dearer[1:] > usual[1:]).all()
+
+
+def test_mlflow_keeps_the_whole_index_beside_the_picture():
+    index = PaceIndex(date(2024, 12, 31), (*[0.8] * 44, *[2.1] * 8), 0.1)
+    figure, numbers = season(index)["season"]
+    assert numbers == index.to_dict()
+    line = figure.axes[0].get_lines()[0]
+    assert line.get_ydata().tolist() == list(index.weeks)

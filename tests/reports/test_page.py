@@ -267,3 +267,15 @@ def test_every_picture_has_an_alternative_text(page):
     pictures = re.findall(r"<svg[^>]*>", page)
     assert len(pictures) >= 4
     assert all(re.search(r'role="img" aria-label="[^"]{5,}"', picture) for picture in pictures)
+
+
+def test_a_season_is_drawn_where_one_is_used():
+    made = kpis()
+    with_season = render_page(record(), made)
+    assert "Orders over the year" in text_of(with_season)
+    assert "Pace of orders by week of the year, 1 = usual" in with_season
+    assert "used in every forecast" in text_of(with_season)
+    made["forecast"]["season"] = None
+    without = render_page(record(), made)
+    assert "Orders over the year" not in text_of(without)
+    assert "none is used" in text_of(without)
