@@ -28,8 +28,9 @@ def purchase_spans(
     Returns
     -------
     ir.Table
-        ``begin_date, end_date, purchases``: how many purchase days lie from one day to the other, both
-        included; spans without any are left out. Ordered.
+        ``first_order_date, last_order_date, cut_days, purchases``: how many purchase days lie strictly
+        between the two days, and more than `cut_days` from either; spans without any are left out.
+        Ordered.
 
     Notes
     -----
@@ -39,8 +40,8 @@ def purchase_spans(
     (1 - 1/k) / 2 for large t (Cox 1962, Renewal Theory, section 4.2).
     """
     between = _between(orders, as_of, since, regularity)
-    spans = between.group_by("begin_date", "end_date").aggregate(purchases=between.count())
-    return spans.order_by("begin_date", "end_date")
+    by = ("first_order_date", "last_order_date", "cut_days")
+    return between.group_by(*by).aggregate(purchases=between.count()).order_by(*by)
 
 
 def purchases_between(
@@ -63,20 +64,18 @@ def _between(orders: ir.Table, as_of: date, since: date | None, regularity: floa
     days = purchases(orders, as_of).select("customer_id", "order_date")
     of_customer = ibis.window(group_by="customer_id")
     days = days.mutate(
-        first=days.order_date.min().over(of_customer),
-        last=days.order_date.max().over(of_customer),
+        first_order_date=days.order_date.min().over(of_customer),
+        last_order_date=days.order_date.max().over(of_customer),
         gaps=days.order_date.count().over(of_customer) - 1,
     )
-    inside = days.filter((days.order_date > days.first) & (days.order_date < days.last))
-    length = inside.last.delta(inside.first, unit="day")
+    first, last = days.first_order_date, days.last_order_date
+    inside = days.filter((days.order_date > first) & (days.order_date < last))
+    length = inside.last_order_date.delta(inside.first_order_date, unit="day")
     share = (1 - 1 / regularity) / (inside.gaps - 1 / regularity)
-    cut = (length * share / 2).floor().cast("int64")
-    day = ibis.interval(days=1)
-    spans = inside.mutate(
-        begin_date=(inside.first + day * (cut + 1)).cast("date"),
-        end_date=(inside.last - day * (cut + 1)).cast("date"),
-    )
-    is_inside = (spans.order_date >= spans.begin_date) & (spans.order_date <= spans.end_date)
+    inside = inside.mutate(cut_days=(length * share / 2).floor().cast("int64"))
+    after_first = inside.order_date.delta(inside.first_order_date, unit="day")
+    before_last = inside.last_order_date.delta(inside.order_date, unit="day")
+    is_inside = (after_first > inside.cut_days) & (before_last > inside.cut_days)
     if since is not None:
-        is_inside &= spans.order_date >= since
-    return spans.filter(is_inside)
+        is_inside &= inside.order_date >= since
+    return inside.filter(is_inside)

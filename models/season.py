@@ -72,14 +72,14 @@ class PurchaseSpans:
         first, last, days = (
             pd.to_datetime(column).to_numpy().astype("datetime64[D]")
             for column in (
-                spans["begin_date"],
-                spans["end_date"],
+                spans["first_order_date"],
+                spans["last_order_date"],
                 between["order_date"],
             )
         )
-        counts = (t["purchases"].to_numpy(np.float64) for t in (spans, between))
-        of_spans, of_days = counts
-        return cls(first, last, of_spans, days, of_days, since)
+        cut = 1 + spans["cut_days"].to_numpy(np.int64)
+        of_spans, of_days = (t["purchases"].to_numpy(np.float64) for t in (spans, between))
+        return cls(first + cut, last - cut, of_spans, days, of_days, since)
 
     @property
     def total(self) -> float:

@@ -40,29 +40,31 @@ def table(engine: Engine):
 
 
 def rows(frame: pd.DataFrame) -> list[tuple]:
-    for name in frame.columns.drop("purchases"):
+    for name in frame.columns.drop(["purchases", "cut_days"], errors="ignore"):
         frame[name] = pd.to_datetime(frame[name]).dt.strftime("%m-%d")
     return list(frame.itertuples(index=False, name=None))
 
 
 def test_purchases_strictly_between_first_and_last_are_counted(engine: Engine) -> None:
     orders, as_of = table(engine), date(2025, 4, 1)
-    assert rows(engine.frame(purchase_spans(orders, as_of))) == [("01-02", "03-31", 3)]
+    assert rows(engine.frame(purchase_spans(orders, as_of))) == [("01-01", "04-01", 0, 3)]
     assert rows(engine.frame(purchases_between(orders, as_of))) == [("02-01", 2), ("03-01", 1)]
 
 
 def test_a_later_day_moves_the_last_purchase(engine: Engine) -> None:
     orders = table(engine)
     assert rows(engine.frame(purchase_spans(orders, date(2025, 5, 1)))) == [
-        ("01-02", "03-31", 3),
-        ("01-02", "04-30", 1),
+        ("01-01", "04-01", 0, 3),
+        ("01-01", "05-01", 0, 1),
     ]
-    assert rows(engine.frame(purchase_spans(orders, date(2025, 3, 1)))) == [("01-02", "02-28", 1)]
+    assert rows(engine.frame(purchase_spans(orders, date(2025, 3, 1)))) == [
+        ("01-01", "03-01", 0, 1)
+    ]
 
 
 def test_purchases_before_a_day_are_left_out(engine: Engine) -> None:
     orders, as_of, since = table(engine), date(2025, 4, 1), date(2025, 2, 2)
-    assert rows(engine.frame(purchase_spans(orders, as_of, since))) == [("01-02", "03-31", 1)]
+    assert rows(engine.frame(purchase_spans(orders, as_of, since))) == [("01-01", "04-01", 0, 1)]
     assert rows(engine.frame(purchases_between(orders, as_of, since))) == [("03-01", 1)]
 
 
@@ -82,5 +84,5 @@ def test_regular_purchases_keep_away_from_first_and_last_ones(engine: Engine) ->
     )
     orders, as_of = engine.table(frame, "regular_orders"), date(2025, 4, 1)
     spans = engine.frame(purchase_spans(orders, as_of, None, 2.0))
-    assert rows(spans) == [("01-11", "03-22", 1)]  # January 8 lies too near the first one
+    assert rows(spans) == [("01-01", "04-01", 9, 1)]  # January 8 lies too near the first one
     assert rows(engine.frame(purchases_between(orders, as_of, None, 2.0))) == [("02-10", 1)]

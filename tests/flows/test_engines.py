@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 import pytest
@@ -21,13 +22,19 @@ from features.price_changes import price_changes, shared_periods
 from features.recent import recent
 from features.regularity import gap_facts
 from features.rfm import customer_state, spend_cells, state_cells
+from features.season import purchase_spans, purchases_between
 from features.synthetic import simulate
 from features.window import outcome_window
 from flows.decide import score_customers
 from flows.forecaster import Forecaster
 from flows.prepare import known_customers
+from flows.season import clock
 from flows.settings import build_settings
+from flows.spend import fit_order_value
+from flows.stacking import first_day
+from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
+from models.price_level import PriceLevel
 from models.purchases import MBGNBD
 from models.spend import Spend
 from tests.postgresql import COMMAND, PASSWORD, find_binaries, run_postgresql
@@ -37,6 +44,8 @@ from tests.spark import URL, require_spark
 ZONE = "America/Los_Angeles"
 AS_OF = date(2025, 3, 15)
 AWAY = ("spark", "postgresql")
+TIME = OperationalTime(AS_OF, PaceIndex(AS_OF, (*[0.8] * 44, *[2.1] * 8), 0.1))
+PRICE = PriceLevel((-0.3, -0.1, 0.0), AS_OF, 30)
 TRAPS = """
 twice,cx,2024-11-03 01:30:00,20.00,,USD,web
 twice,cx,2024-11-03 01:30:00,20.00,,USD,web
@@ -133,6 +142,12 @@ def results(opened, history, tmp_path_factory) -> Callable[[str], dict[str, Any]
     return of
 
 
+def order_values(engine: Engine, state: ir.Table) -> pd.DataFrame:
+    """Return the figures of a fit at a price level that moved."""
+    fit = fit_order_value(engine, state, PRICE)
+    return pd.DataFrame([{**fit.model.to_dict(), **fit.spend.model.to_dict()}])
+
+
 def _from_orders_to_scores(engine: Engine, history: Path, folder: Path) -> dict[str, Any]:
     source = OrderSource(str(history), other_currencies="reject")
     read = read_orders(engine, source, AS_OF, folder)
@@ -167,6 +182,12 @@ def _from_orders_to_scores(engine: Engine, history: Path, folder: Path) -> dict[
         "gaps": engine.frame(gap_facts(orders, AS_OF)),
         "price_changes": engine.frame(price_changes(orders, AS_OF)),
         "shared_periods": engine.frame(shared_periods(orders, AS_OF)),
+        "purchase_spans": engine.frame(purchase_spans(orders, AS_OF, None, 2.0)),
+        "purchases_between": engine.frame(purchases_between(orders, AS_OF, AS_OF.replace(day=1))),
+        "operational_gaps": engine.frame(
+            gap_facts(orders, AS_OF, clock(engine, TIME, first_day(engine, orders)))
+        ),
+        "order_values": order_values(engine, state),
         "scores": score_customers(settings, known, forecaster, AS_OF).scores,
     }
 
@@ -223,6 +244,10 @@ TABLES = (
     "gaps",
     "price_changes",
     "shared_periods",
+    "purchase_spans",
+    "purchases_between",
+    "operational_gaps",
+    "order_values",
     "scores",
 )
 

@@ -49,8 +49,8 @@ def spans_of(orders: pd.DataFrame, as_of: date, since: date | None = None) -> Pu
         inside = inside[inside["order_date"] >= pd.Timestamp(since)]
     spans = inside.groupby(["first", "last"]).size().reset_index(name="purchases")
     between = inside.groupby("order_date").size().reset_index(name="purchases")
-    day = pd.Timedelta(days=1)
-    spans = spans.assign(begin_date=spans["first"] + day, end_date=spans["last"] - day)
+    spans = spans.rename(columns={"first": "first_order_date", "last": "last_order_date"})
+    spans = spans.assign(cut_days=0)
     return PurchaseSpans.of(spans, between, since)
 
 
