@@ -36,7 +36,8 @@ WEEK_SD = (0.0, 0.03, 0.06, 0.12, 0.25, 0.5)  # tried, of a week itself
 TREND_SD = 0.3  # of the logarithm per year
 PEAK_SD = 1.5  # of days that the settings name
 PILOT = (0.2, 0.1, 0.1)  # standard deviations by which the evidence is approximated
-STEPS, CLOSE = 20, 1e-4  # of Newton's method, and where it ends
+STEPS, CLOSE = 50, 1e-4  # of Newton's method, and where it ends
+WIDEST = 20.0  # range of the log pace beyond which a step is halved
 STANDS_OUT = 0.1  # logarithm from which on a week counts as one that stands out
 ONE_OFF = 0.3  # from which on it is taken out of the season, as if the settings named it
 
@@ -134,20 +135,20 @@ def fit_pace(
     """
     weeks = _Weeks.of(spans, first, as_of, peaks)
     best, factor = _deviations(weeks)
-    residual, information = weeks.posterior(weeks.kernel(*best))
-    is_one_off = np.abs(weeks.own(residual, best[2])) > ONE_OFF
+    weights, information = weeks.posterior(weeks.kernel(*best))
+    is_one_off = np.abs(weeks.own(weights, best[2])) > ONE_OFF
     if (is_one_off & ~weeks.is_peak).any():  # a sale tells nothing of how weeks usually differ
         beside = np.convolve(is_one_off, np.ones(3), mode="same") > 0
         weeks = replace(weeks, is_peak=weeks.is_peak | beside)
         best, factor = _deviations(weeks)
-        residual, information = weeks.posterior(weeks.kernel(*best))
+        weights, information = weeks.posterior(weeks.kernel(*best))
     kernel = weeks.kernel(*best)
-    trend, error = weeks.trend(residual, information, kernel)
+    trend, error = weeks.trend(weights, information, kernel)
     index = PaceIndex(
         as_of,
-        weeks.season(residual, best[0], best[1]),
+        weeks.season(weights, best[0], best[1]),
         shrunk(trend, error**2),
-        weeks.one_off(residual, best[2]),
+        weeks.one_off(weights, best[2]),
     )
     return PaceFit(index, *best, factor, trend, error)
 
@@ -308,57 +309,74 @@ class _Weeks:
         both = covering * np.outer(days, days)
         return np.asarray(np.diag(both.sum(axis=1)) - both)
 
-    def mode(self, kernel: Array) -> Array:
-        """Return the most likely log pace, shape (weeks,), by Newton's method."""
-        log_pace = np.zeros(len(kernel))
+    def mode(self, kernel: Array) -> tuple[Array, Array]:
+        """Return the most likely log pace by Newton's method, and the weights whose product with the kernel it is.
+
+        Both have shape (weeks,).
+        """
+        weights = np.zeros(len(kernel))
+        log_pace, height = kernel @ weights, self._height(weights, kernel)
         for _ in range(STEPS):
             information = self.information(log_pace)
             target = information @ log_pace + self.counts - self.expected(log_pace)
             matrix = np.eye(len(kernel)) + information @ kernel
-            step = kernel @ np.linalg.solve(matrix, target) - log_pace
-            log_pace = log_pace + step
-            if np.abs(step).max() < CLOSE:
+            step = np.asarray(np.linalg.solve(matrix, target), dtype=np.float64) - weights
+            while np.abs(kernel @ step).max() > CLOSE:
+                higher = self._height(weights + step, kernel)
+                if higher > height:
+                    break
+                step = step / 2
+            else:
                 break
-        return log_pace
+            weights, height = weights + step, higher
+            log_pace = kernel @ weights
+        return log_pace, weights
+
+    def _height(self, weights: Array, kernel: Array) -> float:
+        """Return the logarithm of the posterior density, but for a constant; far off, minus infinity."""
+        log_pace = kernel @ weights
+        if np.ptp(log_pace) > WIDEST:
+            return -np.inf
+        return self.log_likelihood(log_pace) - float(weights @ log_pace) / 2
 
     def approximation(self, kernel: Array) -> tuple[Array, Array]:
         """Return the information at the mode, and what it is of: that of a Gaussian likelihood."""
-        mode = self.mode(kernel)
+        mode, _ = self.mode(kernel)
         information = self.information(mode)
         return information, information @ mode + self.counts - self.expected(mode)
 
     def posterior(self, kernel: Array) -> tuple[Array, Array]:
-        """Return counts less expected ones at the mode, and the information there."""
-        mode = self.mode(kernel)
-        return self.counts - self.expected(mode), self.information(mode)
+        """Return the weights of the mode, and the information there."""
+        mode, weights = self.mode(kernel)
+        return weights, self.information(mode)
 
-    def trend(self, residual: Array, information: Array, kernel: Array) -> tuple[float, float]:
+    def trend(self, weights: Array, information: Array, kernel: Array) -> tuple[float, float]:
         """Return the trend's mean, logarithm per year, and its standard error."""
         matrix = np.eye(len(kernel)) + information @ kernel
         told = self.years @ np.linalg.solve(matrix, information @ self.years)
         variance = TREND_SD**2 - TREND_SD**4 * float(told)
-        return TREND_SD**2 * float(self.years @ residual), float(np.sqrt(max(variance, 0.0)))
+        return TREND_SD**2 * float(self.years @ weights), float(np.sqrt(max(variance, 0.0)))
 
-    def season(self, residual: Array, wave_sd: float, week_of_year_sd: float) -> tuple[float, ...]:
+    def season(self, weights: Array, wave_sd: float, week_of_year_sd: float) -> tuple[float, ...]:
         """Return the pace by week of the year, mean 1 over a year; empty where it does not vary."""
         if wave_sd == week_of_year_sd == 0:
             return ()
-        usual = np.where(self.is_peak, 0.0, residual)
+        usual = np.where(self.is_peak, 0.0, weights)
         weeks = np.arange(WEEKS)
         pace = np.exp(self._season_kernel(weeks, wave_sd, week_of_year_sd) @ usual)
         days = np.full(WEEKS, float(WEEK_DAYS))
         days[-1] = YEAR_DAYS - WEEK_DAYS * (WEEKS - 1)
         return tuple((pace / np.average(pace, weights=days)).tolist())
 
-    def own(self, residual: Array, week_sd: float) -> Array:
+    def own(self, weights: Array, week_sd: float) -> Array:
         """Return the weeks' log pace beyond season and trend, relative to a usual week, shape (weeks,)."""
-        own = np.where(self.is_peak, PEAK_SD**2, week_sd**2) * residual
+        own = np.where(self.is_peak, PEAK_SD**2, week_sd**2) * weights
         usual = own[~self.is_peak]
         return np.asarray(own - (float(np.median(usual)) if len(usual) else 0.0))
 
-    def one_off(self, residual: Array, week_sd: float) -> tuple[tuple[date, date, float], ...]:
+    def one_off(self, weights: Array, week_sd: float) -> tuple[tuple[date, date, float], ...]:
         """List the weeks that stand out beyond season and trend."""
-        own = self.own(residual, week_sd)
+        own = self.own(weights, week_sd)
         sizes = np.bincount(self.of_day)
         return tuple(
             (begin, begin + timedelta(days=int(size) - 1), float(np.exp(log)))

@@ -78,6 +78,42 @@ def test_a_trend_is_told_from_a_season():
     assert np.log(trend.index.weeks).std() == pytest.approx(0.3 / np.sqrt(2), abs=0.04)
 
 
+def test_millions_of_purchases_have_no_trend_where_there_is_none():
+    rng = np.random.default_rng(1)
+    low = rng.integers(0, DAYS - 60, 400)
+    high = low + 30 + (rng.random(400) * (DAYS - low - 31)).astype(int)
+    counts = np.zeros(DAYS)
+    for begin, end in zip(low, high, strict=True):
+        size = end - begin + 1
+        counts[begin : end + 1] += rng.multinomial(6_000, np.full(size, 1 / size))
+    spans = PurchaseSpans(CALENDAR[low], CALENDAR[high], np.full(400, 6e3), CALENDAR, counts)
+    fit = fit_pace(spans, FIRST, AS_OF)
+    assert fit.trend_error < 0.003
+    assert abs(fit.trend) < 3 * fit.trend_error
+    assert not fit.index.has_season
+
+
+def test_a_wild_history_has_a_pace_all_the_same():
+    """Purchases on a handful of days only: steps of Newton's method would be far too long."""
+    rng = np.random.default_rng(1)
+    days = np.sort(rng.choice(DAYS, 12, replace=False))
+    first, last = np.meshgrid(days, days)
+    inside = last - first > 40
+    low, high = first[inside] + 1, last[inside] - 1
+    between = np.array([((days >= a) & (days <= b)).sum() for a, b in zip(low, high, strict=True)])
+    counts = np.zeros(DAYS)
+    for begin, end in zip(low, high, strict=True):
+        counts[days[(days >= begin) & (days <= end)]] += 500
+    some = between > 0
+    spans = PurchaseSpans(
+        CALENDAR[low[some]], CALENDAR[high[some]], 500.0 * between[some], CALENDAR, counts
+    )
+    pace = fit_pace(spans, FIRST, AS_OF).index.pace(CALENDAR)
+    assert np.isfinite(pace).all()
+    assert (pace > 0).all()
+    assert np.median(pace[days]) > np.median(pace)
+
+
 def test_a_one_off_sale_is_no_season_and_no_trend():
     sale = np.where((np.arange(DAYS) >= DAYS - 60) & (np.arange(DAYS) < DAYS - 46), 3.0, 1.0)
     fits = [fit(sale, seed=seed) for seed in range(3)]
