@@ -7,6 +7,9 @@ import ibis.expr.types as ir
 
 from features.rfm import purchases
 
+WEEK_DAYS = 7
+WEEKLY = 0.9  # share of gaps of whole weeks from which on a store sells on one day of the week
+
 
 def gap_facts(orders: ir.Table, as_of: date, clock: ir.Table | None = None) -> ir.Table:
     """Sum the statistics of regularity over all gaps between purchase days.
@@ -34,7 +37,8 @@ def gap_facts(orders: ir.Table, as_of: date, clock: ir.Table | None = None) -> i
     -----
     Purchase days are whole days. Of a random buyer, given the sum S of two neighboring gaps in
     calendar days, the first is uniform on 1, ..., S - 1, so that its share has variance
-    (1 - 2 / S) / 12, and not 1/12 as in continuous time.
+    (1 - 2 / S) / 12, and not 1/12 as in continuous time. Where a store sells on one day of the week,
+    the grid is of weeks: (1 - 14 / S) / 12.
 
     References
     ----------
@@ -60,12 +64,18 @@ def gap_facts(orders: ir.Table, as_of: date, clock: ir.Table | None = None) -> i
         both_days=steps.days + steps.days.lag().over(of_customer),
     )
     share = pairs.gap / pairs.both
-    return pairs.aggregate(
+    is_pair = share.notnull()
+    both_days = pairs.both_days.cast("float64")
+    facts = pairs.aggregate(
         gaps=pairs.gap.count(),
         log_gaps=pairs.gap.ln().sum().fill_null(0.0),
         pairs=share.count(),
         pair_variance=((share - 0.5) ** 2).mean(),
-        random_variance=((1 - 2 / pairs.both_days.cast("float64")) / 12).mean(
-            where=share.notnull()
-        ),
+        random_variance=((1 - 2 / both_days) / 12).mean(where=is_pair),
+        weekly_variance=((1 - 2 * WEEK_DAYS / both_days) / 12).mean(where=is_pair),
+        weekly_share=(pairs.days % WEEK_DAYS == 0).cast("float64").mean(),
     )
+    days, weeks = facts.random_variance, facts.weekly_variance
+    is_weekly = facts.weekly_share.fill_null(0.0) > WEEKLY
+    facts = facts.mutate(random_variance=ibis.ifelse(is_weekly, weeks, days))
+    return facts.drop("weekly_variance", "weekly_share")

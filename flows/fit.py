@@ -322,7 +322,9 @@ def _fit_second_purchase(
     """
     landmarks = []
     now = pace.at(as_of)
-    ago = [round(now.days_before(k * window)) for k in range(MAX_LANDMARKS + 1)]
+    ago = [0]
+    for k in range(1, MAX_LANDMARKS + 1):  # at least a day apart
+        ago.append(max(round(now.days_before(k * window)), ago[-1] + 1))
     for k in range(MAX_LANDMARKS, 0, -1):
         day, days = as_of - timedelta(days=ago[k]), ago[k] - ago[k - 1]
         state = customer_state(orders, day)

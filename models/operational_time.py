@@ -44,16 +44,19 @@ class PaceIndex:
     weeks
         Pace by week of the year, mean 1 over a year; empty = no season is used.
     trend
-        Logarithm by which the pace rises in a year, up to `as_of`; later it stays.
+        Logarithm by which the pace rises in a year, from `first` to `as_of`; before and after it stays.
     one_off
         Past days that stand out, in ascending order: the first, the last, and their pace beyond season and
         trend; other days have 1.
+    first
+        First day that the trend was learned from; None = it holds for all the past.
     """
 
     as_of: date
     weeks: tuple[float, ...] = ()
     trend: float = 0.0
     one_off: tuple[tuple[date, date, float], ...] = ()
+    first: date | None = None
 
     @property
     def has_season(self) -> bool:
@@ -72,7 +75,8 @@ class PaceIndex:
             pace = np.asarray(self.weeks)[weeks_of(days)[0]]
         if self.trend:
             age = (np.datetime64(self.as_of, "D") - days).astype(np.float64)
-            pace = pace * np.exp(-self.trend * np.maximum(age, 0.0) / YEAR_DAYS)
+            longest = np.inf if self.first is None else float((self.as_of - self.first).days)
+            pace = pace * np.exp(-self.trend * np.clip(age, 0.0, longest) / YEAR_DAYS)
         for first, last, of_days in self.one_off:
             is_inside = (days >= np.datetime64(first, "D")) & (days <= np.datetime64(last, "D"))
             pace = np.where(is_inside, pace * of_days, pace)
@@ -84,6 +88,7 @@ class PaceIndex:
             "as_of": self.as_of.isoformat(),
             "weeks": list(self.weeks),
             "trend": self.trend,
+            "first": None if self.first is None else self.first.isoformat(),
             "one_off": [[a.isoformat(), b.isoformat(), pace] for a, b, pace in self.one_off],
         }
 
@@ -98,6 +103,7 @@ class PaceIndex:
                 (date.fromisoformat(a), date.fromisoformat(b), pace)
                 for a, b, pace in record["one_off"]
             ),
+            date.fromisoformat(record["first"]) if record["first"] else None,
         )
 
 

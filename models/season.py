@@ -149,6 +149,7 @@ def fit_pace(
         weeks.season(weights, best[0], best[1]),
         shrunk(trend, error**2),
         weeks.one_off(weights, best[2]),
+        first,
     )
     return PaceFit(index, *best, factor, trend, error)
 

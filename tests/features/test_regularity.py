@@ -103,3 +103,11 @@ def test_a_clock_of_calendar_days_changes_nothing(engine, orders_of, tmp_path):
     orders, as_of = orders_of(bought), START + timedelta(days=399)
     plain, timed = (engine.frame(gap_facts(orders, as_of, each)) for each in (None, table))
     pd.testing.assert_frame_equal(plain, timed)
+
+
+def test_a_store_that_sells_on_saturdays_only_has_a_grid_of_weeks(engine, orders_of):
+    rng = np.random.default_rng(5)
+    weeks = rng.geometric(0.3, (300, 20)).cumsum(axis=1)
+    days = [(str(who), 7 * int(week)) for who, row in enumerate(weeks) for week in row]
+    found = facts(engine, orders_of, *days, as_of=date(2034, 1, 1))
+    assert 0.9 < regularity_of(found).wheat_k < 1.15

@@ -179,7 +179,13 @@ def test_backtest_prints_the_contracts_json(published, perennial):
     found = said.json
     assert set(found) == {"horizon_days", "cutoffs", "mean"}
     assert [cutoff["as_of"] for cutoff in found["cutoffs"]] == ["2024-01-01", "2024-03-31"]
-    kinds = ("bg_nbd", "mbg_nbd", "pareto_nbd", "nbd", "average")  # so few customers decide for none
+    kinds = (
+        "bg_nbd",
+        "mbg_nbd",
+        "pareto_nbd",
+        "nbd",
+        "average",
+    )  # so few customers decide for none
     family = {f"{name}_gamma_gamma" for name in kinds}
     rules = {"last_period", "total_past", "rfm", "hiatus"}
     corrections = {"rule_total_past", "rule_last_period", "rule_recency"}

@@ -1,6 +1,8 @@
 """A season is learned from orders, used where it proves itself, and counted in every forecast."""
 
+from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,9 @@ import pytest
 from connectors.engine import open_engine
 from flows.forecaster import Forecaster
 from flows.pictures import season
+from flows.prospects import prospects
 from flows.season import StorePace, learn_pace
+from flows.settings import build_settings
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.price_level import PriceLevel
@@ -66,6 +70,48 @@ def test_without_a_season_none_is_used():
     assert not pace.has_season
     assert pace.note.startswith("no season is used: ")
     assert abs(pace.at(AS_OF).after(90) - 90) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("season_gain", lambda *_: -1.0, "what was learned before did not tell"),
+        ("STRONG", np.inf, "the history hardly tells one"),
+    ],
+)
+def test_a_season_needs_strong_evidence_and_later_days_that_confirm_it(
+    name, value, reason, monkeypatch
+):
+    monkeypatch.setattr(f"flows.season.{name}", value)
+    pace = learn(np.where(PEAK, 2.5, 1.0))
+    assert not pace.has_season
+    assert reason in pace.note
+
+
+def test_regular_buyers_of_late_are_no_fall_of_the_pace():
+    """Their last purchases keep the others away from the as-of day."""
+    rng = np.random.default_rng(2)
+    arrival = rng.integers(0, DAYS - 40, 1_500)
+    gaps = np.maximum(rng.gamma(10, 3.0, (1_500, 40)), 1.0)
+    days = np.floor(arrival[:, None] + np.column_stack([np.zeros(1_500), gaps.cumsum(axis=1)]))
+    who, place = np.nonzero(days < DAYS)
+    frame = pd.DataFrame(
+        {
+            "customer_id": who.astype(str),
+            "order_date": CALENDAR[days[who, place].astype(int)].date,
+            "order_id": np.arange(len(who)).astype(str),
+            "net_amount": 10.0,
+            "gross_amount": 10.0,
+            "discount_amount": 0.0,
+        }
+    )
+    with open_engine() as engine:
+        table = engine.table(frame, "regular_orders")
+        regular, as_random = (
+            learn_pace(engine, table, FIRST, AS_OF, regularity=k) for k in (10.0, 1.0)
+        )
+    assert float(regular.at(AS_OF).before(30)) == pytest.approx(30, rel=0.1)
+    assert float(as_random.at(AS_OF).before(30)) < 27
 
 
 def test_a_peak_of_one_year_is_no_season():
@@ -151,6 +197,44 @@ def test_pace_and_prices_survive_saving(tmp_path):
     )
     assert dearer[0] == usual[0]  # who bought first after the rise
     assert (dearer[1:] > usual[1:]).all()
+
+
+class Coin:
+    """A classifier for which every chance is a half."""
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        return np.full((len(X), 2), 0.5)
+
+
+def test_a_second_order_within_90_days_is_an_order_within_90_days():
+    """The classifier says 1/2 for 90 operational days; what is published is of 90 calendar days."""
+    index = PaceIndex(date(2024, 10, 31), (*[0.8] * 44, *[2.1] * 8))
+    plain = Forecaster.plain(
+        MBGNBD(0.9, 45.0, 0.5, 1.5), OrderValue(Spend(6.0, 4.0, 15.0)), pace=index
+    )
+    model = replace(plain, classifier=Coin(), second_purchase_days=90)
+    f = model.predict(STATE, horizon_days=365, annual_discount_rate=0.1)
+    assert f["p_second_order"].iloc[0] == pytest.approx(f["p_order_90d"].iloc[0])
+    assert f["p_second_order"].iloc[0] > 0.55  # 90 days of high season are more
+    assert f["p_second_order"].iloc[1:].isna().all()
+
+
+def test_what_an_action_can_win_counts_by_the_season():
+    index = PaceIndex(date(2024, 10, 31), (*[0.8] * 44, *[2.1] * 8))
+    model = Forecaster.plain(
+        MBGNBD(0.9, 45.0, 0.5, 1.5), OrderValue(Spend(6.0, 4.0, 15.0)), pace=index
+    )
+    settings = build_settings({"orders": {"source": "o.csv"}}, Path())
+    options = {"horizon_days": 365, "annual_discount_rate": 0.1}
+    won = {}
+    for day in (date(2024, 10, 31), date(2025, 1, 31)):
+        predicted = model.predict(STATE, as_of=day, **options)
+        won[day] = prospects(settings, STATE, predicted, model, None, 365, day)
+        time, works = model.time(day), settings.investment.works_days
+        soon = -np.log1p(-predicted["p_order_90d"]) * time.after(works) / time.after(90)
+        assert won[day].orders_soon == pytest.approx(soon.to_numpy())
+    high, low = won.values()
+    assert (high.orders_soon > 1.2 * low.orders_soon).all()
 
 
 def test_mlflow_keeps_the_whole_index_beside_the_picture():

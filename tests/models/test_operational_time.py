@@ -77,6 +77,14 @@ def test_the_trend_counts_for_the_past_and_ends_at_the_day():
     assert earlier.after(465) == pytest.approx(time.before(365) + 100)
 
 
+def test_the_trend_is_not_extrapolated_beyond_what_it_was_learned_from():
+    learned = PaceIndex(DAY, trend=-0.4, first=date(2020, 3, 31))
+    time = OperationalTime(DAY, learned)
+    five_years_before = (DAY - date(2020, 3, 31)).days
+    more = float(time.before(five_years_before + 1_000) - time.before(five_years_before))
+    assert more == pytest.approx(1_000 * np.exp(0.4 * five_years_before / 365.25))
+
+
 def test_one_off_days_count_where_they_were():
     sale = PaceIndex(DAY, one_off=((date(2025, 3, 20), date(2025, 3, 21), 3.0),))
     time = OperationalTime(DAY, sale)
@@ -87,7 +95,9 @@ def test_one_off_days_count_where_they_were():
 
 
 def test_an_index_survives_json():
-    full = PaceIndex(DAY, (1.25,) * WEEKS, 0.1, ((date(2025, 1, 1), date(2025, 1, 7), 1.5),))
+    full = PaceIndex(
+        DAY, (1.25,) * WEEKS, 0.1, ((date(2025, 1, 1), date(2025, 1, 7), 1.5),), date(2020, 1, 1)
+    )
     assert PaceIndex.from_dict(full.to_dict()) == full
     assert full.has_season
     assert not PaceIndex(DAY).has_season

@@ -179,3 +179,49 @@ def test_the_likelihood_is_that_of_independent_draws():
     gain = season_gain(spans, PaceIndex(date(2023, 1, 11), tuple(weeks)))
     # inside are January 2 to 10: six days of week 0 and three of week 1, which count double
     assert gain == pytest.approx(np.log(2 / (12 / 9) ** 2))
+
+
+def test_a_trend_within_its_error_is_none():
+    fits = [fit(np.ones(DAYS), seed=seed) for seed in range(3)]
+    small = [each for each in fits if abs(each.trend) < each.trend_error]
+    assert small
+    assert all(each.index.trend == 0 for each in small)
+
+
+def test_the_gain_is_the_seasons_alone():
+    spans = spans_of(simulate(WAVES, customers=500), AS_OF, FIRST)
+    other = PaceIndex(AS_OF, (), 0.5, ((date(2024, 3, 1), date(2024, 3, 14), 4.0),))
+    assert season_gain(spans, other) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_pace_of_a_year_is_1_on_average():
+    weeks = np.array(fit(WAVES).index.weeks)
+    days = np.append(np.full(WEEKS - 1, 7.0), 365.25 - 7 * (WEEKS - 1))
+    assert np.average(weeks, weights=days) == pytest.approx(1.0)
+
+
+def test_cut_days_are_no_part_of_a_span():
+    frame = pd.DataFrame(
+        {
+            "first_order_date": ["2024-01-01"],
+            "last_order_date": ["2024-03-01"],
+            "cut_days": [9],
+            "purchases": [2],
+        }
+    )
+    between = pd.DataFrame({"order_date": ["2024-02-01"], "purchases": [2]})
+    spans = PurchaseSpans.of(frame, between)
+    assert spans.first[0] == np.datetime64("2024-01-11")
+    assert spans.last[0] == np.datetime64("2024-02-20")
+
+
+@pytest.mark.parametrize("strength", [8.0, 20.0, 200.0])
+def test_a_huge_week_is_one_off_and_leaves_the_season_alone(strength: float):
+    huge = WAVES * np.where((np.arange(DAYS) >= 700) & (np.arange(DAYS) < 707), strength, 1.0)
+    index = fit(huge, seed=2).index
+    assert np.isfinite(index.pace(CALENDAR)).all()
+    assert np.log(index.weeks).std() == pytest.approx(0.3 / np.sqrt(2), abs=0.06)
+    assert (
+        index.pace(CALENDAR)[700:707].max() > 0.3 * strength
+    )  # a customer buys once a day at most
+    assert abs(index.trend) < 0.15
