@@ -32,12 +32,15 @@ from flows.stacking import (
     PLAIN,
     RULE_LEAD,
     STACKED,
+    Calendar,
     _choose,
     _overlap,
+    look_back,
     window_of,
 )
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
+from models.price_level import PriceLevel
 from models.purchases import BGNBD, MBGNBD
 from models.rules import RULES, Steps
 from models.spend import Spend
@@ -473,3 +476,25 @@ def test_a_model_of_an_earlier_version_is_read_without_its_corrections(tmp_path)
 
 def test_states_have_the_inputs_that_are_asked_for():
     assert set(customers(1).columns) - {"customer_id"} <= set(INPUTS)
+
+
+def test_a_past_cutoffs_order_values_are_those_of_its_window(tmp_path):
+    """Prices doubled at the end of the window's first half: no fault of a forecast made before."""
+    make_orders(300).to_csv(tmp_path / "orders.csv", index=False)
+    day = AS_OF - timedelta(days=DAYS)
+    log_half = float(np.log(0.5))
+    price = PriceLevel((log_half, 0.0), AS_OF, DAYS // 2)
+    with open_engine("Europe/Berlin") as engine:
+        source = OrderSource(str(tmp_path / "orders.csv"), currency="EUR")
+        read = read_orders(engine, source, AS_OF, tmp_path / "read")
+        orders = engine.parquet(read.orders)
+        moved, steady = (
+            look_back(engine, orders, day, PURCHASES, DAYS, Calendar(price=level))
+            for level in (price, None)
+        )
+    ends = ((day + timedelta(days=1)).toordinal(), AS_OF.toordinal())
+    assert moved.order_value.price_base == pytest.approx(float(price.mean_factor(*ends)))
+    assert 1.2 < moved.order_value.price_base < 1.8
+    # all orders before the day had half of today's prices: at the window's mean they are worth more
+    ratio = moved.plain.order_value.sum() / steady.plain.order_value.sum()
+    assert ratio == pytest.approx(2 / moved.order_value.price_base, rel=0.02)

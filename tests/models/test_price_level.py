@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from models.price_evidence import (
     JUMP,
     GaussianEvidence,
+    LevelEstimate,
     PriceSums,
     _level,
     _models,
@@ -334,3 +335,27 @@ def test_two_orders_per_customer_make_covariates_equal_and_a_step_is_still_recov
         "price_level_repeat_orders",
         "price_level_used",
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_used", "smaller"),
+    [
+        ((0.30, 0.20), True, 0.20),
+        ((0.20, 0.30), True, 0.20),
+        ((0.30, -0.20), False, None),
+        ((0.30, 0.001), False, None),
+    ],
+)
+def test_both_estimates_must_agree_and_the_smaller_is_taken(
+    changes, is_used, smaller, monkeypatch
+):
+    estimates = iter(
+        LevelEstimate(np.array([-change, 0.0]), change, 0.02, 20.0) for change in changes
+    )
+    monkeypatch.setattr("models.price_level.gaussian_evidence", lambda *_, **__: object())
+    monkeypatch.setattr("models.price_level.average_level", lambda *_: next(estimates))
+    none = np.zeros((2, 2))
+    level = fit_price_level(PriceSums(none, none, none, LEAST_ORDERS), DECEMBER, PERIOD).level
+    assert level.is_steady is not is_used
+    if smaller is not None:
+        assert level.log_levels == (-smaller, 0.0)
