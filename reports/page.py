@@ -136,7 +136,7 @@ def _whole(ages: Sequence[Json]) -> list[Json]:
 
 def _season(record: Json, kpis: Json, words: Words) -> Markup | None:
     """Draw the pace of orders over the year; None where no season is used."""
-    weeks = kpis["forecast"]["season"]
+    weeks = kpis["forecast"].get("season")  # a day of an earlier version has none
     if not weeks:
         return None
     day = date.fromisoformat(str(record["as_of"]))
