@@ -297,12 +297,15 @@ def average_family(family: Sequence[PurchasesFit]) -> PurchasesFit | None:
     -------
     PurchasesFit
         The mixture of at most three models whose Akaike weight is 0.05 or more; None where the best
-        one's is 0.9 or more, or no other is likely enough.
+        one's is 0.9 or more, or no other is likely enough. Beside NBD, models that show no dropout do
+        not count: they are NBD.
 
     References
     ----------
     Burnham & Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
     """
+    if isinstance(family[0].model, NBD):  # without dropout, others are the same model once more
+        family = [family[0], *(fit for fit in family[1:] if NO_DROPOUT not in fit.notes)]
     weights = akaike_weights(family)
     if weights[0] >= CLEAR:
         return None
