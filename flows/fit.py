@@ -212,7 +212,7 @@ def fit_recipe(
     horizon_days
         Window that is learned on, and the interval of value calibrated, where the history has so much.
     is_learned
-        Whether to learn from past days beyond the purchase and spend models; else they speak alone.
+        Whether to learn from past days beyond the purchase and spend models; else only these are used.
     peaks
         First and last days of promotions and other peaks, which are no season.
 

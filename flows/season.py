@@ -1,7 +1,7 @@
 """Learn the pace of purchases over the calendar, and prove its season on days that it was not learned from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import ibis.expr.types as ir
@@ -16,7 +16,6 @@ from models.season import (
     PurchaseSpans,
     fit_pace,
     season_gain,
-    without_season,
 )
 
 YEAR_DAYS = 365
@@ -133,11 +132,11 @@ def learn_pace(
         if metrics["gain"] > 0 and fit.log_bayes_factor > STRONG:
             return StorePace(fit.index, _note(fit), metrics)
         reason = (
-            "the history hardly tells one"
+            "the evidence for one is weak"
             if fit.log_bayes_factor <= STRONG
             else f"on the last {proof_days} days, what was learned before did not tell when orders come"
         )
-    return StorePace(without_season(fit.index), f"no season is used: {reason}", metrics)
+    return StorePace(replace(fit.index, weeks=()), f"no season is used: {reason}", metrics)
 
 
 @dataclass(frozen=True)

@@ -384,8 +384,3 @@ class _Weeks:
             for begin, size, log in zip(self.begins.astype(object), sizes, own, strict=True)
             if abs(log) > STANDS_OUT
         )
-
-
-def without_season(index: PaceIndex) -> PaceIndex:
-    """Return the index without its season."""
-    return replace(index, weeks=())

@@ -76,7 +76,7 @@ def test_without_a_season_none_is_used():
     ("name", "value", "reason"),
     [
         ("season_gain", lambda *_: -1.0, "what was learned before did not tell"),
-        ("STRONG", np.inf, "the history hardly tells one"),
+        ("STRONG", np.inf, "the evidence for one is weak"),
     ],
 )
 def test_a_season_needs_strong_evidence_and_later_days_that_confirm_it(
