@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from connectors.engine import open_engine
+from connectors.order_source import OrderSource
 from connectors.orders import History, read_orders
-from connectors.rules import OrderSource
 from features.rfm import customer_state
 
 FILE = "online_retail/online_retail_2010_2011.parquet"

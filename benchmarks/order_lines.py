@@ -16,8 +16,8 @@ from time import perf_counter
 import duckdb
 
 from connectors.engine import open_engine
+from connectors.order_source import OrderSource
 from connectors.orders import read_orders
-from connectors.rules import OrderSource
 
 LINES, FILES, LIMIT = 50_000_000, 10, "4GB"
 COLUMNS = {"order_id": "Invoice", "customer_id": "Customer", "ordered_at": "Day"}

@@ -14,6 +14,7 @@ import pandas as pd
 from connectors.accounting import Accounting
 from connectors.csv import write_csv
 from connectors.engine import Engine
+from connectors.order_source import OrderSource
 from connectors.presets.fivetran import DBT_SHOPIFY, FIVETRAN
 from connectors.presets.plain import PLAIN
 from connectors.presets.preset import Preset
@@ -23,7 +24,7 @@ from connectors.presets.woocommerce import WOOCOMMERCE
 from connectors.quality import Quality, look_at_orders
 from connectors.reading import Reading, kept_orders, read_source
 from connectors.rejects import rejected_rows
-from connectors.rules import RULES, OrderSource, order_lines
+from connectors.rules import RULES, order_lines
 from features.tables import DataError, Orders
 
 PRESETS: dict[str, Preset] = {

@@ -14,12 +14,12 @@ import pyarrow as pa
 from connectors.accounting import Accounting, account, count_orders, orders_of_rows
 from connectors.engine import Engine, UnevenFilesError
 from connectors.identity import KEYS, link
+from connectors.order_source import OrderSource
 from connectors.presets.plain import PLAIN
 from connectors.presets.preset import Preset, PresetError, SourceRows
 from connectors.rules import (
     ONE_EACH,
     Counts,
-    OrderSource,
     count_rows,
     distinct_rows,
     good_rows,
@@ -106,7 +106,7 @@ def read_source(
         opened = open_tables(
             engine, source.location, preset.tables, source.table, scratch, limit, preset.varying
         )
-        found = preset.read(engine, opened.tables, source.columns, as_of)
+        found = preset.read(engine, opened.tables, source, as_of)
         judged = judge_rows(engine, found, source, as_of)
         is_light = preset is PLAIN and not {"email", "phone"} & set(judged.columns)
         # Reading light rows once more costs less than keeping them.

@@ -6,7 +6,7 @@ so that what is scored never depends on later orders.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import ibis
@@ -15,6 +15,7 @@ from pandas import isna
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.identity import KEYS, clean_email, clean_phone
+from connectors.order_source import OrderSource
 from connectors.presets.preset import OURS, SourceRows
 from connectors.texts import clean_text, trim
 from features.tables import OrderLines, Orders
@@ -26,6 +27,7 @@ LINE_TEXTS = ("product_id", "product_name", "category", "bundle_id")
 MAY_BE_EMPTY = ("discount_amount", "refund_amount", "cost_amount", "line_net_amount")
 REDUCING = ("discount_amount", "refund_amount")
 TEXTS = ("channel", "discount_code")
+OF_WHOM = ("status", "name", "postal_code", "accepts_marketing")
 
 ROW_RULES = {
     "unreadable_row": "a line has as many columns as the header; mend the line",
@@ -34,10 +36,14 @@ ROW_RULES = {
     "after_as_of": "dated after the as-of day, so not yet known; nothing to do",
     "test_order": "a test order is no purchase; nothing to do",
     "deleted": "a row that was deleted in the shop is gone; nothing to do",
-    "unpaid": "an order that was never paid is no purchase; nothing to do",
+    "unpaid": "an order that was never paid is no purchase; if it was, name its status in "
+    "orders.paid_statuses",
     "canceled": "a canceled or voided order is no purchase; nothing to do",
     "refunded_in_full": "an order that was refunded in full is no purchase; nothing to do",
     "gift_card_only": "a gift card that is sold is no revenue; nothing to do",
+    "renewal": "a subscription's renewal is no new decision to buy; it is left out by orders.renewals",
+    "unknown_status": "a status says whether an order was paid; name it in orders.paid_statuses or "
+    "orders.void_statuses",
     "missing_order_id": "an order has an id; map orders.columns.order_id",
     "missing_customer": "an order has a customer; map orders.columns.customer_id, email or phone",
     "unreadable_amount": "amounts are finite plain numbers below 10^14 with a decimal point",
@@ -53,47 +59,6 @@ ORDER_RULES = {
     "zero_amount": "an order of no value is not a purchase; set orders.keep_zero_amount = true to count it",
 }
 RULES = ROW_RULES | ORDER_RULES
-
-
-@dataclass(frozen=True)
-class OrderSource:
-    """Where an order history is and how to read it.
-
-    Attributes
-    ----------
-    location
-        File, glob or folder of CSV or Parquet files.
-    columns
-        ``{ours: theirs}``.
-    currency
-        The store's currency, ISO 4217.
-    date_format
-        strptime pattern of text dates; ISO 8601 by default.
-    keep_zero_amount
-        Whether orders of no value are purchases.
-    keep_duplicates
-        Whether order lines that are equal in every column are all meant.
-    negative_amounts
-        ``"net"`` an order of negative value against what its customer bought, on its own day, or
-        ``"reject"`` it.
-    preset
-        Name of the platform whose export it is.
-    table
-        Table in a database, or its schema where a preset reads several tables.
-    other_currencies
-        ``"refuse"`` a history with a second currency, or ``"reject"`` its rows.
-    """
-
-    location: str
-    columns: Mapping[str, str] = field(default_factory=dict)
-    currency: str = "USD"
-    date_format: str | None = None
-    keep_zero_amount: bool = False
-    keep_duplicates: bool = False
-    negative_amounts: str = "net"
-    preset: str = "plain"
-    table: str | None = None
-    other_currencies: str = "refuse"
 
 
 def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: date) -> ir.Table:
@@ -125,11 +90,12 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
         **{f"no_{name}": _is_empty(columns[name]) for name in amounts if name in MAY_BE_EMPTY},
         **{
             name: clean_text(columns[name])
-            for name in ("currency", *TEXTS, *LINE_TEXTS)
+            for name in ("currency", *TEXTS, *LINE_TEXTS, *OF_WHOM)
             if name in columns
         },
         is_older=columns.get("is_older", ibis.literal(False)),
         void=columns.get("void", ibis.null("string")),
+        is_renewal=columns.get("is_renewal", ibis.literal(False)).fill_null(False),
         source=rows[FILE_COLUMN],
         row_hash=engine.row_hash(rows, their_columns(rows)),
     )
@@ -139,6 +105,7 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
         (engine.is_after(read.moment, as_of), "after_as_of"),
         (read.is_older, OLDER_VERSION),
         *((read.void == rule, rule) for rule in VOID if "void" in columns),
+        *([(read.is_renewal, "renewal")] if source.renewals == "exclude" else []),
         (read.order_id.isnull(), "missing_order_id"),
         (ibis.coalesce(*(read[k] for k in KEYS if k in columns)).isnull(), "missing_customer"),
     ]
@@ -156,7 +123,16 @@ OLDER_VERSION = (
     "older_version"  # of a row that is there as it became: merged with it, not rejected
 )
 UNWRITTEN = ("after_as_of", OLDER_VERSION)  # nothing is wrong with these rows
-VOID = ("test_order", "deleted", "unpaid", "canceled", "refunded_in_full", "gift_card_only")
+VOID = (
+    "test_order",
+    "deleted",
+    "unpaid",
+    "canceled",
+    "refunded_in_full",
+    "gift_card_only",
+    "renewal",
+    "unknown_status",
+)
 
 
 def their_columns(rows: ir.Table) -> list[str]:

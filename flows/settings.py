@@ -1,5 +1,6 @@
 """What a store sets in ``perennial.toml``: typed, frozen, read when a command runs."""
 
+import codecs
 import hashlib
 import json
 import math
@@ -24,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from connectors.rules import OrderSource
+from connectors.order_source import OrderSource
 from flows.marketing import KlaviyoSettings
 from flows.unattended import NotifySettings, ScheduleSettings
 from models.checks.scores import ScoreLimits
@@ -50,6 +51,13 @@ def _known_timezone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError(f"{name!r} is not an IANA time zone such as 'America/New_York'")
     return name
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        return codecs.lookup(name).name
+    except LookupError as error:
+        raise ValueError(f"{name!r} is not an encoding such as 'utf-8' or 'cp1252'") from error
 
 
 def _no_password(source: str) -> str:
@@ -92,6 +100,17 @@ class OrdersSettings(Section):
     keep_duplicates: bool = False
     negative_amounts: Literal["net", "reject"] = "net"
     other_currencies: Literal["refuse", "reject"] = "refuse"
+    timezone: Annotated[str, AfterValidator(_known_timezone)] | None = None
+    decimal: Literal[".", ","] | None = None
+    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
+    paid_statuses: tuple[str, ...] = ()
+    void_statuses: tuple[str, ...] = ()
+    renewals: Literal["refuse", "count", "exclude"] = "refuse"
+    ignored_identities: tuple[str, ...] = ()
+    warn_share: Share = 0.02
+    most_unreadable: Share = 0.2
+    most_void: Share = 1.0
+    most_without_customer: Share = 1.0
 
     @model_validator(mode="after")
     def _check_duplicates(self) -> "OrdersSettings":
@@ -147,6 +166,14 @@ class ActionsSettings(Section):
     light: ActionSettings = ActionSettings(cost=0.3, assumed_lift=0.04, assumed_keep=0.02)
 
 
+NOT_SHAPING = {  # of the order settings: where the orders are, and from where on they are refused
+    "source",
+    "table",
+    "warn_share",
+    "most_unreadable",
+    "most_void",
+    "most_without_customer",
+}
 KEEP_PER_LIFT = 0.6  # of an action's assumed lift, where the settings do not say what it keeps
 
 
@@ -324,17 +351,11 @@ class Settings(Section):
     @property
     def order_source(self) -> OrderSource:
         """The order history, located from the settings' folder."""
+        reading = self.orders.model_dump(exclude={"source"})
         return OrderSource(
             location=_located(self.orders.source, self._folder),
-            preset=self.orders.preset,
-            table=self.orders.table,
-            negative_amounts=self.orders.negative_amounts,
-            columns=self.orders.columns,
             currency=self.store.currency,
-            date_format=self.orders.date_format,
-            keep_zero_amount=self.orders.keep_zero_amount,
-            keep_duplicates=self.orders.keep_duplicates,
-            other_currencies=self.orders.other_currencies,
+            **reading,
         )
 
     @property
@@ -370,7 +391,7 @@ class Settings(Section):
                 "monitoring": True,
                 "notify": True,
                 "tables": True,
-                "orders": {"source", "table"},
+                "orders": NOT_SHAPING,
                 "klaviyo": set(KlaviyoSettings.model_fields) - told,
             }
         )
@@ -381,7 +402,7 @@ class Settings(Section):
         """Hash of what a model is trained for: it scores no other store, nor this one read otherwise."""
         shaping = {
             "store": self.store.model_dump(include={"name", "currency", "timezone"}),
-            "orders": self.orders.model_dump(exclude={"source", "table"}),
+            "orders": self.orders.model_dump(exclude=NOT_SHAPING),
             "second_purchase_days": self.model.second_purchase_days,
             **({} if self.model.learned else {"learned": False}),
         }

@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
+from connectors.order_source import OrderSource
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables
 from connectors.texts import clean_text
 
@@ -23,15 +24,16 @@ OF_MODEL = (
 )
 
 
-def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
-    """Read Fivetran's tables with refunds up to `known_by`, or the orders of dbt_shopify."""
+def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
+    """Read Fivetran's tables with refunds up to `as_of`, or the orders of dbt_shopify."""
+    mapping = source.columns
     order = tables["order"] if "order" in tables else next(iter(tables.values()))
     is_model = _is_model(order.columns)
     _check_columns(order, "order_id" if is_model else "id")
     created = [name for name in CREATED if name in order.columns]
     _check_columns(order, *(created or CREATED[-2:]))
     _check_columns(order, *mapping.values())
-    rows, lines, notes = _model(order) if is_model else _raw(engine, order, tables, known_by)
+    rows, lines, notes = _model(order) if is_model else _raw(engine, order, tables, as_of)
     texts = {
         "customer_id": ("customer_id",),
         "email": ("email",),
@@ -44,7 +46,7 @@ def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: d
     columns: dict[str, ir.Value] = {
         "order_id": rows[f"{OURS}key"],
         "ordered_at": ibis.coalesce(*(_moment(rows[name]) for name in created)),
-        "void": _void(rows, known_by),
+        "void": _void(rows, as_of),
     }
     amounts = ("net_amount", "gross_amount", "discount_amount", "refund_amount")
     columns |= {name: rows[OURS + name] for name in amounts if OURS + name in rows.columns}

@@ -5,6 +5,7 @@ from datetime import date
 from difflib import get_close_matches
 
 from connectors.engine import FILE_COLUMN, Engine
+from connectors.order_source import OrderSource
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
 
 REQUIRED = ("order_id", "customer_id", "ordered_at")
@@ -29,9 +30,10 @@ OPTIONAL = (
 )
 
 
-def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read any table of orders, or of order lines, by the settings' names."""
-    del engine, known_by  # columns are taken as they are, and say when they happened
+    mapping = source.columns
+    del engine, as_of  # columns are taken as they are, and say when they happened
     (rows,) = tables.values()
     try:
         found = resolve_columns(mapping, [n for n in rows.columns if n != FILE_COLUMN])

@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import Engine
+from connectors.order_source import OrderSource
 
 Tables = Mapping[str, ir.Table]
 OURS = "perennial_"  # columns that are added to the source's own
@@ -29,7 +30,9 @@ class SourceRows:
         Our columns as expressions over `rows`: ``order_id``, ``ordered_at``, who ordered
         (``customer_id``, ``email``, ``phone``), amounts, ``currency``, ``channel``,
         ``discount_code``, the columns of an order line, ``void``, the name of the rule by which a
-        row is no purchase (null = it may be one), and ``is_older``, see :func:`is_older`.
+        row is no purchase (null = it may be one), and ``is_older``, see :func:`is_older`. Also
+        ``status``, the source's own word for the order's state; ``is_renewal``, whether it renews a
+        subscription; ``name`` and ``postal_code`` of who was billed; ``accepts_marketing``.
     of_lines
         Whether the amounts of an order's rows are summed; else an order is one row.
     lines
@@ -67,6 +70,11 @@ def is_older(rows: ir.Table, of: ir.Value, newest_first: Sequence[ir.Value]) -> 
     return of.notnull() & (row != newest)
 
 
+def _none(names: Sequence[str]) -> Sequence[str]:
+    del names
+    return ()
+
+
 @dataclass(frozen=True)
 class Preset:
     """How a platform's export is read.
@@ -76,18 +84,22 @@ class Preset:
     name
         As in ``orders.preset``.
     read
-        The engine, its tables by name (``orders`` where there is one file), the settings'
-        ``{ours: theirs}``, and the last day that is known -> rows with our columns. Raises :class:`PresetError`.
+        The engine, its tables by name (``orders`` where there is one file), how to read them, and
+        the last day that is known -> rows with our columns. Raises :class:`PresetError`.
     recognize
         Column names of each table -> whether it is this platform's.
     tables
         Tables that the platform's history is made of, where it is more than one.
     varying
         Pattern of columns that are in some of an export's CSV files only.
+    amounts, moments
+        Which of their column names are amounts, and which are dates or times.
     """
 
     name: str
-    read: Callable[[Engine, Tables, Mapping[str, str], date], SourceRows]
+    read: Callable[[Engine, Tables, OrderSource, date], SourceRows]
     recognize: Callable[[Mapping[str, tuple[str, ...]]], bool]
     tables: tuple[str, ...] = ()
     varying: str | None = None
+    amounts: Callable[[Sequence[str]], Sequence[str]] = _none
+    moments: Callable[[Sequence[str]], Sequence[str]] = _none

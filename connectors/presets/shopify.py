@@ -14,6 +14,7 @@ import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
+from connectors.order_source import OrderSource
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
 from connectors.texts import clean_text
 
@@ -49,16 +50,17 @@ MONEY = "decimal(18, 4)"
 CENT = 0.005  # amounts that differ by less are equal
 
 
-def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read the order export of Shopify's admin, one file or several."""
-    del known_by  # its refunds carry no date
-    (source,) = tables.values()
-    found = _find_headings([n for n in source.columns if n != FILE_COLUMN], mapping)
-    texts = engine.view(_texts(source, found), "texts")
+    mapping = source.columns
+    del as_of  # its refunds carry no date
+    (table,) = tables.values()
+    found = _find_headings([n for n in table.columns if n != FILE_COLUMN], mapping)
+    texts = engine.view(_texts(table, found), "texts")
     whole = engine.view(_with_values(_with_order(_with_id(texts))), "valued")
     ours = ("order_id", "void", "carries", "net", "gross", "discount", "refund")
     kept = {name: whole[name] for name in (*ours, *OF_ORDER)}
-    rows = whole.select(**{n: whole.raw[n] for n in source.columns}, **{READ: ibis.struct(kept)})
+    rows = whole.select(**{n: whole.raw[n] for n in table.columns}, **{READ: ibis.struct(kept)})
     order = rows[READ]
     # An unreadable order is unreadable on each of its rows; else the others would be one of value 0.
     amounts = {
@@ -72,7 +74,7 @@ def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: d
     said = [name for name in ("currency", "channel", "discount_code") if name in found]
     names = ("order_id", "ordered_at", "email", "phone", "void", *said)
     columns = {name: order[name] for name in names} | amounts
-    return SourceRows(rows, columns, True, found, _notes(source, found), _lines(whole))
+    return SourceRows(rows, columns, True, found, _notes(table, found), _lines(whole))
 
 
 def recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:

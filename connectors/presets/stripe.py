@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
+from connectors.order_source import OrderSource
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables, is_older
 from connectors.texts import clean_text, trim
 
@@ -47,9 +48,10 @@ NOTES = (
 )
 
 
-def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read Stripe's payments; charges of one payment, or of one invoice, are one order."""
-    del known_by  # neither charges nor refunds change on a day that the export tells
+    mapping = source.columns
+    del as_of  # neither charges nor refunds change on a day that the export tells
     (rows,) = tables.values()
     has = _find(rows.columns)
     _check_columns(has, mapping, rows)

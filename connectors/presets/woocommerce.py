@@ -13,6 +13,7 @@ import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
+from connectors.order_source import OrderSource
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables, is_older
 from connectors.texts import clean_text, trim
 
@@ -29,8 +30,9 @@ MONEY = "decimal(18, 4)"
 CENT = 0.005  # amounts that differ by less are equal
 
 
-def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: date) -> SourceRows:
+def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read WooCommerce's orders, whichever of the two exports they are of."""
+    mapping = source.columns
     (rows,) = tables.values()
     names = [name for name in rows.columns if name != FILE_COLUMN]
     if set(names) >= ANALYTICS:
@@ -52,7 +54,7 @@ def read(engine: Engine, tables: Tables, mapping: Mapping[str, str], known_by: d
             'Export again, or set orders.preset = "plain"'
         )
     is_webtoffee = set(names) >= WEBTOFFEE
-    found = _read_webtoffee(engine, rows, known_by) if is_webtoffee else _read_rest(engine, rows)
+    found = _read_webtoffee(engine, rows, as_of) if is_webtoffee else _read_rest(engine, rows)
     mapped = {ours: found.rows[theirs] for ours, theirs in mapping.items()}
     return replace(
         found,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from connectors.engine import open_engine
 from connectors.identity import KEYS, SHARED_BY, clean_email, clean_phone, link
+from connectors.order_source import OrderSource
 from connectors.orders import read_orders
-from connectors.rules import OrderSource
 
 
 def names(*rows, at=None):

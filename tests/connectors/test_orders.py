@@ -18,13 +18,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from connectors.engine import open_engine
+from connectors.order_source import OrderSource
 from connectors.orders import (
     Accounting,
     History,
     look_at_source,
     read_orders,
 )
-from connectors.rules import RULES, OrderSource
+from connectors.rules import RULES
 from connectors.sources import SourceError, find_files
 from features.tables import DataError, Orders
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
+from connectors.order_source import OrderSource
 from connectors.orders import read_orders
-from connectors.rules import OrderSource
 
 START = date(2024, 1, 1)
 

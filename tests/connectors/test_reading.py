@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from connectors.accounting import Accounting
 from connectors.engine import open_engine
 from connectors.engine.duckdb import DuckDBEngine
+from connectors.order_source import OrderSource
 from connectors.orders import History, read_orders
 from connectors.presets.plain import PLAIN
 from connectors.reading import kept_orders, read_source
-from connectors.rules import OrderSource
 from connectors.texts import WHITE, trim
 from features.tables import Orders
 

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 from connectors.engine import open_engine
+from connectors.order_source import OrderSource
 from connectors.orders import look_at_source, read_orders
-from connectors.rules import OrderSource
 from connectors.sources import SourceError, find_files, without_secrets
 from features.rfm import customer_state
 from features.synthetic import simulate

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
+from connectors.order_source import OrderSource
 from connectors.orders import read_orders
-from connectors.rules import OrderSource
 from features.rfm import customer_state, state_cells
 from flows.fit import fit_recipe
 from flows.forecaster import PARAMETERS, Forecaster

@@ -15,8 +15,8 @@ import pytest
 from connectors.engine import Engine, EngineError, open_engine
 from connectors.engine.patterns import as_iso
 from connectors.optional import read_table
+from connectors.order_source import OrderSource
 from connectors.orders import read_orders
-from connectors.rules import OrderSource
 from features.labels import outcomes
 from features.price_changes import price_changes, shared_periods
 from features.recent import recent

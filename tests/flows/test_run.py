@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.engine import open_engine
-from connectors.orders import OrderSource, read_orders
+from connectors.order_source import OrderSource
+from connectors.orders import read_orders
 from connectors.programs import ARROW_TYPES
 from features.rfm import customer_state
 from features.tables import Scores

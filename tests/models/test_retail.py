@@ -9,8 +9,8 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from benchmarks.online_retail import COLUMNS, LAST_DAY, ZONE, data_file
 from connectors.engine import open_engine
+from connectors.order_source import OrderSource
 from connectors.orders import read_orders
-from connectors.rules import OrderSource
 from features.rfm import customer_state, purchases
 from models.purchases import BGNBD, MBGNBD, NBD, ParetoNBD, fit_family
 from models.spend import fit_spend

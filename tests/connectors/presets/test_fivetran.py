@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
+from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from connectors.presets.fivetran import DBT_SHOPIFY, FIVETRAN
-from connectors.rules import OrderSource
 from connectors.sources import SourceError
 from features.synthetic import simulate
 from features.synthetic.forms import fivetran
@@ -128,7 +128,7 @@ def notes_of(tables, preset=FIVETRAN):
             name: engine.table(frame.dropna(axis=1, how="all"), f"t_{name}")
             for name, frame in tables.items()
         }
-        return preset.read(engine, opened, {}, AS_OF).notes
+        return preset.read(engine, opened, OrderSource(""), AS_OF).notes
 
 
 def groups(names):

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
+from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from connectors.presets.stripe import STRIPE
-from connectors.rules import OrderSource
 from connectors.sources import SourceError
 from features.synthetic import simulate
 from features.synthetic.forms import stripe
@@ -89,7 +89,7 @@ def groups(names):
 def notes_of(folder):
     with open_engine() as engine:
         rows, _ = engine.read_rows([folder / "in" / "payments.csv"])
-        return STRIPE.read(engine, {"orders": rows}, {}, AS_OF).notes
+        return STRIPE.read(engine, {"orders": rows}, OrderSource(""), AS_OF).notes
 
 
 def charge(number, **said):

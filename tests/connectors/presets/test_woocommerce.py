@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.engine import open_engine
+from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from connectors.presets.woocommerce import recognize
-from connectors.rules import OrderSource
 from connectors.sources import SourceError
 from features.synthetic import simulate
 from features.synthetic.forms import FORMS

@@ -1,0 +1,54 @@
+"""Order statuses: which mean a purchase, which do not, and which nobody has named."""
+
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+
+from connectors.order_source import OrderSource
+from connectors.texts import clean_text
+
+UNKNOWN = "unknown_status"
+
+
+def plain_status(text: ir.Value) -> ir.Value:
+    """Return a status in lower case, its words joined by underscores; null where there is none.
+
+    ``"wc-On Hold"`` is ``on_hold``, as in WooCommerce's database and API alike.
+    """
+    low = clean_text(text).lower()
+    return low.re_replace(r"^wc-", "").re_replace(r"[ _\-]+", "_")
+
+
+def void_by_status(
+    status: ir.Value, rules: Mapping[str, str | None], source: OrderSource, *, unknown: str | None
+) -> ir.Value:
+    """Name the rule by which an order's status makes it no purchase; null = it is one.
+
+    Parameters
+    ----------
+    status
+        As :func:`plain_status` returns it.
+    rules
+        The platform's own statuses, each with the rule it breaks; None = it is a purchase.
+    source
+        Its ``paid_statuses`` and ``void_statuses`` go before `rules`.
+    unknown
+        The rule of a status that is in none of these; None = it is a purchase.
+    """
+    own: dict[str, str | None] = {plain_word(word): "unpaid" for word in source.void_statuses}
+    own |= {plain_word(word): None for word in source.paid_statuses}
+    cases = [
+        (status == word, ibis.null("string") if rule is None else ibis.literal(rule))
+        for word, rule in {**rules, **own}.items()
+    ]
+    otherwise = ibis.null("string") if unknown is None else ibis.literal(unknown)
+    # An empty status says nothing: the order's amounts decide.
+    return ibis.cases((status.isnull(), ibis.null("string")), *cases, else_=otherwise)
+
+
+def plain_word(word: str) -> str:
+    """Return a status of the settings as :func:`plain_status` returns those of a source."""
+    return "_".join(
+        word.strip().lower().removeprefix("wc-").replace("-", " ").replace("_", " ").split()
+    )
