@@ -94,7 +94,7 @@ def read_api(engine: Engine, rows: ir.Table, source: OrderSource, as_of: date) -
     values = _values(rows, texts, has_refunds=refunds is not None)
     rows = engine.view(rows.mutate(**{OURS + n: value for n, value in values.items()}), "valued")
     texts = {name: rows[OURS + name] for name in texts}
-    goods, refund, untaxed = (rows[OURS + name] for name in ("goods", "refund", "untaxed"))
+    goods, refund = rows[f"{OURS}goods"], rows[f"{OURS}refund"]
     changed = [ibis.desc(texts["updated_at"].fill_null("")), ibis.desc(refund.fill_null(0))]
     columns = {
         "order_id": _id(texts["order_id"]),
@@ -115,7 +115,8 @@ def read_api(engine: Engine, rows: ir.Table, source: OrderSource, as_of: date) -
         *([NO_REFUNDS] if "refunds" not in _tops(names) else []),
     )
     newest = rows.filter(~columns["is_older"])
-    lines = None if items is None else _lines(newest, columns["order_id"], untaxed)
+    items = _records(newest, "line_items")
+    lines = None if items is None else _lines(newest, items, columns["order_id"])
     return SourceRows(rows, columns, False, found | own, notes, lines)
 
 
@@ -268,7 +269,7 @@ def _late(engine: Engine, refunds: ir.Value | None, as_of: date) -> ir.Value:
 def _values(
     rows: ir.Table, texts: Mapping[str, ir.Value], *, has_refunds: bool
 ) -> dict[str, ir.Value]:
-    """Return an order's ``goods`` without tax and gift cards, the ``refund`` of them, and ``untaxed``."""
+    """Return an order's ``goods`` without tax and gift cards, and the ``refund`` of them, and ``untaxed``."""
     gifts, tips = rows[f"{OURS}gifts"], _number(texts["tips"]).fill_null(0.0)
     subtotal = _number(texts["subtotal"])
     base = _number(texts["total"]) - tips - gifts
@@ -279,7 +280,7 @@ def _values(
     if not has_refunds:
         lowered = (subtotal - _number(texts["current"])).fill_null(0.0)
         back = ibis.greatest(lowered, 0.0)
-    return {"goods": goods, "refund": ibis.least(back * untaxed, goods), "untaxed": untaxed}
+    return {"goods": goods, "refund": ibis.least(back * untaxed, goods)}
 
 
 def _void(
@@ -310,13 +311,11 @@ def _void(
     )
 
 
-def _lines(newest: ir.Table, order_id: ir.Value, untaxed: ir.Value) -> ir.Table:
+def _lines(newest: ir.Table, items: ir.Value, order_id: ir.Value) -> ir.Table:
     """Return the lines of goods; each bears its part of what is taken off the whole order."""
-    items = _records(newest, "line_items")
     whole = newest.select(
         order_id=order_id,
         items=items,
-        untaxed=untaxed,
         net=newest[f"{OURS}goods"] - newest[f"{OURS}refund"],
         sold=items.filter(lambda one: ~_is_gift(one)).map(_price).sums(),
     )

@@ -262,7 +262,8 @@ def _words(has: Mapping[str, str]) -> dict[str, str]:
 def _recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:
     if len(columns) != 1:
         return False
-    return set(REQUIRED) <= set(find_headings(*columns.values(), HEADINGS))
+    (names,) = columns.values()
+    return set(REQUIRED) <= set(find_headings(names, HEADINGS))
 
 
 STRIPE = Preset(
