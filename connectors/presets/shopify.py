@@ -16,7 +16,7 @@ from connectors.order_source import OrderSource
 from connectors.presets.headings import Headings, find_headings, missing_column, theirs_of
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
 from connectors.presets.renewals import renews
-from connectors.presets.shopify_api import NESTED, is_of_api, read_api
+from connectors.presets.shopify_api import NESTED, is_of_api, is_whole, read_api
 from connectors.presets.statuses import SHOPIFY as STATUSES
 from connectors.presets.statuses import UNKNOWN, plain_status, void_by_status
 from connectors.texts import clean_text
@@ -114,7 +114,7 @@ TOLD = (
 def recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:
     """Tell whether a table has the headings of Shopify's order export, or the keys of its API."""
     return any(
-        set(REQUIRED) <= set(find_headings(names, HEADINGS)) or is_of_api(names)
+        set(REQUIRED) <= set(find_headings(names, HEADINGS)) or is_whole(names)
         for names in columns.values()
     )
 

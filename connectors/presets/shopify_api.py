@@ -68,13 +68,26 @@ NO_LINES = "line_items is missing or empty: gift cards that were sold count as g
 NO_REFUNDS = "refunds is missing: refunds have no day and are read from current_subtotal_price, where it is there"
 
 
+MARKS = {  # keys of which no other table has two
+    "subtotalprice",
+    "subtotalpriceset",
+    "currentsubtotalprice",
+    "displayfinancialstatus",
+    "taxesincluded",
+    "lineitems",
+}
+
+
 def is_of_api(names: Sequence[str]) -> bool:
-    """Tell whether a table has the keys of an order of Shopify's API, and not Fivetran's columns."""
-    tops = {plain_heading(name.split(".")[0]) for name in names}
-    priced = {"subtotalprice", "subtotalpriceset", "currentsubtotalprice"} & tops
-    states = {"financialstatus", "displayfinancialstatus"} & tops
+    """Tell whether a table has keys of an order of Shopify's API, and is not Fivetran's."""
     is_loaded = any(name.startswith("_fivetran") for name in names)
-    return {"id", "createdat"} <= tops and bool(priced and states) and not is_loaded
+    return len(MARKS & _tops(names)) > 1 and not is_loaded
+
+
+def is_whole(names: Sequence[str]) -> bool:
+    """Tell whether a table has what every order of Shopify's API has."""
+    states = {"financialstatus", "displayfinancialstatus"} & _tops(names)
+    return is_of_api(names) and {"id", "createdat"} <= _tops(names) and bool(states)
 
 
 def read_api(engine: Engine, rows: ir.Table, source: OrderSource, as_of: date) -> SourceRows:
@@ -269,7 +282,7 @@ def _late(engine: Engine, refunds: ir.Value | None, as_of: date) -> ir.Value:
 def _values(
     rows: ir.Table, texts: Mapping[str, ir.Value], *, has_refunds: bool
 ) -> dict[str, ir.Value]:
-    """Return an order's ``goods`` without tax and gift cards, and the ``refund`` of them, and ``untaxed``."""
+    """Return an order's ``goods`` without tax and gift cards, and the ``refund`` of them."""
     gifts, tips = rows[f"{OURS}gifts"], _number(texts["tips"]).fill_null(0.0)
     subtotal = _number(texts["subtotal"])
     base = _number(texts["total"]) - tips - gifts
