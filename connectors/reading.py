@@ -34,6 +34,8 @@ from connectors.sources import Opened, SourceError, open_tables
 from connectors.versions import without_older
 from features.tables import DataError, Orders
 
+MOST_RENEWALS = 0.2  # share of the good orders above which a history is one of subscriptions
+
 
 @dataclass(frozen=True)
 class Customers:
@@ -125,7 +127,7 @@ def read_source(
     OSError
         The kept orders cannot be written.
     DataError
-        The history is in another currency than the store.
+        The history is in another currency than the store, or one of subscriptions.
     """
     try:
         opened = open_tables(
@@ -170,6 +172,9 @@ def _read(
     # Reading light rows once more costs less than keeping them.
     judged = engine.view(judged, "judged") if is_light else engine.keep(judged, "judged")
     _check_currency(engine, judged, source)
+    if "is_renewal" in found.columns:
+        note = check_renewals(engine, judged, source)
+        found = replace(found, notes=(*found.notes, *([note] if note else [])))
     is_near = engine.local is engine  # elsewhere what is written travels, maybe for nothing
     into = into if is_light and is_near and not found.of_lines else None
     day = (source, as_of)
@@ -303,6 +308,52 @@ def _without(judged: ir.Table, shared: pd.DataFrame) -> ir.Table:
 
 def _is_in(column: ir.Column, values: list[str]) -> ir.BooleanColumn:
     return column.isin(values).fill_null(False)
+
+
+def check_renewals(engine: Engine, judged: ir.Table, source: OrderSource) -> str | None:
+    """Refuse a history of subscriptions, or note how many orders renew one.
+
+    Parameters
+    ----------
+    engine
+        Where the rows are.
+    judged
+        What :func:`connectors.rules.judge_rows` returns.
+    source
+        Its ``renewals`` decides.
+
+    Returns
+    -------
+    str or None
+        A note of renewals that count as purchases; None = there are none, or they are left out.
+
+    Raises
+    ------
+    DataError
+        More than a fifth of the good orders are renewals, and ``renewals`` is ``"refuse"``.
+    """
+    if source.renewals == "exclude":
+        return None
+    good = judged.filter(judged.rule.isnull())
+    counts = engine.frame(
+        good.aggregate(
+            orders=good.order_id.nunique(), renewals=good.order_id.nunique(where=good.is_renewal)
+        )
+    ).iloc[0]
+    orders, renewals = int(counts["orders"]), int(counts["renewals"])
+    if source.renewals == "refuse" and renewals > MOST_RENEWALS * orders:
+        raise DataError(
+            f"{renewals:,} of {orders:,} orders renew a subscription. Purchase models are for customers "
+            "who return or stay away without notice; a contract ends by cancellation. Set orders.renewals "
+            '= "exclude" to leave renewals out, or "count" to count them as purchases; "refuse" is the '
+            "default"
+        )
+    if not renewals:
+        return None
+    return (
+        f"{renewals:,} of {orders:,} orders renew a subscription and count as purchases; a contract ends "
+        'by cancellation, so set orders.renewals = "exclude" to leave them out'
+    )
 
 
 def _check_currency(engine: Engine, judged: ir.Table, source: OrderSource) -> None:

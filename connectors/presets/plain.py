@@ -10,6 +10,8 @@ import ibis.expr.types as ir
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables
+from connectors.presets.statuses import plain_status, void_by_status
+from connectors.texts import clean_text
 
 REQUIRED = ("order_id", "customer_id", "ordered_at")
 PRODUCT = ("product_id", "product_name")
@@ -35,7 +37,30 @@ OPTIONAL = (
     "bundle_id",
     "cost_amount",
     "updated_at",
+    "status",
+    "name",
+    "postal_code",
+    "accepts_marketing",
 )
+AMOUNTS = (
+    "net_amount",
+    "line_amount",
+    "unit_price",
+    "gross_amount",
+    "discount_amount",
+    "refund_amount",
+)
+BACK = ("refunded", "refund", "returned", "return", "chargeback", "charged_back", "charge_back")
+STATUSES: Mapping[str, str | None] = {  # any other word counts as a purchase
+    **dict.fromkeys(("canceled", "cancelled", "cancel", "void", "voided"), "canceled"),
+    **dict.fromkeys((*BACK, "fully_refunded", "full_refund", "reversed"), "refunded_in_full"),
+    **dict.fromkeys(("failed", "payment_failed", "declined", "rejected", "expired"), "unpaid"),
+    **dict.fromkeys(("pending", "pending_payment", "payment_pending", "unpaid"), "unpaid"),
+    **dict.fromkeys(("awaiting_payment", "not_paid", "authorized", "abandoned"), "unpaid"),
+    **dict.fromkeys(("draft", "checkout_draft", "auto_draft", "incomplete"), "unpaid"),
+    **dict.fromkeys(("deleted", "trash", "trashed", "removed"), "deleted"),
+    **dict.fromkeys(("test", "test_order"), "test_order"),
+}
 
 
 def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
@@ -48,6 +73,8 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     except ValueError as error:
         raise PresetError(str(error)) from error
     columns: dict[str, ir.Value] = {ours: rows[theirs] for ours, theirs in found.items()}
+    if "status" in columns:
+        columns["void"] = _void(columns, source)
     notes: tuple[str, ...] = ()
     of_lines = "net_amount" not in found and (
         "line_amount" in found or {"quantity", "unit_price"} <= set(found)
@@ -102,6 +129,19 @@ def _of_lines(
     return True, columns, (note,)
 
 
+def _void(columns: Mapping[str, ir.Value], source: OrderSource) -> ir.Value:
+    """Name the rule by which a status makes a row no purchase.
+
+    A row of negative value whose status is a refund is the refund itself, which counts.
+    """
+    status = plain_status(columns["status"])
+    rule = void_by_status(status, STATUSES, source, unknown=None)
+    values = [n for n in ("net_amount", "line_amount", "gross_amount", "quantity") if n in columns]
+    value = clean_text(columns[values[0]]).try_cast("float64")
+    is_refund = status.isin(BACK).fill_null(False) & (value < 0).fill_null(False)
+    return ibis.ifelse(is_refund & (rule == "refunded_in_full"), ibis.null("string"), rule)
+
+
 def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dict[str, str]:
     """Find the source's column for each of ours.
 
@@ -152,7 +192,13 @@ def _has_any(ours: Sequence[str], mapping: Mapping[str, str], available: Sequenc
     return any(mapping.get(name, name) in available for name in ours)
 
 
-PLAIN = Preset("plain", read, recognize=lambda columns: set(REQUIRED) <= set(*columns.values()))
+PLAIN = Preset(
+    "plain",
+    read,
+    recognize=lambda columns: set(REQUIRED) <= set(*columns.values()),
+    amounts=lambda names: [name for name in names if name in AMOUNTS],
+    moments=lambda names: [name for name in names if name == "ordered_at"],
+)
 
 
 def _unmapped(ours: str) -> str:
