@@ -12,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 
 from connectors.accounting import Accounting, account, count_orders, orders_of_rows
-from connectors.engine import Engine, UnevenFilesError
+from connectors.engine import Engine
 from connectors.identity import KEYS, link
+from connectors.lacking import with_file_notes
 from connectors.order_source import OrderSource
 from connectors.presets.plain import PLAIN
 from connectors.presets.preset import Preset, PresetError, SourceRows
@@ -104,9 +105,9 @@ def read_source(
     """
     try:
         opened = open_tables(
-            engine, source.location, preset.tables, source.table, scratch, limit, preset.varying
+            engine, source, scratch, names=preset.tables, nested=preset.nested, limit=limit
         )
-        found = preset.read(engine, opened.tables, source, as_of)
+        found = with_file_notes(preset.read(engine, opened.tables, source, as_of), opened)
         judged = judge_rows(engine, found, source, as_of)
         is_light = preset is PLAIN and not {"email", "phone"} & set(judged.columns)
         # Reading light rows once more costs less than keeping them.
@@ -117,7 +118,7 @@ def read_source(
         return _merge(engine, found, opened.broken, judged, source, into, is_light=is_light)
     except PresetError as error:
         raise SourceError(str(error)) from error
-    except (*engine.errors, duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
+    except (*engine.errors, duckdb.Error, pa.ArrowException, OSError) as error:
         finding = str(error).strip().split("\n")[0]
         if into is not None and into.name in finding:
             raise OSError(EIO, finding, str(into)) from error  # no fault of the source

@@ -26,6 +26,10 @@ NO_DATES = (
     "the REST API's orders do not say when they were refunded: refunds count from the order's day on, also "
     "where they came later"
 )
+NESTED = {
+    "line_items": "array<struct<name: string, product_id: string, quantity: string, total: string>>",
+    "refunds": "array<struct<total: string>>",
+}
 MONEY = "decimal(18, 4)"
 CENT = 0.005  # amounts that differ by less are equal
 
@@ -73,7 +77,7 @@ def recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:
     )
 
 
-WOOCOMMERCE = Preset("woocommerce", read, recognize, varying=r"line_item_\d+")
+WOOCOMMERCE = Preset("woocommerce", read, recognize, nested=NESTED)
 
 
 def _read_webtoffee(engine: Engine, rows: ir.Table, known_by: date) -> SourceRows:
@@ -199,9 +203,8 @@ def _read_rest(engine: Engine, rows: ir.Table) -> SourceRows:
             quantity=sold.item["quantity"],
             net_amount=_number(sold.item["total"]) * sold.left,
         )
-    return SourceRows(
-        rows, columns, False, found, (NO_DATES,) if refunds is not None else (), lines
-    )
+    has_refunds = refunds is not None and engine.has_rows(rows.filter(rows.refunds.length() > 0))
+    return SourceRows(rows, columns, False, found, (NO_DATES,) if has_refunds else (), lines)
 
 
 def _named(rows: ir.Table, **names: tuple[str, ...]) -> tuple[dict[str, ir.Value], dict[str, str]]:
