@@ -52,7 +52,7 @@ def _check_essential(file: str, missing: Mapping[str, str], read: Mapping[str, s
         essential.append(" or ".join(dict.fromkeys(missing[ours] for ours in who)))
     if essential:
         raise SourceError(
-            f"{file} lacks {', '.join(essential)}, which other files of the source have. Export it with "
+            f"orders.source: {file} lacks {', '.join(essential)}, which other files of the source have. Export it with "
             "that column, or leave the file out of orders.source"
         )
 

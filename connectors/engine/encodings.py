@@ -15,6 +15,7 @@ from connectors.engine.files import SourceError, is_gzip
 BLOCK = 1 << 20  # bytes read at once
 SAMPLE = 4096  # bytes that tell UTF-16 without a byte order mark
 UTF_8 = "utf-8"
+UTF_8_NAMES = (UTF_8, "utf-8-sig", "ascii")
 CP1252 = "cp1252"
 SHOWN = {CP1252: "Windows-1252", "utf-16-le": "UTF-16 (LE)", "utf-16-be": "UTF-16 (BE)"}
 FULLY_DEFINED = {  # Windows-1252, and Latin-1 where it defines nothing
@@ -72,7 +73,7 @@ def detect_form(file: Path, encoding: str | None = None) -> TextForm:
     Raises
     ------
     SourceError
-        A packed file is damaged or cut off.
+        A packed file is damaged or cut off, or a file is not in UTF-8 where that is set.
     """
     wide = _utf_16(file)
     if encoding is None and wide:
@@ -82,8 +83,8 @@ def detect_form(file: Path, encoding: str | None = None) -> TextForm:
     position, first_bad = 0, None
     for block in _blocks(file):
         endings |= _endings(block)
-        if first_bad is None:
-            pending = len(decoder.getstate()[0])
+        pending = len(decoder.getstate()[0])
+        if first_bad is None and (pending or not block.isascii()):
             try:
                 decoder.decode(block)
             except UnicodeDecodeError as error:
@@ -94,8 +95,14 @@ def detect_form(file: Path, encoding: str | None = None) -> TextForm:
     is_mixed = len(endings) > 1
     if encoding is not None:
         name = codecs.lookup(encoding).name
-        is_utf_8 = name in (UTF_8, "utf-8-sig", "ascii") and first_bad is None
-        return TextForm(UTF_8 if is_utf_8 else name, is_mixed, is_detected=False)
+        if name not in UTF_8_NAMES:
+            return TextForm(name, is_mixed, is_detected=False)
+        if first_bad is not None:
+            raise SourceError(
+                f"orders.source: {file} is not {encoding} (first at line {_line_at(file, first_bad):,}). "
+                "Remove orders.encoding to detect the encoding"
+            )
+        return TextForm(UTF_8, is_mixed, is_detected=False)
     if first_bad is None:
         return TextForm(UTF_8, is_mixed)
     return TextForm(CP1252, is_mixed, first_line=_line_at(file, first_bad))
@@ -131,7 +138,7 @@ def _decoded(file: Path, encoding: str) -> Iterator[str]:
                 yield text
         except UnicodeError as error:
             raise SourceError(
-                f"{file} is not {encoding} (at or after line {position + 1:,}): {error}. Correct "
+                f"orders.source: {file} is not {encoding} (at or after line {position + 1:,}): {error}. Correct "
                 "orders.encoding, or export the file as UTF-8"
             ) from error
 
@@ -149,16 +156,20 @@ def _by_line(file: Path) -> Iterator[str]:
 
 
 def _lines(block: bytes) -> str:
-    return "".join(
-        map(_line, block.replace(b"\r\n", b"\n").replace(b"\r", b"\n").splitlines(True))
-    )
-
-
-def _line(line: bytes) -> str:
-    try:
-        return line.decode(UTF_8)
-    except UnicodeDecodeError:
-        return line.decode("latin-1").translate(FULLY_DEFINED)
+    """Decode whole lines; those without a fault are decoded together."""
+    block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in block else block
+    view, start, parts = memoryview(block), 0, []
+    while start < len(block):
+        try:
+            parts.append(str(view[start:], UTF_8))
+            break
+        except UnicodeDecodeError as error:
+            begin = block.rfind(b"\n", start, start + error.start) + 1 or start
+            end = block.find(b"\n", start + error.start) + 1 or len(block)
+        parts.append(str(view[start:begin], UTF_8))
+        parts.append(str(view[begin:end], "latin-1").translate(FULLY_DEFINED))
+        start = end
+    return "".join(parts)
 
 
 def _utf_16(file: Path) -> str | None:
@@ -218,9 +229,9 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
             yield cast("BinaryIO", packed)
     except gzip.BadGzipFile as error:
         raise SourceError(
-            f"{file} is no gzip file, or is damaged: {error}. Compress it again"
+            f"orders.source: {file} is no gzip file, or is damaged: {error}. Compress it again"
         ) from error
     except (EOFError, zlib.error) as error:
         raise SourceError(
-            f"{file} is cut off or damaged: {error}. Copy or compress it again"
+            f"orders.source: {file} is cut off or damaged: {error}. Copy or compress it again"
         ) from error

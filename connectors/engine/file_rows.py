@@ -124,7 +124,9 @@ class FileReader:
                 columns[file] = [c for part in written for c in _columns(part)]
                 parts += written
         if not parts:
-            raise SourceError(f"{next(iter(forms))} has no records. Export it again")
+            raise SourceError(
+                f"orders.source: {next(iter(forms))} has no records. Export it again"
+            )
         common_names(columns)
         rows = self._connection.read_parquet([escape(str(p)) for p in parts], union_by_name=True)
         return FileRows(rows, notes=_notes(forms))

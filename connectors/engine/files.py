@@ -84,7 +84,7 @@ def read_header(file: Path, shown: Path) -> tuple[str, list[str]]:
             header = next(csv.reader(lines, delimiter=delimiter), [])
         except csv.Error as error:
             raise SourceError(
-                f"{shown} has no readable header: {error}. Export it again"
+                f"orders.source: {shown} has no readable header: {error}. Export it again"
             ) from error
     return delimiter, unique_names(header)
 
@@ -114,7 +114,7 @@ def common_names(columns: Mapping[Path, Sequence[str]]) -> dict[str, str]:
     for other in others:
         if not keys[first] & keys[other]:
             raise SourceError(
-                f"{first} and {other} have no column in common. Name one export's files in "
+                f"orders.source: {first} and {other} have no column in common. Name one export's files in "
                 "orders.source"
             )
     every = (name for names in columns.values() for name in names)

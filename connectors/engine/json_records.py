@@ -133,7 +133,7 @@ class Document:
     def _refusal(self, problem: str, position: int) -> SourceError:
         line, column = self._place(position)
         return SourceError(
-            f"{self._file} is not valid JSON at line {line:,}, character {column:,}: {problem}. "
+            f"orders.source: {self._file} is not valid JSON at line {line:,}, character {column:,}: {problem}. "
             "Export it again"
         )
 
