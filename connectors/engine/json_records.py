@@ -22,6 +22,7 @@ IDENTIFYING = re.compile(  # keys of an order, not of a page of orders
 BATCH_RECORDS = 5_000  # in memory at once
 MOST_KEYS = 100  # an object with more is a map, whose keys are no columns
 NEAR = 64  # an error so near to the end of what was read may be a value that goes on
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 WHITE = re.compile(r"[ \t\n\r]*")
 
 Record = dict[str, Any]
@@ -177,7 +178,9 @@ def write_records(
     kinds = {key.lower(): ibis.dtype(kind) for key, kind in nested.items()}
     written, rest = [], iter(records)
     while batch := list(islice(rest, BATCH_RECORDS)):
-        rows = [_row(record, names) for record in batch]
+        flat = [_flat(record) for record in batch]
+        layouts = {keys: _columns(keys, names) for keys in dict.fromkeys(map(tuple, flat))}
+        rows = [dict(zip(layouts[tuple(one)], one.values(), strict=True)) for one in flat]
         columns = list(dict.fromkeys(name for row in rows for name in row))
         arrays = {
             name: _array([row.get(name) for row in rows], kinds.get(name.lower()))
@@ -194,16 +197,20 @@ def read_records(file: Path, form: TextForm) -> Iterator[Record]:
     return Document(file, read_text(file, form)).records()
 
 
-def _row(record: Record, names: dict[str, str]) -> Record:
-    """Return a record's values and those of the objects in it, by column name."""
+def _flat(record: Record) -> Record:
+    """Return a record's values and those of the objects in it; a key of the record's own goes first."""
     flat = dict(record)
     for key, value in record.items():
         if isinstance(value, dict) and len(value) <= MOST_KEYS:
             for inner, one in value.items():
                 flat.setdefault(f"{key}.{inner}", one)
-    own = unique_names([FILE_COLUMN, *flat])[1:]
-    columns = (names.setdefault(name.lower(), name) for name in own)
-    return dict(zip(columns, flat.values(), strict=True))
+    return flat
+
+
+def _columns(keys: tuple[str, ...], names: dict[str, str]) -> list[str]:
+    """Return the column name of each key of a record."""
+    own = unique_names([FILE_COLUMN, *keys])[1:]
+    return [names.setdefault(name.lower(), name) for name in own]
 
 
 def _array(values: list[Any], kind: dt.DataType | None) -> pa.Array:
@@ -239,7 +246,7 @@ def _text(value: Any) -> str | None:  # noqa: ANN401  # any JSON value
         return value.digits
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return ENCODER.encode(value)
 
 
 def _encodable(value: Any) -> Any:  # noqa: ANN401  # any JSON value
