@@ -26,7 +26,7 @@ from connectors.presets.woocommerce import WOOCOMMERCE
 from connectors.quality import Quality, look_at_orders
 from connectors.reading import Customers, Reading, kept_orders, read_source
 from connectors.rejects import rejected_rows
-from connectors.rules import order_lines
+from connectors.rules import RULES, order_lines
 from connectors.sources import is_database
 from connectors.summary import summarize
 from features.tables import DataError, Orders
@@ -264,6 +264,9 @@ def _check_some_left(engine: Engine, reading: Reading, source: OrderSource) -> N
     if not accounting.rows_in:
         raise DataError("orders need rows: the source has a header and none. Export it again")
     causes = [str(loss) for loss in losses(engine, reading, source)]
+    if not causes:
+        rule, rows = max(accounting.rejected.items(), key=lambda item: item[1])
+        causes = [f"{rows:,} broke the rule {rule}: {RULES[rule]}"]
     raise DataError(
         f"orders need at least one good row: of {accounting.rows_in:,} rows none is left. "
         f"{'. '.join(causes)}. See rejects.csv"

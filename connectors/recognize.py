@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from connectors.engine import FILE_COLUMN, Engine
+from connectors.engine import FILE_COLUMN, Engine, kind_of
 from connectors.orders import PRESETS
 from connectors.presets.refused import refusal
-from connectors.sources import SourceError, find_files, kind_of
+from connectors.sources import SourceError, find_files
 
 USUAL_NAMES = {  # ours: what others call it, lower case, letters and digits only
     "order_id": (
@@ -80,7 +80,7 @@ def _columns(engine: Engine, location: str) -> dict[str, tuple[str, ...]]:
     for file in find_files(location) if not path.is_dir() else sorted(path.iterdir()):
         if path.is_dir() and not file.is_file():
             continue
-        rows, _ = engine.read_rows(find_files(str(file)))
+        rows = engine.read_rows(find_files(str(file))).rows
         name = file.name.split(".")[0] if path.is_dir() and kind_of(file) else "orders"
         found[name] = tuple(column for column in rows.columns if column != FILE_COLUMN)
     one = set(found.values())
