@@ -17,7 +17,7 @@ from features.tables import DataError
 
 MONEY = "decimal(18, 4)"
 POINT, COMMA = ".", ","
-GAPS = " '’\u00a0\u202f\u2009"  # between groups of thousands
+GAPS = " '\u2019\u00a0\u202f\u2009"  # between groups of thousands
 _SIGN = r"(?:(?:[A-Za-z]{1,3}\.?)?[$€£¥₹₺₽₴₪₩₫฿₱₦₡₲₵₸₼₾]|[A-Z]{3}|[Kk]r\.?|zł|Kč|Ft|Fr\.?|Rs\.?|RM|lei|лв\.?)"
 _MINUS = "[-\u2212]"
 _GAP = f"[{GAPS}]*"
@@ -108,7 +108,7 @@ def plain_amounts(
     if decimal is not None:
         return {name: _rewritten(rows[name], decimal) for name in columns}, []
     votes = _look(engine, rows, columns)
-    values, notes = {}, []
+    values, notes = dict[str, ir.Value](), list[str]()
     for name in columns:
         by_mark: dict[str, list[str]] = {POINT: [], COMMA: []}
         for vote in votes:
@@ -135,17 +135,18 @@ def _look(engine: Engine, rows: ir.Table, columns: Sequence[str]) -> list[_Votes
             for mark in (POINT, COMMA)
         }
         facts = view.group_by("file").aggregate(
-            comma=(fits[COMMA] & ~fits[POINT]).sum(),
-            point=(fits[POINT] & ~fits[COMMA]).sum(),
+            comma=(fits[COMMA] & ~fits[POINT]).sum().fill_null(0),
+            point=(fits[POINT] & ~fits[COMMA]).sum().fill_null(0),
             untold_comma=texts[COMMA],
             untold_point=texts[POINT],
         )
-        for row in engine.frame(facts.order_by("file")).itertuples(index=False):
+        for row in engine.frame(facts.order_by("file")).to_dict("records"):
             examples = (
-                None if pd.isna(one) else str(one) for one in (row.untold_comma, row.untold_point)
+                None if pd.isna(row[one]) else str(row[one])
+                for one in ("untold_comma", "untold_point")
             )
             votes.append(
-                _Votes(name, row.file, int(row.comma or 0), int(row.point or 0), *examples)
+                _Votes(name, row["file"], int(row["comma"]), int(row["point"]), *examples)
             )
     return votes
 

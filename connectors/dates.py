@@ -202,16 +202,26 @@ def _look(engine: Engine, rows: ir.Table, column: str) -> list[_Look]:
     frame = engine.frame(facts.order_by("form", "file"))
     return [
         _Look(
-            int(row.form), row.file, int(row.dates), int(row.first), int(row.second), row.example
+            int(row["form"]),
+            row["file"],
+            int(row["dates"]),
+            int(row["first"]),
+            int(row["second"]),
+            row["example"],
         )
-        for row in frame.itertuples(index=False)
+        for row in frame.to_dict("records")
     ]
 
 
 def _order(look: _Look, others: Sequence[_Look], column: str, setting: str | None) -> str | None:
     """Return which part is first in a file: as its dates tell, else those of the other files.
 
-    Where nothing tells: None if `setting` is, and the dates stay unreadable; else an error.
+    Where nothing tells, and `setting` is None: None, and the dates stay unreadable.
+
+    Raises
+    ------
+    DataError
+        Nothing tells, and the setting must.
     """
     if look.is_torn:
         return None  # no form reads them all: they stay unreadable, and are counted so

@@ -165,8 +165,8 @@ def _largest(named: pd.DataFrame) -> dict[str, str | int] | None:
         return None
     counts = named.groupby("known_as")[list(KEYS)].nunique()
     sizes = counts.sum(axis=1)
-    name = sizes.sort_index().idxmax()
-    ids, emails, phones = (int(counts.loc[name, key]) for key in KEYS)
+    name = str(sizes.sort_index().idxmax())
+    ids, emails, phones = (int(one) for one in counts[counts.index == name].to_numpy()[0])
     if max(ids, emails, phones) < 2:
         return None
     return {"customer_id": str(name), "ids": ids, "emails": emails, "phones": phones}

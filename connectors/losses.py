@@ -197,8 +197,9 @@ def _remedy(
 
 
 def _better_pattern(engine: Engine, reading: Reading) -> str | None:
-    (column, *_), rows = _columns_of(reading, "unreadable_date") or [None], reading.found.rows
-    if column is None or not rows[column].type().is_string() or FILE_COLUMN not in rows.columns:
+    columns, rows = _columns_of(reading, "unreadable_date"), reading.found.rows
+    column = columns[0] if columns else ""
+    if not column or not rows[column].type().is_string() or FILE_COLUMN not in rows.columns:
         return None
     fits = fitting_pattern(engine, rows, column)
     if fits is None:

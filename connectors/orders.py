@@ -228,12 +228,13 @@ def _identities(engine: Engine, customers: Customers, orders: ir.Table) -> dict[
     shared = customers.shared.sort_values("people", ascending=False, na_position="last")
     set_aside = [
         {
-            "kind": row.kind,
-            "value": row.value,
-            "reason": f"{int(row.people):,} different {PLURALS[row.evidence]} in {int(row.orders):,} orders",
+            "kind": row["kind"],
+            "value": row["value"],
+            "reason": f"{int(row['people']):,} different {PLURALS[row['evidence']]} in "
+            f"{int(row['orders']):,} orders",
         }
-        for row in shared.itertuples(index=False)
-        if not pd.isna(row.people)
+        for row in shared.to_dict("records")
+        if not pd.isna(row["people"])
     ]
     largest = None
     if customers.largest is not None:

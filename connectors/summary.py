@@ -48,11 +48,11 @@ def summarize(engine: Engine, orders: ir.Table) -> Facts:
     )
     months = [
         {
-            "month": f"{row.month:%Y-%m}",
-            "orders": int(row.orders),
-            "revenue": round(row.revenue, 2),
+            "month": f"{row['month']:%Y-%m}",
+            "orders": int(row["orders"]),
+            "revenue": round(row["revenue"], 2),
         }
-        for row in by_month.itertuples(index=False)
+        for row in by_month.to_dict("records")
     ]
     return {
         "customers": int(people["customers"]),

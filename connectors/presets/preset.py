@@ -94,8 +94,6 @@ class Preset:
         Ibis types of keys of JSON records that stay nested, with texts inside; all others are texts.
     amounts, moments
         Which of their column names are amounts, and which are dates or times.
-    nested
-        Keys of JSON whose values are lists of records, with their type as Ibis writes it.
     """
 
     name: str
@@ -105,4 +103,3 @@ class Preset:
     nested: Mapping[str, str] = field(default_factory=dict)
     amounts: Callable[[Sequence[str]], Sequence[str]] = _none
     moments: Callable[[Sequence[str]], Sequence[str]] = _none
-    nested: Mapping[str, str] = field(default_factory=dict)

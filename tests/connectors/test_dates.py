@@ -113,7 +113,8 @@ PATTERNS = [
     "%Y%m%d",
 ]
 TIMES = ["", " %H:%M", " %H:%M:%S", " %I:%M %p"]
-DAYS = st.lists(st.datetimes(datetime(2001, 1, 1), datetime(2039, 1, 1)), min_size=1, max_size=12)
+FIRST, LAST = datetime.fromisoformat("2001-01-01"), datetime.fromisoformat("2039-01-01")
+DAYS = st.lists(st.datetimes(FIRST, LAST), min_size=1, max_size=12)
 
 
 @settings(deadline=None, max_examples=40)
@@ -121,12 +122,12 @@ DAYS = st.lists(st.datetimes(datetime(2001, 1, 1), datetime(2039, 1, 1)), min_si
 def test_any_form_gives_the_same_days_or_asks(engine, moments, pattern, time):
     assume(not (pattern == "%Y%m%d" and time == " %I:%M %p"))
     texts = [moment.strftime(pattern + time) for moment in moments]
-    try:
-        days, _ = read(engine, texts)
-    except DataError as error:
-        assert SETTING in str(error)
-        assert all(moment.day <= 12 for moment in moments)
+    tells = any(moment.day > 12 for moment in moments)
+    if pattern[1] in "dm" and pattern[2] in "/-" and not tells:
+        with pytest.raises(DataError, match=SETTING):
+            read(engine, texts)
         return
+    days, _ = read(engine, texts)
     assert [date.fromisoformat(day[:10]) for day in days] == [m.date() for m in moments]
     if time:
         assert [day[11:] for day in days] == [f"{m:%H:%M}" for m in moments]
