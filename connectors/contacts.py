@@ -44,7 +44,7 @@ def _contacts(engine: Engine, good: ir.Table) -> ir.Table:
     every = names[0].union(*names[1:]) if names[1:] else names[0]
     earlier = every.filter(every.place > 0)
     texts = earlier.group_by("customer_id").aggregate(
-        earlier=earlier.value.group_concat(" ", order_by=earlier.value)
+        earlier=earlier.value.group_concat(" ")
     )
     whole = every.select("customer_id").distinct()
     columns = dict(ranked)
