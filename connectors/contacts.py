@@ -43,9 +43,7 @@ def _contacts(engine: Engine, good: ir.Table) -> ir.Table:
     names = [table.select("customer_id", "value", "place") for table in ranked.values()]
     every = names[0].union(*names[1:]) if names[1:] else names[0]
     earlier = every.filter(every.place > 0)
-    texts = earlier.group_by("customer_id").aggregate(
-        earlier=earlier.value.group_concat(" ")
-    )
+    texts = earlier.group_by("customer_id").aggregate(earlier=earlier.value.group_concat(" "))
     whole = every.select("customer_id").distinct()
     columns = dict(ranked)
     if "accepts_marketing" in good.columns:
@@ -68,9 +66,7 @@ def _newest_first(good: ir.Table, name: str) -> ir.Table:
     given = good.filter(good[name].notnull(), good.customer_id.notnull())
     seen = given.group_by("customer_id", "order_id", "moment", value=given[name]).aggregate()
     order = [seen.moment, seen.order_id.length(), seen.order_id, seen.value]
-    window = ibis.window(
-        group_by=["customer_id", "value"], order_by=[one.desc() for one in order]
-    )
+    window = ibis.window(group_by=["customer_id", "value"], order_by=[one.desc() for one in order])
     latest = seen.mutate(turn=ibis.row_number().over(window))
     latest = latest.filter(latest.turn == 0)
     order = [latest.moment, latest.order_id.length(), latest.order_id, latest.value]

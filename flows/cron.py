@@ -42,10 +42,11 @@ def _numbers(part: str, least: int, most: int, names: dict[str, int]) -> set[int
         if read is None:
             continue
         first, last = (
-            None if end is None else int(names.get(end, end)) for end in read.group("first", "last")
+            None if end is None else int(names.get(end, end))
+            for end in read.group("first", "last")
         )
         every = read["every"]
         start = least if first is None else first
         end = last if last is not None else (most if first is None or every else first)
         numbers |= set(range(start, end + 1, int(every or 1)))
-    return {number % 7 for number in numbers} if most == 7 else numbers  # noqa: PLR2004
+    return {number % 7 for number in numbers} if most == 7 else numbers

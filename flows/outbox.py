@@ -115,9 +115,7 @@ def read_audience(settings: Settings, day: PublishedDay) -> Audience:
     properties = settings.klaviyo.all_properties
     read = pq.read_table(day.file("scores.parquet"), columns=columns_needed(properties))
     scores = read.to_pandas(date_as_object=False, self_destruct=True, split_blocks=True)
-    names = name_customers(
-        settings, scores["customer_id"], day.as_of, contacts_path(settings)
-    )
+    names = name_customers(settings, scores["customer_id"], day.as_of, contacts_path(settings))
     return Audience(scores, names.key, names.email, settings.klaviyo.identifier)
 
 

@@ -436,7 +436,9 @@ def _located(source: str, folder: Path) -> str:
         return source
     path = folder / source
     # The folder's name is no pattern, also where the source is one.
-    return str(Path(escape(str(folder))) / source if has_magic(source) and not path.exists() else path)
+    return str(
+        Path(escape(str(folder))) / source if has_magic(source) and not path.exists() else path
+    )
 
 
 def read_settings(path: Path) -> Settings:

@@ -15,7 +15,6 @@ from models.price_evidence import PriceSums
 from models.price_level import PriceLevel, PriceLevelFit, fit_price_level
 from models.spend import SpendFit, fit_spend
 
-
 SHARE = "decimal(18, 12)"  # sums of floats differ in their last digits from run to run
 
 

@@ -95,7 +95,8 @@ def test_a_server_that_stumbles_or_wants_a_password_is_there(statuses):
 
 
 @pytest.mark.parametrize(
-    "uri", ["sqlite:////tmp/a.db", "databricks", "databricks://profile", "postgresql:///db?host=/tmp"]
+    "uri",
+    ["sqlite:////tmp/a.db", "databricks", "databricks://profile", "postgresql:///db?host=/tmp"],
 )
 def test_what_names_no_host_is_not_asked(uri):
     assert why_unreachable(uri) is None

@@ -15,7 +15,21 @@ from flows.prepare import open_tracking
 from flows.settings import Settings, SettingsError, build_settings
 from flows.urls import prefect_database, sqlite_url
 
-NAMES = ["a?b", "a?b=c&d", "a#b", "a%20b", "a%b", "a b", "a'b", 'a"b', "ü[1]", "*", "a;b", "{a}", "~"]
+NAMES = [
+    "a?b",
+    "a?b=c&d",
+    "a#b",
+    "a%20b",
+    "a%b",
+    "a b",
+    "a'b",
+    'a"b',
+    "ü[1]",
+    "*",
+    "a;b",
+    "{a}",
+    "~",
+]
 ORDERS = "order_id,customer_id,ordered_at,net_amount\n1,a,2026-01-01,5\n2,b,2026-01-02,6\n"
 CODE = """
 from mlflow.models import set_model
@@ -109,7 +123,9 @@ def test_a_folders_name_is_no_pattern_for_its_neighbors(away):
     for name in ("a[12]", "a?", "a*"):
         settings = build_settings({"orders": {"source": "*.csv"}}, away / name)
         with open_engine("UTC") as engine:
-            history = read_orders(engine, settings.order_source, date(2026, 1, 3), away / name / "w")
+            history = read_orders(
+                engine, settings.order_source, date(2026, 1, 3), away / name / "w"
+            )
             assert history.accounting.rows_in == 2
             assert "9" not in set(engine.frame(engine.parquet(history.orders))["order_id"])
 
@@ -138,6 +154,6 @@ def test_prefects_database_is_in_its_home(away):
 
 @pytest.mark.parametrize("name", ["a\nb", "a\tb", "a\x7fb"])
 def test_a_home_with_control_characters_is_refused_in_one_line(away, name):
-    with pytest.raises(SettingsError, match="paths.home") as error:
+    with pytest.raises(SettingsError, match=r"paths\.home") as error:
         store(away / name)
     assert str(error.value).isprintable()
