@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-SECONDS = 5.0  # for all tries together
+SECONDS = 4.0  # for all tries together
 PAUSE_SECONDS = 1.0
 PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 
