@@ -12,6 +12,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from connectors.accounting import Accounting
+from connectors.contacts import write_contacts
 from connectors.csv import write_csv
 from connectors.engine import Engine
 from connectors.identity import MOST_PEOPLE
@@ -66,6 +67,8 @@ class History:
         Parquet file of :class:`features.tables.OrderLines`; None = the source has none.
     tells_discounts
         Whether the source has both gross amounts and discounts.
+    contacts
+        Parquet file of :data:`connectors.contacts.CONTACTS`; None = the source has none.
     """
 
     orders: Path
@@ -77,6 +80,7 @@ class History:
     quality: Quality
     order_lines: Path | None = None
     tells_discounts: bool = True
+    contacts: Path | None = None
 
     @property
     def has_refunds(self) -> bool:
@@ -100,6 +104,7 @@ class History:
             Quality.from_dict(said["quality"]),
             None if said["order_lines"] is None else Path(said["order_lines"]),
             said["tells_discounts"],
+            None if said["contacts"] is None else Path(said["contacts"]),
         )
 
 
@@ -152,6 +157,7 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
         quality,
         _write_lines(engine, reading, orders, folder / "order_lines.parquet"),
         {"gross_amount", "discount_amount"} <= set(reading.found.columns),
+        write_contacts(engine, reading.judged, folder / "contacts.parquet"),
     )
 
 

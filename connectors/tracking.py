@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from filelock import FileLock
 from sqlalchemy.exc import SQLAlchemyError
+
+from connectors.reachable import why_unreachable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,6 +33,7 @@ CHAMPION = "champion"
 CHALLENGER = "challenger"
 PREVIOUS = "previous"
 REFUSED = "failed"  # of the tag `gate`
+FIRST_ASKED = f"/api/2.0/mlflow/experiments/get-by-name?experiment_name={EXPERIMENT}"
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,10 @@ class Tracking:
         os.environ.setdefault("DO_NOT_TRACK", "true")
         if artifacts is not None:
             artifacts.mkdir(parents=True, exist_ok=True)
+        # MLflow itself tries for minutes, which is right in the middle of a run only.
+        why = None if _is_in_use(uri) else why_unreachable(uri, FIRST_ASKED)
+        if why is not None:
+            raise _not_answering(uri, why)
         import mlflow  # costs two seconds and 200 MB
 
         for name in ("mlflow", "alembic"):
@@ -158,10 +166,7 @@ class Tracking:
                 self.client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
                 self.experiment_id = self._find_experiment(artifacts)
             except (mlflow.exceptions.MlflowException, SQLAlchemyError, ImportError) as error:
-                raise TrackingError(
-                    f"MLflow must answer at {without_password(uri)}: {str(error).splitlines()[0]}. "
-                    "Start it, or mend or unset MLFLOW_TRACKING_URI"
-                ) from error
+                raise _not_answering(uri, str(error).splitlines()[0]) from error
 
     def _select(self) -> None:
         """Make this the store that MLflow's own functions speak to, leaving the environment as it is.
@@ -235,7 +240,7 @@ class Tracking:
         info = self._mlflow.pyfunc.log_model(
             name=MODEL,
             python_model=str(code),
-            artifacts={name: str(path) for name, path in artifacts.items()},
+            artifacts={name: path.resolve().as_uri() for name, path in artifacts.items()},
             signature=_signature(**signature),
             input_example=pd.DataFrame([example]),
             pip_requirements=requirements,
@@ -339,6 +344,18 @@ class Tracking:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
+
+
+def _is_in_use(uri: str) -> bool:
+    """Tell whether this process has spoken to that store already."""
+    mlflow = sys.modules.get("mlflow")
+    return mlflow is not None and mlflow.get_tracking_uri() == uri
+
+
+def _not_answering(uri: str, why: str) -> TrackingError:
+    return TrackingError(
+        f"MLflow must answer at {without_password(uri)}: {why}. Start it, or mend or unset MLFLOW_TRACKING_URI"
+    )
 
 
 def without_password(uri: str) -> str:

@@ -26,7 +26,7 @@ from connectors.tracking import TrackingError
 from features.tables import DataError
 from flows.notify import FAILED, REFUSED, RETRAIN, has_told, notify
 from flows.settings import Settings, SettingsError, read_settings
-from flows.slot import slot_day
+from flows.slot import slot_day, wait_until_over
 from flows.steps import watched
 from models.gate import FAILED as GATE_FAILED
 from models.purchases import FitError
@@ -55,10 +55,22 @@ def named() -> str:
     """Return the current run's name: its flow and its day."""
     name, asked = current.flow_name, current.parameters
     try:
-        day = asked.get("as_of") or slot_day(read_settings(Path(asked["config"])))
+        settings = read_settings(Path(asked["config"]))
+        day = asked.get("as_of") or slot_day(settings, cron=_cron_of(settings, str(name)))
     except (SettingsError, OSError):  # the run itself will say so
         return str(name)
     return f"{name} {day}"
+
+
+def _cron_of(settings: Settings, flow: str) -> str:
+    return str(getattr(settings.schedule, flow))
+
+
+def _own_day(settings: Settings, flow: str) -> date:
+    """Return the day of the run's slot, once it is over."""
+    day = slot_day(settings, cron=_cron_of(settings, flow))
+    wait_until_over(settings, day)
+    return day
 
 
 def tell(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> None:  # noqa: ARG001  # Prefect's names
@@ -86,7 +98,7 @@ def daily(config: Path, as_of: date | None = None, force: bool = False) -> None:
     from flows.daily import daily as work
 
     settings = read_settings(config)
-    with _shown(settings, as_of or slot_day(settings), _trigger()):
+    with _shown(settings, as_of or _own_day(settings, "daily"), _trigger()):
         inspect.unwrap(work)(config, as_of, force=force)
 
 
@@ -98,7 +110,7 @@ def train(
     from flows.train import train as work
 
     settings = read_settings(config)
-    day = as_of or slot_day(settings)
+    day = as_of or _own_day(settings, "train")
     trigger = trigger or _trigger()
     with _shown(settings, day, trigger):
         trained = inspect.unwrap(work)(config, day, None, trigger)
@@ -111,7 +123,7 @@ def monitor(config: Path, as_of: date | None = None) -> None:
     from flows.monitor import monitor as work
 
     settings = read_settings(config)
-    day = as_of or slot_day(settings)
+    day = as_of or _own_day(settings, "monitor")
     with _shown(settings, day, _trigger()):
         inspect.unwrap(work)(config, day)
 

@@ -29,7 +29,7 @@ from flows.account import SystemClock, api_url, open_hands, read_key
 from flows.expected import EXPECTED
 from flows.mirrored import mirror_exports
 from flows.outbox import SyncPlaces
-from flows.people import NAMES_PEOPLE, known_names
+from flows.people import NAMES_PEOPLE, contacts_path, known_names
 from flows.settings import Settings, SettingsError
 from flows.sync import one_sync
 
@@ -82,6 +82,7 @@ def _forget_state(settings: Settings, names: set[str]) -> tuple[int, bool]:
     """
     may_come = False
     removed = _forget_rows(settings.state / "assignments.parquet", names)
+    removed += _forget_rows(contacts_path(settings), names)
     for account in (settings.state / "klaviyo").glob("*/"):
         removed += Confirmed(account / "confirmed.parquet").forget(names)
         for left in account.glob(".open.*"):
@@ -117,7 +118,13 @@ def _forget_rows(path: Path, names: set[str]) -> int:
     kept = rows[~gone]
     if path.suffix == ".parquet":
         table = pa.Table.from_pandas(kept, schema=pq.read_schema(path), preserve_index=False)
-        replace_file(path, lambda draft: pq.write_table(table, draft, compression="zstd"))
+        mode = path.stat().st_mode & 0o777
+
+        def write(draft: Path) -> None:
+            draft.touch(mode=mode)
+            pq.write_table(table, draft, compression="zstd")
+
+        replace_file(path, write)
     else:
         replace_file(path, lambda draft: write_csv(kept, draft))
     return int(gone.sum())

@@ -23,7 +23,7 @@ from connectors.klaviyo.pack import fewest_jobs, pack, write_profiles
 from connectors.klaviyo.plan import REJECTS, Audience, Plan, broken_rules, plan_changes
 from connectors.klaviyo.properties import columns_needed, property_table
 from connectors.store import PublishedDay, replace_file
-from flows.people import name_customers
+from flows.people import contacts_path, name_customers
 from flows.settings import Settings
 from flows.steps import progress
 
@@ -115,7 +115,7 @@ def read_audience(settings: Settings, day: PublishedDay) -> Audience:
     properties = settings.klaviyo.all_properties
     read = pq.read_table(day.file("scores.parquet"), columns=columns_needed(properties))
     scores = read.to_pandas(date_as_object=False, self_destruct=True, split_blocks=True)
-    names = name_customers(settings, scores["customer_id"], day.as_of)
+    names = name_customers(settings, scores["customer_id"], day.as_of, contacts_path(settings))
     return Audience(scores, names.key, names.email, settings.klaviyo.identifier)
 
 

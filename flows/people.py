@@ -1,4 +1,4 @@
-"""Who a customer is to Klaviyo: by the shop's own table of customers, else by the customer id itself."""
+"""Who a customer is to Klaviyo: by the shop's table of customers, by their orders, else by their id."""
 
 import re
 from dataclasses import dataclass
@@ -8,11 +8,13 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from connectors.contacts import CONTACTS
 from connectors.csv import write_csv
 from connectors.engine import open_engine
 from connectors.klaviyo.erasure import Erasures, matches
 from connectors.klaviyo.payloads import EMAIL, PHONE
 from connectors.optional import read_table
+from connectors.orders import History
 from connectors.store import replace_file
 from flows.settings import Settings
 
@@ -37,11 +39,13 @@ class Names:
     email: pd.Series
 
 
-def name_customers(settings: Settings, customers: pd.Series, as_of: date) -> Names:
+def name_customers(
+    settings: Settings, customers: pd.Series, as_of: date, contacts: Path | None
+) -> Names:
     """Return what customers are called.
 
-    An identifier stands in ``tables.customers``. Where it does not, the customer id is it: always
-    for ``external_id``, and for the others where it looks like one.
+    An identifier stands in ``tables.customers``, else in the orders. Where it is in neither, the
+    customer id is it: always for ``external_id``, and for the others where it looks like one.
 
     Parameters
     ----------
@@ -51,16 +55,59 @@ def name_customers(settings: Settings, customers: pd.Series, as_of: date) -> Nam
         Customer ids.
     as_of
         Day as of which the table of customers is read.
+    contacts
+        File of :data:`connectors.contacts.CONTACTS`; None = the orders have none.
     """
-    table = _customers(settings, as_of).reindex(customers.to_numpy())
+    table = _customers(settings, as_of).reindex(customers.to_numpy()).reset_index(drop=True)
+    ordered = _read_contacts(contacts).reindex(customers.to_numpy()).reset_index(drop=True)
+    phone = ordered["phone"].astype("str")
+    ordered["phone"] = phone.where(phone.str.startswith("+", na=False))  # others lack a country
     kind = settings.klaviyo.identifier
     own = customers.reset_index(drop=True).astype("str")
     if kind in SHAPES:
         own = own.where(_plain(own, kind).str.match(SHAPES[kind]).fillna(False).astype(bool))
-    given = table[COLUMNS[kind]].reset_index(drop=True).astype("str")
+    given = _first_given(table, ordered, COLUMNS[kind])
     key = _plain(given.fillna(own), kind)
-    email = key if kind == "email" else _plain(table["email"].astype("str"), "email")
+    email = key if kind == "email" else _plain(_first_given(table, ordered, "email"), "email")
     return Names(key.set_axis(customers.index), email.set_axis(customers.index))
+
+
+def _first_given(table: pd.DataFrame, ordered: pd.DataFrame, column: str) -> pd.Series:
+    """Return a column of the table of customers, filled up from the orders."""
+    given = table[column].astype("str")
+    return given.fillna(ordered[column].astype("str")) if column in ordered else given
+
+
+def contacts_path(settings: Settings) -> Path:
+    """Return the file of the e-mails and phone numbers that the published day's orders have."""
+    return settings.state / "contacts.parquet"
+
+
+def keep_contacts(settings: Settings, history: History) -> None:
+    """Keep the e-mails and phone numbers of the orders for syncs to come, but for the forgotten."""
+    path = contacts_path(settings)
+    if history.contacts is None:
+        path.unlink(missing_ok=True)
+        return
+    rows = pd.read_parquet(history.contacts)
+    gone = Erasures(settings.state).covers(rows["customer_id"], rows["email"], rows["phone"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(draft: Path) -> None:
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)  # it names people
+        rows[~gone].to_parquet(draft, index=False)
+
+    replace_file(path, write)
+
+
+def _read_contacts(path: Path | None) -> pd.DataFrame:
+    """Return how customers are reached, by customer id."""
+    if path is None or not path.exists():
+        rows = pd.DataFrame({name: pd.Series(dtype="str") for name in CONTACTS})
+    else:
+        rows = pd.read_parquet(path)
+    return rows.set_index("customer_id")
 
 
 def _customers(settings: Settings, as_of: date) -> pd.DataFrame:
@@ -85,12 +132,26 @@ def _customers(settings: Settings, as_of: date) -> pd.DataFrame:
 
 def known_names(settings: Settings, customer: str) -> set[str]:
     """Return everything that names a customer, given any of it: ids, e-mails, phone numbers."""
-    table = _customers(settings, date.max).reset_index()
-    asked, found = {customer.strip()}, pd.Series(data=False, index=table.index)
-    for name in table.columns:
-        found |= matches(table[name], asked)
-    rows = table[found].to_numpy().ravel()
-    return asked | {str(name) for name in rows if isinstance(name, str)}
+    sources = [_named(_customers(settings, date.max)), _named_by_orders(settings)]
+    named = pd.concat(sources, ignore_index=True)
+    asked = {customer.strip()}
+    is_asked = matches(named["name"], asked) | matches(named["customer_id"], asked)
+    ids = named["customer_id"][is_asked]
+    theirs = named[named["customer_id"].isin(ids)]
+    return asked | set(ids) | set(theirs["name"])
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per customer and name of a table by customer id: ``customer_id, name``."""
+    rows = table.reset_index().melt("customer_id", value_name="name")[["customer_id", "name"]]
+    return rows.dropna().astype("str")
+
+
+def _named_by_orders(settings: Settings) -> pd.DataFrame:
+    """Return every e-mail and phone number that the orders have of each customer."""
+    table = _read_contacts(contacts_path(settings))
+    earlier = table["earlier"].dropna().astype("str").str.split(" ").explode()
+    return pd.concat([_named(table[["email", "phone"]]), _named(earlier.to_frame())])
 
 
 def leave_out(path: Path, erased: Erasures) -> None:

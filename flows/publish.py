@@ -203,7 +203,7 @@ def publish(
     tags = {"as_of": as_of.isoformat(), "kind": "score", "model_version": model_version}
     with tracking.run(f"score {as_of}", tags) as run:
         scores["run_id"] = run.id
-        names = name_customers(settings, scores["customer_id"], as_of)
+        names = name_customers(settings, scores["customer_id"], as_of, history.contacts)
         audience = Audience(scores, names.key, names.email, settings.klaviyo.identifier)
         told = marketing_segments(settings, audience, made.erased)
         model = _told_of_model(tracking, model_version)
@@ -290,7 +290,7 @@ def _unnamed(settings: Settings, names: Names) -> list[str]:
         return []
     return [
         f"{missing:,} of {len(names.key):,} customers have no known {settings.klaviyo.identifier} and are not in "
-        "segments.csv: give tables.customers, or choose another klaviyo.identifier"
+        "segments.csv: map it in orders.columns, give tables.customers, or choose another klaviyo.identifier"
     ]
 
 

@@ -12,6 +12,7 @@ import httpx
 
 from flows.server import configured_api_url
 from flows.settings import Settings, SettingsError
+from flows.urls import prefect_database
 
 LEASES = (
     "prefect.server.concurrency.lease_storage.filesystem"  # outlive a server that is restarted
@@ -37,6 +38,7 @@ def server_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,connectors,reports",
     }
+    told |= prefect_database(prefect_home(settings))
     if asked.database is not None:
         told["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = asked.database
     return {

@@ -14,6 +14,7 @@ from flows.forecaster import Forecaster
 from flows.kpis import REFILLS, measure_retention
 from flows.mirrored import mirror_exports
 from flows.moments import list_moments
+from flows.people import keep_contacts
 from flows.prepare import build_customer_state, open_tracking, read_orders, workspace
 from flows.publish import find_published, past_ratios, publish
 from flows.purpose import Purpose
@@ -85,6 +86,8 @@ def score(
                 f"day: there is none. Run `perennial train --as-of {as_of}`"
             )
         version = model.version
+        if purpose is Purpose.CURRENT:
+            keep_contacts(settings, history)
         published = find_published(settings, history, version, as_of, force=force, purpose=purpose)
         if published is not None:
             mirror_exports(settings)

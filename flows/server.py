@@ -20,6 +20,8 @@ from pathlib import Path
 import httpx
 from filelock import FileLock, Timeout
 
+from flows.urls import prefect_database
+
 STARTUP_SECONDS = 300  # a first start migrates an empty database: 29 s on two quiet cores
 UP_LOCK = ".up.lock"  # in Prefect's home, held by `perennial up`
 ATTEMPTS = 2  # another program may take the port between choosing and binding it
@@ -113,7 +115,7 @@ class TemporaryServer:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PREFECT_HOME": str(self.home)},
+                env={**prefect_database(self.home), **os.environ, "PREFECT_HOME": str(self.home)},
             )
 
     def wait(self) -> None:

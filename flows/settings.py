@@ -9,6 +9,7 @@ import re
 import tomllib
 from dataclasses import fields
 from datetime import date, datetime, timedelta
+from glob import escape, has_magic
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from pydantic import (
 from connectors.order_source import OrderSource
 from flows.marketing import KlaviyoSettings
 from flows.unattended import NotifySettings, ScheduleSettings
+from flows.urls import sqlite_url
 from models.checks.scores import ScoreLimits
 from models.checks.source import SourceLimits
 from segments.investment import Action
@@ -346,7 +348,7 @@ class Settings(Section):
     @property
     def tracking_uri(self) -> str:
         """MLflow's address: ``MLFLOW_TRACKING_URI``, else a database under the home folder."""
-        return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.mlruns / 'mlflow.db'}"
+        return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_url(self.mlruns / "mlflow.db")
 
     @property
     def order_source(self) -> OrderSource:
@@ -430,7 +432,13 @@ def _located(source: str, folder: Path) -> str:
     """Return where a source is: paths start from the settings' folder, other URLs are as they are."""
     if source.startswith("duckdb:///"):
         return f"duckdb:///{(folder / source.removeprefix('duckdb:///')).resolve()}"
-    return source if "://" in source else str(folder / source)
+    if "://" in source:
+        return source
+    path = folder / source
+    # The folder's name is no pattern, also where the source is one.
+    return str(
+        Path(escape(str(folder))) / source if has_magic(source) and not path.exists() else path
+    )
 
 
 def read_settings(path: Path) -> Settings:
@@ -468,6 +476,10 @@ def build_settings(values: dict[str, Any], folder: Path) -> Settings:
             "; ".join(problems) + ". See `perennial init` for the settings"
         ) from error
     settings._folder = folder  # noqa: SLF001  # our own: where relative paths start
+    if any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in str(settings.home)):
+        raise SettingsError(
+            f"paths.home must be a folder without control characters in its name: {str(settings.home)!r}. Rename it"
+        )
     return settings
 
 

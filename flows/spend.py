@@ -10,10 +10,15 @@ import pandas as pd
 from connectors.engine import Engine
 from features.price_changes import PERIOD_DAYS, price_changes, shared_periods
 from features.rfm import MONEY, spend_cells
-from models.order_value import OrderValue, mean_price_factor, shrunk
+from models.order_value import OrderValue, mean_price_factor, return_prior, shrunk
 from models.price_evidence import PriceSums
 from models.price_level import PriceLevel, PriceLevelFit, fit_price_level
 from models.spend import SpendFit, fit_spend
+
+SHARE = "decimal(18, 12)"  # sums of floats differ in their last digits from run to run
+
+
+OF_RETURNS = ("customers", "inverse_orders", "shares", "squares")
 
 
 class OrderValueFit(NamedTuple):
@@ -68,11 +73,8 @@ def fit_order_value(
     base = 1.0
     if window is not None:
         base = float(price.mean_factor(*(day.toordinal() for day in window)))
-    nominal = state.aggregate(
-        bought=(state.first_amount + state.frequency * state.monetary_value).cast(MONEY).sum(),
-        revenue=state.revenue.cast(MONEY).sum(),
-    )
-    kept = engine.frame(nominal).iloc[0]
+    kept = engine.frame(_kept_sums(state)).iloc[0].fillna(0).astype(float).to_dict()
+    net_share = round(min(_ratio(kept["revenue"], kept["bought"]), 1.0), 6)
     if not price.is_steady:
         state = engine.keep(_at_level(engine, state, price, base), "state_at_price_level")
     cells = engine.frame(spend_cells(state))
@@ -95,13 +97,29 @@ def fit_order_value(
             spend.model,
             first_level=_ratio(total["later"], total["first"]),
             once_level=_once_level(total),
-            net_share=round(
-                min(_ratio(float(kept["revenue"] or 0), float(kept["bought"] or 0)), 1.0), 6
+            net_share=net_share,
+            return_prior=round(
+                return_prior(net_share, **{name: kept[name] for name in OF_RETURNS}), 6
             ),
             price=price,
             price_base=base,
         ),
         spend,
+    )
+
+
+def _kept_sums(state: ir.Table) -> ir.Table:
+    """Sum what was bought and kept, and the kept shares of customers with two purchase days and more."""
+    bought = state.first_amount + state.frequency * state.monetary_value
+    share = (state.revenue / (bought > 0).ifelse(bought, 1.0)).clip(0.0, 1.0)
+    again = (state.frequency > 0) & (bought > 0)
+    return state.aggregate(
+        bought=bought.cast(MONEY).sum(),
+        revenue=state.revenue.cast(MONEY).sum(),
+        customers=again.sum(),
+        inverse_orders=(1.0 / (state.frequency + 1)).cast(SHARE).sum(where=again),
+        shares=share.cast(SHARE).sum(where=again),
+        squares=(share * share).cast(SHARE).sum(where=again),
     )
 
 

@@ -1,24 +1,13 @@
 """What a store sets of the unattended way: when flows run, and who is told when they do not."""
 
-import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from flows.cron import CRON_FIELDS, CRON_PART
+
 OFF = "off"
-MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
-WEEKDAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
-CRON_FIELDS: tuple[
-    tuple[str, int, int, dict[str, int]], ...
-] = (  # of a crontab line: name, least, most, names that stand for numbers
-    ("minute", 0, 59, {}),
-    ("hour", 0, 23, {}),
-    ("day of the month", 1, 31, {}),
-    ("month", 1, 12, {name: i for i, name in enumerate(MONTHS, start=1)}),
-    ("day of the week", 0, 7, {name: i for i, name in enumerate(WEEKDAYS)}),
-)
-CRON_PART = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<every>\d+))?")
 
 
 def _cron(text: str) -> str:

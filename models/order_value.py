@@ -26,7 +26,10 @@ from models.spend import Spend
 
 Array = NDArray[np.float64]
 
-RETURN_PRIOR = 3.0  # orders of average returns that a customer's own returns are weighed against
+# Orders of average returns that a customer's own returns are weighed against: at most, also where
+# nothing was returned, and at least, where customers return everything or nothing.
+RETURN_PRIOR = 3.0
+LEAST_RETURN_PRIOR = 0.25
 LEAST_NET_SHARE = 0.01  # of an order: whoever returns everything is not expected to cost money
 
 
@@ -44,6 +47,8 @@ class OrderValue:
         Typical order of one-time buyers over that of repeat customers, by first orders, shrunk to 1.
     net_share
         Revenue after refunds on later days, over the amounts of purchase days; of all customers.
+    return_prior
+        Orders of average returns that a customer's own are weighed against: :func:`return_prior`.
     price
         Price level of past days.
     price_base
@@ -54,6 +59,7 @@ class OrderValue:
     first_level: float = 1.0
     once_level: float = 1.0
     net_share: float = 1.0
+    return_prior: float = RETURN_PRIOR
     price: PriceLevel = field(default_factory=PriceLevel.steady)
     price_base: float = 1.0
 
@@ -128,7 +134,7 @@ class OrderValue:
             return np.full(len(np.asarray(state["frequency"])), self.net_share)
         x, mean, first, revenue = (np.asarray(state[name], dtype=np.float64) for name in columns)
         bought = x * mean + np.maximum(first, 0.0)
-        prior = RETURN_PRIOR * bought / (x + 1)
+        prior = self.return_prior * bought / (x + 1)
         revenue = np.where(np.isnan(revenue), bought * self.net_share, np.minimum(revenue, bought))
         share = (revenue + prior * self.net_share) / np.where(bought > 0, bought + prior, 1.0)
         return np.where(bought > 0, np.maximum(share, LEAST_NET_SHARE), self.net_share)
@@ -144,11 +150,39 @@ class OrderValue:
             "first_level": self.first_level,
             "once_level": self.once_level,
             "net_share": self.net_share,
+            "return_prior": self.return_prior,
         }
 
     def price_record(self) -> dict[str, Any] | None:
         """Return the price level as JSON values; None where it is steady."""
         return None if self.price.is_steady else self.price.to_dict()
+
+
+def return_prior(
+    net_share: float, *, customers: float, inverse_orders: float, shares: float, squares: float
+) -> float:
+    """Return how many orders of average returns a customer's own returns are weighed against.
+
+    Credibility is the variance within customers over that between them [3]_, here by moments. An
+    order is taken to be returned whole or not at all, which overstates the variance within where
+    orders are returned in part, and so changes too little rather than too much.
+
+    Parameters
+    ----------
+    net_share
+        Share of the amounts of purchase days that is kept; of all customers.
+    customers, inverse_orders
+        Of customers with two purchase days and more: how many, and the sum of 1 / days.
+    shares, squares
+        Sums of their kept shares, 0 to 1, and of the squares.
+    """
+    whole = net_share * (1 - net_share)  # variance of the share of one order of any customer
+    spread = squares - 2 * net_share * shares + net_share**2 * customers
+    weight = customers - inverse_orders
+    between = (spread - whole * inverse_orders) / weight if weight > 0 else 0.0
+    if whole <= 0 or between <= 0:
+        return RETURN_PRIOR
+    return float(np.clip((whole - between) / between, LEAST_RETURN_PRIOR, RETURN_PRIOR))
 
 
 def mean_price_factor(

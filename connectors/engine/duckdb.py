@@ -69,7 +69,8 @@ class DuckDBEngine(Engine):
 
     def parquet(self, path: Path) -> ir.Table:
         """Return a Parquet file, or a folder of them, as a table."""
-        return self._connection.read_parquet(str(path / "*.parquet" if path.is_dir() else path))
+        name = escape(str(path))  # a folder's name is no pattern
+        return self._connection.read_parquet(f"{name}/*.parquet" if path.is_dir() else name)
 
     def read_rows(
         self,

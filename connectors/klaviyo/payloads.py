@@ -15,8 +15,10 @@ from connectors.klaviyo.api import MOST_EVENTS, MOST_MEMBERS, MOST_PROFILE_BYTES
 _SPACES = r"\x00-\x20\x7f-\xa0" + (
     "\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff"
 )
-_PART = r"[^@\"'\\,;<>()\[\]" + _SPACES
-EMAIL = rf"^{_PART}]+@{_PART}]+\.{_PART}.]{{2,}}$"
+_NEVER = r"@\"\\,:;<>()\[\]." + _SPACES
+_ATOM = rf"[^'{_NEVER}][^{_NEVER}]*"  # an apostrophe inside, as in o'brien; one in front is a spreadsheet's
+_LABEL = rf"[^'!#$%&*+/=?^`{{|}}~{_NEVER}]"
+EMAIL = rf"^{_ATOM}(?:\.[^{_NEVER}]+)*@(?:{_LABEL}+\.)+{_LABEL}{{2,}}$"
 LONGEST_KEY = 254
 PHONE = r"^\+[1-9][0-9]{6,14}$"
 

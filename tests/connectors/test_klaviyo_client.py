@@ -130,6 +130,17 @@ def test_a_key_with_quotes_is_one_key(double, klaviyo):
     assert [one.external_id for one in klaviyo.profiles("external_id", [odd])] == [odd]
 
 
+@pytest.mark.parametrize("local", ["o'brien", "d'angelo", "mary.o'brien+a", "o'neil&co", "jürgen"])
+def test_an_address_with_an_apostrophe_is_looked_up_as_one_text(double, klaviyo, local):
+    email, asked = f"{local}@example.com", []
+    double.add_profile(email=email)
+    double.add_profile(email="other@example.com")
+    respond = klaviyo._connection.event_hooks["request"]
+    respond.append(lambda request: asked.append(request.url.params["filter"]))
+    assert [one.email for one in klaviyo.profiles("email", [email, "x@example.com"])] == [email]
+    assert asked == [f'any(email,["{email}","x@example.com"])']
+
+
 def test_the_limits_are_kept_so_that_klaviyo_never_says_429(double, klaviyo):
     for _ in range(160):
         klaviyo.jobs("queued")

@@ -10,6 +10,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis
+from hypothesis import strategies as st
 from openapi_client.models import (
     DataPrivacyCreateDeletionJobQuery,
     EventsBulkCreateJob,
@@ -29,6 +32,8 @@ from connectors.klaviyo.conditions import Segment, SegmentAttributes, SegmentBod
 from connectors.klaviyo.events import event_body
 from connectors.klaviyo.pack import import_body, write_profiles
 from connectors.klaviyo.payloads import (
+    EMAIL,
+    PHONE,
     DeletedAttributes,
     DeletedData,
     DeletedProfile,
@@ -41,6 +46,7 @@ from connectors.klaviyo.payloads import (
     ListBody,
     Member,
     MembersBody,
+    ProfileAttributes,
 )
 from connectors.klaviyo.properties import list_properties, property_table
 from flows.marketing import DEFAULT_PROPERTIES, KlaviyoSettings
@@ -261,3 +267,88 @@ def test_no_endpoint_can_change_consent():
     assert "subscri" not in said
     assert "suppress" not in said
     assert not any("subscriptions" in scope for one in ENDPOINTS for scope in one.scopes)
+
+
+GOOD = [
+    "o'brien@shop-buyers.org",
+    "d'angelo@shop-buyers.org",
+    "mary.o'brien@example.com",
+    "o'neil+news@example.com",
+    "Mixed.Case+Tag@Shop-Buyers.ORG",
+    "jürgen@müller.example",
+    "用户@例え.テスト",
+    "first.middle.last@mail.co.uk",
+    "under_score-and-hyphen@sub.sub.example.museum",
+    "a!#$%&*/=?^`{|}~b@example.com",
+    "x@xn--bcher-kva.example",
+]
+BAD = [
+    "two@@shop-buyers.org",
+    "two@at@shop-buyers.org",
+    "sp ace@shop-buyers.org",
+    "name@shop buyers.org",
+    "no\u00a0break@example.com",
+    "zero\u200bwidth@example.com",
+    "name@shop-buyers.org.",
+    "name.@shop-buyers.org",
+    ".name@shop-buyers.org",
+    "na..me@shop-buyers.org",
+    "name@shop..org",
+    "name@.org",
+    "nocom@example",
+    "name@example.c",
+    "tab\t@example.com",
+    "nul\x00@example.com",
+    "line\nfeed@example.com",
+    "'name@example.com",
+    "'name@example.com'",
+    "name@ex'ample.com",
+    'na"me@example.com',
+    "name@example.com;other@example.com",
+    "name@example.com,other@example.com",
+    "<name@example.com>",
+    "mailto:name@example.com",
+    "@example.com",
+    "name@",
+    "",
+]
+
+
+def is_taken(email: str) -> bool:
+    try:
+        ProfileAttributes(email=email)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("email", GOOD)
+def test_an_address_that_klaviyo_allows_is_sent(email):
+    assert is_taken(email)
+    assert pd.Series([email], dtype="str").str.match(EMAIL).tolist() == [True]
+    assert json.loads(ProfileAttributes(email=email).to_json()) == {"email": email}
+
+
+@pytest.mark.parametrize("email", BAD)
+def test_a_malformed_address_is_left_out_by_plan_and_body_alike(email):
+    assert not is_taken(email)
+    assert pd.Series([email], dtype="str").str.match(EMAIL).tolist() == [False]
+
+
+@hypothesis(max_examples=500, deadline=None)
+@given(st.text("ab'.@+-_ \t\nü\u200b\"\\/:;?0", max_size=12).map(str.strip))
+def test_plan_and_body_take_the_same_addresses(text):
+    for email in (text, f"{text}@example.com", f"name@{text}.com"):
+        matched = pd.Series([email], dtype="str").str.match(EMAIL).tolist() == [True]
+        assert matched == is_taken(email)
+
+
+@pytest.mark.parametrize(
+    ("phone", "is_one"),
+    [
+        ("+15005550006", True), ("+4915112345678", True), ("+86", False), ("15005550006", False),
+        ("+05005550006", False), ("+1 500 555 0006", False), ("+1500555000612345", False),
+    ],
+)  # fmt: skip
+def test_a_phone_number_is_e164(phone, is_one):
+    assert pd.Series([phone], dtype="str").str.match(PHONE).tolist() == [is_one]

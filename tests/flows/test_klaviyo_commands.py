@@ -398,7 +398,7 @@ def test_an_identifier_stands_in_the_table_of_customers_or_is_the_customer_id(
         tmp_path,
     )
     customers = pd.Series(["c1", "c2", "bob@example.com", "c4"], index=[5, 6, 7, 8])
-    names = name_customers(settings, customers, AS_OF)
+    names = name_customers(settings, customers, AS_OF, None)
     assert names.key.index.tolist() == [5, 6, 7, 8]
     assert [None if pd.isna(key) else key for key in names.key] == expected
 

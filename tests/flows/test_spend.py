@@ -52,6 +52,18 @@ def test_planted_levels_and_returns_are_recovered():
     assert fitted.model.spend.mean == pytest.approx(TRUTH.mean, rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("share", "prior"), [(np.array([0.0] + [1.0] * 19), 0.25), (np.full(20, 0.95), 3.0)]
+)
+def test_returns_are_a_few_customers_or_everybody_s(share, prior):
+    frame = states(2_000)
+    bought = frame["first_amount"] + frame["frequency"] * frame["monetary_value"]
+    frame["revenue"] = bought * np.resize(share, len(frame))
+    model = fit(frame).model
+    assert model.return_prior == prior
+    assert model.net_share == pytest.approx(0.95, abs=0.03)
+
+
 def test_the_first_level_is_the_mean_later_order_over_the_mean_first_by_hand():
     frame = pd.DataFrame(
         {"customer_id": list("abcd"), "frequency": [1, 3, 2, 0],

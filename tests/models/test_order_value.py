@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.order_value import LEAST_NET_SHARE, RETURN_PRIOR, OrderValue, shrunk
+from models.order_value import (
+    LEAST_NET_SHARE,
+    LEAST_RETURN_PRIOR,
+    RETURN_PRIOR,
+    OrderValue,
+    return_prior,
+    shrunk,
+)
 from models.price_level import PriceLevel
 from models.spend import Spend
 
@@ -113,6 +120,60 @@ def test_who_returned_everything_is_expected_to_bring_far_less_the_more_orders_i
     assert (model.expected(state)[2:] < 0.25 * average[2:]).all()
 
 
+def prior_of(orders, shares, net_share):
+    n, s = np.asarray(orders, dtype=float), np.asarray(shares, dtype=float)
+    return return_prior(
+        net_share,
+        customers=len(n),
+        inverse_orders=(1 / n).sum(),
+        shares=s.sum(),
+        squares=(s * s).sum(),
+    )
+
+
+def test_the_weight_of_average_returns_by_hand():
+    """Shares 1, 1, 1, 0.2 of two orders each: 0.1875 of variance in one order, 0.05625 between."""
+    spread, whole = (3 * 0.25**2 + 0.55**2), 0.75 * 0.25
+    between = (spread - whole * 4 / 2) / (4 - 4 / 2)
+    assert prior_of([2] * 4, [1, 1, 1, 0.2], 0.75) == pytest.approx(
+        np.clip((whole - between) / between, LEAST_RETURN_PRIOR, RETURN_PRIOR)
+    )
+
+
+@pytest.mark.parametrize(("shape", "tolerance"), [(0.5, 0.1), (1.0, 0.1), (2.0, 0.15)])
+def test_the_weight_of_average_returns_is_recovered(shape, tolerance):
+    """Orders that customers return by a chance of their own, of a beta distribution: its a + b."""
+    rng = np.random.default_rng(4)
+    n = rng.integers(2, 12, 200_000)
+    kept = rng.beta(0.8 * shape, 0.2 * shape, len(n))
+    shares = rng.binomial(n, kept) / n
+    assert prior_of(n, shares, 0.8) == pytest.approx(shape, rel=tolerance)
+
+
+def test_customers_who_return_everything_or_nothing_are_taken_at_their_word():
+    shares = np.r_[np.zeros(20), np.ones(330)]
+    assert prior_of(np.full(350, 4.0), shares, 330 / 350) == LEAST_RETURN_PRIOR
+
+
+def test_returns_that_are_everybody_s_are_weighed_against_most():
+    rng = np.random.default_rng(5)
+    n = rng.integers(2, 12, 5_000)
+    assert prior_of(n, rng.binomial(n, 0.9) / n, 0.9) == RETURN_PRIOR
+    assert prior_of(n, np.full(len(n), 0.9), 0.9) == RETURN_PRIOR
+    assert prior_of(n, np.ones(len(n)), 1.0) == RETURN_PRIOR
+    assert prior_of([], [], 0.9) == RETURN_PRIOR
+
+
+@pytest.mark.parametrize("orders", [1, 2, 5, 12])
+def test_where_some_return_everything_they_are_expected_to_bring_little(orders):
+    """With exactly what they paid given back, not more."""
+    model = OrderValue(SPEND, net_share=0.95, return_prior=LEAST_RETURN_PRIOR)
+    mean = 30.0 if orders > 1 else 0.0
+    returned = state_of(orders - 1, mean, 30.0, revenue=0.0)
+    average = state_of(orders - 1, mean, 30.0, revenue=30.0 * orders)
+    assert model.expected(returned) < 0.25 * model.expected(average)
+
+
 def test_who_was_refunded_more_than_they_paid_is_not_expected_to_cost_money():
     state = state_of([0, 50], [0.0, 30.0], [30.0, 30.0], revenue=[-500.0, -9_000.0])
     model = OrderValue(SPEND, net_share=0.95)
@@ -191,7 +252,12 @@ def test_cents_give_a_hundred_times_the_value_of_dollars(model, rows):
 
 def test_parameters_are_named_so_that_a_model_is_built_from_them_again():
     model = OrderValue(SPEND, 1.1, 0.9, 0.95)
-    assert model.to_dict() == {"first_level": 1.1, "once_level": 0.9, "net_share": 0.95}
+    assert model.to_dict() == {
+        "first_level": 1.1,
+        "once_level": 0.9,
+        "net_share": 0.95,
+        "return_prior": 3.0,
+    }
     assert OrderValue(SPEND, **model.to_dict()) == model
     assert model.mean == SPEND.mean == 30.0
 
