@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 
 from connectors.presets.statuses import plain_word
 from connectors.roles import Table, first_amounts, usual
-from connectors.values import CURRENCIES, Column
+from connectors.values import CURRENCIES, ISO_4217, Column
 
 ZONES = {  # part of a zone's usual name: IANA's
     "pacific time": "America/Los_Angeles",
@@ -33,61 +33,6 @@ ZONES = {  # part of a zone's usual name: IANA's
 }
 CODE = re.compile(r"^[A-Za-z]{3}$")
 IN_HEADING = re.compile(r"[\s_(\[]([A-Z]{3})[)\]]?$")
-ISO_4217 = frozenset(
-    [
-        "AED",
-        "ARS",
-        "AUD",
-        "BGN",
-        "BHD",
-        "BRL",
-        "CAD",
-        "CHF",
-        "CLP",
-        "CNY",
-        "COP",
-        "CZK",
-        "DKK",
-        "EGP",
-        "EUR",
-        "GBP",
-        "HKD",
-        "HUF",
-        "IDR",
-        "ILS",
-        "INR",
-        "ISK",
-        "JPY",
-        "KES",
-        "KRW",
-        "KWD",
-        "MAD",
-        "MXN",
-        "MYR",
-        "NGN",
-        "NOK",
-        "NZD",
-        "PEN",
-        "PHP",
-        "PKR",
-        "PLN",
-        "QAR",
-        "RON",
-        "RSD",
-        "RUB",
-        "SAR",
-        "SEK",
-        "SGD",
-        "THB",
-        "TRY",
-        "TWD",
-        "UAH",
-        "USD",
-        "UYU",
-        "VND",
-        "ZAR",
-    ]
-)
 PAID = frozenset(
     [
         "paid",

@@ -69,8 +69,10 @@ def _sample(frame: pd.DataFrame) -> Table:
         for name in frame.columns
         if name != FILE_COLUMN
     }
-    columns = [Column(name, values) for name, values in texts.items()]
-    return {column.plain: column for column in reversed(columns)}
+    table: dict[str, Column] = {}
+    for name, values in texts.items():
+        table.setdefault(plain(name), Column(name, values))
+    return table
 
 
 def _is_missing(value: object) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from connectors.values import Column
+from connectors.values import ISO_4217, Column
 
 Table = Mapping[str, Column]
 
@@ -109,13 +109,16 @@ PARTS = {  # heading parts that show a role where no usual heading does
 OTHER_DATES = r"(ship|deliver|updat|modif|due|birth|cancel|expir|fulfill|return|refund|paid|payment|dispatch|export|import|last|first|signup|approv|estimat)"
 OTHER_PEOPLE = r"(staff|seller|employee|vendor|store|shop|agent|courier|merchant)"
 OTHER_STATUSES = r"(fulfil|ship|deliver|item|line|marital|tracking)"
+CURRENCY = re.compile(f"({'|'.join(sorted(ISO_4217))})$", re.IGNORECASE)
 MANY = 20  # orders from which on a customer id of which each is another is none
 LEAST_SHARE = 0.9
 
 
 def usual(table: Table, role: str) -> list[Column]:
-    """Return the columns with a usual heading of a role, the best first."""
-    return [table[name] for name in USUAL[role] if name in table]
+    """Return the columns with a usual heading of a role, the best first; a currency behind it is passed over."""
+    bare = {CURRENCY.sub("", name): column for name, column in reversed(list(table.items()))}
+    named = (there[name] for name in USUAL[role] for there in (table, bare) if name in there)
+    return list(dict.fromkeys(named))
 
 
 def first_amounts(table: Table, role: str) -> Column | None:
