@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from connectors import notation, roles
+from connectors import conventions, roles
 from connectors.doubts import rows_of, unbalanced
 from connectors.known_exports import UNKNOWN, KnownExport, known_export
 from connectors.roles import Table
@@ -113,7 +113,7 @@ def propose(table: Table, location: str) -> Recognized:
         notes=(*export.notes, *worth.notes),
         questions=(*_missing(table, columns), *_missing_value(columns, worth)),
     )
-    return _with_notation(read, table, export)
+    return _with_conventions(read, table, export)
 
 
 def _named(table: Table) -> dict[str, str]:
@@ -209,18 +209,18 @@ def _missing_value(columns: Mapping[str, str], worth: Worth) -> list[Question]:
     return [Question("net_amount", text, worth.candidates)]
 
 
-def _with_notation(read: Recognized, table: Table, export: KnownExport) -> Recognized:
+def _with_conventions(read: Recognized, table: Table, export: KnownExport) -> Recognized:
     """Add what the values show of currency, zone, dates, decimal marks and statuses."""
     columns = {ours: table[plain(theirs)] for ours, theirs in read.columns.items()}
-    amounts = [columns[ours] for ours in notation.AMOUNTS if ours in columns]
-    currency, notes = notation.currency(
-        table, columns.get("currency"), [*amounts, *notation.money(table)]
+    amounts = [columns[ours] for ours in conventions.AMOUNTS if ours in columns]
+    currency, notes = conventions.currency(
+        table, columns.get("currency"), [*amounts, *conventions.money(table)]
     )
-    store = {"currency": currency, "timezone": notation.zone(table)}
-    orders: dict[str, Setting | None] = {"decimal": notation.decimal(amounts)}
+    store = {"currency": currency, "timezone": conventions.zone(table)}
+    orders: dict[str, Setting | None] = {"decimal": conventions.decimal(amounts)}
     questions: list[Question] = []
     if "ordered_at" in columns:
-        of_day = notation.day(
+        of_day = conventions.day(
             columns["ordered_at"], export.date_format, is_utc=bool(export.timezone)
         )
         orders |= {"timezone": of_day.timezone, "date_format": of_day.date_format}
@@ -229,7 +229,7 @@ def _with_notation(read: Recognized, table: Table, export: KnownExport) -> Recog
             Question("date_format", text, _forms(of_day.choices)) for text in of_day.problems
         ]
     if "status" in columns:
-        words = notation.statuses(columns["status"], export.paid, export.void)
+        words = conventions.statuses(columns["status"], export.paid, export.void)
         orders |= {"paid_statuses": words.paid, "void_statuses": words.void}
         if words.unknown:
             questions.append(_unknown_statuses(columns["status"], words.unknown))
