@@ -91,9 +91,7 @@ def propose_worth(table: Table, orders: Column | None) -> Worth:
     """Propose the value of an order, or of its lines."""
     of_lines = orders is not None and is_of_lines(table, orders)
     if of_lines and orders is not None:
-        by_line = _of_lines(table, orders)
-        if by_line is not None:
-            return by_line
+        return _of_lines(table, orders) or _on_each_line(table, orders)
     return _of_orders(table, orders)
 
 
@@ -113,7 +111,7 @@ def _of_lines(table: Table, orders: Column) -> Worth | None:
     quantity, price = first_amounts(table, "quantity"), first_amounts(table, "unit_price")
     if quantity is not None and price is not None:
         return Worth(
-            {"quantity": quantity.name, "unit_price": price.name}, notes=_discounts(table, orders)
+            {"quantity": quantity.name, "unit_price": price.name}, notes=_discounts(table)
         )
     if price is not None and varies(price, orders):
         return Worth(
@@ -123,9 +121,23 @@ def _of_lines(table: Table, orders: Column) -> Worth | None:
     return None
 
 
-def _discounts(table: Table, orders: Column) -> tuple[str, ...]:
+def _on_each_line(table: Table, orders: Column) -> Worth:
+    """Propose an order's value that stands on each of its lines: it counts once, its parts do not."""
+    worth = _of_orders(table, orders)
+    gross = worth.columns.get("gross_amount")
+    if gross is None:
+        return worth
+    amounts = _amounts(table, orders)
+    if not amounts.has("discount") and not amounts.has("refund"):
+        return Worth({"net_amount": gross}, notes=worth.notes)
+    return Worth(
+        candidates=({"net_amount": gross},),
+        notes=(f"{gross} stands on each line of an order, before discounts or refunds.",),
+    )
+
+
+def _discounts(table: Table) -> tuple[str, ...]:
     column = first_amounts(table, "discount")
-    del orders
     if column is None or not any(column.amounts or ()):
         return ()
     return (
@@ -147,8 +159,9 @@ def _of_orders(table: Table, orders: Column | None) -> Worth:
         return _gross_less(amounts, there["gross"])
     quantity, price = first_amounts(table, "quantity"), first_amounts(table, "unit_price")
     if quantity is not None and price is not None:
-        discounts = () if orders is None else _discounts(table, orders)
-        return Worth({"quantity": quantity.name, "unit_price": price.name}, notes=discounts)
+        return Worth(
+            {"quantity": quantity.name, "unit_price": price.name}, notes=_discounts(table)
+        )
     line = first_amounts(table, "line_total")
     total = there.get("total") or line
     if total is None:
