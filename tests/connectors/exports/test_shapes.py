@@ -1,11 +1,13 @@
 """The shapes are what they claim to be, whatever init makes of them."""
 
 import csv
+import tomllib
 from datetime import date
+from pathlib import Path
 
 import pytest
 
-from tests.connectors.exports.measure import compare
+from tests.connectors.exports.measure import compare, measure
 from tests.connectors.exports.shapes import FOLDER, SHAPES
 
 NAMES = [shape.name for shape in SHAPES]
@@ -44,3 +46,45 @@ def test_the_comparison_catches_a_wrong_order_day_value_and_customer():
     assert "customers" in compare(right, {**right, "2": ("b", "2025-01-02", 7.0)})
     merged = {"1": ("a", "2025-01-01", 5.0), "2": ("b", "2025-01-02", 7.0)}
     assert "customers" in compare(merged, right)
+
+
+DOCS = Path(__file__).parents[3] / "docs" / "orders.md"
+WORDS = {
+    "right": "read as it is",
+    "asks": "asks for the value",
+    "refused": "refused: names no customer",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=NAMES)
+def test_init_reads_a_shape_exactly_or_asks_for_what_is_missing(shape, tmp_path):
+    measured = measure(shape, tmp_path)
+    assert measured.outcome == shape.outcome, measured.because
+    if shape.outcome == "refused":
+        assert "customer" in measured.because
+        assert not (tmp_path / "perennial.toml").exists()
+        return
+    settings = tomllib.loads(measured.text)
+    facts = measured.facts
+    if shape.outcome == "asks":
+        assert list(facts["missing"]) == [shape.asked]
+        assert shape.asked not in settings["orders"]["columns"]
+        assert f"set {shape.asked}" in facts["next"]
+        assert facts["missing"][shape.asked].split(".")[0] in measured.text
+        assert shape.asked in measured.because or "value" in measured.because
+    for note in facts.get("notes", []):
+        assert f"# Note: {note}" in measured.text
+
+
+def test_most_shapes_are_read_exactly():
+    assert sum(shape.outcome == "right" for shape in SHAPES) >= 14
+
+
+def test_the_docs_list_every_shape_with_its_source_and_outcome():
+    rows = [f"| {shape.title} | {shape.source} | {WORDS[shape.outcome]} |" for shape in SHAPES]
+    listed = [
+        line
+        for line in DOCS.read_text().splitlines()
+        if line.endswith(tuple(f"| {w} |" for w in WORDS.values()))
+    ]
+    assert listed == rows
