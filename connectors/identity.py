@@ -1,10 +1,13 @@
 """One customer out of ids, e-mails and phones.
 
 Two rows are of one customer where they share an id, an e-mail or a phone, or are linked through
-others. Only rows that are known by the as-of day link anybody; a customer is named after the
+others, however many ids an e-mail has: a checkout may make a new id at every order. An identity that
+stands beside many different people, such as a till's address or the one id of all guests, identifies
+nobody. Only rows that are known by the as-of day link anybody; a customer is named after the
 earliest of their rows, so that names stay as a history grows.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import ibis
@@ -15,17 +18,49 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from connectors.texts import trim
+from connectors.engine import Engine
+from connectors.texts import clean_text, trim
 
 KEYS = ("customer_id", "email", "phone")
-NO_PHONE = "^(?:" + "|".join(f"{digit}+" for digit in range(10)) + ")$|^1?23456789?0?$"
-SHARED_BY = 10  # an e-mail or phone of more customer ids than this is a till's or a shop's
+EVIDENCE = {  # of an identity that several people share: different values of these beside it
+    "customer_id": ("email", "phone", "name", "postal_code"),
+    "email": (
+        "phone",
+        "name",
+        "postal_code",
+    ),  # ids are no evidence: a guest may get one per order
+    "phone": ("email", "name", "postal_code"),
+}
+MOST_PEOPLE = 10  # different values beside one identity that may still be one person's
+SURELY_MANY = 100  # nobody has so many phones or names, however often they order
+PEOPLE_PER_ORDER = {
+    "customer_id": 0.5,
+    "email": 0.2,
+    "phone": 0.2,
+}  # a company's id has several buyers
+EQUAL_DIGITS = "|".join(f"{digit}+" for digit in range(10))
+NO_PHONE = rf"^(?:{EQUAL_DIGITS})$|^1?23456789?0?$|^\d{{1,3}}0{{7,}}$"
+ROUNDED = r"^'?[+-]?\d(?:[.,]\d+)?[eE]\+\d{2}$"  # 4.47912E+11: a spreadsheet dropped the digits
+NO_ID = (
+    r"^(?:0+(?:\.0+)?|-1|-+|\?+|\.+|guest(?:[ _-]?(?:user|customer|checkout))?|gast|invit[eé]|null|none|nil|"
+    r"nan|n/?a|#n/?a|unknown|undefined|anonymous|not logged in|no customer|walk[ -]?in(?: customer)?)$"
+)
+NO_ID_DIGITS = "|".join(f"{digit}{{6,}}" for digit in range(10))
 NOBODY = (
-    r"^(no-?reply|none|null|n/?a|na|unknown|guest|anonymous|test|customer|placeholder)@"
-    r"|@(test|none|noemail|no-?mail|invalid|localhost)\.[a-z]+$"
-    r"|@(none|localhost|invalid)$"
+    r"^(?:(?:do[._-]?not|no)[._-]?reply|none|null|n/?a|na|unknown|guest|anonymous|test|customer|placeholder|"
+    r"no[._-]?(?:e-?)?mail|walk[._-]?in|pos|till)@"
+    r"|@(?:test|none|noe?-?mail|no-?mail|invalid|localhost)\.[a-z]+$"
+    r"|@(?:none|localhost|invalid)$"
 )
 RELAY = r"@(?:marketplace\.amazon\.|members\.ebay\.|.*\.walmart\.com$|relay\.etsy\.)"
+
+
+def clean_id(column: ir.Column) -> ir.Column:
+    """Read a customer id; null where it stands for nobody: 0, guest, all digits equal, rounded by a spreadsheet."""
+    text = clean_text(column)
+    low = text.lower()
+    is_nobody = low.re_search(NO_ID) | low.re_search(f"^(?:{NO_ID_DIGITS})$")
+    return ibis.ifelse(is_nobody | text.re_search(ROUNDED), ibis.null("string"), text)
 
 
 def clean_email(text: ir.Column) -> ir.Column:
@@ -37,11 +72,42 @@ def clean_email(text: ir.Column) -> ir.Column:
 
 def clean_phone(text: ir.Column) -> ir.Column:
     """Read a phone number as E.164 where its country is given, else as its digits; null where it is none."""
-    given = trim(text)
+    given = trim(text).re_replace("^'+", "")
     digits = given.re_replace(r"^\s*00", "+").re_replace(r"[^0-9]", "")
     is_one = digits.length().between(7, 15) & ~digits.re_search(NO_PHONE)
+    is_one = is_one & ~given.re_search(ROUNDED)
     mark = ibis.ifelse(given.startswith("+") | given.startswith("00"), "+", "")
     return ibis.ifelse(is_one, mark + digits, ibis.null("string"))
+
+
+def shared_identities(engine: Engine, rows: ir.Table) -> pd.DataFrame:
+    """Return the identities that several people share: ``kind, value, people, evidence, orders``.
+
+    Parameters
+    ----------
+    engine
+        Where the rows are.
+    rows
+        Rows with ``order_id``, ids, e-mails and phones, null where there is none; also ``name`` and
+        ``postal_code``, if the source has them.
+    """
+    shared = []
+    for kind in KEYS:
+        for evidence in EVIDENCE[kind]:
+            if evidence not in rows.columns:
+                continue
+            both = rows.filter(rows[kind].notnull() & rows[evidence].notnull())
+            beside = both.group_by(value=kind).aggregate(
+                people=both[evidence].nunique(), orders=both.order_id.nunique()
+            )
+            often_another = beside.people > PEOPLE_PER_ORDER[kind] * beside.orders
+            many = (beside.people > SURELY_MANY) | ((beside.people > MOST_PEOPLE) & often_another)
+            frame = engine.frame(beside.filter(many))
+            shared.append(frame.assign(kind=kind, evidence=evidence))
+    columns = ["kind", "value", "people", "evidence", "orders"]
+    every = pd.concat(shared, ignore_index=True)[columns]
+    most = every.sort_values(["people", "value"], ascending=[False, True])
+    return most.drop_duplicates(["kind", "value"]).reset_index(drop=True)
 
 
 @dataclass(frozen=True)
@@ -54,13 +120,14 @@ class Linked:
         One row per distinct id, e-mail and phone: these three and ``known_as``.
     merged
         Identities, had everybody been named by the first of id, e-mail and phone, less customers.
-    set_aside
-        E-mails and phones that link nobody: relays, and those that too many ids share.
+    largest
+        The customer of the most identities: ``customer_id`` and how many ``ids``, ``emails`` and
+        ``phones`` they have; None = nobody has two of a kind.
     """
 
     names: pd.DataFrame
     merged: int
-    set_aside: int
+    largest: Mapping[str, str | int] | None
 
 
 def link(seen: pd.DataFrame) -> Linked:
@@ -73,13 +140,12 @@ def link(seen: pd.DataFrame) -> Linked:
         ``first_at`` and ``first_order``: the earliest row that has them.
     """
     seen = seen.reset_index(drop=True)
-    nodes, set_aside = [], 0
+    nodes = []
     for key in KEYS:
         codes, names = pd.factorize(seen[key])
-        if key != "customer_id":
-            may_link = _may_link(seen["customer_id"], codes, names)
-            set_aside += int((~may_link).sum())
-            codes = np.where(np.r_[may_link, False][codes], codes, -1)  # -1, none, is the last
+        if key == "email":  # a marketplace's relay
+            is_relay = pd.Series(names, dtype="str").str.contains(RELAY, regex=True)
+            codes = np.where(np.r_[is_relay.to_numpy(bool), False][codes], -1, codes)
         nodes.append(codes)
     group = _components(nodes, len(seen))
     own = seen["customer_id"].fillna(seen["email"]).fillna(seen["phone"])
@@ -90,19 +156,20 @@ def link(seen: pd.DataFrame) -> Linked:
         [seen["customer_id"].notna(), seen["email"].notna()], ["id", "email"], "phone"
     )
     apart = len(pd.DataFrame({"own": own, "kind": kind}).drop_duplicates())
-    named = seen[list(KEYS)].assign(known_as=_told_apart(known_as, group))
-    return Linked(named, apart - int(known_as.groupby(group).ngroups), set_aside)
+    named = seen[list(KEYS)].assign(known_as=_kept_apart(known_as, group))
+    return Linked(named, apart - int(known_as.groupby(group).ngroups), _largest(named))
 
 
-def _may_link(ids: pd.Series, codes: NDArray[np.intp], names: pd.Index) -> NDArray[np.bool_]:
-    """Tell which e-mails or phones may link customers."""
-    pairs = pd.DataFrame({"code": codes, "id": ids})
-    pairs = pairs[(pairs["code"] >= 0) & pairs["id"].notna()].drop_duplicates()
-    shared = np.bincount(pairs["code"], minlength=len(names))
-    texts = pd.Series(names, dtype="str")
-    return np.asarray(
-        (shared <= SHARED_BY) & ~texts.str.contains(RELAY, regex=True).to_numpy(bool)
-    )
+def _largest(named: pd.DataFrame) -> dict[str, str | int] | None:
+    if named.empty or not named["known_as"].duplicated().any():
+        return None
+    counts = named.groupby("known_as")[list(KEYS)].nunique()
+    sizes = counts.sum(axis=1)
+    name = sizes.sort_index().idxmax()
+    ids, emails, phones = (int(counts.loc[name, key]) for key in KEYS)
+    if max(ids, emails, phones) < 2:
+        return None
+    return {"customer_id": str(name), "ids": ids, "emails": emails, "phones": phones}
 
 
 def _components(nodes: list[NDArray[np.intp]], rows: int) -> NDArray[np.int64]:
@@ -118,7 +185,7 @@ def _components(nodes: list[NDArray[np.intp]], rows: int) -> NDArray[np.int64]:
     return np.asarray(label[:rows], dtype=np.int64)
 
 
-def _told_apart(known_as: pd.Series, group: NDArray[np.int64]) -> pd.Series:
+def _kept_apart(known_as: pd.Series, group: NDArray[np.int64]) -> pd.Series:
     """Keep customers apart whose names are equal by chance, an id that is another's e-mail."""
     frame = pd.DataFrame({"name": known_as, "group": group}).drop_duplicates()
     frame["turn"] = frame.groupby("name").cumcount()

@@ -14,6 +14,8 @@ import pandas as pd
 from connectors.accounting import Accounting
 from connectors.csv import write_csv
 from connectors.engine import Engine
+from connectors.identity import MOST_PEOPLE
+from connectors.losses import check_losses, statuses
 from connectors.order_source import OrderSource
 from connectors.presets.fivetran import DBT_SHOPIFY, FIVETRAN
 from connectors.presets.plain import PLAIN
@@ -22,14 +24,23 @@ from connectors.presets.shopify import SHOPIFY
 from connectors.presets.stripe import STRIPE
 from connectors.presets.woocommerce import WOOCOMMERCE
 from connectors.quality import Quality, look_at_orders
-from connectors.reading import Reading, kept_orders, read_source
+from connectors.reading import Customers, Reading, kept_orders, read_source
 from connectors.rejects import rejected_rows
 from connectors.rules import RULES, order_lines
+from connectors.sources import is_database
+from connectors.summary import summarize
 from features.tables import DataError, Orders
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset for preset in (PLAIN, STRIPE, FIVETRAN, DBT_SHOPIFY, SHOPIFY, WOOCOMMERCE)
 }
+PLURALS = {
+    "email": "e-mails",
+    "phone": "phone numbers",
+    "name": "names",
+    "postal_code": "postal codes",
+}
+MOST_SHOWN = 20  # identities that were set aside
 SAMPLE_ROWS = 100_000  # of a database that is only looked at
 
 
@@ -128,7 +139,7 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
         engine.write_parquet(kept_orders(reading.orders), draft)
     draft.rename(parquet)
     orders = engine.parquet(parquet)
-    quality = _quality(engine, reading, orders)
+    quality = _quality(engine, reading, orders, source)
     local = engine.local  # the digest is of the files: the same whatever engine wrote them
     digest, first_date, last_date = _digest(local, local.parquet(parquet))
     return History(
@@ -144,16 +155,35 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     )
 
 
-def _quality(engine: Engine, reading: Reading, orders: ir.Table) -> Quality:
+def _quality(engine: Engine, reading: Reading, orders: ir.Table, source: OrderSource) -> Quality:
+    losses = check_losses(engine, reading, source)
     return look_at_orders(
         engine,
         orders,
         reading.judged,
         reading.orders,
-        reading.merged_customers,
-        reading.found.notes,
+        reading.customers.merged,
+        (*losses, *reading.found.notes, *_set_aside(reading.customers)),
         has_rejects=bool(reading.accounting.rejected),
     )
+
+
+def _set_aside(customers: Customers) -> list[str]:
+    """Say how many identities identify nobody, without naming a person."""
+    shared = customers.shared[customers.shared["people"].notna()]
+    if shared.empty:
+        return []
+    names = {"customer_id": "customer id", "email": "e-mail", "phone": "phone number"}
+    counts = shared.groupby("kind").size()
+    kinds = [
+        f"{counts[kind]:,} {name}{'' if counts[kind] == 1 else 's'}"
+        for kind, name in names.items()
+        if kind in counts
+    ]
+    return [
+        f"{' and '.join(kinds)} identified nobody: each stands in orders of more than {MOST_PEOPLE} different "
+        "people, as a till's or a marketplace's does. `perennial check` names them"
+    ]
 
 
 def _write_lines(engine: Engine, reading: Reading, orders: ir.Table, path: Path) -> Path | None:
@@ -172,18 +202,45 @@ def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str
     Returns
     -------
     dict
-        ``columns`` (ours: theirs) and ``accounting``.
+        ``columns`` (ours: theirs), ``summary`` (see :func:`connectors.summary.summarize`),
+        ``accounting``, ``statuses`` (rows of each), ``identities`` and what :class:`Quality` has.
     """
     with TemporaryDirectory() as scratch:
         preset = PRESETS[source.preset]
         reading = read_source(engine, preset, source, as_of, Path(scratch), limit=SAMPLE_ROWS)
         _check_some_left(reading.accounting)
-        quality = _quality(engine, reading, kept_orders(reading.orders))
-    return {
-        "columns": dict(reading.found.found),
-        "accounting": asdict(reading.accounting),
-        **asdict(quality),
-    }
+        orders = kept_orders(reading.orders)
+        quality = _quality(engine, reading, orders, source)
+        found = {
+            "columns": dict(reading.found.found),
+            "summary": summarize(engine, orders),
+            "accounting": asdict(reading.accounting),
+            "statuses": statuses(engine, reading),
+            "identities": _identities(engine, reading.customers, orders),
+            **asdict(quality),
+        }
+    is_sample = is_database(source.location) and reading.accounting.rows_in >= SAMPLE_ROWS
+    return found | ({"sample_rows": SAMPLE_ROWS} if is_sample else {})
+
+
+def _identities(engine: Engine, customers: Customers, orders: ir.Table) -> dict[str, Any]:
+    """Return how customers were linked: the largest of them, and the identities that were set aside."""
+    shared = customers.shared.sort_values("people", ascending=False, na_position="last")
+    set_aside = [
+        {
+            "kind": row.kind,
+            "value": row.value,
+            "reason": f"{int(row.people):,} different {PLURALS[row.evidence]} in {int(row.orders):,} orders",
+        }
+        for row in shared.itertuples(index=False)
+        if not pd.isna(row.people)
+    ]
+    largest = None
+    if customers.largest is not None:
+        largest = dict(customers.largest)
+        mine = orders.filter(orders.customer_id == largest["customer_id"])
+        largest["orders"] = int(engine.frame(mine.aggregate(n=mine.count()))["n"].iloc[0])
+    return {"merged": customers.merged, "largest": largest, "set_aside": set_aside[:MOST_SHOWN]}
 
 
 def _rejects(engine: Engine, reading: Reading) -> pd.DataFrame | Iterable[pd.DataFrame]:

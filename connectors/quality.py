@@ -11,6 +11,8 @@ from connectors.engine import Engine
 from connectors.rules import UNWRITTEN
 
 SHORT_DAYS = (50, 70)  # an API without the right to older orders gives the last 60
+FIRSTS = 3  # months with orders, from which on days that are all a month's first are no chance
+MOST_GAPS = 3  # that are named
 GAP_ORDERS = 30  # a gap that swallowed as many orders as usual days have is said
 SUDDEN_SHARE = 0.5  # of the later daily orders, in the first week
 OUTSIZE_SHARE = 0.1  # of all revenue, by one customer
@@ -87,6 +89,11 @@ def _days(by_day: pd.DataFrame) -> list[str]:
         pd.Series(by_day["orders"].to_numpy(), index=days).sort_index().asfreq("D", fill_value=0)
     )
     said = []
+    if len(days) >= FIRSTS and (days.dt.day == 1).all():
+        return [
+            f"all orders are dated on the first day of a month ({len(days):,} months): the days of the orders "
+            "are lost, and with them when customers buy again. Export the orders with their days"
+        ]
     if SHORT_DAYS[0] <= len(daily) <= SHORT_DAYS[1]:
         said.append(
             f"the history spans {len(daily)} days: an export without the right to read all orders stops at "
@@ -98,7 +105,11 @@ def _days(by_day: pd.DataFrame) -> list[str]:
             f"the history starts suddenly, with {week:.0f} orders a day on {daily.index[0].date()}: earlier "
             "orders are missing, so some first orders are later ones"
         )
-    return said + _gaps(daily)
+    gaps = _gaps(daily)
+    if len(gaps) > MOST_GAPS:
+        more = f"{len(gaps) - MOST_GAPS:,} more such gaps: check that no export is missing"
+        gaps = [*gaps[:MOST_GAPS], more]
+    return said + gaps
 
 
 def _gaps(daily: pd.Series) -> list[str]:

@@ -1,6 +1,8 @@
 """A source's rows: each judged, and merged to the orders that they make."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from errno import EIO
 from pathlib import Path
@@ -13,7 +15,8 @@ import pyarrow as pa
 
 from connectors.accounting import Accounting, account, count_orders, orders_of_rows
 from connectors.engine import Engine, UnevenFilesError
-from connectors.identity import KEYS, link
+from connectors.identity import KEYS, link, shared_identities
+from connectors.notation import is_untold_anywhere, readable_tables
 from connectors.order_source import OrderSource
 from connectors.presets.plain import PLAIN
 from connectors.presets.preset import Preset, PresetError, SourceRows
@@ -25,9 +28,33 @@ from connectors.rules import (
     good_rows,
     judge_rows,
     merge_to_orders,
+    with_rules,
 )
-from connectors.sources import SourceError, open_tables
+from connectors.sources import Opened, SourceError, open_tables
+from connectors.versions import without_older
 from features.tables import DataError, Orders
+
+MOST_RENEWALS = 0.2  # share of the good orders above which a history is one of subscriptions
+
+
+@dataclass(frozen=True)
+class Customers:
+    """How the customers were linked.
+
+    Attributes
+    ----------
+    merged
+        Identities that turned out to be of another's customer.
+    shared
+        Identities that identify nobody: ``kind, value, people, evidence, orders``, the last three
+        null where the settings name them.
+    largest
+        The customer of the most identities, see :class:`connectors.identity.Linked`.
+    """
+
+    merged: int
+    shared: pd.DataFrame
+    largest: Mapping[str, str | int] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,8 +75,8 @@ class Reading:
         What :func:`connectors.rules.merge_to_orders` returns.
     accounting
         Where every row went.
-    merged_customers
-        Identities that turned out to be of another's customer.
+    customers
+        How the customers were linked, and which identities identify nobody.
     is_written
         Whether the kept orders are already in the file that was named for them.
     """
@@ -60,7 +87,7 @@ class Reading:
     rows: ir.Table
     orders: ir.Table
     accounting: Accounting
-    merged_customers: int
+    customers: Customers
     is_written: bool
 
 
@@ -100,21 +127,24 @@ def read_source(
     OSError
         The kept orders cannot be written.
     DataError
-        The history is in another currency than the store.
+        The history is in another currency than the store, or one of subscriptions.
     """
     try:
         opened = open_tables(
             engine, source.location, preset.tables, source.table, scratch, limit, preset.varying
         )
-        found = preset.read(engine, opened.tables, source, as_of)
-        judged = judge_rows(engine, found, source, as_of)
-        is_light = preset is PLAIN and not {"email", "phone"} & set(judged.columns)
-        # Reading light rows once more costs less than keeping them.
-        judged = engine.view(judged, "judged") if is_light else engine.keep(judged, "judged")
-        _check_currency(engine, judged, source)
-        is_near = engine.local is engine  # elsewhere what is written travels, maybe for nothing
-        into = into if is_light and is_near and not found.of_lines else None
-        return _merge(engine, found, opened.broken, judged, source, into, is_light=is_light)
+        tables, notes = readable_tables(engine, preset, opened.tables, source, only_if_set=True)
+        reading = _read(engine, preset, replace(opened, tables=tables), source, as_of, into)
+        unreadable = {"unreadable_date", "unreadable_amount"} & set(reading.accounting.rejected)
+        if unreadable or is_untold_anywhere(engine, preset, opened.tables, source):
+            # Reading once more costs less than to look at every history's notation first.
+            tables, notes = readable_tables(engine, preset, opened.tables, source)
+            if any(table is not opened.tables[name] for name, table in tables.items()):
+                reading = _read(
+                    engine, preset, replace(opened, tables=tables), source, as_of, into
+                )
+        found = replace(reading.found, notes=(*opened.notes, *notes, *reading.found.notes))
+        return replace(reading, found=found)
     except PresetError as error:
         raise SourceError(str(error)) from error
     except (*engine.errors, duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
@@ -127,6 +157,32 @@ def read_source(
         ) from error
 
 
+def _read(
+    engine: Engine,
+    preset: Preset,
+    opened: Opened,
+    source: OrderSource,
+    as_of: date,
+    into: Path | None,
+) -> Reading:
+    """Judge every row of opened tables, and merge the good ones to orders."""
+    found = preset.read(engine, opened.tables, source, as_of)
+    judged = judge_rows(engine, found, source, as_of)
+    is_light = preset is PLAIN and not {"email", "phone"} & set(judged.columns)
+    # Reading light rows once more costs less than keeping them.
+    judged = engine.view(judged, "judged") if is_light else engine.keep(judged, "judged")
+    _check_currency(engine, judged, source)
+    if "is_renewal" in found.columns:
+        note = check_renewals(engine, judged, source)
+        found = replace(found, notes=(*found.notes, *([note] if note else [])))
+    is_near = engine.local is engine  # elsewhere what is written travels, maybe for nothing
+    into = into if is_light and is_near and not found.of_lines else None
+    day = (source, as_of)
+    return _merge(
+        engine, found, opened.broken, judged, day, into, is_light=is_light, preset=preset
+    )
+
+
 def kept_orders(orders: ir.Table) -> ir.Table:
     """Return the orders that break no rule, as :class:`features.tables.Orders`."""
     return orders.filter(orders.rule.isnull()).select(*Orders.schema())
@@ -137,21 +193,29 @@ def _merge(
     found: SourceRows,
     broken: ir.Table | None,
     judged: ir.Table,
-    source: OrderSource,
+    day: tuple[OrderSource, date],
     into: Path | None,
     *,
     is_light: bool,
+    preset: Preset,
 ) -> Reading:
     """Merge judged rows to orders, written already where `into` is a file and each row is one."""
-    judged, merged_customers = _link_customers(engine, judged)
+    source, as_of = day
+    judged, customers = _link_customers(engine, judged, found, source, as_of)
     counts = (
         count_rows(engine, judged)
         if into is None
         else _write_at_once(engine, found, judged, source, into)
     )
+    if preset is PLAIN and not counts.is_one_each:
+        marked = without_older(engine, judged, of_lines=found.of_lines)
+        if marked is not None:
+            marked = with_rules(engine, marked, found, source, as_of)
+            judged, into = engine.keep(marked, "newest_versions"), None
+            counts = count_rows(engine, judged)
     rows = good_rows(judged)
     if not counts.is_one_each and not (found.of_lines and source.keep_duplicates):
-        rows = distinct_rows(engine, rows)
+        rows = distinct_rows(engine, rows, of_lines=found.of_lines)
     orders = merge_to_orders(engine, rows, found, source, counts)
     is_plain = is_light and counts.is_one_each and not counts.has_reductions
     if is_plain:
@@ -164,7 +228,7 @@ def _merge(
     if not accounting.is_balanced:
         raise AssertionError(f"every source row is accounted for: {accounting} does not add up")
     is_written = is_plain and into is not None
-    return Reading(found, broken, judged, rows, orders, accounting, merged_customers, is_written)
+    return Reading(found, broken, judged, rows, orders, accounting, customers, is_written)
 
 
 def _write_at_once(
@@ -188,13 +252,24 @@ def _length(engine: Engine, table: ir.Table) -> int:
     return int(engine.frame(table.aggregate(rows=table.count()))["rows"].iloc[0])
 
 
-def _link_customers(engine: Engine, judged: ir.Table) -> tuple[ir.Table, int]:
-    """Name the customer of each good row, linked over ids, e-mails and phones; say how many were merged."""
+def _link_customers(
+    engine: Engine, judged: ir.Table, found: SourceRows, source: OrderSource, as_of: date
+) -> tuple[ir.Table, Customers]:
+    """Name the customer of each good row, linked over ids, e-mails and phones."""
     if not {"email", "phone"} & set(judged.columns):
-        return judged, 0
+        if source.ignored_identities and "customer_id" in judged.columns:
+            judged = _without(judged, _ignored(source))
+            judged = engine.view(with_rules(engine, judged, found, source, as_of), "named")
+        return judged, Customers(0, _nobody())
     missing = {key: ibis.null("string") for key in KEYS if key not in judged.columns}
     judged = judged.mutate(**missing)
     good = judged.filter(judged.rule.isnull())
+    shared = pd.concat([shared_identities(engine, good), _ignored(source)], ignore_index=True)
+    if len(shared):
+        judged = _without(judged, shared)
+        judged = with_rules(engine, judged, found, source, as_of)
+        judged = engine.keep(judged, "identified")
+        good = judged.filter(judged.rule.isnull())
     seen = good.group_by(*KEYS).aggregate(
         first_at=good.moment.min(), first_order=good.order_id.argmin(good.moment)
     )
@@ -204,7 +279,81 @@ def _link_customers(engine: Engine, judged: ir.Table) -> tuple[ir.Table, int]:
     named = judged.left_join(names.select(*KEYS, "known_as"), pairs)
     columns = [name for name in judged.columns if name != "customer_id"]
     whole = named.select(*columns, customer_id=named.known_as)
-    return engine.keep(whole, "linked"), linked.merged
+    return engine.keep(whole, "linked"), Customers(linked.merged, shared, linked.largest)
+
+
+def _ignored(source: OrderSource) -> pd.DataFrame:
+    """Return the identities that the settings name, as each of the three kinds."""
+    texts = [one.strip() for one in source.ignored_identities]
+    digits = [re.sub(r"[^0-9]", "", re.sub("^00", "", one)) for one in texts]
+    phones = [mark + one for one in digits if len(one) >= 7 for mark in ("", "+")]
+    values = {"customer_id": texts, "email": [one.lower() for one in texts], "phone": phones}
+    rows = [{"kind": kind, "value": one} for kind, them in values.items() for one in them]
+    return pd.concat([_nobody(), pd.DataFrame(rows, dtype="str")])
+
+
+def _nobody() -> pd.DataFrame:
+    return pd.DataFrame(columns=["kind", "value", "people", "evidence", "orders"])
+
+
+def _without(judged: ir.Table, shared: pd.DataFrame) -> ir.Table:
+    """Empty the identities that identify nobody."""
+    emptied = {}
+    for kind, rows in shared.groupby("kind"):
+        if kind in judged.columns:
+            is_shared = _is_in(judged[kind], rows["value"].astype("str").tolist())
+            emptied[str(kind)] = ibis.ifelse(is_shared, ibis.null("string"), judged[kind])
+    return judged.mutate(**emptied)
+
+
+def _is_in(column: ir.Column, values: list[str]) -> ir.BooleanColumn:
+    return column.isin(values).fill_null(False)
+
+
+def check_renewals(engine: Engine, judged: ir.Table, source: OrderSource) -> str | None:
+    """Refuse a history of subscriptions, or note how many orders renew one.
+
+    Parameters
+    ----------
+    engine
+        Where the rows are.
+    judged
+        What :func:`connectors.rules.judge_rows` returns.
+    source
+        Its ``renewals`` decides.
+
+    Returns
+    -------
+    str or None
+        A note of renewals that count as purchases; None = there are none, or they are left out.
+
+    Raises
+    ------
+    DataError
+        More than a fifth of the good orders are renewals, and ``renewals`` is ``"refuse"``.
+    """
+    if source.renewals == "exclude":
+        return None
+    good = judged.filter(judged.rule.isnull())
+    counts = engine.frame(
+        good.aggregate(
+            orders=good.order_id.nunique(), renewals=good.order_id.nunique(where=good.is_renewal)
+        )
+    ).iloc[0]
+    orders, renewals = int(counts["orders"]), int(counts["renewals"])
+    if source.renewals == "refuse" and renewals > MOST_RENEWALS * orders:
+        raise DataError(
+            f"{renewals:,} of {orders:,} orders renew a subscription. Purchase models are for customers "
+            "who return or stay away without notice; a contract ends by cancellation. Set orders.renewals "
+            '= "exclude" to leave renewals out, or "count" to count them as purchases; "refuse" is the '
+            "default"
+        )
+    if not renewals:
+        return None
+    return (
+        f"{renewals:,} of {orders:,} orders renew a subscription and count as purchases; a contract ends "
+        'by cancellation, so set orders.renewals = "exclude" to leave them out'
+    )
 
 
 def _check_currency(engine: Engine, judged: ir.Table, source: OrderSource) -> None:

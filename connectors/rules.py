@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 from pandas import isna
 
 from connectors.engine import FILE_COLUMN, Engine
-from connectors.identity import KEYS, clean_email, clean_phone
+from connectors.identity import KEYS, clean_email, clean_id, clean_phone
 from connectors.order_source import OrderSource
 from connectors.presets.preset import OURS, SourceRows
 from connectors.texts import clean_text, trim
@@ -22,7 +22,15 @@ from features.tables import OrderLines, Orders
 
 MONEY = "decimal(18, 4)"
 PARTS = ("gross_amount", "discount_amount", "refund_amount")
-AMOUNTS = ("net_amount", "quantity", "unit_price", *PARTS, "cost_amount", "line_net_amount")
+AMOUNTS = (
+    "net_amount",
+    "line_amount",
+    "quantity",
+    "unit_price",
+    *PARTS,
+    "cost_amount",
+    "line_net_amount",
+)
 LINE_TEXTS = ("product_id", "product_name", "category", "bundle_id")
 MAY_BE_EMPTY = ("discount_amount", "refund_amount", "cost_amount", "line_net_amount")
 REDUCING = ("discount_amount", "refund_amount")
@@ -51,8 +59,8 @@ ROW_RULES = {
 }
 ORDER_RULES = {
     "order_of_two_customers": "an order has one customer; check orders.columns.customer_id",
-    "duplicate_order_id": "one row per order; for a file of order lines map quantity and unit_price "
-    "instead of net_amount",
+    "duplicate_order_id": "one row per order; if the rows are its lines, map each line's value as "
+    "line_amount instead of net_amount, or quantity and unit_price",
     "negative_amount": 'an order\'s value is not negative; set orders.negative_amounts to "net" to count '
     "it against the customer's other orders",
     "refund_without_order": "a refund is of a customer with an order by then; add older orders",
@@ -78,13 +86,14 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
     Returns
     -------
     ir.Table
-        Our columns, ``moment``, ``source``, ``row_hash`` and ``rule`` (null = none broken).
+        Our columns, ``moment``, ``source``, ``row_hash`` of the source's own columns, ``read_hash`` of
+        what was read, and ``rule`` (null = none broken).
     """
     rows, columns = found.rows, found.columns
     amounts = [name for name in AMOUNTS if name in columns]
     read = rows.select(
         order_id=_id(columns["order_id"]),
-        moment=engine.moment(columns["ordered_at"], source.date_format),
+        moment=engine.moment(columns["ordered_at"], source.date_format, source.timezone),
         **{name: clean(columns[name]) for name, clean in WHO.items() if name in columns},
         **{name: _amount(columns[name]) for name in amounts},
         **{f"no_{name}": _is_empty(columns[name]) for name in amounts if name in MAY_BE_EMPTY},
@@ -93,6 +102,11 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
             for name in ("currency", *TEXTS, *LINE_TEXTS, *OF_WHOM)
             if name in columns
         },
+        **(
+            {"updated_at": engine.moment(columns["updated_at"], None, source.timezone)}
+            if "updated_at" in columns
+            else {}
+        ),
         is_older=columns.get("is_older", ibis.literal(False)),
         void=columns.get("void", ibis.null("string")),
         is_renewal=columns.get("is_renewal", ibis.literal(False)).fill_null(False),
@@ -100,6 +114,23 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
         row_hash=engine.row_hash(rows, their_columns(rows)),
     )
     read = read.mutate(value=_net_amount(read, found))
+    values = [name for name in read.columns if name not in ("source", "row_hash", "is_older")]
+    read = read.mutate(read_hash=engine.row_hash(read, values))
+    return read.mutate(rule=_first_broken(engine, read, found, source, as_of))
+
+
+def with_rules(
+    engine: Engine, judged: ir.Table, found: SourceRows, source: OrderSource, as_of: date
+) -> ir.Table:
+    """Name the first broken rule again, after something of the rows changed."""
+    return judged.mutate(rule=_first_broken(engine, judged, found, source, as_of))
+
+
+def _first_broken(
+    engine: Engine, read: ir.Table, found: SourceRows, source: OrderSource, as_of: date
+) -> ir.Column:
+    columns = found.columns
+    amounts = [name for name in AMOUNTS if name in columns]
     broken = [
         (~_is_in_range(engine, read.moment), "unreadable_date"),
         (engine.is_after(read.moment, as_of), "after_as_of"),
@@ -107,7 +138,10 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
         *((read.void == rule, rule) for rule in VOID if "void" in columns),
         *([(read.is_renewal, "renewal")] if source.renewals == "exclude" else []),
         (read.order_id.isnull(), "missing_order_id"),
-        (ibis.coalesce(*(read[k] for k in KEYS if k in columns)).isnull(), "missing_customer"),
+        (
+            ibis.coalesce(*(read[k] for k in KEYS if k in read.columns)).isnull(),
+            "missing_customer",
+        ),
     ]
     for name in amounts:
         may_be_empty = read[f"no_{name}"] if name in MAY_BE_EMPTY else ibis.literal(False)
@@ -116,7 +150,7 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
     if "currency" in columns:
         same = read.currency.upper() == source.currency.upper()
         broken.append((~same.fill_null(False), "other_currency"))
-    return read.mutate(rule=ibis.cases(*broken, else_=ibis.null("string")))
+    return ibis.cases(*broken, else_=ibis.null("string"))
 
 
 OLDER_VERSION = (
@@ -170,7 +204,11 @@ def _amount(column: ir.Column) -> ir.Column:
     return (trim(column) if column.type().is_string() else column).try_cast(MONEY)
 
 
-WHO = {"customer_id": _id, "email": clean_email, "phone": clean_phone}
+def _customer_id(column: ir.Column) -> ir.Column:
+    return clean_id(_id(column))
+
+
+WHO = {"customer_id": _customer_id, "email": clean_email, "phone": clean_phone}
 
 
 @dataclass(frozen=True)
@@ -232,12 +270,14 @@ def good_rows(judged: ir.Table) -> ir.Table:
     return good.mutate(copies=ibis.literal(1, "int64"))
 
 
-def distinct_rows(engine: Engine, good: ir.Table) -> ir.Table:
+def distinct_rows(engine: Engine, good: ir.Table, *, of_lines: bool) -> ir.Table:
     """Return the good rows, equal ones once, with how often each was there, ``copies``.
 
-    Few rows are there twice. They are found by hashes alone, so that only their texts are compared.
+    Lines of an order are equal if all of the source's columns are; orders, if what is read of them
+    is. Few rows are there twice. They are compared by hashes alone.
     """
-    keys = ["order_hash", "row_hash"]
+    alike = "row_hash" if of_lines else "read_hash"
+    keys = ["order_hash", alike]
     hashed = good.mutate(order_hash=engine.row_hash(good, ["order_id"]))
     counts = hashed.group_by(*keys).aggregate(copies=hashed.count())
     repeated = engine.keep(counts.filter(counts.copies > 1).select(*keys), "repeated")
@@ -245,8 +285,8 @@ def distinct_rows(engine: Engine, good: ir.Table) -> ir.Table:
         return good
     once = hashed.anti_join(repeated, keys).select(*good.columns)
     several = hashed.semi_join(repeated, keys)
-    values = [name for name in good.columns if name not in ("order_id", "row_hash", "copies")]
-    merged = several.group_by("order_id", "row_hash").aggregate(
+    values = [name for name in good.columns if name not in ("order_id", alike, "copies")]
+    merged = several.group_by("order_id", alike).aggregate(
         copies=several.count(), **{name: several[name].min() for name in values}
     )
     return once.union(merged.select(*once.columns))
@@ -377,8 +417,9 @@ def _net_amount(read: ir.Table, found: SourceRows) -> ir.Column:
     exact decimals would end the whole reading.
     """
     columns = found.columns
-    if "net_amount" in columns:
-        return read.net_amount
+    for name in ("net_amount", "line_amount"):
+        if name in columns:
+            return read[name]
     if {"quantity", "unit_price"} <= set(columns):
         items = read.quantity.cast("float64") * read.unit_price.cast("float64")
     else:

@@ -33,10 +33,11 @@ class SourceError(ValueError):
 
 @dataclass(frozen=True)
 class Opened:
-    """A source's tables, and the lines of files that no row came of."""
+    """A source's tables, the lines of files that no row came of, and what a person should know."""
 
     tables: Mapping[str, ir.Table]
     broken: ir.Table | None
+    notes: tuple[str, ...] = ()
 
 
 def is_database(location: str) -> bool:

@@ -158,6 +158,19 @@ def check(config: Config = DEFAULT, as_of: AsOf = None, json: Json = False) -> N
 
 
 @app.command()
+def orders(
+    out: Annotated[Path, typer.Argument(help="File to write, .parquet or .csv.")],
+    config: Config = DEFAULT,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Write the orders as Perennial reads them, to look at."""
+    from flows.commands import write_orders
+
+    _do(json, lambda: write_orders(config, out, _day(as_of)))
+
+
+@app.command()
 def run(
     config: Config = DEFAULT,
     as_of: AsOf = None,

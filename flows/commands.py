@@ -10,15 +10,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from connectors.csv import write_csv
 from connectors.engine import EngineError, open_engine
 from connectors.klaviyo.errors import KeyRefusedError, KlaviyoError, UnavailableError
 from connectors.optional import read_table
 from connectors.order_source import OrderSource
-from connectors.orders import look_at_source
+from connectors.orders import look_at_source, read_orders
 from connectors.proposal import Recognized
 from connectors.recognize import recognize
 from connectors.sources import SourceError
-from connectors.store import PublishedDay, Store
+from connectors.store import PublishedDay, Store, replace_file
 from connectors.tracking import TrackingError, without_password
 from features.tables import DataError
 from flows.checks import DayRefusedError, read_accepted
@@ -41,6 +42,8 @@ from models.purchases import FitError
 from segments.holdout import CONTROL
 
 NAMED_BY_EMAIL = {"shopify"}  # presets whose exports have no other name of a customer
+
+ORDER_ENDINGS = (".parquet", ".csv")
 
 if TYPE_CHECKING:
     from flows.promote import Decided
@@ -394,8 +397,43 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
     counts = {
         name: {k: v for k, v in read.items() if k != "path"} for name, read in tables.items()
     }
-    facts = {"as_of": day.isoformat(), **found, "tables": counts}
-    return Outcome("said", {**facts, "next": "perennial run"})
+    facts = {"as_of": day.isoformat(), "currency": settings.store.currency, **found}
+    return Outcome("checked", {**facts, "tables": counts, "next": "perennial run"})
+
+
+def write_orders(config: Path, out: Path, as_of: date | None) -> Outcome:
+    """Write the orders as Perennial reads them: canceled ones left out, customers linked."""
+    settings = read_settings(config)
+    day = _whole_day(settings, as_of)
+    if out.suffix.lower() not in ORDER_ENDINGS:
+        raise SettingsError(
+            f"orders are written as {' or '.join(ORDER_ENDINGS)}: {out.name} is neither. Name another file"
+        )
+    chosen = settings.engine
+    with (
+        TemporaryDirectory() as folder,
+        open_engine(
+            settings.store.timezone, backend=chosen.backend, url=chosen.url, scratch=Path(folder)
+        ) as engine,
+    ):
+        history = read_orders(engine, settings.order_source, day, Path(folder) / "orders")
+        orders = engine.local.parquet(history.orders).order_by("ordered_at", "order_id")
+        if out.suffix.lower() == ".csv":
+            replace_file(out, lambda draft: write_csv(engine.local.frames(orders), draft))
+        else:
+            replace_file(out, lambda draft: engine.local.write_parquet(orders, draft))
+        customers = engine.local.frame(orders.aggregate(n=orders.customer_id.nunique()))
+    facts = {
+        "written": str(out),
+        "as_of": day.isoformat(),
+        "customers": int(customers["n"].iloc[0]),
+        "orders": history.accounting.orders,
+        "rows_in": history.accounting.rows_in,
+        "merged": history.accounting.merged,
+        "rejected": history.accounting.rejected,
+        "warnings": list(history.quality.warnings),
+    }
+    return Outcome("said", facts)
 
 
 def clean_up(config: Path, *, apply: bool) -> Outcome:

@@ -7,11 +7,12 @@ from connectors.engine.files import (
     UnevenFilesError,
 )
 from connectors.engine.opening import BACKENDS, open_engine
-from connectors.engine.shared import Engine, EngineError
+from connectors.engine.shared import ISO_8601, Engine, EngineError
 
 __all__ = [
     "BACKENDS",
     "FILE_COLUMN",
+    "ISO_8601",
     "JSON_ENDINGS",
     "PARQUET_ENDINGS",
     "Engine",

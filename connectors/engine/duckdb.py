@@ -44,6 +44,13 @@ def _parse(text: ir.Column, pattern: str) -> ir.Column:
     """Wall-clock time by a strptime pattern; null where it does not fit."""
 
 
+@ibis.udf.scalar.builtin(
+    name="timezone", signature=(("string", "timestamp(6)"), "timestamp('UTC')")
+)
+def _at_zone(zone: str, clock: ir.Column) -> ir.Column:
+    """Moment of a wall-clock time in a zone."""
+
+
 class DuckDBEngine(Engine):
     """DuckDB in this process: reads files and computes out of core."""
 
@@ -243,6 +250,12 @@ class DuckDBEngine(Engine):
 
     def _by_pattern(self, text: ir.Column, pattern: str) -> ir.Column:
         return _parse(text, pattern).try_cast("timestamp('UTC')")
+
+    def _in_zone(self, clock: ir.Column, zone: str) -> ir.Column:
+        return _at_zone(zone, clock.try_cast("timestamp(6)"))
+
+    def _clock_by_pattern(self, text: ir.Column, pattern: str) -> ir.Column:
+        return _parse(text, pattern)
 
 
 def _common_columns(names: list[str], views: list[ir.Table], varying: str | None) -> list[str]:

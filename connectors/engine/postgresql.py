@@ -114,6 +114,14 @@ class PostgreSQLEngine(AwayEngine):
     def _by_pattern(self, text: ir.Column, pattern: str) -> ir.Column:
         return instant(as_iso(text, pattern))
 
+    def _in_zone(self, clock: ir.Column, zone: str) -> ir.Column:
+        is_text = clock.type().is_string()
+        text = clock if is_text else clock.strftime("%Y-%m-%d %H:%M:%S")
+        return instant(text + " " + zone)
+
+    def _clock_by_pattern(self, text: ir.Column, pattern: str) -> ir.Column:
+        return as_iso(text, pattern)
+
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'

@@ -1,5 +1,6 @@
 """What every engine does: tables in, expressions over them, tables out."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -18,6 +19,7 @@ ISO_8601 = (
     rf"^\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]\d{{1,2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?(?:{_ZONE})?)?$"
 )
 NO_SECONDS = rf"([T ]\d{{1,2}}:\d{{2}})((?:{_ZONE})?)$"
+CLOCK = r"^.{10}[T ][\d:.]+$"
 OFFSET = r"(:\d{2}(?:\.\d+)?)\s*([+-]\d{2}):?(\d{2})$"  # -0300 and " -03:00" alike
 
 
@@ -125,19 +127,49 @@ class Engine(ABC):
     def _by_pattern(self, text: ir.Column, pattern: str) -> ir.Column:
         """Read texts by a strptime pattern as moments; null = unreadable."""
 
-    def moment(self, text: ir.Column, pattern: str | None = None) -> ir.Column:
-        """Read a column as moments: a given offset counts, else the store's time zone; null = unreadable."""
-        if not text.type().is_string():
-            return self._instant(text)
+    @abstractmethod
+    def _in_zone(self, clock: ir.Column, zone: str) -> ir.Column:
+        """Read wall-clock times, ISO 8601 texts or naive timestamps, in a zone; null = unreadable."""
+
+    @abstractmethod
+    def _clock_by_pattern(self, text: ir.Column, pattern: str) -> ir.Column:
+        """Read texts by a strptime pattern as wall-clock times, for :meth:`_in_zone`."""
+
+    def moment(
+        self, text: ir.Column, pattern: str | None = None, zone: str | None = None
+    ) -> ir.Column:
+        """Read a column as moments; null = unreadable.
+
+        Parameters
+        ----------
+        text
+            Texts, dates or timestamps.
+        pattern
+            strptime pattern of the texts; None = ISO 8601.
+        zone
+            Time zone of times without an offset; None = the store's. A day without a time is a day in
+            the store.
+        """
+        kind = text.type()
+        if not kind.is_string():
+            is_clock = kind.is_timestamp() and kind.timezone is None
+            return self._in_zone(text, zone) if zone and is_clock else self._instant(text)
         text = trim(text)
         if pattern:
+            if zone and re.search("%[HI]", pattern) and "%z" not in pattern:
+                return self._in_zone(self._clock_by_pattern(text, pattern), zone)
             return self._by_pattern(text, pattern)
         # Only what is spelled out here: an engine's own reading may let the zone that one row names
         # stand for the rows after it, and take words such as infinity.
         whole = ibis.ifelse(text.re_search(ISO_8601), text, ibis.null("string"))
         in_utc = whole.re_replace(r"\s*(?:Z|UTC)$", "+00:00")
         with_seconds = in_utc.re_replace(NO_SECONDS, r"\1:00\2")
-        return self._instant(with_seconds.re_replace(OFFSET, r"\1\2:\3"))
+        iso = with_seconds.re_replace(OFFSET, r"\1\2:\3")
+        if zone is None:
+            return self._instant(iso)
+        is_clock = iso.re_search(CLOCK)
+        clock = ibis.ifelse(is_clock, iso, ibis.null("string"))
+        return ibis.ifelse(is_clock, self._in_zone(clock, zone), self._instant(iso))
 
     def store_day(self, moment: ir.Column) -> ir.Column:
         """Return the day of moments in the store's time zone."""

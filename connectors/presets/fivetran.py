@@ -1,6 +1,6 @@
 """Shopify as Fivetran loads it into a warehouse: its raw tables, or dbt_shopify's orders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import ibis
@@ -8,13 +8,43 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
+from connectors.presets.headings import missing_column
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables
+from connectors.presets.renewals import renews
+from connectors.presets.statuses import SHOPIFY, UNKNOWN, plain_status, void_by_status
 from connectors.texts import clean_text
 
 TABLES = ("order", "order_line", "refund", "order_line_refund")
 MODEL = ("order_adjusted_total", "net_sales")  # dbt_shopify has one of them in all its versions
 CREATED = ("created_timestamp", "processed_timestamp", "created_at", "processed_at")
-UNPAID = ("pending", "authorized", "expired")
+STATUSES = {**SHOPIFY, "voided": None}  # when it was canceled decides
+WHO = ("customer_id", "email", "phone")
+TEXTS = {  # ours: theirs
+    "customer_id": ("customer_id",),
+    "email": ("email",),
+    "phone": ("phone",),
+    "currency": ("currency", "currency_code"),
+    "channel": ("source_name",),
+    "status": ("financial_status", "display_financial_status"),
+    "name": ("billing_address_name",),
+    "postal_code": ("billing_address_zip",),
+    "accepts_marketing": ("buyer_accepts_marketing", "customer_accepts_marketing"),
+}
+SUBTOTALS = ("subtotal_price", "subtotal_price_set_shop_amount", "subtotal_price_shop_amount")
+AMOUNTS = (
+    "subtotal_price",
+    "total_price",
+    "total_tax",
+    "total_discounts",
+    "net_sales",
+    "refund_subtotal",
+    "price",
+    "original_unit_price",
+    "total_discount",
+    "subtotal",
+)
+MOMENTS = (*CREATED, "cancelled_at", "cancelled_timestamp")
+MOST_INFLATED = 0.02  # share of orders above which net_sales is refused
 NO_ZONE = r"^\d{4}-\d{2}-\d{2}[T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$"
 NO_LINES = "order_line is missing: amounts are subtotals, in which gift cards sold count"
 NO_REFUNDS = "refund or order_line_refund is missing: amounts are before refunds"
@@ -26,35 +56,68 @@ OF_MODEL = (
 
 def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read Fivetran's tables with refunds up to `as_of`, or the orders of dbt_shopify."""
-    mapping = source.columns
     order = tables["order"] if "order" in tables else next(iter(tables.values()))
-    is_model = _is_model(order.columns)
-    _check_columns(order, "order_id" if is_model else "id")
+    is_model = _is_model(order.columns) or (
+        "id" not in order.columns and "order_id" in order.columns
+    )
+    order = _with_mapped(order, source.columns, "order_id" if is_model else "id")
     created = [name for name in CREATED if name in order.columns]
-    _check_columns(order, *(created or CREATED[-2:]))
-    _check_columns(order, *mapping.values())
-    rows, lines, notes = _model(order) if is_model else _raw(engine, order, tables, as_of)
-    texts = {
-        "customer_id": ("customer_id",),
-        "email": ("email",),
-        "phone": ("phone",),
-        "currency": ("currency", "currency_code"),
-        "channel": ("source_name",),
-    }
-    has = {ours: [n for n in names if n in rows.columns] for ours, names in texts.items()}
-    found = {ours: names[0] for ours, names in has.items() if names} | dict(mapping)
+    has = {ours: [n for n in names if n in order.columns] for ours, names in TEXTS.items()}
+    found = {ours: names[0] for ours, names in has.items() if names} | dict(source.columns)
+    _check_who(order, found)
+    if is_model:
+        rows, lines, notes = _model(engine, order, is_valued="net_amount" in source.columns)
+    else:
+        rows, lines, notes = _raw(engine, order, tables, as_of)
     columns: dict[str, ir.Value] = {
         "order_id": rows[f"{OURS}key"],
         "ordered_at": ibis.coalesce(*(_moment(rows[name]) for name in created)),
-        "void": _void(rows, as_of),
+        "void": _void(rows, as_of, source),
+        "is_renewal": renews(_text(rows, "order_tags", "tags"), _text(rows, "source_name")),
     }
     amounts = ("net_amount", "gross_amount", "discount_amount", "refund_amount")
     columns |= {name: rows[OURS + name] for name in amounts if OURS + name in rows.columns}
-    columns |= {ours: rows[theirs] for ours, theirs in found.items()}
+    columns |= {ours: rows[theirs] for ours, theirs in found.items() if ours not in OF_READING}
     return SourceRows(rows, columns, of_lines=False, found=found, notes=notes, lines=lines)
 
 
-def _model(order: ir.Table) -> tuple[ir.Table, None, tuple[str, ...]]:
+OF_READING = ("order_id", "ordered_at")  # read in their own way, whatever their column's name
+
+
+def _with_mapped(order: ir.Table, mapping: Mapping[str, str], key: str) -> ir.Table:
+    """Return the orders with the columns that the settings name for an id and a day in their place."""
+    names = [name for name in order.columns if name != FILE_COLUMN]
+    for ours, theirs in mapping.items():
+        if theirs not in names:
+            raise PresetError(f"Fivetran's tables: {missing_column(ours, theirs, names)}")
+    for ours, place in {"order_id": key, "ordered_at": CREATED[-2]}.items():
+        if ours in mapping:
+            order = order.mutate(**{place: order[mapping[ours]]})
+    day = () if set(CREATED) & {*order.columns} else (("ordered_at", CREATED[-2]),)
+    for ours, place in (("order_id", key), *day):
+        if place not in order.columns:
+            raise PresetError(
+                f"Fivetran's tables: {missing_column(ours, place, names)}. It has {', '.join(names)}"
+            )
+    return order
+
+
+def _check_who(order: ir.Table, found: Mapping[str, str]) -> None:
+    if not {*WHO} & {*found}:
+        raise PresetError(
+            "orders need a customer: the table has no customer_id, email or phone. Set "
+            f"orders.columns.customer_id; it has {', '.join(n for n in order.columns if n != FILE_COLUMN)}"
+        )
+
+
+def _text(rows: ir.Table, *names: str) -> ir.Value | None:
+    texts = [clean_text(rows[name]) for name in names if name in rows.columns]
+    return ibis.coalesce(*texts) if texts else None
+
+
+def _model(
+    engine: Engine, order: ir.Table, *, is_valued: bool
+) -> tuple[ir.Table, None, tuple[str, ...]]:
     """Name and value the orders of dbt_shopify."""
     key = _key(order.order_id)
     if (
@@ -62,6 +125,16 @@ def _model(order: ir.Table) -> tuple[ir.Table, None, tuple[str, ...]]:
         and order.source_relation.nunique().to_pyarrow().as_py() > 1
     ):
         key = order.source_relation + ":" + key  # stores count on their own
+    subtotals = [name for name in SUBTOTALS if name in order.columns]
+    if not is_valued:
+        if "net_sales" not in order.columns and not subtotals:
+            names = [name for name in order.columns if name != FILE_COLUMN]
+            raise PresetError(
+                f"dbt_shopify's orders: {missing_column('net_amount', 'net_sales', names)}. It has "
+                f"{', '.join(names)}"
+            )
+        if "net_sales" in order.columns and subtotals:
+            _check_net_sales(engine, order, subtotals[0])
     by_subtotal = (_number(order, "subtotal_price") - _cost(order, "refund_subtotal")) * _untaxed(
         order
     )
@@ -69,10 +142,62 @@ def _model(order: ir.Table) -> tuple[ir.Table, None, tuple[str, ...]]:
     return order.mutate(**{f"{OURS}key": key, f"{OURS}net_amount": net}), None, OF_MODEL
 
 
+def _check_net_sales(engine: Engine, order: ir.Table, subtotal: str) -> None:
+    """Refuse net_sales above what the goods cost after discounts: gift cards only lower it.
+
+    Of fivetran/dbt_shopify issue 165. The bound includes tax, since prices may.
+
+    Parameters
+    ----------
+    engine
+        Where the orders are.
+    order
+        The model's rows.
+    subtotal
+        Its column of subtotals.
+
+    Raises
+    ------
+    PresetError
+        More than 2 % of the orders are above.
+    """
+    both = order.select(
+        key=_key(order.order_id),
+        net=_number(order, "net_sales"),
+        most=_number(order, "subtotal_price") - _cost(order, "refund_subtotal"),
+    )
+    both = both.filter(both.net.notnull() & both.most.notnull())
+    excess = both.net - both.most
+    is_above = excess > 0.01 + 0.005 * both.most.abs()
+    counts = engine.frame(
+        both.aggregate(
+            orders=both.count(),
+            above=is_above.sum().fill_null(0),
+            key=both.key.argmax(excess),
+            net=both.net.argmax(excess),
+            most=both.most.argmax(excess),
+        )
+    ).iloc[0]
+    if counts["above"] > MOST_INFLATED * counts["orders"]:
+        raise PresetError(
+            f"dbt_shopify's net_sales is above subtotal less refunds in {int(counts['above']):,} of "
+            f"{int(counts['orders']):,} orders, for instance order {counts['key']}: "
+            f"{counts['net']:,.2f} and {counts['most']:,.2f}. dbt_shopify before 1.10.0 multiplies "
+            "quantity twice in its GraphQL models. Upgrade it and run it again, or set "
+            f'orders.columns.net_amount = "{subtotal}"'
+        )
+
+
 def _raw(
     engine: Engine, order: ir.Table, tables: Tables, known_by: date
 ) -> tuple[ir.Table, ir.Table | None, tuple[str, ...]]:
     """Value the orders by their lines and refunds, and return them with the lines."""
+    if "order_line" not in tables and not {*SUBTOTALS} & {*order.columns}:
+        names = [name for name in order.columns if name != FILE_COLUMN]
+        raise PresetError(
+            "orders need a value: there is no table order_line, and order has "
+            f"{missing_column('net_amount', SUBTOTALS[0], names)}, or add order_line"
+        )
     order = order.mutate(**{f"{OURS}key": _key(order.id)})
     lines, refunds = _lines(tables), _refunds(tables, known_by)
     if lines is not None:
@@ -184,10 +309,12 @@ def _shared_out(lines: ir.Table, refunds: ir.Table | None, order: ir.Table) -> i
     )
 
 
-def _void(rows: ir.Table, known_by: date) -> ir.Column:
+def _void(rows: ir.Table, known_by: date, source: OrderSource) -> ir.Column:
     """Name the rule by which an order is no purchase, as known at the end of a day."""
-    names = [n for n in ("financial_status", "display_financial_status") if n in rows.columns]
-    status = ibis.coalesce(*(clean_text(rows[n]).lower() for n in names), ibis.null("string"))
+    mapped = [source.columns["status"]] if "status" in source.columns else []
+    names = [n for n in (*mapped, *TEXTS["status"]) if n in rows.columns]
+    status = ibis.coalesce(*(plain_status(rows[n]) for n in names), ibis.null("string"))
+    by_status = void_by_status(status, STATUSES, source, unknown=UNKNOWN)
     called_off = [n for n in ("cancelled_timestamp", "cancelled_at") if n in rows.columns]
     canceled_on = ibis.coalesce(*(_day(rows[n]) for n in called_off), ibis.null("date"))
     is_canceled = ibis.coalesce(
@@ -198,8 +325,9 @@ def _void(rows: ir.Table, known_by: date) -> ir.Column:
     return ibis.cases(
         (_is(rows, "_fivetran_deleted", "is_deleted"), "deleted"),
         (_is(rows, "test", "is_test_order"), "test_order"),
-        (status.isin(UNPAID), "unpaid"),
+        (by_status == "unpaid", "unpaid"),
         ((canceled_on <= today).fill_null(is_canceled | (status == "voided")), "canceled"),
+        (by_status.notnull(), by_status),
         ((status == "refunded") & (refunded_on <= today).fill_null(by_then), "refunded_in_full"),
         (
             _added(rows, "lines", "int64").notnull() & _added(rows, "goods", "int64").isnull(),
@@ -310,5 +438,15 @@ def _recognize_model(columns: Mapping[str, tuple[str, ...]]) -> bool:
     return len(columns) == 1 and "order" not in columns and _is_model(*columns.values())
 
 
-FIVETRAN = Preset("fivetran", read, _recognize, TABLES)
-DBT_SHOPIFY = Preset("dbt_shopify", read, _recognize_model)
+def _amounts(names: Sequence[str]) -> list[str]:
+    ends = ("", "_set_shop_amount", "_shop_amount")
+    wanted = {name + end for name in AMOUNTS for end in ends}
+    return [name for name in names if name in wanted]
+
+
+def _moments(names: Sequence[str]) -> list[str]:
+    return [name for name in names if name in MOMENTS]
+
+
+FIVETRAN = Preset("fivetran", read, _recognize, TABLES, amounts=_amounts, moments=_moments)
+DBT_SHOPIFY = Preset("dbt_shopify", read, _recognize_model, amounts=_amounts, moments=_moments)

@@ -4,14 +4,23 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 
+import ibis
+import ibis.expr.types as ir
+
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
-from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
+from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables
+from connectors.presets.statuses import plain_status, void_by_status
+from connectors.texts import clean_text
 
 REQUIRED = ("order_id", "customer_id", "ordered_at")
+PRODUCT = ("product_id", "product_name")
+WHOLE = ("gross_amount", "discount_amount", "refund_amount")  # of an order, as its total is
+SHARE_OF_LINES = 0.5  # of the orders of several products, with amounts that differ
 WHO = ("customer_id", "email", "phone")
 OPTIONAL = (
     "net_amount",
+    "line_amount",
     "quantity",
     "unit_price",
     "gross_amount",
@@ -27,22 +36,110 @@ OPTIONAL = (
     "category",
     "bundle_id",
     "cost_amount",
+    "updated_at",
+    "status",
+    "name",
+    "postal_code",
+    "accepts_marketing",
 )
+AMOUNTS = (
+    "net_amount",
+    "line_amount",
+    "unit_price",
+    "gross_amount",
+    "discount_amount",
+    "refund_amount",
+)
+BACK = ("refunded", "refund", "returned", "return", "chargeback", "charged_back", "charge_back")
+STATUSES: Mapping[str, str | None] = {  # any other word counts as a purchase
+    **dict.fromkeys(("canceled", "cancelled", "cancel", "void", "voided"), "canceled"),
+    **dict.fromkeys((*BACK, "fully_refunded", "full_refund", "reversed"), "refunded_in_full"),
+    **dict.fromkeys(("failed", "payment_failed", "declined", "rejected", "expired"), "unpaid"),
+    **dict.fromkeys(("pending", "pending_payment", "payment_pending", "unpaid"), "unpaid"),
+    **dict.fromkeys(("awaiting_payment", "not_paid", "authorized", "abandoned"), "unpaid"),
+    **dict.fromkeys(("draft", "checkout_draft", "auto_draft", "incomplete"), "unpaid"),
+    **dict.fromkeys(("deleted", "trash", "trashed", "removed"), "deleted"),
+    **dict.fromkeys(("test", "test_order"), "test_order"),
+}
 
 
 def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read any table of orders, or of order lines, by the settings' names."""
     mapping = source.columns
-    del engine, as_of  # columns are taken as they are, and say when they happened
+    del as_of  # rows say themselves when they happened
     (rows,) = tables.values()
     try:
         found = resolve_columns(mapping, [n for n in rows.columns if n != FILE_COLUMN])
     except ValueError as error:
         raise PresetError(str(error)) from error
-    of_lines = "net_amount" not in found and {"quantity", "unit_price"} <= set(found)
-    return SourceRows(
-        rows, {ours: rows[theirs] for ours, theirs in found.items()}, of_lines, found
+    columns: dict[str, ir.Value] = {ours: rows[theirs] for ours, theirs in found.items()}
+    if "status" in columns:
+        columns["void"] = _void(columns, source)
+    notes: tuple[str, ...] = ()
+    of_lines = "net_amount" not in found and (
+        "line_amount" in found or {"quantity", "unit_price"} <= set(found)
     )
+    if "net_amount" in found and set(found) & {*PRODUCT}:
+        of_lines, columns, notes = _of_lines(engine, rows, found, columns)
+    return SourceRows(rows, columns, of_lines, found, notes)
+
+
+def _of_lines(
+    engine: Engine, rows: ir.Table, found: Mapping[str, str], columns: dict[str, ir.Value]
+) -> tuple[bool, dict[str, ir.Value], tuple[str, ...]]:
+    """Tell what ``net_amount`` is where an order has a row for each product: a line's value, or the order's.
+
+    Nobody's lines are all worth the same, order after order; an order's total is the same on each.
+    """
+    name = found["net_amount"]
+    products = ibis.coalesce(*(columns[ours].cast("string") for ours in PRODUCT if ours in found))
+    view = rows.select(
+        order=columns["order_id"],
+        file=rows[FILE_COLUMN],
+        amount=columns["net_amount"].cast("string"),
+        product=products,
+    )
+    by_order = view.group_by("order", "file").aggregate(
+        products=view.product.nunique(), amounts=view.amount.nunique()
+    )
+    several = by_order.filter((by_order.products > 1) & by_order.order.notnull())
+    facts = engine.frame(
+        several.aggregate(orders=several.count(), differing=(several.amounts > 1).sum())
+    ).iloc[0]
+    if not facts["orders"]:
+        return False, columns, ()
+    if facts["differing"] >= SHARE_OF_LINES * facts["orders"]:
+        columns["line_amount"] = columns.pop("net_amount")
+        note = (
+            f"{name} differs between the products of an order: it is read as each line's value, and summed. "
+            "Map it as orders.columns.line_amount to say so"
+        )
+        return True, columns, (note,)
+    theirs = [column for column in rows.columns if not column.startswith(OURS)]
+    row = ibis.struct({column: rows[column] for column in theirs}).hash()
+    of_order = ibis.window(group_by=[columns["order_id"], rows[FILE_COLUMN]], order_by=row)
+    is_first = row == row.first().over(of_order)
+    for ours in (*WHOLE, "net_amount"):
+        if ours in columns:
+            columns[ours] = ibis.ifelse(is_first, columns[ours].cast("string"), "0")
+    note = (
+        f"{name} is the same on all products of an order: it is read as the order's value, and counts once. "
+        "If it is each line's value, map it as orders.columns.line_amount"
+    )
+    return True, columns, (note,)
+
+
+def _void(columns: Mapping[str, ir.Value], source: OrderSource) -> ir.Value:
+    """Name the rule by which a status makes a row no purchase.
+
+    A row of negative value whose status is a refund is the refund itself, which counts.
+    """
+    status = plain_status(columns["status"])
+    rule = void_by_status(status, STATUSES, source, unknown=None)
+    values = [n for n in ("net_amount", "line_amount", "gross_amount", "quantity") if n in columns]
+    value = clean_text(columns[values[0]]).try_cast("float64")
+    is_refund = status.isin(BACK).fill_null(False) & (value < 0).fill_null(False)
+    return ibis.ifelse(is_refund & (rule == "refunded_in_full"), ibis.null("string"), rule)
 
 
 def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dict[str, str]:
@@ -77,13 +174,14 @@ def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dic
             problems.append(_missing(ours, ours, available))
     has_value = (
         "net_amount" in found
+        or "line_amount" in found
         or "gross_amount" in found
         or {"quantity", "unit_price"} <= set(found)
     )
     if not problems and not has_value:
         problems.append(
-            "orders need a value: map orders.columns.net_amount, or quantity and unit_price for a file "
-            f"of order lines. The source has {', '.join(available)}"
+            "orders need a value: map orders.columns.net_amount, or for a file of order lines line_amount, or "
+            f"quantity and unit_price. The source has {', '.join(available)}"
         )
     if problems:
         raise ValueError(" ".join("; ".join(problems).split()))
@@ -94,7 +192,13 @@ def _has_any(ours: Sequence[str], mapping: Mapping[str, str], available: Sequenc
     return any(mapping.get(name, name) in available for name in ours)
 
 
-PLAIN = Preset("plain", read, recognize=lambda columns: set(REQUIRED) <= set(*columns.values()))
+PLAIN = Preset(
+    "plain",
+    read,
+    recognize=lambda columns: set(REQUIRED) <= set(*columns.values()),
+    amounts=lambda names: [name for name in names if name in AMOUNTS],
+    moments=lambda names: [name for name in names if name == "ordered_at"],
+)
 
 
 def _unmapped(ours: str) -> str:

@@ -94,6 +94,8 @@ class Preset:
         Pattern of columns that are in some of an export's CSV files only.
     amounts, moments
         Which of their column names are amounts, and which are dates or times.
+    nested
+        Keys of JSON whose values are lists of records, with their type as Ibis writes it.
     """
 
     name: str
@@ -103,3 +105,4 @@ class Preset:
     varying: str | None = None
     amounts: Callable[[Sequence[str]], Sequence[str]] = _none
     moments: Callable[[Sequence[str]], Sequence[str]] = _none
+    nested: Mapping[str, str] = field(default_factory=dict)

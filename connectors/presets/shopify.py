@@ -5,21 +5,24 @@ merge, and a line that was exported twice adds nothing. What is said of an order
 rows in all files, and is the same for equal rows whatever file they are in.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import date
-from difflib import get_close_matches
 
 import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
+from connectors.presets.headings import Headings, find_headings, missing_column, theirs_of
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
+from connectors.presets.renewals import renews
+from connectors.presets.shopify_api import NESTED, is_of_api, is_whole, read_api
+from connectors.presets.statuses import SHOPIFY as STATUSES
+from connectors.presets.statuses import UNKNOWN, plain_status, void_by_status
 from connectors.texts import clean_text
 
-HEADINGS = {  # ours: theirs, in every wording of theirs
-    "order_id": ("Name",),
+HEADINGS: Headings = {  # ours: theirs, in every wording of theirs, Squarespace's too
+    "order_id": ("Name", "Order ID"),
     "shop_id": ("Id",),
     "ordered_at": ("Created at",),
     "email": ("Email",),
@@ -30,12 +33,17 @@ HEADINGS = {  # ours: theirs, in every wording of theirs
     "payment": ("Payment Method",),
     "currency": ("Currency",),
     "channel": ("Source",),
+    "tags": ("Tags",),
+    "name": ("Billing Name",),
+    "postal_code": ("Billing Zip",),
+    "accepts_marketing": ("Accepts Marketing",),
     "discount_code": ("Discount Code",),
     "subtotal": ("Subtotal",),
     "shipping": ("Shipping",),
     "taxes": ("Taxes",),
     "total": ("Total",),
-    "refund_amount": ("Refunded Amount",),
+    "duties": ("Duties",),
+    "refund_amount": ("Refunded Amount", "Amount Refunded"),
     "quantity": ("Lineitem quantity",),
     "product_name": ("Lineitem name",),
     "unit_price": ("Lineitem price",),
@@ -44,20 +52,32 @@ HEADINGS = {  # ours: theirs, in every wording of theirs
 REQUIRED = ("order_id", "ordered_at", "subtotal", "quantity", "product_name", "unit_price")
 OF_LINE = ("product_name", "product_id", "unit_price", "quantity")  # what tells lines apart
 OF_ORDER = tuple(ours for ours in HEADINGS if ours not in (*OF_LINE, "order_id", "shop_id"))
-UNPAID = ("pending", "authorized", "expired")
+UNPAID = tuple(status for status, rule in STATUSES.items() if rule == "unpaid")
+AMOUNTS = ("subtotal", "shipping", "taxes", "total", "duties", "refund_amount", "unit_price")
+WITHOUT = {  # a column that is missing: what follows
+    "status": "unpaid and voided orders count",
+    "canceled_at": "canceled orders count",
+    "refund_amount": "amounts are before refunds",
+    "taxes": "prices that include tax count with it",
+    "total": "prices are read as without tax",
+}
 READ = "perennial_order"  # the column that holds what was read, beside theirs
 MONEY = "decimal(18, 4)"
 CENT = 0.005  # amounts that differ by less are equal
+ROUNDED = 0.05  # a total may differ by a few cents from the sum of its parts
 
 
 def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read the order export of Shopify's admin, one file or several."""
-    mapping = source.columns
-    del as_of  # its refunds carry no date
     (table,) = tables.values()
-    found = _find_headings([n for n in table.columns if n != FILE_COLUMN], mapping)
+    names = [name for name in table.columns if name != FILE_COLUMN]
+    if is_of_api(names):
+        return read_api(engine, table, source, as_of)
+    found = _find_headings(names, source.columns)
     texts = engine.view(_texts(table, found), "texts")
-    whole = engine.view(_with_values(_with_order(_with_id(texts))), "valued")
+    priced = engine.view(_with_prices(_with_order(_with_id(texts))), "priced")
+    is_usual = _includes_tax(engine, priced)
+    whole = engine.view(_with_values(priced, source, is_usual=is_usual), "valued")
     ours = ("order_id", "void", "carries", "net", "gross", "discount", "refund")
     kept = {name: whole[name] for name in (*ours, *OF_ORDER)}
     rows = whole.select(**{n: whole.raw[n] for n in table.columns}, **{READ: ibis.struct(kept)})
@@ -71,48 +91,72 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
         )
         for name in ("net", "gross", "discount", "refund")
     }
-    said = [name for name in ("currency", "channel", "discount_code") if name in found]
-    names = ("order_id", "ordered_at", "email", "phone", "void", *said)
-    columns = {name: order[name] for name in names} | amounts
-    return SourceRows(rows, columns, True, found, _notes(table, found), _lines(whole))
+    told = [name for name in TOLD if name in found]
+    columns = {
+        name: order[name] for name in ("order_id", "ordered_at", "email", "phone", "void", *told)
+    }
+    columns["is_renewal"] = renews(order["tags"], order["channel"])
+    notes = (*_notes(table, found), *_lacking(found))
+    return SourceRows(rows, columns | amounts, True, found, notes, _lines(whole))
+
+
+TOLD = (
+    "currency",
+    "channel",
+    "discount_code",
+    "status",
+    "name",
+    "postal_code",
+    "accepts_marketing",
+)
 
 
 def recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:
-    """Tell whether a table has the headings that every Shopify order export has."""
-    needed = {_plain(HEADINGS[ours][0]) for ours in REQUIRED}
-    return any(needed <= {_plain(name) for name in names} for names in columns.values())
+    """Tell whether a table has the headings of Shopify's order export, or the keys of its API."""
+    return any(
+        set(REQUIRED) <= set(find_headings(names, HEADINGS)) or is_whole(names)
+        for names in columns.values()
+    )
 
 
-SHOPIFY = Preset("shopify", read, recognize)
+def _amounts(names: Sequence[str]) -> list[str]:
+    return [] if is_of_api(names) else theirs_of(HEADINGS, AMOUNTS)(names)
 
 
-def _plain(name: str) -> str:
-    """Spell a heading without case, spaces and punctuation."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+def _moments(names: Sequence[str]) -> list[str]:
+    return [] if is_of_api(names) else theirs_of(HEADINGS, ("ordered_at", "canceled_at"))(names)
+
+
+SHOPIFY = Preset("shopify", read, recognize, amounts=_amounts, moments=_moments, nested=NESTED)
 
 
 def _find_headings(available: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
     """Return ``{ours: theirs}``; refuse a file that lacks what every export has."""
-    theirs = {_plain(name): name for name in reversed(available)}
-    found, problems = {}, []
-    for ours, wordings in HEADINGS.items():
-        wanted = (mapping[ours],) if ours in mapping else wordings
-        named = [theirs[_plain(name)] for name in wanted if _plain(name) in theirs]
-        if named:
-            found[ours] = named[0]
-        elif ours in REQUIRED or ours in mapping:
-            close = get_close_matches(wanted[0], available, n=1)
-            problems.append(f"{wanted[0]!r}" + (f" (did you mean {close[0]!r}?)" if close else ""))
-    problems += [f"anything for orders.columns.{name}" for name in mapping if name not in HEADINGS]
+    found = find_headings(available, HEADINGS, mapping)
+    problems = [
+        missing_column(ours, mapping.get(ours, HEADINGS[ours][0]), available)
+        for ours in HEADINGS
+        if ours not in found and (ours in REQUIRED or ours in mapping)
+    ]
+    problems += [f"no use for orders.columns.{name}" for name in mapping if name not in HEADINGS]
     if not {"email", "phone", "billing_phone"} & set(found):
-        problems.append("'Email' or 'Phone'")
+        problems.append("no column 'Email' or 'Phone': set orders.columns.email or phone")
     if problems:
         raise PresetError(
-            f"a Shopify order export has a row per line item: this has no {', no '.join(problems)}; "
+            f"a Shopify order export has a row per line item: this has {'; '.join(problems)}; "
             f'it has {", ".join(available)}. Export under Orders > Export as "CSV for Excel, Numbers" '
             'or "Plain CSV file", or set orders.preset = "plain"'
         )
     return found
+
+
+def _lacking(found: Mapping[str, str]) -> list[str]:
+    """Say what the export lacks, and how to add it."""
+    return [
+        f"{HEADINGS[ours][0]} is missing: {so}. Export it too, or set orders.columns.{ours}"
+        for ours, so in WITHOUT.items()
+        if ours not in found
+    ]
 
 
 def _texts(source: ir.Table, found: Mapping[str, str]) -> ir.Table:
@@ -122,6 +166,8 @@ def _texts(source: ir.Table, found: Mapping[str, str]) -> ir.Table:
         is_moment = source[theirs].type().is_temporal()
         text = clean_text(source[theirs])
         columns[ours] = source[theirs] if is_moment and ours == "ordered_at" else text
+    # Shopify writes an apostrophe before a postal code, lest a spreadsheet reads it as a number.
+    columns["postal_code"] = columns["postal_code"].re_replace("^'", "").nullif("")
     names = [name for name in source.columns if name != FILE_COLUMN]
     return source.select(
         raw=ibis.struct({name: source[name] for name in source.columns}),
@@ -182,8 +228,8 @@ def _with_order(rows: ir.Table) -> ir.Table:
     )
 
 
-def _with_values(rows: ir.Table) -> ir.Table:
-    """Compute each order's value: goods without gift cards, tax and shipping, less refunds of them."""
+def _with_prices(rows: ir.Table) -> ir.Table:
+    """Add each order's amounts, and ``rest``: what its total has beyond goods, shipping and duties."""
     order, worth = ibis.window(group_by="order_id"), rows.worth * rows.part
     rows = rows.mutate(
         gifts=ibis.ifelse(rows.is_gift_card, worth, 0.0).sum().over(order),
@@ -191,27 +237,64 @@ def _with_values(rows: ir.Table) -> ir.Table:
         paid=_money(rows.subtotal),
         taxed=_money(rows.taxes, blank=0.0),
         shipped=_money(rows.shipping, blank=0.0),
+        dutied=_money(rows.duties, blank=0.0),
         refunded=_money(rows.refund_amount, blank=0.0),
     )
-    total = ibis.coalesce(_money(rows.total), rows.paid + rows.shipped + rows.taxed)
-    is_included = (rows.taxed > 0) & ((total - rows.paid - rows.shipped).abs() < CENT)
+    parts = rows.paid + rows.shipped + rows.dutied
+    rows = rows.mutate(full=ibis.coalesce(_money(rows.total), parts + rows.taxed))
+    return rows.mutate(rest=rows.full - parts)
+
+
+def _includes_tax(engine: Engine, rows: ir.Table) -> bool:
+    """Tell whether a store's prices include tax, by the orders in which only one reading is right.
+
+    ``rest`` is a tip where prices include tax, else tax and a tip: there is no column of tips.
+    """
+    firsts = rows.filter(rows.carries & (rows.taxed > 2 * ROUNDED))
+    includes = _includes(firsts)
+    counts = (
+        engine.frame(firsts.aggregate(with_tax=includes.sum(), without=(~includes).sum()))
+        .fillna(0)
+        .iloc[0]
+    )
+    return bool(counts["with_tax"] > counts["without"])
+
+
+def _includes(rows: ir.Table) -> ir.BooleanValue:
+    """Tell whether an order's prices include tax; null where its total does not tell."""
+    by_rest, by_taxed = rows.rest.abs(), (rows.rest - rows.taxed).abs()
+    return ibis.cases(
+        (ibis.least(by_rest, by_taxed) <= ROUNDED, by_rest < by_taxed),
+        (rows.rest.between(0, rows.taxed), ibis.literal(True)),  # a tip
+        else_=ibis.null("boolean"),
+    )
+
+
+def _with_values(rows: ir.Table, source: OrderSource, *, is_usual: bool) -> ir.Table:
+    """Compute each order's value: goods without gift cards, tax and shipping, less refunds of them."""
+    # A total above goods, shipping and tax has a tip, which does not tell whether tax is included.
+    is_included = (rows.taxed > 0) & _includes(rows).fill_null(is_usual)
+    tip = rows.rest - ibis.ifelse(is_included, 0.0, rows.taxed)
+    tip = ibis.ifelse((tip > ROUNDED).fill_null(False), tip, 0.0)
     priced = rows.paid - rows.gifts  # what the goods cost, and the tax if it is included
-    untaxed = ibis.ifelse(is_included, 1 - rows.taxed / (total - rows.gifts).nullif(0), 1.0)
+    taxable = rows.full - tip - rows.dutied - rows.gifts
+    untaxed = ibis.ifelse(is_included, 1 - rows.taxed / taxable.nullif(0), 1.0)
     goods = priced * untaxed
     of_goods = rows.refunded * goods / (priced + ibis.ifelse(is_included, 0, rows.taxed)).nullif(0)
     exact = ibis.ifelse(rows.taxed > 0, of_goods.round(2), of_goods)  # it was a number of cents
     refund = ibis.cases(
         (rows.refunded.isnull() | rows.taxed.isnull(), ibis.null("float64")),
         (rows.refunded == 0, 0.0),
-        (rows.refunded >= total - CENT, goods),
+        (rows.refunded >= rows.full - CENT, goods),
         else_=ibis.least(exact, goods),
     )
     gross = ibis.greatest(rows.sold.fill_null(0) * untaxed, goods)
-    status = rows.status.lower().re_replace("[^a-z]+", "_")
+    status = plain_status(rows.status)
+    by_status = void_by_status(status, STATUSES, source, unknown=UNKNOWN)
     void = ibis.cases(
         (rows.payment.lower().contains("bogus"), "test_order"),
-        (rows.canceled_at.notnull() | (status == "voided"), "canceled"),
-        (status.isin(UNPAID), "unpaid"),
+        (rows.canceled_at.notnull() | (by_status == "canceled"), "canceled"),
+        (by_status.notnull(), by_status),
         (status == "refunded", "refunded_in_full"),
         ((priced <= CENT) & (rows.gifts > 0), "gift_card_only"),
         else_=ibis.null("string"),

@@ -9,6 +9,19 @@ from connectors.order_source import OrderSource
 from connectors.texts import clean_text
 
 UNKNOWN = "unknown_status"
+SHOPIFY: Mapping[str, str | None] = {  # OrderDisplayFinancialStatus, and Squarespace's
+    "paid": None,
+    "partially_paid": None,
+    "partially_refunded": None,
+    "refunded": None,
+    "voided": "canceled",
+    "canceled": "canceled",
+    "cancelled": "canceled",
+    "pending": "unpaid",
+    "authorized": "unpaid",
+    "expired": "unpaid",
+    "unpaid": "unpaid",
+}
 
 
 def plain_status(text: ir.Value) -> ir.Value:

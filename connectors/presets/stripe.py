@@ -1,6 +1,6 @@
-"""Stripe's payments export: a row per charge, in UTC, with totals only."""
+"""Stripe's payments export: a row per charge, in UTC, with what was refunded and disputed of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 
 import ibis
@@ -8,14 +8,20 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
+from connectors.presets.headings import Headings, find_headings, missing_column, theirs_of
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables, is_older
+from connectors.presets.statuses import UNKNOWN, plain_status, void_by_status
 from connectors.texts import clean_text, trim
 
-HEADERS = {  # ours: theirs, in all versions of the export; punctuation and case aside
-    "id": ("id",),
-    "created": ("Created (UTC)", "Created date (UTC)"),
+HEADINGS: Headings = {  # ours: theirs, in all versions of the export; punctuation and case aside
+    "order_id": ("id",),
+    "ordered_at": ("Created (UTC)", "Created date (UTC)"),
     "amount": ("Amount",),
     "refunded": ("Amount Refunded",),
+    "refunded_at": ("Refunded date (UTC)", "Refunded (UTC)"),
+    "disputed": ("Disputed Amount",),
+    "disputed_at": ("Dispute Date (UTC)", "Disputed date (UTC)"),
+    "dispute_status": ("Dispute Status",),
     "currency": ("Currency",),
     "converted": ("Converted Amount",),
     "converted_refunded": ("Converted Amount Refunded",),
@@ -29,162 +35,195 @@ HEADERS = {  # ours: theirs, in all versions of the export; punctuation and case
     "email": ("Customer Email",),
     "payment_intent": ("PaymentIntent ID",),
     "invoice": ("Invoice ID",),
+    "name": ("Card Name",),
+    "postal_code": ("Card Address Zip",),
 }
-REQUIRED = ("id", "created", "amount", "refunded", "currency", "status")
-MONEY = ("amount", "refunded", "converted", "converted_refunded", "tax")
-PAID = (
-    "paid",
-    "succeeded",
-    "refunded",
-    "partially refunded",
-    "partially_refunded",
-    "partial refund",
-)
+REQUIRED = ("order_id", "ordered_at", "amount", "refunded", "currency", "status")
+MONEY = ("amount", "refunded", "converted", "converted_refunded", "tax", "disputed")
+MOMENTS = ("ordered_at", "refunded_at", "disputed_at")
+STATUSES: Mapping[str, str | None] = {  # of charges, of payment intents, and the dashboard's words
+    **dict.fromkeys(("paid", "succeeded", "refunded", "disputed", "dispute_lost", "dispute_won")),
+    **dict.fromkeys(("partially_refunded", "partial_refund", "early_fraud_warning", "inquiry")),
+    **dict.fromkeys(("needs_response", "under_review")),
+    **dict.fromkeys(("failed", "pending", "processing", "incomplete", "blocked"), "unpaid"),
+    **dict.fromkeys(("uncaptured", "requires_capture", "requires_action", "unpaid"), "unpaid"),
+    **dict.fromkeys(("requires_payment_method", "requires_confirmation", "expired"), "unpaid"),
+    **dict.fromkeys(("canceled", "cancelled"), "canceled"),
+}
+TAKEN = ("lost", "prevented")  # disputes after which the customer has the money
 DECIMAL_COMMA = r"^-?(\d{1,3}(\.\d{3})+|\d+)(,\d{1,2})?$"  # 1.234,56 and 12,50 and 7
-RENEWALS = 0.2  # share of the paid charges from which on a history is one of subscriptions
-NOTES = (
-    "Stripe knows totals only: shipping, tips and gift cards cannot be told from goods, and count",
-    "Stripe's refunds have no day: they lower their order's value whenever they were made",
+HAS_OFFSET = r"[T ]\d{1,2}:\d{2}.*[+-]\d{2}(:?\d{2})?$"
+TOTALS = "Stripe's payments are totals: shipping, tips and gift cards sold are not listed apart and count"
+NO_DAYS = (
+    "refunds have no day in this export: they lower their order's value from its own day on. Export the "
+    "column 'Refunded date (UTC)', or set orders.columns.refunded_at"
 )
+WITHOUT = {  # a column that is missing: what follows
+    "tax": "amounts include tax",
+    "mode": "test payments count",
+    "dispute_status": "lost disputes count as revenue",
+    "payment_intent": "charges of one payment count as an order each",
+}
 
 
 def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read Stripe's payments; charges of one payment, or of one invoice, are one order."""
-    mapping = source.columns
-    del as_of  # neither charges nor refunds change on a day that the export tells
     (rows,) = tables.values()
-    has = _find(rows.columns)
-    _check_columns(has, mapping, rows)
+    names = [name for name in rows.columns if name != FILE_COLUMN]
+    has = find_headings(names, HEADINGS, source.columns)
+    own = {ours: theirs for ours, theirs in source.columns.items() if ours not in HEADINGS}
+    _check_columns(has, own, source, names)
     rows = engine.view(_with_texts(rows, has), "texts")
-    texts = {ours: rows[OURS + ours] for ours in HEADERS}
-    status, captured = texts["status"].lower(), texts["captured"].lower()
-    is_test = (texts["mode"].lower() == "test").fill_null(False)
-    is_paid = status.isin(PAID).fill_null(False) & (captured != "false").fill_null(True)
-    pays_contract = texts["description"].lower().startswith("subscription").fill_null(False)
-    pays_contract = pays_contract | texts["invoice"].notnull()
-    facts = _look(rows, has, is_paid & ~is_test, pays_contract)
-    values = _values(texts, facts) | {"is_test": is_test, "is_paid": is_paid, "state": status}
+    texts = {ours: rows[OURS + ours] for ours in HEADINGS}
+    values = _values(texts, _decimal_commas(rows, has)) | {
+        "is_test": (texts["mode"].lower() == "test").fill_null(False),
+        "by_status": _by_status(texts, source),
+        "is_refund_near": _is_by(engine, rows, has, "refunded_at", as_of),
+        "is_dispute_near": _is_by(engine, rows, has, "disputed_at", as_of),
+    }
     rows = engine.view(rows.mutate(**{OURS + n: value for n, value in values.items()}), "values")
-    texts = {ours: rows[OURS + ours] for ours in HEADERS}
-    is_test, is_paid, status = (rows[OURS + name] for name in ("is_test", "is_paid", "state"))
-    amount, refunded, goods = (rows[OURS + name] for name in ("value", "back", "goods"))
-    # A refund gives back goods and their tax in the same proportion.
-    kept = ibis.ifelse(amount == 0, 1.0, 1 - refunded / amount.nullif(0))
-    is_whole = ((refunded >= amount) & (amount > 0)) | ((status == "refunded") & (refunded == 0))
-    net = (goods * kept).round(2)
+    texts = {ours: rows[OURS + ours] for ours in HEADINGS}
+    by_status, back, goods = (rows[OURS + name] for name in ("by_status", "back", "goods"))
+    gone = _gone(rows, texts)
+    net = (goods * (1 - gone)).round(2)
+    is_whole = (gone >= 1) & (rows[f"{OURS}value"] > 0)
     columns = {
-        "order_id": ibis.coalesce(texts["payment_intent"], texts["invoice"], texts["id"]),
-        "ordered_at": _utc(rows[has["created"]]),
+        "order_id": ibis.coalesce(texts["payment_intent"], texts["invoice"], texts["order_id"]),
+        "ordered_at": _utc(rows[has["ordered_at"]]),
         "net_amount": net,
         "refund_amount": goods - net,
         "currency": rows[f"{OURS}money"],
+        "status": texts["status"],
+        "is_renewal": _renews(texts["description"]),
         "void": ibis.cases(
-            (is_test, "test_order"),
-            (~is_paid, "unpaid"),
+            (rows[f"{OURS}is_test"], "test_order"),
+            (by_status.notnull(), by_status),
             (is_whole, "refunded_in_full"),
             else_=ibis.null("string"),
         ),
+        "is_older": is_older(
+            rows, texts["order_id"], [ibis.desc(back.fill_null(0)), ibis.desc(by_status.isnull())]
+        ),
     }
-    newest_first = [ibis.desc(refunded.fill_null(0)), ibis.desc(is_paid)]
-    columns["is_older"] = is_older(rows, texts["id"], newest_first)
-    columns |= {who: rows[has[who]] for who in ("customer_id", "email") if who in has}
-    columns |= {ours: rows[theirs] for ours, theirs in mapping.items()}
-    return SourceRows(
-        rows, columns, of_lines=True, found=_words(has) | dict(mapping), notes=_notes(facts)
-    )
+    of_whom = ("customer_id", "email", "name", "postal_code")
+    columns |= {who: rows[has[who]] for who in of_whom if who in has}
+    columns |= {ours: rows[theirs] for ours, theirs in own.items()}
+    return SourceRows(rows, columns, of_lines=True, found=_words(has) | own, notes=_notes(has))
 
 
 def _with_texts(rows: ir.Table, has: Mapping[str, str]) -> ir.Table:
     """Add their columns under our names as text, blank = null."""
-    texts = {OURS + ours: ibis.null("string") for ours in HEADERS}
+    texts = {OURS + ours: ibis.null("string") for ours in HEADINGS}
     texts |= {OURS + ours: clean_text(rows[theirs]) for ours, theirs in has.items()}
     return rows.mutate(**texts)
 
 
-def _values(texts: Mapping[str, ir.Column], facts: Mapping[str, int]) -> dict[str, ir.Column]:
-    """Return what was paid (``value``), given ``back``, and paid for ``goods``, in which ``money``."""
+def _by_status(texts: Mapping[str, ir.Column], source: OrderSource) -> ir.Value:
+    """Name the rule by which a charge's status makes it no purchase; only a captured one is paid."""
+    rule = void_by_status(plain_status(texts["status"]), STATUSES, source, unknown=UNKNOWN)
+    is_open = texts["status"].isnull() | (texts["captured"].lower() == "false").fill_null(False)
+    return ibis.coalesce(rule, ibis.ifelse(is_open, "unpaid", ibis.null("string")))
+
+
+def _renews(description: ir.Value) -> ir.Value:
+    """Tell payments that renew a subscription: ``Subscription creation`` starts one."""
+    low = description.lower().fill_null("")
+    return low.startswith("subscription") & ~low.startswith("subscription creation")
+
+
+def _values(texts: Mapping[str, ir.Column], commas: Mapping[str, bool]) -> dict[str, ir.Column]:
+    """Return what was paid (``value``), given ``back``, and paid for ``goods``, in which ``money``.
+
+    ``disputed`` is the share of the charge that a dispute is about: its amount is in the charge's
+    currency.
+    """
     amounts = {
-        name: _amount(texts[name], with_comma=bool(facts.get(name)), may_be_empty=name != "amount")
+        name: _amount(
+            texts[name], with_comma=commas.get(name, False), may_be_empty=name != "amount"
+        )
         for name in MONEY
     }
     # Converted amounts are in the store's currency, and so is the tax beside them.
     is_converted = texts["converted"].notnull() & texts["converted_currency"].notnull()
     amount = ibis.ifelse(is_converted, amounts["converted"], amounts["amount"])
+    rate = amounts["converted"] / amounts["amount"].nullif(0)
+    no_share = texts["converted_refunded"].isnull()
+    converted = ibis.ifelse(no_share, amounts["refunded"] * rate, amounts["converted_refunded"])
+    of_charge = (amounts["disputed"] / amounts["amount"].nullif(0)).fill_null(1.0)
     return {
         "value": amount,
-        "back": ibis.ifelse(is_converted, amounts["converted_refunded"], amounts["refunded"]),
+        "back": ibis.ifelse(is_converted, converted, amounts["refunded"]),
         "goods": amount - amounts["tax"],
         "money": ibis.ifelse(is_converted, texts["converted_currency"], texts["currency"]),
+        "disputed": ibis.ifelse(texts["disputed"].isnull(), 1.0, of_charge),
     }
 
 
-def _find(names: Iterable[str]) -> dict[str, str]:
-    """Return ``{ours: theirs}`` of the columns that an export has."""
-    plain = {_plain(name): name for name in names if name != FILE_COLUMN}
-    found = {
-        ours: [plain[_plain(name)] for name in headers if _plain(name) in plain]
-        for ours, headers in HEADERS.items()
-    }
-    return {ours: theirs[0] for ours, theirs in found.items() if theirs}
+def _gone(rows: ir.Table, texts: Mapping[str, ir.Column]) -> ir.Value:
+    """Return the share of a charge that the customer has back, as known on the day.
+
+    Goods and their tax are given back in the same proportion.
+    """
+    amount, back = rows[f"{OURS}value"], rows[f"{OURS}back"]
+    refunded = ibis.ifelse(amount == 0, 0.0, back / amount.nullif(0))
+    says_whole = plain_status(texts["status"]) == "refunded"
+    refunded = ibis.ifelse((says_whole & (back == 0)).fill_null(False), 1.0, refunded)
+    is_taken = plain_status(texts["dispute_status"]).isin(TAKEN).fill_null(False)
+    disputed = ibis.ifelse(is_taken & rows[f"{OURS}is_dispute_near"], rows[f"{OURS}disputed"], 0.0)
+    of_refunds = ibis.ifelse(rows[f"{OURS}is_refund_near"], refunded, refunded * 0.0)
+    return ibis.ifelse(of_refunds + disputed >= 1, 1.0, of_refunds + disputed)
 
 
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+def _is_by(
+    engine: Engine, rows: ir.Table, has: Mapping[str, str], ours: str, as_of: date
+) -> ir.Value:
+    """Tell what had happened by the end of a day; what has no day had."""
+    if ours not in has:
+        return ibis.literal(True)
+    return ~engine.is_after(engine.moment(_utc(rows[has[ours]])), as_of).fill_null(False)
 
 
-def _check_columns(has: Mapping[str, str], mapping: Mapping[str, str], rows: ir.Table) -> None:
-    missing = [HEADERS[name][0] for name in REQUIRED if name not in has]
-    missing += [theirs for theirs in mapping.values() if theirs not in rows.columns]
-    if missing:
+def _check_columns(
+    has: Mapping[str, str], own: Mapping[str, str], source: OrderSource, names: list[str]
+) -> None:
+    wanted = {name: HEADINGS[name][0] for name in REQUIRED if name not in has}
+    wanted |= {ours: theirs for ours, theirs in own.items() if theirs not in names}
+    wanted |= {n: source.columns[n] for n in HEADINGS if n in source.columns and n not in has}
+    if wanted:
+        missing = "; ".join(missing_column(ours, theirs, names) for ours, theirs in wanted.items())
         raise PresetError(
-            f"a payments export of Stripe has all its columns: this one has no {', '.join(missing)}. "
-            "Export it again from Payments > Export with all columns, or mend orders.columns"
+            f"Stripe's payments export: {missing}. Or export it again from Payments > Export with "
+            "all columns"
         )
-    if not {"customer_id", "email"} & {*has, *mapping}:
+    if not {"customer_id", "email"} & {*has, *own}:
         raise PresetError(
             "orders need a customer: the export has neither Customer ID nor Customer Email. Export "
             "it again from Payments > Export with all columns, or set orders.columns.email"
         )
 
 
-def _look(
-    rows: ir.Table, has: Mapping[str, str], counts: ir.Column, pays_contract: ir.Column
-) -> Mapping[str, int]:
-    """Tell what only the whole export says, and refuse one of subscriptions.
+def _decimal_commas(rows: ir.Table, has: Mapping[str, str]) -> Mapping[str, bool]:
+    """Tell which columns of amounts have a decimal comma.
 
-    Returns
-    -------
-    Mapping
-        For each of :data:`MONEY`, whether its amounts have a decimal comma; ``paid``, live charges
-        that were; ``contract``, those among them that pay an invoice or renew a subscription.
-
-    Raises
-    ------
-    PresetError
-        More than a fifth of the paid charges belong to a contract.
+    One comma in a column tells, if no amount contradicts it: 1.234 alone may be either.
     """
-    commas = {}
-    for name in has.keys() & MONEY:
-        text = rows[OURS + name]
-        # One comma in a column tells, if no amount contradicts it: 1.234 alone may be either.
-        commas[name] = text.re_search(DECIMAL_COMMA).all() & text.contains(",").any()
-    paid, contract = (is_one.sum() for is_one in (counts, counts & pays_contract))
-    looked = rows.aggregate(paid=paid, contract=contract, **commas).to_pyarrow().to_pylist()[0]
-    facts = {name: int(value or 0) for name, value in looked.items()}
-    if facts["contract"] > RENEWALS * facts["paid"]:
-        raise PresetError(
-            "purchase models are for customers who may come back or not: "
-            f"{facts['contract']:,} of {facts['paid']:,} paid charges renew a subscription or pay an "
-            "invoice, and a contract ends by cancellation. Export one-time payments only"
-        )
-    return facts
+    texts = {name: rows[OURS + name] for name in MONEY if name in has}
+    commas = {
+        name: text.re_search(DECIMAL_COMMA).all() & text.contains(",").any()
+        for name, text in texts.items()
+    }
+    (looked,) = rows.aggregate(**commas).to_pyarrow().to_pylist()
+    return {name: bool(value) for name, value in looked.items()}
 
 
-def _notes(facts: Mapping[str, int]) -> tuple[str, ...]:
-    if not facts["contract"]:
-        return NOTES
-    some = f"{facts['contract']:,} of {facts['paid']:,} paid charges"
-    return (*NOTES, f"{some} renew a subscription or pay an invoice, and count as purchases")
+def _notes(has: Mapping[str, str]) -> tuple[str, ...]:
+    """Say what the export lacks, and how to add it."""
+    missing = [
+        f"{HEADINGS[ours][0]} is missing: {so}. Export it too, or set orders.columns.{ours}"
+        for ours, so in WITHOUT.items()
+        if ours not in has
+    ]
+    return (TOTALS, *([] if "refunded_at" in has else [NO_DAYS]), *missing)
 
 
 def _amount(text: ir.Column, *, with_comma: bool, may_be_empty: bool) -> ir.Column:
@@ -195,29 +234,42 @@ def _amount(text: ir.Column, *, with_comma: bool, may_be_empty: bool) -> ir.Colu
 
 
 def _utc(column: ir.Column) -> ir.Column:
-    """Mark a time as UTC, which the export's times are without saying so."""
+    """Mark a time as UTC, which the export's times are without naming it."""
     kind = column.type()
     if kind.is_timestamp() and kind.timezone:
         return column
-    return trim(column).re_replace(r"\s*(Z|UTC)$", "") + "Z"
+    text = trim(column).re_replace(r"\s*(Z|UTC)$", "")
+    text = ibis.ifelse(text.re_search(r"^\d{4}-\d{2}-\d{2}$"), text + " 00:00", text)
+    return ibis.ifelse(text.re_search(HAS_OFFSET), text, text + "Z")
 
 
 def _words(has: Mapping[str, str]) -> dict[str, str]:
     names = {
-        "order_id": ("payment_intent", "invoice", "id"),
-        "ordered_at": ("created",),
-        "net_amount": ("converted", "amount", "converted_refunded", "refunded", "tax"),
+        "order_id": ("payment_intent", "invoice", "order_id"),
+        "ordered_at": ("ordered_at",),
+        "net_amount": ("converted", "amount", "converted_refunded", "refunded", "tax", "disputed"),
         "currency": ("converted_currency", "currency"),
         "customer_id": ("customer_id",),
         "email": ("email",),
-        "void": ("mode", "status", "captured"),
+        "status": ("status",),
+        "void": ("mode", "status", "captured", "dispute_status"),
+        "is_renewal": ("description",),
     }
     found = {ours: ", ".join(has[n] for n in theirs if n in has) for ours, theirs in names.items()}
     return {ours: theirs for ours, theirs in found.items() if theirs}
 
 
 def _recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:
-    return len(columns) == 1 and set(REQUIRED) <= set(_find(*columns.values()))
+    if len(columns) != 1:
+        return False
+    (names,) = columns.values()
+    return set(REQUIRED) <= set(find_headings(names, HEADINGS))
 
 
-STRIPE = Preset("stripe", read, _recognize)
+STRIPE = Preset(
+    "stripe",
+    read,
+    _recognize,
+    amounts=theirs_of(HEADINGS, MONEY),
+    moments=theirs_of(HEADINGS, MOMENTS),
+)

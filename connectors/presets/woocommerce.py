@@ -5,7 +5,7 @@ refunds in the shop's time; ``/wc/v3/orders`` nests lines and refunds, and dates
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -14,18 +14,66 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
+from connectors.presets.headings import missing_column, plain_heading
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables, is_older
+from connectors.presets.statuses import UNKNOWN, plain_status, void_by_status
 from connectors.texts import clean_text, trim
 
 WEBTOFFEE = {"order_date", "status", "order_subtotal", "order_total"}
 REST = {"status", "total", "total_tax"}
 REST_DATES = ("date_created_gmt", "date_created")
 ANALYTICS = {"Order #", "Net Sales", "Items sold"}
-PAID = ("completed", "processing")
+STATUSES: Mapping[str, str | None] = {  # WooCommerce's own; shops and plugins add others
+    **dict.fromkeys(("completed", "processing", "refunded")),
+    **dict.fromkeys(("pending", "on_hold", "failed", "draft"), "unpaid"),
+    **dict.fromkeys(("auto_draft", "checkout_draft"), "unpaid"),
+    "cancelled": "canceled",
+    "trash": "deleted",
+}
+NEEDED = {  # the export's column: the key under orders.columns that names another
+    "webtoffee": {
+        "order_date": "ordered_at",
+        "status": "status",
+        "order_subtotal": "order_subtotal",
+        "order_total": "order_total",
+    },
+    "rest": {
+        "date_created_gmt": "ordered_at",
+        "status": "status",
+        "total": "total",
+        "total_tax": "total_tax",
+    },
+}
+WITHOUT = {  # a column that is missing: what follows
+    "webtoffee": {
+        "discount_total": "amounts are before discounts",
+        "tax_total": "refunds count with their tax",
+        "refund_items": "amounts are before refunds",
+    },
+    "rest": {
+        "shipping_total": "amounts include shipping",
+        "line_items": "gift cards that were sold count",
+        "refunds": "amounts are before refunds",
+    },
+}
+WHO = {"order_id": "order_id", "customer_id": "customer_id", "email": "billing_email"}
+WHO |= {"phone": "billing_phone", "currency": "currency"}
+AMOUNTS = (
+    "shipping_total",
+    "tax_total",
+    "discount_total",
+    "order_total",
+    "order_subtotal",
+    "total",
+    "total_tax",
+    "shipping_tax",
+)
+MOMENTS = ("order_date", *REST_DATES)
 NO_DATES = (
     "the REST API's orders do not say when they were refunded: refunds count from the order's day on, also "
     "where they came later"
 )
+RENEWAL = "_subscription_renewal"  # a key of meta_data
 MONEY = "decimal(18, 4)"
 CENT = 0.005  # amounts that differ by less are equal
 
@@ -47,20 +95,97 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
             f"orders.columns must name columns of the source: {', '.join(unknown)} is not there; it has "
             f"{', '.join(names)}. Mend orders.columns"
         )
-    if not recognize({"orders": tuple(names)}):
-        raise PresetError(
-            f"WooCommerce's orders have {', '.join(sorted(WEBTOFFEE))} (WebToffee's Order Export) or "
-            f"{', '.join(sorted(REST))} and date_created_gmt (REST API): this has {', '.join(names)}. "
-            'Export again, or set orders.preset = "plain"'
-        )
-    is_webtoffee = set(names) >= WEBTOFFEE
-    found = _read_webtoffee(engine, rows, as_of) if is_webtoffee else _read_rest(engine, rows)
-    mapped = {ours: found.rows[theirs] for ours, theirs in mapping.items()}
+    form = "webtoffee" if {*names} & (WEBTOFFEE - {"status"}) else "rest"
+    rows = _with_mapped(rows, mapping, form)
+    _check_columns(rows, form, names)
+    if form == "webtoffee":
+        found = _read_webtoffee(engine, rows, as_of, source)
+    else:
+        found = _read_rest(engine, rows, source)
+    rows = found.rows
+    evidence = _evidence(rows) | {"status": clean_text(rows.status), "is_renewal": _renews(rows)}
+    ours = {one: rows[theirs] for one, theirs in mapping.items() if one not in _places(form)}
     return replace(
         found,
-        columns={**found.columns, **mapped},
+        columns={**found.columns, **evidence, **ours},
         found={**found.found, **mapping},
+        notes=(*found.notes, *_notes(rows, form)),
     )
+
+
+def _places(form: str) -> dict[str, str]:
+    """Return the export's column for each key under ``orders.columns`` that stands in for one."""
+    places = {ours: theirs for theirs, ours in NEEDED[form].items()}
+    return {**WHO, **{name: name for name in WITHOUT[form]}, **places}
+
+
+def _with_mapped(rows: ir.Table, mapping: Mapping[str, str], form: str) -> ir.Table:
+    """Return the rows with the columns that the settings name in the place of the export's own."""
+    places = {
+        place: rows[mapping[ours]] for ours, place in _places(form).items() if ours in mapping
+    }
+    return rows.mutate(**places) if places else rows
+
+
+def _check_columns(rows: ir.Table, form: str, names: list[str]) -> None:
+    there = {*rows.columns} | ({"date_created_gmt"} if "date_created" in rows.columns else set())
+    missing = [
+        missing_column(ours, theirs, names)
+        for theirs, ours in NEEDED[form].items()
+        if theirs not in there
+    ]
+    if missing:
+        raise PresetError(
+            f"WooCommerce's orders have {', '.join(sorted(WEBTOFFEE))} (WebToffee's Order Export) or "
+            f"{', '.join(sorted(REST))} and date_created_gmt (REST API): this has {'; '.join(missing)}; it "
+            f'has {", ".join(names)}. Export again, or set orders.preset = "plain"'
+        )
+
+
+def _notes(rows: ir.Table, form: str) -> tuple[str, ...]:
+    """Say what the export lacks, and how to add it."""
+    return tuple(
+        f"{name} is missing: {so}. Export it too, or set orders.columns.{name}"
+        for name, so in WITHOUT[form].items()
+        if name not in rows.columns
+    )
+
+
+def _evidence(rows: ir.Table) -> dict[str, ir.Value]:
+    """Return the name and postal code of who was billed, as far as they are there."""
+    columns, _ = _named(
+        rows,
+        order_id=("order_id", "order_number", "id", "number"),
+        customer_id=("customer_id", "customer_user"),
+        email=("billing_email", "customer_email", "billing.email"),
+        phone=("billing_phone", "billing.phone"),
+        first=("billing_first_name", "billing.first_name"),
+        last=("billing_last_name", "billing.last_name"),
+        postal_code=("billing_postcode", "billing.postcode"),
+    )
+    names = [columns[name].fill_null("") for name in ("first", "last") if name in columns]
+    evidence = {"postal_code": columns["postal_code"]} if "postal_code" in columns else {}
+    if names:
+        evidence["name"] = clean_text(names[0] if len(names) == 1 else names[0] + " " + names[1])
+    return evidence
+
+
+def _renews(rows: ir.Table) -> ir.Value:
+    """Tell the orders that WooCommerce Subscriptions made: ``_subscription_renewal`` names of what."""
+    renews: ir.Value = ibis.literal(False)
+    for name in rows.columns:
+        plain = plain_heading(name)
+        if plain in ("createdvia", "metacreatedvia"):
+            renews = renews | (clean_text(rows[name]).lower() == "subscription").fill_null(False)
+        elif plain in ("subscriptionrenewal", "metasubscriptionrenewal"):
+            renews = renews | clean_text(rows[name]).notnull()
+        elif plain == "metadata" and rows[name].type().is_string():
+            renews = renews | rows[name].contains(RENEWAL).fill_null(False)
+    data = _structs(rows, "meta_data")
+    if data is not None and "key" in data.type().value_type.names:
+        of_renewal = data.filter(lambda one: one["key"].cast("string") == RENEWAL)
+        renews = renews | (of_renewal.length() > 0).fill_null(False)
+    return renews
 
 
 def recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:
@@ -73,10 +198,23 @@ def recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:
     )
 
 
-WOOCOMMERCE = Preset("woocommerce", read, recognize, varying=r"line_item_\d+")
+def _spelled(wanted: Sequence[str], names: Sequence[str]) -> list[str]:
+    return [name for name in names if name in wanted]
 
 
-def _read_webtoffee(engine: Engine, rows: ir.Table, known_by: date) -> SourceRows:
+WOOCOMMERCE = Preset(
+    "woocommerce",
+    read,
+    recognize,
+    varying=r"line_item_\d+",
+    amounts=lambda names: _spelled(AMOUNTS, names),
+    moments=lambda names: _spelled(MOMENTS, names),
+)
+
+
+def _read_webtoffee(
+    engine: Engine, rows: ir.Table, known_by: date, source: OrderSource
+) -> SourceRows:
     """Read WebToffee's CSV: refunds are dated, and lines say what of them was refunded."""
     columns, found = _named(
         rows,
@@ -116,7 +254,7 @@ def _read_webtoffee(engine: Engine, rows: ir.Table, known_by: date) -> SourceRow
     is_known = known >= refunded - CENT
     columns |= _values(goods, discount, refund) | {
         "ordered_at": rows.order_date,
-        "void": _void(rows, goods, gifts, is_known),
+        "void": _void(rows, source, goods, gifts, is_known),
         "is_older": _is_older(rows, columns["order_id"], refunded),
     }
     left = _left(goods, refund)
@@ -147,7 +285,7 @@ def _read_webtoffee(engine: Engine, rows: ir.Table, known_by: date) -> SourceRow
     return SourceRows(rows, columns, False, found | {"ordered_at": "order_date"}, (), lines)
 
 
-def _read_rest(engine: Engine, rows: ir.Table) -> SourceRows:
+def _read_rest(engine: Engine, rows: ir.Table, source: OrderSource) -> SourceRows:
     """Read what the REST API gives: lines and refunds are nested, the day is in UTC."""
     columns, found = _named(
         rows,
@@ -182,7 +320,7 @@ def _read_rest(engine: Engine, rows: ir.Table) -> SourceRows:
     refund = _of_goods(refunded, goods, tax - of_shipping, total)
     columns |= _values(goods, discount, refund)
     columns["ordered_at"], found["ordered_at"] = _moment(rows)
-    columns["void"] = _void(rows, goods, gifts, ibis.literal(True))
+    columns["void"] = _void(rows, source, goods, gifts, ibis.literal(True))
     columns["is_older"] = _is_older(rows, columns["order_id"], refunded)
     lines = None
     if items is not None:
@@ -312,14 +450,16 @@ def _values(goods: ir.Value, discount: ir.Value, refund: ir.Value) -> dict[str, 
     }
 
 
-def _void(rows: ir.Table, goods: ir.Value, gifts: ir.Value, is_known: ir.Value) -> ir.Value:
+def _void(
+    rows: ir.Table, source: OrderSource, goods: ir.Value, gifts: ir.Value, is_known: ir.Value
+) -> ir.Value:
     """Name the rule by which an order is no purchase; only what was paid may be one."""
-    status = _status(rows)
+    status = plain_status(rows.status)
+    by_status = void_by_status(status, STATUSES, source, unknown=UNKNOWN)
     return ibis.cases(
-        (status == "trash", "deleted"),
-        (status == "cancelled", "canceled"),
-        ((status == "refunded") & is_known, "refunded_in_full"),
-        (~status.isin((*PAID, "refunded")), "unpaid"),
+        (status.isnull(), "unpaid"),
+        (by_status.notnull(), by_status),
+        (((status == "refunded") & is_known).fill_null(False), "refunded_in_full"),
         ((goods <= CENT) & (gifts > 0), "gift_card_only"),
         else_=ibis.null("string"),
     )

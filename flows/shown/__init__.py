@@ -5,6 +5,7 @@ import sys
 
 from rich.console import Console
 
+from flows.shown.check import show_checked
 from flows.shown.day import show_day
 from flows.shown.models import show_backtest, show_measured, show_monitored, show_trained
 from flows.shown.state import show_backfilled, show_said, show_status, show_synced
@@ -28,6 +29,7 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
         "synced": show_synced,
         "backfilled": show_backfilled,
         "status": show_status,
+        "checked": show_checked,
         "said": show_said,
     }
     show[outcome.kind](console, outcome.facts)

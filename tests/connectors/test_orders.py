@@ -77,7 +77,8 @@ def write(folder, content, name="orders.csv"):
 
 
 def read_at(location, out, zone="UTC", as_of=AS_OF, **how):
-    """Read a history that is there already."""
+    """Read a history that is there already; few rows are made to break rules, so none is too many."""
+    how = {"most_unreadable": 1.0} | how
     with open_engine(zone) as engine:
         history = read_orders(engine, OrderSource(location, **how), as_of, out)
     orders = (
@@ -268,10 +269,12 @@ def test_one_order_id_with_two_contents_is_rejected_as_a_whole(read):
     assert reading.rejects["net_amount"].to_list() == ["5", "6"]
 
 
-def test_a_duplicate_that_differs_in_a_column_that_is_not_ours_is_another_content(read):
+def test_an_order_that_differs_in_a_column_that_is_not_read_counts_once(read):
     text = HEADER.replace("\n", ",note\n") + "1,a,2026-01-01,5,x\n1,a,2026-01-01,5,y\n"
     text += "2,b,2026-01-01,7,\n"
-    assert read(text).rejected == {"duplicate_order_id": 2}
+    reading = read(text)
+    assert reading.amounts == {"1": 5.0, "2": 7.0}
+    assert reading.merged == {"exact_duplicates": 1, "lines_summed": 0}
 
 
 def test_an_order_of_two_customers_is_rejected_as_a_whole(read):
@@ -390,10 +393,13 @@ READABLE_AMOUNTS = {
     "1e3": 1000.0,
     "0.0001": 0.0001,
     "99999999999999": 99999999999999.0,
+    "1,000.00": 1000.0,
+    "$5": 5.0,
+    "5 USD": 5.0,
 }
 UNREADABLE_AMOUNTS = (
     *("", " ", "abc", "nan", "NaN", "inf", "-inf", "Infinity", "1e14", "100000000000000", "1e400"),
-    *("-1e400", "1,000.00", "1.000,00", "$5", "5 USD", "0x10", "--1", "1e", "٣", "null", "5%"),
+    *("-1e400", "1.000,00", "0x10", "--1", "1e", "٣", "null", "5%"),
 )
 
 
@@ -417,12 +423,12 @@ def as_csv(header, rows):
 
 
 @pytest.mark.parametrize("text", READABLE_AMOUNTS)
-def test_an_amount_is_a_plain_number(of_amounts, text):
+def test_an_amount_is_a_number(of_amounts, text):
     assert of_amounts[text] == READABLE_AMOUNTS[text]
 
 
 @pytest.mark.parametrize("text", UNREADABLE_AMOUNTS)
-def test_what_is_no_plain_number_is_no_amount(of_amounts, text):
+def test_what_is_no_number_is_no_amount(of_amounts, text):
     assert of_amounts[text] == "unreadable_amount"
 
 
@@ -594,13 +600,15 @@ MOMENTS = {
     "2026-11-01 02:00:00": ("2026-11-01 07:00", "2026-11-01"),
     "2026-11-02T04:59:59Z": ("2026-11-02 04:59:59", "2026-11-01"),
     "2026-11-02T05:00:00Z": ("2026-11-02 05:00", "2026-11-02"),
+    "20260101": ("2026-01-01 05:00", "2026-01-01"),
+    "2026-01-01 10:00:00 PM": ("2026-01-02 03:00", "2026-01-01"),
     "1970-01-01": ("1970-01-01 05:00", "1970-01-01"),
     "1970-01-01T05:00:00Z": ("1970-01-01 05:00", "1970-01-01"),
 }
 UNREADABLE_DATES = (
     *("", " ", "soon", "now", "today", "infinity", "-infinity", "2026-02-30", "2026-01-01 25:00"),
     *("1969-12-31", "1969-12-31 23:59:59", "1970-01-01T04:59:59Z", "0001-01-01", "99999-01-01"),
-    *("31/12/2025", "12/31/2025", "01-02-26", "20260101", "2026-01-01 10:00:00 PM", "1767225600"),
+    *("31/12/2025", "12/31/2025", "01-02-26", "2026-01-01 13:00:00 PM", "1767225600"),
 )
 TWICE_OR_NEVER = {"2026-03-08 02:30:00": "2026-03-08", "2026-11-01 01:30:00": "2026-11-01"}
 

@@ -1,9 +1,14 @@
 """Which column of a source is which of ours."""
 
+from datetime import date
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.engine import open_engine
+from connectors.order_source import OrderSource
+from connectors.orders import read_orders
 from connectors.presets.plain import OPTIONAL, REQUIRED, resolve_columns
 
 PLAIN = ["order_id", "customer_id", "ordered_at", "net_amount"]
@@ -117,3 +122,69 @@ def test_columns_are_found_or_refused_and_what_is_found_is_there(mapping, availa
         assert {"customer_id", "email", "phone"} & set(found)
         assert set(found.values()) <= set(available)
         assert found.items() >= mapping.items()
+
+
+HEADER = "order_id,customer_id,ordered_at,net_amount,status\n"
+KEPT = "0,z,2025-01-01,5,paid\n"
+
+
+def by_status(folder, rows, header=HEADER, **how):
+    (folder / "orders.csv").write_text(header + rows)
+    with open_engine("UTC") as engine:
+        source = OrderSource(str(folder / "orders.csv"), **how)
+        history = read_orders(engine, source, date(2025, 12, 31), folder / "out")
+    return history.accounting.rejected, history.accounting.merged, history.accounting.orders
+
+
+@pytest.mark.parametrize(
+    ("word", "rule"),
+    [
+        ("Cancelled", "canceled"),
+        ("VOIDED", "canceled"),
+        ("Fully refunded", "refunded_in_full"),
+        ("refunded", "refunded_in_full"),
+        ("charge-back", "refunded_in_full"),
+        ("Pending payment", "unpaid"),
+        ("Awaiting Payment", "unpaid"),
+        ("declined", "unpaid"),
+        ("Expired", "unpaid"),
+        ("abandoned", "unpaid"),
+        ("wc-checkout-draft", "unpaid"),
+        ("trash", "deleted"),
+        ("test", "test_order"),
+        ("shipped", None),
+        ("Partially refunded", None),
+        ("7", None),
+        ("", None),
+    ],
+)
+def test_a_status_in_the_usual_words_makes_a_row_no_purchase(tmp_path, word, rule):
+    rejected, _, orders = by_status(tmp_path, f"{KEPT}1,a,2025-01-01,5,{word}\n")
+    assert rejected == ({rule: 1} if rule else {})
+    assert orders == (1 if rule else 2)
+
+
+@pytest.mark.parametrize("word", ["refunded", "Returned", "chargeback"])
+def test_a_negative_row_whose_status_is_a_refund_is_the_refund_itself(tmp_path, word):
+    rows = f"1,z,2025-02-01,-2.50,{word}\n2,z,2025-03-01,4,{word}\n"
+    rejected, merged, orders = by_status(tmp_path, KEPT + rows)
+    assert (rejected, merged["refunds_netted"]) == ({"refunded_in_full": 1}, 1)
+    assert orders == 1
+
+
+def test_the_settings_name_statuses_and_their_column(tmp_path):
+    header = HEADER.replace("status", "State")
+    how = {
+        "columns": {"status": "State"},
+        "paid_statuses": ("pending",),
+        "void_statuses": ("Quote",),
+    }
+    rows = "1,a,2025-01-01,5,Pending\n2,b,2025-01-01,5,quote\n3,c,2025-01-01,5,failed\n"
+    rejected, _, orders = by_status(tmp_path, KEPT + rows, header, **how)
+    assert (rejected, orders) == ({"unpaid": 2}, 2)
+
+
+def test_who_was_billed_and_consent_are_columns_of_ours():
+    ours = {"name": "Buyer", "postal_code": "ZIP", "accepts_marketing": "Newsletter"}
+    names = ["order_id", "customer_id", "ordered_at", "net_amount", *ours.values()]
+    assert resolve_columns(ours, names) == ours | {n: n for n in names if n not in ours.values()}

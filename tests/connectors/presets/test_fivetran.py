@@ -520,15 +520,111 @@ def test_that_the_models_refunds_have_no_day_is_said():
 
 
 def test_columns_that_are_missing_are_named(read, tmp_path):
-    with pytest.raises(SourceError, match="one has no price_level, only"):
+    with pytest.raises(SourceError, match=r"no column 'price_level'.*orders.columns.channel"):
         read(order=[{}], order_line=[{}], how={"columns": {"channel": "price_level"}})
-    with pytest.raises(SourceError, match="no created_at, processed_at"):
+    with pytest.raises(SourceError, match=r"no column 'created_at'.*orders\.columns\.ordered_at"):
         read(order=[{"created_at": "gone", "processed_at": "gone"}], order_line=[{}])
     with pytest.raises(SourceError, match="no order_id"):
         read(order=[{}], order_line=[{"order_id": "gone"}])
     (tmp_path / "in" / "order_line.parquet").unlink()
     with pytest.raises(SourceError, match="no refund_id"):
         read(order=[{}], refund=[{}], order_line_refund=[{"refund_id": "gone"}])
+
+
+def test_a_missing_customer_value_or_id_is_named_with_its_setting(read, tmp_path):
+    gone = {"customer_id": "gone", "email": "gone", "phone": "gone"}
+    with pytest.raises(SourceError, match=r"orders\.columns\.customer_id"):
+        read(order=[gone], order_line=[{}])
+    with pytest.raises(SourceError, match=r"'id'.*orders\.columns\.order_id"):
+        read(order=[{"id": "gone"}], order_line=[{}])
+    (tmp_path / "in" / "order_line.parquet").unlink()
+    with pytest.raises(SourceError, match=r"'subtotal_price'.*orders\.columns\.net_amount"):
+        read(order=[{"subtotal_price": "gone"}])
+
+
+def test_an_id_and_a_day_of_another_name_are_mapped(read):
+    order = {"id": "gone", "created_at": "gone", "processed_at": "gone", "number": 1}
+    how = {"columns": {"order_id": "number", "ordered_at": "placed"}}
+    placed = {"placed": "2025-03-01T12:00:00Z"}
+    assert read(order=[order | placed], order_line=[{}], how=how).net == {"1": 50}
+
+
+@pytest.mark.parametrize("status", ["on_credit", "Net 30", "unknown"])
+def test_an_unknown_status_is_named_until_the_settings_name_it(read, status):
+    tables = {
+        "order": [{}, {"id": 2, "financial_status": status}],
+        "order_line": [{}, {"id": 12, "order_id": 2}],
+    }
+    assert read(**tables).rejected == {"unknown_status": 1}
+    assert read(**tables, how={"paid_statuses": (status,)}).net == {"1": 50, "2": 50}
+    assert read(**tables, how={"void_statuses": (status,)}).rejected == {"unpaid": 1}
+
+
+@pytest.mark.parametrize(
+    "renewal",
+    [
+        {"source_name": "subscription_contract"},
+        {"source_name": "subscription_contract_checkout_one"},
+        {"tags": "vip, Subscription Recurring Order"},
+    ],
+)
+def test_renewals_are_told_by_source_and_tags(read, renewal):
+    first = {"id": 2, "tags": "Subscription First Order"}
+    orders = [{"tags": ""}, first, {"id": 3} | renewal]
+    lines = [{"id": i, "order_id": i} for i in (1, 2, 3)]
+    done = read(order=orders, order_line=lines, how={"renewals": "exclude"})
+    assert (set(done.net), done.rejected) == ({"1", "2"}, {"renewal": 1})
+
+
+def test_net_sales_above_the_price_of_the_goods_are_refused(tmp_path):
+    # Three at 10.00 were counted as 90.00, of which 20.00 came back.
+    wrong = {"order_id": 7, "subtotal_price": 30.0, "refund_subtotal": 20.0, "net_sales": 70.0}
+    right = [{"order_id": i, "net_sales": 50.0} for i in range(10, 58)]
+    message = (
+        r"in 2 of 50 orders, for instance order 7: 70.00 and 10.00.* before 1.10.0 multiplies"
+    )
+    frame = models(wrong, wrong | {"order_id": 8, "net_sales": 30.0}, *right)
+    with pytest.raises(SourceError, match=message + r".*net_amount = \"subtotal_price\""):
+        read_models(tmp_path, frame)
+    done = read_models(tmp_path, frame, columns={"net_amount": "subtotal_price"})
+    assert (done.net["7"], done.net["10"]) == (30, 70)
+
+
+@pytest.mark.parametrize(
+    "net_sales",
+    [
+        [50.0] * 49 + [100.0],  # one of fifty, which is no more than 2 %
+        [50.25] * 50,  # half a percent is rounding
+        [0.0] * 50,  # gift cards lower it
+        [None] * 50,
+    ],
+)
+def test_net_sales_that_fit_are_taken(tmp_path, net_sales):
+    frame = models(*({"order_id": i, "net_sales": n} for i, n in enumerate(net_sales)))
+    done = read_models(tmp_path, frame, keep_zero_amount=True)
+    expected = [50.0 if n is None else n for n in net_sales]
+    assert done.net == {str(i): n for i, n in enumerate(expected)}
+
+
+def test_net_sales_of_the_graphql_models_are_compared_too(tmp_path):
+    frame = models({"net_sales": 450.0}).rename(
+        columns={"subtotal_price": "subtotal_price_shop_amount"}
+    )
+    with pytest.raises(SourceError, match="subtotal_price_shop_amount"):
+        read_models(tmp_path, frame)
+
+
+def test_amounts_and_moments_are_listed():
+    names = (
+        "id",
+        "subtotal_price_set_shop_amount",
+        "price",
+        "created_at",
+        "cancelled_at",
+        "email",
+    )
+    assert FIVETRAN.amounts(names) == ["subtotal_price_set_shop_amount", "price"]
+    assert DBT_SHOPIFY.moments(names) == ["created_at", "cancelled_at"]
 
 
 def test_a_column_of_ones_own_can_be_mapped(read):

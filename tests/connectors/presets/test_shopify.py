@@ -11,7 +11,7 @@ import pytest
 from connectors.engine import open_engine
 from connectors.order_source import OrderSource
 from connectors.orders import read_orders
-from connectors.presets.shopify import HEADINGS, recognize
+from connectors.presets.shopify import HEADINGS, SHOPIFY, recognize
 from connectors.sources import SourceError
 from features.synthetic import simulate
 from features.synthetic.forms import FORMS
@@ -147,6 +147,10 @@ def test_an_order_has_its_first_rows_values_on_every_row(read):
         ({"Financial Status": "pending"}, "unpaid"),
         ({"Financial Status": "Authorized"}, "unpaid"),
         ({"Financial Status": "expired"}, "unpaid"),
+        ({"Financial Status": "unpaid"}, "unpaid"),
+        ({"Financial Status": "new words"}, "unknown_status"),
+        ({"Financial Status": "Teilweise bezahlt"}, "unknown_status"),
+        ({"Financial Status": "on credit"}, "unknown_status"),
         ({"Financial Status": "refunded", "Refunded Amount": "113.00"}, "refunded_in_full"),
         ({"Subtotal": "0.00", "Total": "0.00", "Taxes": "0.00"}, "zero_amount"),
         ({"Subtotal": "1.2.3"}, "unreadable_amount"),
@@ -163,9 +167,9 @@ def test_an_order_that_is_no_purchase_is_rejected_with_all_its_rows(read, column
 
 
 @pytest.mark.parametrize(
-    "status", ["paid", "partially_paid", "Partially refunded", "new words", ""]
+    "status", ["paid", "partially_paid", "Partially refunded", "PARTIALLY_REFUNDED", ""]
 )
-def test_any_other_status_is_paid(read, status):
+def test_a_paid_status_is_a_purchase(read, status):
     assert read([first(**{"Financial Status": status})]).amounts == {"#1": 100.0}
 
 
@@ -195,6 +199,136 @@ def test_refunds_are_of_goods_without_tax_and_shipping(read, columns, net):
     parts = got.orders.loc["#1"]
     made = parts["gross_amount"] - parts["discount_amount"] - parts["refund_amount"]
     assert made == pytest.approx(net, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("columns", "net"),
+    [
+        # 119.00 of goods with 19.00 of tax in them, 5.00 of tip.
+        ({"Subtotal": "119.00", "Shipping": "0", "Taxes": "19.00", "Total": "124.00"}, 100.0),
+        # 107.00 of goods and 12.00 of shipping with 19.00 of tax, 4.00 of duties and 2.50 of tip.
+        (
+            {
+                "Subtotal": "107.10",
+                "Shipping": "11.90",
+                "Taxes": "19.00",
+                "Duties": "4.00",
+                "Total": "125.50",
+            },
+            90.0,
+        ),
+        # Duties alone, tax on top.
+        ({"Duties": "7.00", "Total": "120.00"}, 100.0),
+        # A tip above the tax is of either kind: without other orders tax is on top.
+        ({"Total": "123.00"}, 100.0),
+        # A total that is rounded to five cents tells the same as one that is not.
+        ({"Total": "112.97"}, 100.0),
+        # Half of what was paid for goods was given back: half of 100.00.
+        (
+            {
+                "Subtotal": "119.00",
+                "Shipping": "0",
+                "Taxes": "19.00",
+                "Total": "124.00",
+                "Refunded Amount": "59.50",
+            },
+            50.0,
+        ),
+        # Less than zero is left of the total: a discount on shipping tells nothing.
+        ({"Total": "104.00"}, 100.0),
+    ],
+)
+def test_tips_and_duties_are_in_the_total_and_no_revenue(read, columns, net):
+    assert read([first(**columns)]).amounts["#1"] == pytest.approx(net, abs=1e-4)
+
+
+def included(number, **more):
+    return first(f"#{number}", **({"Taxes": "8.40", "Total": "105.00"} | more))
+
+
+@pytest.mark.parametrize(("inclusive", "net"), [(3, 100 * (1 - 8.40 / 105)), (1, 100.0)])
+def test_a_tip_above_the_tax_is_read_as_most_of_the_stores_orders_are(read, inclusive, net):
+    usual = [included(i) for i in range(2, 2 + inclusive)] + [first("#8"), first("#9")]
+    got = read([included(1, Total="125.00"), *usual])
+    assert got.amounts["#1"] == pytest.approx(net, abs=1e-4)
+
+
+@pytest.mark.parametrize("status", ["new words", "on credit", "Rechnung"])
+def test_the_settings_name_statuses(tmp_path, status):
+    text = as_csv([first(**{"Financial Status": status}), KEPT])
+    paid = Reading(tmp_path / "1", {"a.csv": text}, paid_statuses=(status,))
+    assert paid.amounts == {"#1": 100.0, "#99": 100.0}
+    void = Reading(tmp_path / "2", {"a.csv": text}, void_statuses=(status,))
+    assert void.rejected == {"unpaid": 1}
+
+
+@pytest.mark.parametrize(
+    "renewal",
+    [
+        {"Tags": "Subscription, Subscription Recurring Order"},
+        {"Tags": "appstle_subscription_recurring_order"},
+        {"Source": "subscription_contract"},
+        {"Source": "subscription_contract_checkout_one"},
+    ],
+)
+def test_renewals_are_left_out_with_all_their_rows(read, renewal):
+    started = first("#2", Tags="Subscription First Order")
+    got = read(
+        [first("#1"), started, first("#3", **renewal), line("Mug", "0.00", name="#3")],
+        renewals="exclude",
+    )
+    assert (set(got.amounts), got.rejected) == ({"#1", "#2"}, {"renewal": 2})
+
+
+def test_who_was_billed_is_evidence(tmp_path):
+    row = first(**{"Billing Name": "Ann Lee", "Billing Zip": "'02139", "Accepts Marketing": "yes"})
+    (tmp_path / "a.csv").write_text(as_csv([row, line("Mug", "0.00")]))
+    with open_engine() as engine:
+        rows, _ = engine.read_rows([tmp_path / "a.csv"])
+        found = SHOPIFY.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
+        names = ("name", "postal_code", "accepts_marketing", "status")
+        told = engine.frame(found.rows.select(**{n: found.columns[n] for n in names}))
+    assert told.to_numpy().tolist() == [["Ann Lee", "02139", "yes", "paid"]] * 2
+
+
+SQUARESPACE = [
+    "Order ID,Email,Financial Status,Paid at,Fulfillment Status,Fulfilled at,Currency,Subtotal,Shipping,"
+    "Taxes,Amount Refunded,Total,Discount Code,Discount Amount,Shipping Method,Created at,"
+    "Lineitem quantity,Lineitem name,Lineitem price,Lineitem sku,Lineitem variant,Cancelled at",
+    "00001,ana@shop.org,PAID,,pending,,USD,20.00,10.00,1.60,0.00,31.60,,0.00,,2025-07-25 21:06:11 -0700,"
+    "1,Washed,10.00,S1,200g,",
+    "00001,,,,,,,,,,,,,,,,1,Natural,10.00,S2,200g,",
+    "00002,ben@shop.org,PARTIALLY_REFUNDED,,fulfilled,,USD,40.00,0.00,4.00,11.00,44.00,,0.00,,"
+    "2025-08-01 09:00:00 -0700,1,Washed,40.00,S1,1kg,",
+    "00003,ana@shop.org,REFUNDED,,fulfilled,,USD,10.00,0.00,0.00,10.00,10.00,,0.00,,"
+    "2025-08-02 09:00:00 -0700,1,Washed,10.00,S1,200g,",
+    "00004,eve@shop.org,PENDING,,pending,,USD,10.00,0.00,0.00,0.00,10.00,,0.00,,"
+    "2025-08-02 09:00:00 -0700,1,Washed,10.00,S1,200g,",
+]
+
+
+def test_an_export_of_squarespace_is_read(tmp_path):
+    assert recognize({"orders": tuple(SQUARESPACE[0].split(","))})
+    got = Reading(tmp_path, {"orders.csv": "\n".join(SQUARESPACE) + "\n"})
+    # 00002: of 44.00 with 4.00 of tax 11.00 came back, 10.00 of goods.
+    assert got.amounts == {"00001": 20.0, "00002": 30.0}
+    assert got.rejected == {"refunded_in_full": 1, "unpaid": 1}
+    assert sorted(got.lines["product_name"]) == ["Natural", "Washed", "Washed"]
+
+
+@pytest.mark.parametrize(
+    "gone", ["Financial Status", "Cancelled at", "Refunded Amount", "Taxes", "Total"]
+)
+def test_what_follows_of_a_column_that_is_missing_is_noted(read, gone):
+    got = read([first()], columns=[name for name in COLUMNS if name != gone])
+    assert got.amounts == {"#1": 100.0}
+    assert [n for n in got.notes if n.startswith(f"{gone} is missing") and "orders.columns" in n]
+
+
+def test_amounts_and_moments_are_listed_in_every_wording():
+    names = ("Name", "SUBTOTAL", "Amount Refunded", "Created At", "Canceled at", "Lineitem price")
+    assert SHOPIFY.amounts(names) == ["SUBTOTAL", "Amount Refunded", "Lineitem price"]
+    assert SHOPIFY.moments(names) == ["Created At", "Canceled at"]
 
 
 def test_refunds_without_a_date_are_said(read, tmp_path):
@@ -320,7 +454,9 @@ def test_an_old_export_has_few_columns(read, who):
 
 @pytest.mark.parametrize("missing", SHORT)
 def test_a_column_that_every_export_has_is_asked_for(read, missing):
-    with pytest.raises(SourceError, match=rf"no '{missing}'.* it has .*Export under Orders"):
+    with pytest.raises(
+        SourceError, match=rf"no column '{missing}'.* it has .*Export under Orders"
+    ):
         read([first()], columns=[name for name in SHORT if name != missing])
 
 
@@ -332,7 +468,8 @@ def test_the_settings_name_a_column_of_another_name(tmp_path):
     ]
     for wrong in ({"channel": "Nots"}, {"shoe_size": "Notes"}):
         with pytest.raises(
-            SourceError, match=r"no .*Nots|no anything for orders.columns.shoe_size"
+            SourceError,
+            match=r"no column 'Nots'.*orders\.columns\.channel|no use for orders\.columns\.shoe_size",
         ):
             Reading(tmp_path / next(iter(wrong)), {"a.csv": text}, columns=wrong)
 
@@ -349,7 +486,7 @@ def test_lines_share_the_orders_discount_and_refund(read):
 
 def test_all_headings_are_in_the_current_export():
     wordings = {name for names in HEADINGS.values() for name in names}
-    assert wordings - set(COLUMNS) == {"Canceled at"}
+    assert wordings - set(COLUMNS) == {"Canceled at", "Order ID", "Amount Refunded"}
     assert recognize({"orders": tuple(COLUMNS)})
     assert not recognize({"orders": ("Name", "Email", "Created at", "Subtotal")})
 

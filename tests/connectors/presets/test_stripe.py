@@ -137,7 +137,7 @@ def test_a_simulated_store_of_subscriptions_is_refused(tmp_path):
     form = stripe(simulate(100, date(2025, 1, 1), date(2025, 7, 1), 5), subscription_share=0.5)
     (tmp_path / "in").mkdir()
     form.files["payments.csv"].to_csv(tmp_path / "in" / "payments.csv", index=False)
-    with pytest.raises(SourceError, match="Export one-time payments only"):
+    with pytest.raises(DataError, match=r"orders\.renewals"):
         read_folder(tmp_path / "in")
 
 
@@ -308,20 +308,38 @@ def test_points_without_any_comma_are_decimal_points(read):
     assert read(charge(1, Amount="1.234", Tax="")).net == {"pi_1": 1.23}
 
 
-@pytest.mark.parametrize(
-    "renewal", [{"Description": "subscription update"}, {"Invoice ID": "in_1", "Description": "x"}]
-)
-def test_renewals_of_subscriptions_are_refused_beyond_a_fifth_of_the_paid_charges(
-    renewal, read, tmp_path
-):
+@pytest.mark.parametrize("words", ["subscription update", "Subscription cycle"])
+def test_renewals_of_subscriptions_are_refused_beyond_a_fifth_of_the_paid_charges(words, read):
     one_off = [charge(i) for i in range(1, 5)]
+    renewal = {"Description": words}
     done = read(*one_off, charge(5) | renewal)
     assert len(done.net) == 5
-    assert any(note.startswith("1 of 5 paid charges") for note in notes_of(tmp_path))
-    with pytest.raises(
-        SourceError, match=r"2 of 6 paid charges .* a contract ends by cancellation"
-    ):
+    assert [note for note in done.history.quality.warnings if note.startswith("1 of 5 orders")]
+    with pytest.raises(DataError, match=r"2 of 6 orders renew .* orders.renewals"):
         read(*one_off, charge(5) | renewal, charge(6) | renewal)
+
+
+def test_renewals_are_left_out_or_counted_as_the_settings_name_it(read):
+    renewals = [charge(i, Description="Subscription update") for i in (2, 3)]
+    done = read(charge(1), *renewals, renewals="exclude")
+    assert (done.net, done.rejected) == ({"pi_1": 100}, {"renewal": 2})
+    assert len(read(charge(1), *renewals, renewals="count").net) == 3
+
+
+@pytest.mark.parametrize(
+    "one_off",
+    [
+        {"Invoice ID": "in_{}", "Description": "Payment for Invoice"},
+        {"Invoice ID": "in_{}", "Description": ""},
+        {"Description": "Subscription creation"},
+        {"Description": "Yearly subscription box"},
+    ],
+)
+def test_an_invoice_and_a_subscriptions_first_payment_renew_nothing(read, one_off):
+    charges = [
+        charge(i) | {name: value.format(i) for name, value in one_off.items()} for i in range(4)
+    ]
+    assert len(read(*charges).net) == 4
 
 
 def test_only_live_paid_charges_tell_a_store_of_subscriptions(read):
@@ -335,12 +353,134 @@ def test_only_live_paid_charges_tell_a_store_of_subscriptions(read):
     assert done.net == {"pi_1": 100}
 
 
-def test_that_shipping_and_refund_days_cannot_be_told_is_said(read, tmp_path):
+NEW = (*COLUMNS, "Refunded date (UTC)")
+
+
+@pytest.mark.parametrize(
+    ("zone", "as_of", "net"),
+    [
+        ("UTC", date(2025, 6, 19), {"pi_1": 100, "pi_2": 100}),
+        ("UTC", date(2025, 6, 20), {"pi_1": 80}),
+        ("America/New_York", date(2025, 6, 19), {"pi_1": 80}),  # 03:00 UTC is the evening before
+    ],
+)
+def test_a_refund_counts_from_its_day_on(read, zone, as_of, net):
+    day = {"Refunded date (UTC)": "2025-06-20 03:00:00"}
+    rows = [
+        charge(1, Amount_Refunded="21.60") | day,
+        charge(2, Amount_Refunded="108.00", Status="Refunded") | day,
+    ]
+    done = read(*rows, header=NEW, zone=zone, as_of=as_of)
+    assert done.net == net
+    assert done.rejected == ({} if len(net) == 2 else {"refunded_in_full": 1})
+    assert not [note for note in done.history.quality.warnings if "no day" in note]
+
+
+def test_a_refund_whose_day_is_empty_counts_from_the_orders_day_on(read):
+    done = read(charge(1, Amount_Refunded="21.60"), header=NEW, as_of=date(2025, 3, 1))
+    assert done.net == {"pi_1": 80}
+
+
+DISPUTES = [  # 108.00 with 8.00 of tax were paid
+    ({"Dispute_Status": "lost", "Disputed_Amount": "108.00"}, None),
+    ({"Dispute_Status": "Lost", "Disputed_Amount": "54.00"}, 50),
+    ({"Dispute_Status": "lost", "Disputed_Amount": ""}, None),
+    ({"Dispute_Status": "prevented", "Disputed_Amount": "108.00"}, None),
+    ({"Dispute_Status": "lost", "Disputed_Amount": "54.00", "Amount_Refunded": "54.00"}, None),
+    ({"Dispute_Status": "lost", "Disputed_Amount": "27.00", "Amount_Refunded": "54.00"}, 25),
+    # What was refunded during an inquiry is in the refunded amount already.
+    (
+        {
+            "Dispute_Status": "charge_refunded",
+            "Disputed_Amount": "54.00",
+            "Amount_Refunded": "54.00",
+        },
+        50,
+    ),
+    *(
+        ({"Dispute_Status": status, "Disputed_Amount": "108.00"}, 100)
+        for status in (
+            "won",
+            "needs_response",
+            "under_review",
+            "warning_closed",
+            "warning_needs_response",
+            "",
+        )
+    ),
+]
+
+
+def test_a_lost_dispute_takes_its_amount_away_and_others_do_not(read):
+    rows = [charge(i, **what) for i, (what, _) in enumerate(DISPUTES)]
+    done = read(*rows)
+    assert done.net == {f"pi_{i}": net for i, (_, net) in enumerate(DISPUTES) if net is not None}
+    assert done.rejected == {"refunded_in_full": 4}
+
+
+def test_a_lost_dispute_counts_from_its_day_on(read):
+    lost = {
+        "Dispute Status": "lost",
+        "Disputed Amount": "54.00",
+        "Dispute Date (UTC)": "2025-04-01 00:30",
+    }
+    rows = [charge(1), charge(2) | lost]
+    assert read(*rows, as_of=date(2025, 3, 31)).net["pi_2"] == 100
+    assert read(*rows, as_of=date(2025, 4, 1)).net["pi_2"] == 50
+
+
+def test_a_disputed_amount_is_in_the_currency_of_the_charge(read):
+    # Half of 99.36 EUR, which were 108.00 USD with 8.00 of tax.
+    eur = {
+        "Currency": "eur",
+        "Amount": "99.36",
+        "Dispute Status": "lost",
+        "Disputed Amount": "49.68",
+    }
+    usd = {"Converted Amount": "108.00", "Converted Amount Refunded": "0.00"}
+    assert read(charge(1) | eur | usd | {"Converted Currency": "usd"}).net == {"pi_1": 50}
+
+
+@pytest.mark.parametrize("status", ["Chargeback won", "settled", "Überwiesen"])
+def test_an_unknown_status_is_named_until_the_settings_name_it(read, status):
+    rows = [charge(1), charge(2, Status=status)]
+    assert read(*rows).rejected == {"unknown_status": 1}
+    assert read(*rows, paid_statuses=(status.lower(),)).net == {"pi_1": 100, "pi_2": 100}
+    assert read(*rows, void_statuses=(status,)).rejected == {"unpaid": 1}
+
+
+def test_the_settings_go_before_the_statuses_of_stripe(read):
+    rows = [charge(1), charge(2, Status="Pending"), charge(3, Status="disputed")]
+    done = read(*rows, paid_statuses=("pending",), void_statuses=("disputed",))
+    assert (set(done.net), done.rejected) == ({"pi_1", "pi_2"}, {"unpaid": 1})
+
+
+def test_what_the_export_lacks_is_noted_with_the_column_and_the_setting(read, tmp_path):
     read(charge(1))
     notes = " ".join(notes_of(tmp_path))
     assert "shipping" in notes
-    assert "refunds have no day" in notes
-    assert "subscription" not in notes
+    assert "'Refunded date (UTC)', or set orders.columns.refunded_at" in notes
+    assert "is missing" not in notes
+    read(charge(1), header=OLD)
+    for column in ("tax", "mode", "dispute_status", "payment_intent"):
+        assert f"orders.columns.{column}" in " ".join(notes_of(tmp_path))
+
+
+def test_amounts_and_moments_are_listed_in_every_wording():
+    names = ("Fee", "AMOUNT", "Disputed Amount", "Created date (UTC)", "Dispute Date (UTC)", "Tax")
+    assert STRIPE.amounts(names) == ["AMOUNT", "Disputed Amount", "Tax"]
+    assert STRIPE.moments(names) == ["Created date (UTC)", "Dispute Date (UTC)"]
+
+
+def test_the_cards_name_and_postal_code_are_evidence_of_who_paid(read, tmp_path):
+    read(charge(1, Card_Name="Ada L", Card_Address_Zip="02139"))
+    with open_engine() as engine:
+        rows, _ = engine.read_rows([tmp_path / "in" / "payments.csv"])
+        found = STRIPE.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
+        rows = found.rows.select(
+            **{n: found.columns[n] for n in ("name", "postal_code", "status")}
+        )
+        assert engine.frame(rows).iloc[0].to_list() == ["Ada L", "02139", "Paid"]
 
 
 def test_a_column_of_ones_own_can_be_mapped(read):
@@ -352,10 +492,22 @@ def test_a_column_of_ones_own_can_be_mapped(read):
 
 
 def test_columns_that_are_missing_are_all_named(read):
-    with pytest.raises(SourceError, match=r"has no Status, where\. Export it again"):
+    missing = r"no column 'Status'.*orders.columns.status.*'where'.*orders.columns.channel"
+    with pytest.raises(SourceError, match=missing):
         read(header=OLD[:-2], columns={"channel": "where"})
     with pytest.raises(SourceError, match="neither Customer ID nor Customer Email"):
         read(charge(1), header=OLD[:-1])
+
+
+def test_a_needed_column_of_another_name_is_mapped(read):
+    header = ["State" if name == "Status" else name for name in COLUMNS]
+    done = read(
+        {"State": "Paid"},
+        {"id": "ch_2", "State": "Failed"},
+        header=header,
+        columns={"status": "State"},
+    )
+    assert (len(done.net), done.rejected) == (1, {"unpaid": 1})
 
 
 def test_stripes_header_is_told_from_others():

@@ -14,7 +14,7 @@ import pytest
 from connectors.engine import open_engine
 from connectors.order_source import OrderSource
 from connectors.orders import read_orders
-from connectors.presets.woocommerce import recognize
+from connectors.presets.woocommerce import NEEDED, WOOCOMMERCE, recognize
 from connectors.sources import SourceError
 from features.synthetic import simulate
 from features.synthetic.forms import FORMS
@@ -484,3 +484,118 @@ def test_of_two_versions_of_the_rest_interface_the_one_changed_last_counts(read_
     assert got.amounts == {"1": 45.0}
     assert got.history.accounting.merged["older_versions"] == 1
     assert len(got.lines) == 1
+
+
+@pytest.mark.parametrize("status", ["wc-shipped", "Awaiting shipment", "partial-payment"])
+def test_an_unknown_status_is_named_until_the_settings_name_it(tmp_path, status):
+    text = as_csv([KEPT, order(status=status)])
+    assert Reading(tmp_path / "1", text).rejected == {"unknown_status": 1}
+    paid = Reading(tmp_path / "2", text, paid_statuses=(status,))
+    assert paid.amounts == {"1": 90.0, "99": 90.0}
+    assert Reading(tmp_path / "3", text, void_statuses=(status,)).rejected == {"unpaid": 1}
+
+
+@pytest.mark.parametrize("status", ["on-hold", "wc-pending", "failed"])
+def test_the_settings_go_before_the_statuses_of_woocommerce(read, status):
+    got = read(order(status=status), order("2", status="completed"), paid_statuses=(status,))
+    assert got.amounts == {"1": 90.0, "2": 90.0}
+
+
+@pytest.mark.parametrize(
+    "renewal",
+    [
+        {"created_via": "subscription"},
+        {"meta_data": [{"id": 4, "key": "_subscription_renewal", "value": "812"}]},
+        {"meta_data": '[{"id": 4, "key": "_subscription_renewal", "value": "812"}]'},
+    ],
+)
+def test_renewals_of_woocommerce_subscriptions_are_left_out(read_rest, renewal):
+    other = {"created_via": "checkout", "meta_data": [{"id": 1, "key": "_vat", "value": "1"}]}
+    if isinstance(renewal.get("meta_data"), str):
+        other["meta_data"] = "[]"
+    got = read_rest(rest(1, **other), rest(2, **(other | renewal)), renewals="exclude")
+    assert (list(got.amounts), got.rejected) == (["1"], {"renewal": 1})
+
+
+@pytest.mark.parametrize(
+    "name", ["meta:_subscription_renewal", "created_via", "_subscription_renewal"]
+)
+def test_renewals_are_told_by_a_column_of_the_csv(read, name):
+    renewal = "subscription" if name == "created_via" else "812"
+    got = read(order(**{name: ""}), order("2", **{name: renewal}), renewals="exclude")
+    assert (list(got.amounts), got.rejected) == (["1"], {"renewal": 1})
+
+
+def columns_of(path, *names):
+    with open_engine() as engine:
+        rows, _ = engine.read_rows([path])
+        found = WOOCOMMERCE.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
+        return (
+            engine.frame(found.rows.select(**{n: found.columns[n] for n in names}))
+            .iloc[0]
+            .to_list()
+        )
+
+
+def test_who_was_billed_is_evidence_and_the_status_is_kept(tmp_path):
+    who = {"billing_first_name": "Ann", "billing_last_name": "Lee", "billing_postcode": "02139"}
+    (tmp_path / "a.csv").write_text(as_csv([order(**who)]))
+    billing = {"email": "ann@shop.org", "phone": "", "first_name": "Ann", "last_name": "Lee"}
+    one = rest(billing=billing | {"postcode": "02139"})
+    (tmp_path / "b.json").write_text(json.dumps([one]))
+    for path in tmp_path.iterdir():
+        told = columns_of(path, "name", "postal_code", "status")
+        assert told == ["Ann Lee", "02139", "completed"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "setting"),
+    [
+        ("order_date", "ordered_at"),
+        ("status", "status"),
+        ("order_subtotal", "order_subtotal"),
+        ("order_total", "order_total"),
+    ],
+)
+def test_a_needed_column_is_named_with_the_setting_that_replaces_it(tmp_path, missing, setting):
+    row = order()
+    text = as_csv([{"Other" if name == missing else name: value for name, value in row.items()}])
+    with pytest.raises(SourceError, match=rf"no column '{missing}'.*orders\.columns\.{setting}"):
+        Reading(tmp_path / "1", text)
+    assert Reading(tmp_path / "2", text, columns={setting: "Other"}).amounts == {"1": 90.0}
+
+
+@pytest.mark.parametrize(
+    ("missing", "what"),
+    [("discount_total", "before discounts"), ("refund_items", "before refunds")],
+)
+def test_what_follows_of_a_column_that_is_missing_is_noted(read, missing, what):
+    row = {name: value for name, value in order().items() if name != missing}
+    assert [n for n in read(row).notes if missing in n and what in n and "orders.columns" in n]
+
+
+@pytest.mark.parametrize("gone", [n for n in order() if n not in NEEDED["webtoffee"]])
+def test_no_other_column_is_needed(tmp_path, gone):
+    row = {name: value for name, value in order().items() if name != gone}
+    if gone in ("order_id", "billing_email"):
+        with pytest.raises(SourceError, match="id and a customer"):
+            Reading(
+                tmp_path,
+                as_csv(
+                    [
+                        {
+                            n: v
+                            for n, v in row.items()
+                            if n not in ("customer_id", "customer_email", "billing_phone")
+                        }
+                    ]
+                ),
+            )
+    else:
+        assert set(Reading(tmp_path, as_csv([row])).amounts) == {"1"}
+
+
+def test_amounts_and_moments_are_listed():
+    names = ["order_id", "order_total", "order_date", "tax_total", "line_item_1"]
+    assert WOOCOMMERCE.amounts(names) == ["order_total", "tax_total"]
+    assert WOOCOMMERCE.moments(names) == ["order_date"]

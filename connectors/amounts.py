@@ -1,0 +1,218 @@
+"""Amounts as shops write them: with currency signs, grouped thousands, decimal commas, parentheses.
+
+A notation holds for a whole column of a file: one amount that fits only the decimal comma tells how
+the others are read. Where only ``1.234`` and the like stand, nothing tells, and they are refused.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from connectors.engine import FILE_COLUMN, Engine
+from connectors.texts import clean_text
+from features.tables import DataError
+
+MONEY = "decimal(18, 4)"
+POINT, COMMA = ".", ","
+GAPS = " '’\u00a0\u202f\u2009"  # between groups of thousands
+_SIGN = r"(?:(?:[A-Za-z]{1,3}\.?)?[$€£¥₹₺₽₴₪₩₫฿₱₦₡₲₵₸₼₾]|[A-Z]{3}|[Kk]r\.?|zł|Kč|Ft|Fr\.?|Rs\.?|RM|lei|лв\.?)"
+_MINUS = "[-\u2212]"
+_GAP = f"[{GAPS}]*"
+SHAPE = (  # 1 a parenthesis, 2, 3 and 5 a minus, 4 the digits
+    rf"^(\(?){_GAP}({_MINUS}?){_GAP}\+?{_SIGN}?{_GAP}({_MINUS}?){_GAP}([0-9][0-9.,{GAPS}]*|[.,][0-9]+)"
+    rf"{_GAP}{_SIGN}?{_GAP}({_MINUS}?){_GAP}\)?$"
+)
+WITH = {
+    POINT: r"^(?:[1-9][0-9]{0,2}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]*)(?:\.[0-9]*)?$",
+    COMMA: r"^(?:[1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]*)(?:,[0-9]*)?$",
+}
+IN_GROUPS = rf"^[0-9]{{1,3}}(?:[{GAPS}][0-9]{{3}})*(?:[.,][0-9]*)?$"
+UNTOLD = r"^[1-9][0-9]{0,2}[.,][0-9]{3}$"  # either mark may group or divide
+THREE_DECIMALS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
+
+
+@dataclass(frozen=True)
+class _Votes:
+    """What the amounts of one column of one file tell."""
+
+    column: str
+    file: str
+    comma: int
+    point: int
+    untold_comma: str | None
+    untold_point: str | None
+
+    @property
+    def decimal(self) -> str | None:
+        """The mark that most amounts fit that fit only one; None = they fit both."""
+        if not self.comma and not self.point:
+            return None
+        return COMMA if self.comma > self.point else POINT
+
+
+def is_untold(engine: Engine, rows: ir.Table, columns: Sequence[str]) -> bool:
+    """Tell whether every amount with a point in some column is like 1.234: it may be thousands."""
+    columns = [name for name in columns if rows[name].type().is_string() and not _counts(name)]
+    if not columns:
+        return False
+    facts: dict[str, ir.Value] = {}
+    for i, name in enumerate(columns):
+        text = rows[name]
+        has_point = text.contains(POINT)
+        facts[f"points_{i}"] = has_point.sum().fill_null(0)
+        is_last = (text.length() <= 7) & (text.right(4).left(1) == POINT)
+        facts[f"untold_{i}"] = (has_point & is_last).sum().fill_null(0)
+    row = engine.frame(rows.aggregate(**facts)).iloc[0]
+    return any(
+        row[f"points_{i}"] > 0 and row[f"points_{i}"] == row[f"untold_{i}"]
+        for i in range(len(columns))
+    )
+
+
+def plain_amounts(
+    engine: Engine,
+    rows: ir.Table,
+    columns: Sequence[str],
+    decimal: str | None,
+    currency: str,
+) -> tuple[dict[str, ir.Value], list[str]]:
+    """Rewrite the amounts of text columns as plain numbers.
+
+    Parameters
+    ----------
+    engine
+        Where the rows are.
+    rows
+        A source's rows, with the file of each.
+    columns
+        Their names of amounts.
+    decimal
+        The decimal mark; None = look.
+    currency
+        The store's: some have three decimals.
+
+    Returns
+    -------
+    tuple
+        New values by column, of those that are not plain already; and what a person should know.
+
+    Raises
+    ------
+    DataError
+        Nothing tells which mark is the decimal one.
+    """
+    columns = [name for name in columns if rows[name].type().is_string()]
+    if decimal is not None:
+        return {name: _rewritten(rows[name], decimal) for name in columns}, []
+    votes = _look(engine, rows, columns)
+    values, notes = {}, []
+    for name in columns:
+        by_mark: dict[str, list[str]] = {POINT: [], COMMA: []}
+        for vote in votes:
+            if vote.column == name:
+                by_mark[_decide(vote, votes, currency, notes)].append(vote.file)
+        if by_mark[COMMA] and by_mark[POINT]:
+            has_comma = rows[FILE_COLUMN].isin(by_mark[COMMA])
+            either = (_rewritten(rows[name], COMMA), _rewritten(rows[name], POINT))
+            values[name] = ibis.ifelse(has_comma, *either)
+        else:
+            values[name] = _rewritten(rows[name], COMMA if by_mark[COMMA] else POINT)
+    return values, list(dict.fromkeys(notes))
+
+
+def _look(engine: Engine, rows: ir.Table, columns: Sequence[str]) -> list[_Votes]:
+    votes = []
+    for name in columns:
+        digits = _digits(rows[name])
+        view = rows.select(file=rows[FILE_COLUMN], text=rows[name], digits=digits)
+        fits = {mark: view.digits.re_search(form).fill_null(False) for mark, form in WITH.items()}
+        untold = view.digits.re_search(UNTOLD).fill_null(False)
+        texts = {
+            mark: view.text.min(where=untold & view.digits.contains(mark))
+            for mark in (POINT, COMMA)
+        }
+        facts = view.group_by("file").aggregate(
+            comma=(fits[COMMA] & ~fits[POINT]).sum(),
+            point=(fits[POINT] & ~fits[COMMA]).sum(),
+            untold_comma=texts[COMMA],
+            untold_point=texts[POINT],
+        )
+        for row in engine.frame(facts.order_by("file")).itertuples(index=False):
+            examples = (
+                None if pd.isna(one) else str(one) for one in (row.untold_comma, row.untold_point)
+            )
+            votes.append(
+                _Votes(name, row.file, int(row.comma or 0), int(row.point or 0), *examples)
+            )
+    return votes
+
+
+def _decide(vote: _Votes, votes: Sequence[_Votes], currency: str, notes: list[str]) -> str:
+    """Return the decimal mark of a column in a file: its own, its file's, its column's, the source's."""
+    same_file = [one for one in votes if one.file == vote.file]
+    same_column = [one for one in votes if one.column == vote.column]
+    for others in ([vote], same_file, same_column, votes):
+        marks = {one.decimal for one in others} - {None}
+        if len(marks) == 1:
+            return str(marks.pop())
+    if vote.untold_point is None and vote.untold_comma is None:
+        return POINT
+    if _counts(vote.column) or (vote.untold_point and currency in THREE_DECIMALS):
+        return POINT
+    if vote.untold_point and vote.untold_comma is None:
+        digits = vote.untold_point.replace(POINT, "")
+        raise DataError(
+            f"amounts need one decimal mark: {vote.untold_point!r} in {vote.column} may be {digits}, and "
+            'nothing tells. Set orders.decimal = "," if the point groups thousands, or "." if it does not'
+        )
+    notes.append(
+        f"the comma in {vote.column}, such as {vote.untold_comma!r}, is read as a mark of thousands; if it is "
+        'the decimal mark, set orders.decimal = ","'
+    )
+    return POINT
+
+
+def _counts(name: str) -> bool:
+    """Tell a column of quantities, where 1.000 is one."""
+    return any(word in name.lower() for word in ("quantity", "qty", "units"))
+
+
+def _digits(column: ir.Column) -> ir.Value:
+    """Return the digits and marks of an amount, its thousands not set apart; null where it is none."""
+    digits = _part(clean_text(column), 4).re_replace(rf"[{GAPS}]+$", "")
+    joined = digits.re_replace(f"[{GAPS}]", "")
+    is_apart = digits.re_search(f"[{GAPS}]")
+    fits = ~is_apart | digits.re_search(IN_GROUPS)
+    return ibis.ifelse(fits, joined, ibis.null("string")).nullif("")
+
+
+def _part(text: ir.Value, group: int) -> ir.Value:
+    fits = ibis.ifelse(text.re_search(SHAPE), text, ibis.null("string"))
+    return fits.re_replace(SHAPE, rf"\{group}")
+
+
+def _rewritten(column: ir.Column, decimal: str) -> ir.Value:
+    """Return amounts as plain numbers; what fits no number of this mark stays unreadable."""
+    text, digits = clean_text(column), _digits(column)
+    other = COMMA if decimal == POINT else POINT
+    plain = digits.replace(other, "").replace(decimal, POINT)
+    signs = _concat(_part(text, group) for group in (1, 2, 3, 5))
+    is_signed_once = (signs.length() <= 1) & (text.startswith("(") == text.endswith(")"))
+    number = ibis.ifelse(signs != "", "-", "") + plain
+    is_number = is_signed_once & digits.re_search(WITH[decimal]) & digits.re_search("[0-9]")
+    otherwise = text if decimal == POINT else ibis.ifelse(text.contains(POINT), "?" + text, text)
+    rewritten = ibis.ifelse(is_number.fill_null(False), number, otherwise)
+    if decimal == COMMA:
+        return rewritten
+    is_plain = text.try_cast(MONEY).notnull()
+    return ibis.ifelse(is_plain, text, rewritten)
+
+
+def _concat(parts: Iterable[ir.Value]) -> ir.Value:
+    whole: ir.Value = ibis.literal("")
+    for part in parts:
+        whole = whole + part
+    return whole

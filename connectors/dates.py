@@ -1,0 +1,274 @@
+"""Dates as shops write them, rewritten as ISO 8601 where the rows tell how they are to be read.
+
+A form is taken only if the dates leave no choice. Day-first and month-first differ in nothing but
+the numbers: one above 12 tells, in any row of the file, else of the other files; where none does,
+the setting is asked for.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+
+from connectors.engine import FILE_COLUMN, ISO_8601, Engine
+from connectors.texts import clean_text
+from features.tables import DataError
+
+_TIME = (
+    r"(?:(?:[t ]|,)\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,6})\d*)?)?\s*([ap]\.?m\.?)?)?"
+    r"\s*(z|utc|gmt|[+-]\d{2}:?\d{2})?$"
+)
+_WEEKDAY = r"^(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,? +)?"
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = rf"({'|'.join(MONTHS)})[a-z]*\.?"
+_YEAR = r"(\d{4}|'?\d{2})"
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to write dates.
+
+    Attributes
+    ----------
+    expression
+        Regular expression of the text in lower case: three parts of the day, then five of the time
+        and the offset.
+    parts
+        Which of the three is which, ``"dmy"`` for instance; ``"??y"`` = the rows have to tell.
+    pattern
+        The same for strptime, without a time.
+    """
+
+    expression: str
+    parts: str
+    pattern: str
+
+
+FORMS = (
+    Form(rf"^(\d{{4}})[-/. ](\d{{1,2}})[-/. ](\d{{1,2}}){_TIME}", "ymd", "%Y/%m/%d"),
+    Form(rf"^(\d{{4}})(\d{{2}})(\d{{2}}){_TIME}", "ymd", "%Y%m%d"),
+    Form(rf"{_WEEKDAY}(\d{{1,2}})/(\d{{1,2}})/{_YEAR}{_TIME}", "??y", "/"),
+    Form(rf"{_WEEKDAY}(\d{{1,2}})-(\d{{1,2}})-{_YEAR}{_TIME}", "??y", "-"),
+    Form(rf"{_WEEKDAY}(\d{{1,2}})\. ?(\d{{1,2}})\. ?{_YEAR}{_TIME}", "??y", "."),
+    Form(rf"{_WEEKDAY}(\d{{1,2}})(?:st|nd|rd|th)?[-/. ]*{_MONTH}[-/., ]*{_YEAR}{_TIME}", "dmy", "%d %b %Y"),
+    Form(rf"{_WEEKDAY}{_MONTH}[-/. ]*(\d{{1,2}})(?:st|nd|rd|th)?[-/., ]+{_YEAR}{_TIME}", "mdy", "%b %d, %Y"),
+)  # fmt: skip
+FEW = 0.2  # of a column's dates, which are left unreadable where nothing tells their order
+DAY_FIRST, MONTH_FIRST = "dmy", "mdy"
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the dates of one form in one file tell: how many there are, and the largest of each part."""
+
+    form: int
+    file: str
+    dates: int
+    first: int
+    second: int
+    example: str
+
+    @property
+    def order(self) -> str | None:
+        """Day-first or month-first; None = either, or neither, would do."""
+        if self.first > 12 >= self.second:
+            return DAY_FIRST
+        return MONTH_FIRST if self.second > 12 >= self.first else None
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether some dates can only be day-first and others only month-first."""
+        return self.first > 12 and self.second > 12
+
+
+def iso_dates(
+    engine: Engine, rows: ir.Table, column: str, setting: str
+) -> tuple[ir.Value | None, list[str]]:
+    """Rewrite the dates of a text column as ISO 8601; what has another form stays as it is.
+
+    Parameters
+    ----------
+    engine
+        Where the rows are.
+    rows
+        A source's rows, with the file of each.
+    column
+        Their name of the dates.
+    setting
+        What to set where the rows do not tell, for the message.
+
+    Returns
+    -------
+    tuple
+        The new values, None if all are ISO 8601 or no date; and what a person should know.
+
+    Raises
+    ------
+    DataError
+        Nothing tells whether the day or the month is first.
+    """
+    looks = _look(engine, rows, column)
+    if not looks:
+        return None, []
+    dates = int(engine.frame(rows.aggregate(n=clean_text(rows[column]).count()))["n"].iloc[0])
+    text = clean_text(rows[column]).lower()
+    cases, notes = [], []
+    for i, form in enumerate(FORMS):
+        of_form = [look for look in looks if look.form == i]
+        if not of_form:
+            continue
+        if form.parts != "??y":
+            cases.append(
+                (text.re_search(form.expression), _iso(text, form.expression, form.parts))
+            )
+            continue
+        is_usual = sum(look.dates for look in of_form) > FEW * dates
+        orders = {
+            look.file: _order(look, of_form, column, setting if is_usual else None)
+            for look in of_form
+        }
+        for order in dict.fromkeys(orders.values()):
+            if order is None:
+                continue
+            files = [file for file, its in orders.items() if its == order]
+            fits = text.re_search(form.expression)
+            if len(files) < len(orders):
+                fits = fits & rows[FILE_COLUMN].isin(files)
+            cases.append((fits, _iso(text, form.expression, order)))
+            notes.append(
+                f"{column} is read as {_pattern(form, order, of_form[0].example)}, the only form that fits every row. Set "
+                f"{setting} to be sure of later files"
+            )
+    if not cases:
+        return None, []
+    is_iso = clean_text(rows[column]).re_search(ISO_8601)
+    return ibis.cases((is_iso, rows[column]), *cases, else_=rows[column]), notes
+
+
+def fitting_pattern(engine: Engine, rows: ir.Table, column: str) -> tuple[str, int] | None:
+    """Return the one form that reads every date of a text column, for strptime, and how many there are."""
+    text = clean_text(rows[column])
+    dates = int(engine.frame(rows.aggregate(n=text.count()))["n"].iloc[0])
+    looks = _look(engine, rows, column)
+    forms = {look.form for look in looks}
+    if len(forms) != 1 or sum(look.dates for look in looks) < dates:
+        return None
+    form = FORMS[forms.pop()]
+    if form.parts != "??y":
+        return form.pattern, dates
+    orders = {look.order for look in looks} - {None}
+    if len(orders) != 1 or any(look.is_torn for look in looks):
+        return None
+    example = looks[0].example
+    return _pattern(form, str(orders.pop()), example) + _time_of(example), dates
+
+
+def _time_of(example: str) -> str:
+    _, _, time = example.strip().partition(" ")
+    if ":" not in time:
+        return ""
+    seconds = ":%S" if time.count(":") > 1 else ""
+    return f" %I:%M{seconds} %p" if time.lower().endswith("m") else f" %H:%M{seconds}"
+
+
+def _look(engine: Engine, rows: ir.Table, column: str) -> list[_Look]:
+    raw = clean_text(rows[column])
+    view = rows.select(file=rows[FILE_COLUMN], raw=raw, text=raw.lower())
+    view = view.filter(view.text.notnull() & ~view.raw.re_search(ISO_8601))
+    form = ibis.cases(
+        *((view.text.re_search(form.expression), i) for i, form in enumerate(FORMS)), else_=-1
+    )
+    view = view.mutate(form=form)
+    view = view.filter(view.form >= 0)
+    first, second = (
+        ibis.cases(
+            *(
+                (view.form == i, _part(view.text, form.expression, place))
+                for i, form in enumerate(FORMS)
+                if form.parts == "??y"
+            ),
+            else_=ibis.null("string"),
+        ).try_cast("int64")
+        for place in (1, 2)
+    )
+    facts = view.group_by("form", "file").aggregate(
+        dates=view.count(),
+        first=first.max().fill_null(0),
+        second=second.max().fill_null(0),
+        example=view.raw.min(),
+    )
+    frame = engine.frame(facts.order_by("form", "file"))
+    return [
+        _Look(
+            int(row.form), row.file, int(row.dates), int(row.first), int(row.second), row.example
+        )
+        for row in frame.itertuples(index=False)
+    ]
+
+
+def _order(look: _Look, others: Sequence[_Look], column: str, setting: str | None) -> str | None:
+    """Return which part is first in a file: as its dates tell, else those of the other files.
+
+    Where nothing tells: None if `setting` is, and the dates stay unreadable; else an error.
+    """
+    if look.is_torn:
+        return None  # no form reads them all: they stay unreadable, and are counted so
+    if FORMS[look.form].pattern == "." and look.order is None:
+        return DAY_FIRST  # nobody writes the month first with points
+    orders = {look.order} if look.order else {one.order for one in others} - {None}
+    if len(orders) == 1:
+        return orders.pop()
+    if setting is None:
+        return None
+    patterns = [
+        _pattern(FORMS[look.form], order, look.example) + _time_of(look.example)
+        for order in (DAY_FIRST, MONTH_FIRST)
+    ]
+    raise DataError(
+        f"dates need one reading: {look.example!r} in {column} may be day/month or month/day, and no "
+        f'number above 12 tells. Set {setting} = "{patterns[0]}" or "{patterns[1]}"'
+    )
+
+
+def _pattern(form: Form, order: str, example: str) -> str:
+    """Return the strptime pattern of a day of numbers."""
+    parts = re.match(form.expression, example.lower())
+    year = "%y" if parts and len(parts.group(3)) == 2 else "%Y"
+    names = {"d": "%d", "m": "%m", "y": year}
+    return form.pattern.join(names[part] for part in order)
+
+
+def _part(text: ir.Value, expression: str, place: int) -> ir.Value:
+    fits = ibis.ifelse(text.re_search(expression), text, ibis.null("string"))
+    return fits.re_replace(expression, rf"\{place}")
+
+
+def _iso(text: ir.Value, expression: str, parts: str) -> ir.Value:
+    """Write the parts of a date as ISO 8601."""
+    where = {name: parts.index(name) + 1 for name in "ymd"}
+    year, month, day = (_part(text, expression, where[name]) for name in "ymd")
+    year = year.replace("'", "")
+    century = ibis.ifelse(year >= "69", "19", "20")
+    year = ibis.ifelse(year.length() == 2, century + year, year)
+    number = ibis.cases(
+        *((month == name, f"{i:02}") for i, name in enumerate(MONTHS, 1)), else_=_padded(month)
+    )
+    hour, minute, second, fraction, half, zone = (
+        _part(text, expression, place) for place in range(4, 10)
+    )
+    of_twelve = hour.try_cast("int64")
+    is_afternoon = half.startswith("p")
+    counted = (of_twelve % 12 + ibis.ifelse(is_afternoon, 12, 0)).cast("string")
+    counted = ibis.ifelse(of_twelve.between(1, 12), counted, "99")  # no hour: unreadable
+    hour = ibis.ifelse(half == "", hour, counted)
+    clock = " " + _padded(hour) + ":" + minute + ":" + ibis.ifelse(second == "", "00", second)
+    clock = clock + ibis.ifelse(fraction == "", "", "." + fraction)
+    offset = ibis.cases((zone.isin(("z", "utc", "gmt")), "+00:00"), else_=zone)
+    time = ibis.ifelse(hour == "", "", clock + offset)
+    return year + "-" + number + "-" + _padded(day) + time
+
+
+def _padded(number: ir.Value) -> ir.Value:
+    return ibis.ifelse(number.length() == 1, "0" + number, number)
