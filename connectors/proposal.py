@@ -163,7 +163,7 @@ def _known_worth(export: KnownExport, table: Table, orders: Column | None) -> Wo
             return proposed
         return Worth(candidates=proposed.candidates or (proposed.columns,))
     doubts = [doubt for doubt in export.doubts if rows_of(doubt, export, table)]
-    notes = [f"{d.column} ({rows_of(d, export, table):,} rows): {d.text}" for d in doubts]
+    notes = [f"{d.column} (rows: {rows_of(d, export, table):,}): {d.text}" for d in doubts]
     notes += unbalanced(export, table)
     if any(doubt.asks for doubt in doubts):
         return Worth(candidates=(mapped,), notes=tuple(notes))

@@ -276,7 +276,7 @@ def test_etsys_buyers_name_is_no_id_and_refunds_are_named():
     )
     assert "customer_id" not in read.columns
     assert asked(read) == {"customer_id"}
-    assert "Adjusted Order Total (1 rows)" in " ".join(read.notes)
+    assert "Adjusted Order Total (rows: 1)" in " ".join(read.notes)
 
 
 def test_etsys_items_are_lines():
@@ -331,3 +331,12 @@ def test_skyverges_lines_are_read_by_their_total():
     head = "order_id,order_number_formatted,date,status,shipping_total,order_total,customer_id,billing_email,item_name,item_total\n"
     rows = "1,1,2025-01-05 10:00:00,completed,5,55,7,a@example.org,Mug,20\n1,1,2025-01-05 10:00:00,completed,5,55,7,a@example.org,Pot,30\n"
     assert proposed(head + rows).columns["line_amount"] == "item_total"
+
+
+def test_values_on_each_line_before_discounts_are_asked_for():
+    read = proposed(
+        "order_id,date,customer_id,product,subtotal,discount,total\n1,2025-01-05,c1,a,50,5,45\n1,2025-01-05,c1,b,50,5,45\n"
+        "2,2025-01-06,c2,a,10,0,10\n"
+    )
+    assert "net_amount" in asked(read)
+    assert "stands on each line" in " ".join(read.notes)
