@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import available_timezones
 
+from connectors.presets.plain import STATUSES
 from connectors.presets.statuses import plain_word
 from connectors.roles import Table, first_amounts, usual
 from connectors.values import CURRENCIES, ISO_4217, Column
@@ -252,7 +253,7 @@ def decimal(columns: Sequence[Column]) -> str | None:
 
 
 def statuses(column: Column, paid: Sequence[str], void: Sequence[str]) -> Statuses:
-    """Sort a column's words into paid, void and unknown; words of the platform go first."""
+    """Sort a column's words into paid, void and unknown; words of the platform go first, usual void ones need no setting."""
     of: dict[str, list[str]] = {"paid": [], "void": [], "unknown": []}
     own = {plain_word(word): "paid" for word in paid} | {plain_word(word): "void" for word in void}
     seen: Mapping[str, str] = {
@@ -261,7 +262,11 @@ def statuses(column: Column, paid: Sequence[str], void: Sequence[str]) -> Status
     for plain, word in seen.items():
         usual_kind = "paid" if plain in PAID else "void" if plain in VOID else "unknown"
         of[own.get(plain, usual_kind)].append(word)
-    return Statuses(tuple(of["paid"]), tuple(of["void"]), tuple(of["unknown"]))
+    own_rule = [
+        word for word in of["void"] if plain_word(word) in STATUSES
+    ]  # counted under its own rule
+    void_words = tuple(word for word in of["void"] if word not in own_rule)
+    return Statuses(tuple(of["paid"]), void_words, tuple(of["unknown"]))
 
 
 def money(table: Table) -> list[Column]:

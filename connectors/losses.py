@@ -51,6 +51,18 @@ class Loss:
         return f"{rows} ({_percent(self.share)}) {self.rule}{where}: {self.remedy}"
 
 
+def losses(engine: Engine, reading: Reading, source: OrderSource) -> list[Loss]:
+    """Return the three largest losses, of the rules that took more rows than the settings call usual."""
+    rejected, looked_at = _rejected(reading)
+    counts = {
+        rule: rows
+        for rule, rows in rejected.items()
+        if rows > source.warn_share * looked_at or rule == "unknown_status"
+    }
+    largest = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS]
+    return [_loss(engine, reading, source, rule, rows, looked_at) for rule, rows in largest]
+
+
 def check_losses(engine: Engine, reading: Reading, source: OrderSource) -> list[str]:
     """Return warnings of what the rules left out.
 
@@ -68,17 +80,10 @@ def check_losses(engine: Engine, reading: Reading, source: OrderSource) -> list[
     DataError
         More rows are left out than the settings allow.
     """
-    rejected = dict(reading.accounting.rejected)
-    looked_at = reading.accounting.rows_in - rejected.pop("after_as_of", 0)
-    if not rejected or not looked_at:
+    rejected, looked_at = _rejected(reading)
+    if not rejected:
         return []
-    losses = {
-        rule: rows
-        for rule, rows in rejected.items()
-        if rows > source.warn_share * looked_at or rule == "unknown_status"
-    }
-    largest = sorted(losses.items(), key=lambda item: (-item[1], item[0]))[:MOST_REASONS]
-    named = [_loss(engine, reading, source, rule, rows, looked_at) for rule, rows in largest]
+    named = losses(engine, reading, source)
     for setting, (rules, what) in FAMILIES.items():
         rows = sum(rejected.get(rule, 0) for rule in rules)
         if rows > getattr(source, setting) * looked_at:
@@ -92,6 +97,13 @@ def check_losses(engine: Engine, reading: Reading, source: OrderSource) -> list[
     rows = sum(rejected.values())
     whole = f"{rows:,} of {looked_at:,} rows ({_percent(rows / looked_at)}) are left out"
     return [f"{whole}: {'; '.join(str(loss) for loss in named)}"]
+
+
+def _rejected(reading: Reading) -> tuple[dict[str, int], int]:
+    """Return the rejected rows by rule, and how many there were to reject: those known by the day."""
+    rejected = dict(reading.accounting.rejected)
+    later = rejected.pop("after_as_of", 0)
+    return rejected, reading.accounting.rows_in - later
 
 
 def statuses(engine: Engine, reading: Reading) -> dict[str, int]:

@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 
 from connectors.csv import write_csv
 from connectors.engine import FILE_COLUMN, Engine
+from connectors.order_source import OrderSource
 from connectors.sources import SourceError, open_tables
 from connectors.texts import clean_text
 from features import tables
@@ -83,7 +84,7 @@ def read_table(engine: Engine, name: str, location: str, as_of: date, folder: Pa
     folder.mkdir(parents=True, exist_ok=True)
     contract, required = TABLES[name]
     with TemporaryDirectory(dir=folder) as scratch:
-        opened = open_tables(engine, location, (), name, Path(scratch))
+        opened = open_tables(engine, OrderSource(location, table=name), Path(scratch))
         (rows,) = opened.tables.values()
         _check_columns(name, contract, required, rows)
         judged = engine.keep(_judge(engine, rows, contract, required, as_of), f"judged_{name}")

@@ -15,7 +15,7 @@ from connectors.accounting import Accounting
 from connectors.csv import write_csv
 from connectors.engine import Engine
 from connectors.identity import MOST_PEOPLE
-from connectors.losses import check_losses, statuses
+from connectors.losses import check_losses, losses, statuses
 from connectors.order_source import OrderSource
 from connectors.presets.fivetran import DBT_SHOPIFY, FIVETRAN
 from connectors.presets.plain import PLAIN
@@ -134,7 +134,7 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     reading = read_source(engine, preset, source, as_of, folder / "extract", into=draft)
     rejects = folder / "rejects.csv"
     write_csv(_rejects(engine, reading), rejects)
-    _check_some_left(reading.accounting)
+    _check_some_left(engine, reading, source)
     if not reading.is_written:
         engine.write_parquet(kept_orders(reading.orders), draft)
     draft.rename(parquet)
@@ -208,7 +208,7 @@ def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str
     with TemporaryDirectory() as scratch:
         preset = PRESETS[source.preset]
         reading = read_source(engine, preset, source, as_of, Path(scratch), limit=SAMPLE_ROWS)
-        _check_some_left(reading.accounting)
+        _check_some_left(engine, reading, source)
         orders = kept_orders(reading.orders)
         quality = _quality(engine, reading, orders, source)
         found = {
@@ -257,15 +257,19 @@ def _rejects(engine: Engine, reading: Reading) -> pd.DataFrame | Iterable[pd.Dat
     )
 
 
-def _check_some_left(accounting: Accounting) -> None:
+def _check_some_left(engine: Engine, reading: Reading, source: OrderSource) -> None:
+    accounting = reading.accounting
     if accounting.orders:
         return
     if not accounting.rows_in:
         raise DataError("orders need rows: the source has a header and none. Export it again")
-    rule, rows = max(accounting.rejected.items(), key=lambda item: item[1])
+    causes = [str(loss) for loss in losses(engine, reading, source)]
+    if not causes:
+        rule, rows = max(accounting.rejected.items(), key=lambda item: item[1])
+        causes = [f"{rows:,} broke the rule {rule}: {RULES[rule]}"]
     raise DataError(
-        f"orders need at least one good row: of {accounting.rows_in:,} rows none is left, "
-        f"{rows:,} broke the rule {rule} ({RULES[rule]}). See rejects.csv"
+        f"orders need at least one good row: of {accounting.rows_in:,} rows none is left. "
+        f"{'. '.join(causes)}. See rejects.csv"
     )
 
 

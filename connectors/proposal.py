@@ -250,5 +250,5 @@ def _forms(forms: Sequence[str]) -> tuple[Mapping[str, Setting], ...]:
 
 
 def _unknown_statuses(column: Column, words: tuple[str, ...]) -> Question:
-    text = f"{column.name} has words of unknown meaning: {', '.join(words[:SHOWN])}."
+    text = f"{column.name} has words of unknown meaning, which count as purchases: {', '.join(words[:SHOWN])}."
     return Question("paid_statuses", text, ({"paid_statuses": words}, {"void_statuses": words}))

@@ -14,8 +14,9 @@ import pandas as pd
 import pyarrow as pa
 
 from connectors.accounting import Accounting, account, count_orders, orders_of_rows
-from connectors.engine import Engine, UnevenFilesError
+from connectors.engine import Engine
 from connectors.identity import KEYS, link, shared_identities
+from connectors.lacking import with_file_notes
 from connectors.notation import is_untold_anywhere, readable_tables
 from connectors.order_source import OrderSource
 from connectors.presets.plain import PLAIN
@@ -131,7 +132,7 @@ def read_source(
     """
     try:
         opened = open_tables(
-            engine, source.location, preset.tables, source.table, scratch, limit, preset.varying
+            engine, source, scratch, names=preset.tables, nested=preset.nested, limit=limit
         )
         tables, notes = readable_tables(engine, preset, opened.tables, source, only_if_set=True)
         reading = _read(engine, preset, replace(opened, tables=tables), source, as_of, into)
@@ -143,11 +144,11 @@ def read_source(
                 reading = _read(
                     engine, preset, replace(opened, tables=tables), source, as_of, into
                 )
-        found = replace(reading.found, notes=(*opened.notes, *notes, *reading.found.notes))
+        found = replace(reading.found, notes=(*notes, *reading.found.notes))
         return replace(reading, found=found)
     except PresetError as error:
         raise SourceError(str(error)) from error
-    except (*engine.errors, duckdb.Error, pa.ArrowException, OSError, UnevenFilesError) as error:
+    except (*engine.errors, duckdb.Error, pa.ArrowException, OSError) as error:
         finding = str(error).strip().split("\n")[0]
         if into is not None and into.name in finding:
             raise OSError(EIO, finding, str(into)) from error  # no fault of the source
@@ -166,7 +167,7 @@ def _read(
     into: Path | None,
 ) -> Reading:
     """Judge every row of opened tables, and merge the good ones to orders."""
-    found = preset.read(engine, opened.tables, source, as_of)
+    found = with_file_notes(preset.read(engine, opened.tables, source, as_of), opened)
     judged = judge_rows(engine, found, source, as_of)
     is_light = preset is PLAIN and not {"email", "phone"} & set(judged.columns)
     # Reading light rows once more costs less than keeping them.

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from connectors.engine import FILE_COLUMN, Engine
+from connectors.engine import FILE_COLUMN, Engine, kind_of
 from connectors.known_exports import known_export
 from connectors.orders import PRESETS
 from connectors.presets.refused import refusal
 from connectors.proposal import Recognized, propose
 from connectors.roles import Table
-from connectors.sources import SourceError, find_files, kind_of
+from connectors.sources import SourceError, find_files
 from connectors.values import Column, plain
 
 SAMPLE_ROWS = 50_000
@@ -37,7 +37,7 @@ def recognize(engine: Engine, location: str) -> Recognized:
             f"a folder must be one platform's: {', '.join(sorted(tables))} in {location} are none that is "
             "known. Name one file"
         )
-    rows, _ = engine.read_rows(find_files(location))
+    rows = engine.read_rows(find_files(location)).rows
     return propose(_sample(engine.frame(rows.limit(SAMPLE_ROWS))), Path(location).name)
 
 
@@ -48,7 +48,7 @@ def _columns(engine: Engine, location: str) -> dict[str, tuple[str, ...]]:
     for file in find_files(location) if not path.is_dir() else sorted(path.iterdir()):
         if path.is_dir() and not file.is_file():
             continue
-        rows, _ = engine.read_rows(find_files(str(file)))
+        rows = engine.read_rows(find_files(str(file))).rows
         name = file.name.split(".")[0] if path.is_dir() and kind_of(file) else "orders"
         tables[name] = tuple(column for column in rows.columns if column != FILE_COLUMN)
     one = set(tables.values())

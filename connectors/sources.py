@@ -1,8 +1,7 @@
 """Where an order history lies: files, folders and globs, or tables in a database."""
 
-import gzip
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,18 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.engine import FILE_COLUMN, JSON_ENDINGS, PARQUET_ENDINGS, Engine
+from connectors.engine import (
+    CSV_ENDINGS,
+    FILE_COLUMN,
+    JSON_ENDINGS,
+    PARQUET_ENDINGS,
+    Engine,
+    kind_of,
+)
+from connectors.engine import SourceError as SourceError  # of sources, wherever they are read
+from connectors.order_source import OrderSource
 from features.tables import DataError
 
-CSV_ENDINGS = {".csv", ".txt", ".tsv", ".gz"}
 KINDS = (CSV_ENDINGS, PARQUET_ENDINGS, JSON_ENDINGS)
 ENDINGS = CSV_ENDINGS | PARQUET_ENDINGS | JSON_ENDINGS
 OURS = "rejects.csv"  # what a run writes beside the settings, maybe into the folder of the orders
@@ -24,20 +31,26 @@ BATCH_ROWS = 200_000  # of a database at once
 ONE_TABLE = "orders"  # the name of a source's rows where it is one table
 
 
-class SourceError(ValueError):
-    """Settings and source do not fit: says the rule, the finding, the next step."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))  # one line, whatever a name in it has
-
-
 @dataclass(frozen=True)
 class Opened:
-    """A source's tables, the lines of files that no row came of, and what a person should know."""
+    """A source's tables.
+
+    Attributes
+    ----------
+    tables
+        The rows of each table, by its name.
+    broken
+        Lines of files that no row came of; None = no file is of lines.
+    notes
+        How files were read, for a person to check.
+    lacking
+        Columns of other files that a CSV or Parquet file lacks, by the file's path.
+    """
 
     tables: Mapping[str, ir.Table]
-    broken: ir.Table | None
+    broken: ir.Table | None = None
     notes: tuple[str, ...] = ()
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def is_database(location: str) -> bool:
@@ -56,12 +69,12 @@ def without_secrets(url: str) -> str:
 
 def open_tables(
     engine: Engine,
-    location: str,
-    names: tuple[str, ...],
-    table: str | None,
+    source: OrderSource,
     scratch: Path,
+    *,
+    names: tuple[str, ...] = (),
+    nested: Mapping[str, str] | None = None,
     limit: int | None = None,
-    varying: str | None = None,
 ) -> Opened:
     """Open a source's tables in the engine.
 
@@ -69,18 +82,16 @@ def open_tables(
     ----------
     engine
         Where they are read.
-    location
-        File, glob or folder, or a database's URL.
-    names
-        Tables that the history is made of; none = it is one.
-    table
-        In a database: the one table, or the schema of several.
+    source
+        Where they are: a file, a glob or a folder, or a database and its table or schema.
     scratch
         Folder that a database's rows are copied to.
+    names
+        Tables that the history is made of; none = it is one.
+    nested
+        Ibis types of keys of JSON records that stay nested.
     limit
         Rows to read of each table of a database; None = all.
-    varying
-        Pattern of columns that some of several CSV files may lack.
 
     Raises
     ------
@@ -89,29 +100,30 @@ def open_tables(
     DataError
         A file is empty.
     """
+    location = source.location
     if is_database(location):
-        return Opened(_copy_tables(engine, location, names, table, scratch, limit), None)
+        return Opened(_copy_tables(engine, location, names, source.table, scratch, limit))
     if not names:
-        rows, broken = engine.read_rows(find_files(location), varying)
-        return Opened({ONE_TABLE: rows}, broken)
+        read = engine.read_rows(find_files(location), encoding=source.encoding, nested=nested)
+        return Opened({ONE_TABLE: read.rows}, read.broken, read.notes, read.lacking)
     folder = Path(location)
-    tables, lines = {}, []
+    tables = {}
     for name in names:
         files = sorted(f for f in folder.glob(f"{name}.*") if kind_of(f) in ENDINGS)
         if files:
-            tables[name], broken = engine.read_rows(find_files(str(files[0])))
-            lines += [] if broken is None else [broken]
+            found = find_files(str(files[0]))
+            tables[name] = engine.read_rows(found, encoding=source.encoding, nested=nested)
     if names[0] not in tables:
         raise SourceError(
             f"orders.source must be a folder with a file of each table: {location} has no {names[0]}.csv "
             f"or {names[0]}.parquet. Name the folder that has {', '.join(names)}"
         )
-    return Opened(tables, lines[0].union(*lines[1:]) if lines[1:] else (lines or [None])[0])
-
-
-def kind_of(file: Path) -> str:
-    """Return a file's ending in lower case."""
-    return file.suffix.lower()
+    lines = [read.broken for read in tables.values() if read.broken is not None]
+    return Opened(
+        {name: read.rows for name, read in tables.items()},
+        lines[0].union(*lines[1:]) if lines[1:] else (lines or [None])[0],
+        tuple(note for read in tables.values() for note in read.notes),
+    )
 
 
 def find_files(location: str) -> list[Path]:
@@ -148,8 +160,6 @@ def find_files(location: str) -> list[Path]:
     for file in files:
         if file.stat().st_size == 0:
             raise DataError(f"orders.source must have rows: {file} is empty. Export it again")
-        if kinds <= CSV_ENDINGS:
-            _check_header(file)
     return sorted(files)
 
 
@@ -161,21 +171,6 @@ def _check_inside(folder: Path, files: list[Path]) -> None:
                 f"a folder's files must lie in it: {file} is a link to {file.resolve()}. Copy the file, or "
                 "name it in orders.source"
             )
-
-
-def _check_header(file: Path) -> None:
-    """Refuse a CSV file whose header is not UTF-8; a row that is not is one unreadable row."""
-    try:
-        with gzip.open(file) if kind_of(file) == ".gz" else file.open("rb") as lines:
-            lines.readline(1_000_000).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SourceError(
-            f"orders.source must be UTF-8: the header of {file} is not. Export it again as UTF-8"
-        ) from error
-    except (gzip.BadGzipFile, EOFError) as error:
-        raise SourceError(
-            f"orders.source must be readable: {file} ends in .gz and is no gzip file. Compress it again"
-        ) from error
 
 
 def _copy_tables(

@@ -1,7 +1,8 @@
 """What engines outside this process share: DuckDB reads files for them and hands on what they answer."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from connectors.engine.duckdb import DuckDBEngine
+from connectors.engine.files import FileRows
 from connectors.engine.shared import Engine
 
 # a number as DuckDB reads it from text; digits may be grouped by underscores
@@ -57,12 +59,17 @@ class AwayEngine(Engine):
         return self._scratch / f"{next(self._files)}.{ending}"
 
     def read_rows(
-        self, files: list[Path], varying: str | None = None
-    ) -> tuple[ir.Table, ir.Table | None]:
+        self,
+        files: list[Path],
+        *,
+        encoding: str | None = None,
+        nested: Mapping[str, str] | None = None,
+    ) -> FileRows:
         """Return the rows of files as they are, and the lines that no row came of."""
         path = self._file("parquet")
-        broken = self._local.copy_rows(files, varying, path)
-        return self.parquet(path), None if broken is None else self._bring(broken)
+        read = self._local.copy_rows(files, path, encoding=encoding, nested=nested or {})
+        broken = None if read.broken is None else self._bring(read.broken)
+        return replace(read, rows=self.parquet(path), broken=broken)
 
     def table(self, frame: pd.DataFrame, name: str) -> ir.Table:
         """Return a frame in memory as a table."""

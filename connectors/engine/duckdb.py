@@ -1,32 +1,25 @@
 """DuckDB, in this process: the default, and what reads files for the others."""
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from glob import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
-import pyarrow.parquet as pq
 
 from connectors.engine.days import day_of, learn_days
 from connectors.engine.duckdb_words import WholeDuckDBCompiler
-from connectors.engine.files import (
-    FILE_COLUMN,
-    JSON_ENDINGS,
-    PARQUET_ENDINGS,
-    UnevenFilesError,
-    read_header,
-)
+from connectors.engine.file_rows import FileReader
+from connectors.engine.files import FileRows
 from connectors.engine.shared import Engine
 
-CSV_ERRORS = ("scan_id", "file_id", "line", "csv_line", "error_message")
-CSV_SCANS = ("scan_id", "file_id", "file_path")
 PART_ROWS = 100_000  # fetched at once
-NEVER = "%Y!%m!%d"  # a date of this form is in no file: texts stay texts
 
 
 @ibis.udf.scalar.builtin(name="epoch_us", signature=(("timestamp('UTC')",), "int64"))
@@ -52,10 +45,22 @@ def _at_zone(zone: str, clock: ir.Column) -> ir.Column:
 
 
 class DuckDBEngine(Engine):
-    """DuckDB in this process: reads files and computes out of core."""
+    """DuckDB in this process: reads files and computes out of core.
+
+    Parameters
+    ----------
+    connection
+        Ibis connection.
+    folder
+        Folder for copies of files that DuckDB cannot read as they are.
+    """
 
     errors = (duckdb.Error,)
     _knows_days = False
+
+    def __init__(self, connection: Any, folder: Path) -> None:  # noqa: ANN401  # Ibis' backend
+        super().__init__(connection)
+        self._files = FileReader(connection, folder)
 
     @property
     def local(self) -> Engine:
@@ -67,103 +72,34 @@ class DuckDBEngine(Engine):
         return self._connection.read_parquet(str(path / "*.parquet" if path.is_dir() else path))
 
     def read_rows(
-        self, files: list[Path], varying: str | None = None
-    ) -> tuple[ir.Table, ir.Table | None]:
+        self,
+        files: list[Path],
+        *,
+        encoding: str | None = None,
+        nested: Mapping[str, str] | None = None,
+    ) -> FileRows:
         """Return the rows of files as they are, and the lines that no row came of."""
-        rows, broken = self._rows(files, varying)
-        if broken is None:
-            return rows, None
+        read = self._files.rows(files, encoding, nested or {})
+        if read.broken is None:
+            return read
         number = next(self._readings)  # the tables of another reading stay
-        kept = self.keep(rows, f"source_rows_{number}")
-        return kept, self.keep(broken, f"broken_lines_{number}")
+        kept = self.keep(read.rows, f"source_rows_{number}")
+        broken = self.keep(read.broken, f"broken_lines_{number}")
+        return replace(read, rows=kept, broken=broken)
 
-    def copy_rows(self, files: list[Path], varying: str | None, path: Path) -> ir.Table | None:
-        """Write the rows of files as one Parquet file; return the lines that no row came of."""
-        rows, broken = self._rows(files, varying)
-        self.write_for_others(rows, path)
-        return (
-            None if broken is None else self.keep(broken, f"broken_lines_{next(self._readings)}")
-        )
-
-    def _rows(self, files: list[Path], varying: str | None) -> tuple[ir.Table, ir.Table | None]:
-        """Return the rows of files; the lines that no row came of are known when these are read."""
-        names = [escape(str(file)) for file in files]  # a file's name is no pattern
-        if files[0].suffix.lower() in PARQUET_ENDINGS:
-            return self._parquet_rows(files, names), None
-        if files[0].suffix.lower() in JSON_ENDINGS:
-            return self._json_rows(files, names), None
-        pairs = [self._csv_rows(file, name) for file, name in zip(files, names, strict=True)]
-        views, broken = ([pair[i] for pair in pairs] for i in (0, 1))
-        columns = _common_columns(names, views, varying)
-        return _union([_with_columns(view, columns) for view in views]), _union(broken)
-
-    def _csv_rows(self, file: Path, name: str) -> tuple[ir.Table, ir.Table]:
-        """Read a CSV file as text; the header alone says how it is written, no later row does."""
-        number = next(self._readings)
-        delimiter, names = read_header(file)
-        rows = self._connection.read_csv(
-            name,
-            auto_detect=False,
-            columns=dict.fromkeys(names, "VARCHAR"),
-            header=True,
-            delim=delimiter,
-            quote='"',
-            escape='"',
-            filename=FILE_COLUMN,
-            store_rejects=True,
-            rejects_table=f"csv_errors_{number}",
-            rejects_scan=f"csv_scans_{number}",
-        )
-        errors = self._lazily(f"csv_errors_{number}", CSV_ERRORS)
-        scans = self._lazily(f"csv_scans_{number}", CSV_SCANS)
-        lines = errors.join(scans, ["scan_id", "file_id"])
-        by_line = lines.group_by("scan_id", "file_id", "line").aggregate(
-            csv_line=lines.csv_line.max(),
-            error_message=lines.error_message.max(),
-            file_path=lines.file_path.max(),
-        )
-        return rows, by_line.select("csv_line", "error_message", "file_path")
-
-    def _lazily(self, table: str, columns: tuple[str, ...]) -> ir.Table:
-        """Name a table that the engine fills while it reads."""
-        schema = ibis.schema(dict.fromkeys(columns, "string"))
-        return self._connection.sql(f"SELECT {', '.join(columns)} FROM {table}", schema=schema)  # noqa: S608  # our own names
-
-    def _parquet_rows(self, files: list[Path], names: list[str]) -> ir.Table:
-        """Read Parquet files; columns that differ in type between them become text."""
-        if len({str(pq.read_schema(file).remove_metadata()) for file in files}) == 1:
-            return self._connection.read_parquet(names, filename=FILE_COLUMN)
-        views = [self._connection.read_parquet(name, filename=FILE_COLUMN) for name in names]
-        columns = dict.fromkeys(column for view in views for column in view.columns)
-        kinds = {c: {v[c].type() for v in views if c in v.columns} for c in columns}
-
-        def aligned(view: ir.Table) -> ir.Table:
-            chosen = {c: view[c] if c in view.columns else ibis.null() for c in columns}
-            common = {
-                c: kinds[c].copy().pop() if len(kinds[c]) == 1 else "string" for c in columns
-            }
-            return view.select(**{c: value.cast(common[c]) for c, value in chosen.items()})
-
-        return _union([aligned(view) for view in views])
+    def copy_rows(
+        self, files: list[Path], path: Path, *, encoding: str | None, nested: Mapping[str, str]
+    ) -> FileRows:
+        """Write the rows of files as one Parquet file; return what :meth:`read_rows` does."""
+        read = self._files.rows(files, encoding, nested)
+        self.write_for_others(read.rows, path)
+        if read.broken is None:
+            return read
+        return replace(read, broken=self.keep(read.broken, f"broken_lines_{next(self._readings)}"))
 
     def table(self, frame: pd.DataFrame, name: str) -> ir.Table:
         """Return a frame in memory as a table."""
         return self._connection.create_table(name, frame, temp=True, overwrite=True)
-
-    def _json_rows(self, files: list[Path], names: list[str]) -> ir.Table:
-        """Read JSON arrays or lines; times stay text, whole numbers and structures are typed."""
-        views = [
-            self._connection.read_json(name, dateformat=NEVER, timestampformat=NEVER).mutate(
-                **{FILE_COLUMN: ibis.literal(str(file))}
-            )
-            for file, name in zip(files, names, strict=True)
-        ]
-        odd = [
-            f for f, v in zip(files, views, strict=True) if set(v.columns) != set(views[0].columns)
-        ]
-        if odd:
-            raise UnevenFilesError(f"{odd[0]} has other columns than {files[0]}")
-        return _union([view.select(*views[0].columns) for view in views])
 
     def keep(self, table: ir.Table, name: str) -> ir.Table:
         """Compute a table once; later expressions read the result."""
@@ -258,28 +194,8 @@ class DuckDBEngine(Engine):
         return _parse(text, pattern)
 
 
-def _common_columns(names: list[str], views: list[ir.Table], varying: str | None) -> list[str]:
-    """Return the columns of all files, and refuse a file that has others."""
-    columns = list(dict.fromkeys(column for view in views for column in view.columns))
-    fixed = {c for c in columns if not (varying and re.fullmatch(varying, c))}
-    for name, view in zip(names, views, strict=True):
-        if fixed & {*view.columns} != fixed & {*views[0].columns}:
-            raise UnevenFilesError(f"{name} has other columns than {names[0]}")
-    return columns
-
-
-def _with_columns(view: ir.Table, columns: list[str]) -> ir.Table:
-    """Return a table's columns in this order, those that it lacks as empty texts."""
-    lacking = {name: ibis.null("string") for name in columns if name not in view.columns}
-    return view.mutate(**lacking).select(*columns)
-
-
 def _text(path: Path) -> str:
     return str(path).replace("'", "''")
-
-
-def _union(tables: list[ir.Table]) -> ir.Table:
-    return tables[0].union(*tables[1:]) if tables[1:] else tables[0]
 
 
 @contextmanager
@@ -289,11 +205,15 @@ def open_duckdb(
     """Open DuckDB in memory, and close it after use; it spills to `scratch`."""
     config = {"memory_limit": memory_limit} if memory_limit else {}
     if scratch is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
         config["temp_directory"] = str(scratch)
     connection = ibis.duckdb.connect(**config)
     connection.compiler = WholeDuckDBCompiler()
     try:
         connection.raw_sql(f"SET TimeZone = '{timezone.replace(chr(39), '')}'")
-        yield DuckDBEngine(connection)
+        with TemporaryDirectory(
+            dir=scratch, prefix="files-", ignore_cleanup_errors=True
+        ) as folder:
+            yield DuckDBEngine(connection, Path(folder))
     finally:
         connection.disconnect()

@@ -45,11 +45,7 @@ class PostgreSQLEngine(AwayEngine):
 
     def view(self, table: ir.Table, name: str) -> ir.Table:
         """Name a table without computing it."""
-        if any(kind.is_nested() for kind in table.schema().values()):
-            raise EngineError(
-                f"PostgreSQL keeps no columns in columns: the source's {name} are such. Set "
-                'engine.backend = "duckdb" or "spark", or orders.preset = "plain"'
-            )
+        _check_flat(table.schema())
         view = f"{name}_{next(self._readings)}"
         query = self._connection.compile(table)
         self._run(f"CREATE TEMP VIEW {_quoted(view)} AS {query}")
@@ -64,6 +60,7 @@ class PostgreSQLEngine(AwayEngine):
 
     def _make(self, schema: ibis.Schema, name: str) -> str:
         """Make an empty temporary table; return its name, which no other reading's has."""
+        _check_flat(schema)
         made = f"{name[:40]}_{next(self._readings)}"
         types = self._connection.compiler.type_mapper
         columns = ", ".join(
@@ -121,6 +118,15 @@ class PostgreSQLEngine(AwayEngine):
 
     def _clock_by_pattern(self, text: ir.Column, pattern: str) -> ir.Column:
         return as_iso(text, pattern)
+
+
+def _check_flat(schema: ibis.Schema) -> None:
+    nested = [name for name, kind in schema.items() if kind.is_nested()]
+    if nested:
+        raise EngineError(
+            f"PostgreSQL keeps no nested columns: {', '.join(nested)}. Set engine.backend = "
+            '"duckdb" or "spark"'
+        )
 
 
 def _quoted(name: str) -> str:

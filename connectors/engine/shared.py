@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from itertools import count
 from pathlib import Path
@@ -12,6 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
+from connectors.engine.files import FileRows
 from connectors.texts import trim
 
 _ZONE = r"\s*(?:Z|UTC|[+-]\d{2}(?::?\d{2})?)"
@@ -61,27 +62,30 @@ class Engine(ABC):
 
     @abstractmethod
     def read_rows(
-        self, files: list[Path], varying: str | None = None
-    ) -> tuple[ir.Table, ir.Table | None]:
-        """Return the rows of CSV, JSON or Parquet files as they are, and the lines that no row came of.
+        self,
+        files: list[Path],
+        *,
+        encoding: str | None = None,
+        nested: Mapping[str, str] | None = None,
+    ) -> FileRows:
+        """Return the rows of CSV, JSON or Parquet files as they are.
+
+        Columns are united by name, in any case: what a file lacks is null. Columns of CSV and JSON
+        files are texts.
 
         Parameters
         ----------
         files
-            Files of one kind; columns are matched by name.
-        varying
-            Pattern of columns that some of the CSV files may lack.
-
-        Returns
-        -------
-        tuple
-            The rows, with the column :data:`FILE_COLUMN` added, and for CSV a table ``csv_line,
-            error_message, file_path`` of unreadable lines.
+            Files of one kind.
+        encoding
+            Encoding of CSV and JSON files; None = detected.
+        nested
+            Ibis types of keys of JSON records that stay nested, with texts inside.
 
         Raises
         ------
-        UnevenFilesError
-            CSV files with different columns.
+        SourceError
+            A file cannot be read, or two files have no column in common.
         """
 
     @abstractmethod

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import gettempdir
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from connectors.engine.away import AwayEngine
 from connectors.engine.duckdb import DuckDBEngine
-from connectors.engine.files import FILE_COLUMN, PARQUET_ENDINGS
+from connectors.engine.files import FILE_COLUMN, PARQUET_ENDINGS, FileRows
 from connectors.engine.patterns import as_iso
 from connectors.engine.shared import EngineError
 from connectors.engine.spark_words import FUNCTIONS, SparkCompiler, instant, utc_clock
@@ -49,13 +49,17 @@ class SparkEngine(AwayEngine):
         return self._named(self._session.read.parquet(_literally(path)), "read")
 
     def read_rows(
-        self, files: list[Path], varying: str | None = None
-    ) -> tuple[ir.Table, ir.Table | None]:
+        self,
+        files: list[Path],
+        *,
+        encoding: str | None = None,
+        nested: Mapping[str, str] | None = None,
+    ) -> FileRows:
         """Return the rows of files as they are; Parquet files of one form are read where they lie."""
         if not (files[0].suffix.lower() in PARQUET_ENDINGS and _is_plain(files)):
-            return super().read_rows(files, varying)
+            return super().read_rows(files, encoding=encoding, nested=nested)
         rows = self._session.read.parquet(*map(_literally, files))
-        return self._named(rows.selectExpr("*", FILE_PATH + FILE_COLUMN), "rows"), None
+        return FileRows(self._named(rows.selectExpr("*", FILE_PATH + FILE_COLUMN), "rows"))
 
     @property
     def _session(self) -> Any:  # noqa: ANN401  # Spark's

@@ -90,8 +90,8 @@ class Preset:
         Column names of each table -> whether it is this platform's.
     tables
         Tables that the platform's history is made of, where it is more than one.
-    varying
-        Pattern of columns that are in some of an export's CSV files only.
+    nested
+        Ibis types of keys of JSON records that stay nested, with texts inside; all others are texts.
     amounts, moments
         Which of their column names are amounts, and which are dates or times.
     nested
@@ -102,7 +102,7 @@ class Preset:
     read: Callable[[Engine, Tables, OrderSource, date], SourceRows]
     recognize: Callable[[Mapping[str, tuple[str, ...]]], bool]
     tables: tuple[str, ...] = ()
-    varying: str | None = None
+    nested: Mapping[str, str] = field(default_factory=dict)
     amounts: Callable[[Sequence[str]], Sequence[str]] = _none
     moments: Callable[[Sequence[str]], Sequence[str]] = _none
     nested: Mapping[str, str] = field(default_factory=dict)

@@ -74,6 +74,10 @@ NO_DATES = (
     "where they came later"
 )
 RENEWAL = "_subscription_renewal"  # a key of meta_data
+NESTED = {
+    "line_items": "array<struct<name: string, product_id: string, quantity: string, total: string>>",
+    "refunds": "array<struct<total: string>>",
+}
 MONEY = "decimal(18, 4)"
 CENT = 0.005  # amounts that differ by less are equal
 
@@ -206,7 +210,7 @@ WOOCOMMERCE = Preset(
     "woocommerce",
     read,
     recognize,
-    varying=r"line_item_\d+",
+    nested=NESTED,
     amounts=lambda names: _spelled(AMOUNTS, names),
     moments=lambda names: _spelled(MOMENTS, names),
 )
@@ -337,9 +341,8 @@ def _read_rest(engine: Engine, rows: ir.Table, source: OrderSource) -> SourceRow
             quantity=sold.item["quantity"],
             net_amount=_number(sold.item["total"]) * sold.left,
         )
-    return SourceRows(
-        rows, columns, False, found, (NO_DATES,) if refunds is not None else (), lines
-    )
+    has_refunds = refunds is not None and engine.has_rows(rows.filter(rows.refunds.length() > 0))
+    return SourceRows(rows, columns, False, found, (NO_DATES,) if has_refunds else (), lines)
 
 
 def _named(rows: ir.Table, **names: tuple[str, ...]) -> tuple[dict[str, ir.Value], dict[str, str]]:

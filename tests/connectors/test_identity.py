@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.engine import open_engine
-from connectors.identity import KEYS, SHARED_BY, clean_email, clean_phone, link
+from connectors.identity import KEYS, clean_email, clean_id, clean_phone, link, shared_identities
 from connectors.order_source import OrderSource
-from connectors.orders import read_orders
+from connectors.orders import look_at_source, read_orders
 
 
 def names(*rows, at=None):
@@ -54,10 +54,16 @@ def test_an_id_that_is_anothers_email_is_kept_apart():
     assert len(set(names(("a@x.com", None, None), (None, "a@x.com", None)))) == 2
 
 
-def test_what_too_many_ids_share_links_nobody():
-    till = [(str(i), None, "+15550001") for i in range(SHARED_BY + 1)]
-    assert len(set(names(*till))) == len(till)
-    assert len(set(names(*till[:-1]))) == 1
+def test_an_email_links_however_many_ids_a_checkout_made():
+    checkouts = [(f"cus_{i}", "loyal@x.com", None) for i in range(200)]
+    assert len(set(names(*checkouts))) == 1
+
+
+def test_the_largest_customer_is_counted_by_kind_of_identity():
+    rows = [("1", "a@x.com", None), ("2", "a@x.com", "+15550001"), ("3", "b@x.com", None)]
+    seen = pd.DataFrame(rows, columns=list(KEYS), dtype="str")
+    seen["first_at"], seen["first_order"] = range(3), list("123")
+    assert link(seen).largest == {"customer_id": "1", "ids": 2, "emails": 1, "phones": 1}
 
 
 @pytest.mark.parametrize("relay", ["x1@marketplace.amazon.de", "y@members.ebay.com"])
@@ -74,7 +80,54 @@ def cleaned(clean, texts):
 
 def test_emails_are_read_in_lower_case_and_placeholders_are_none():
     texts = [" Ann@X.com ", "noreply@shop.com", "test@test.com", "n/a", "", "a@b", "guest@x.com"]
-    assert cleaned(clean_email, texts) == ["ann@x.com", None, None, None, None, None, None]
+    texts += [
+        "do-not-reply@x.com",
+        "POS@shop.com",
+        "no-email@shop.com",
+        "walk-in@shop.com",
+        "x@noemail.com",
+    ]
+    assert cleaned(clean_email, texts) == ["ann@x.com", *[None] * 11]
+    real = ["position@x.com", "o'brien@x.com", "tilly@x.com", "guesthouse@x.com", "posada@x.com"]
+    assert cleaned(clean_email, real) == real
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0", "00", "0.0", "-1", "-", "guest", "Guest User", "NULL", "none", "n/a", "#N/A", "nan", "unknown", "Anonymous",
+     "000000", "999999", "4.47912E+11", "6,87E+12", "not logged in", "Walk-in customer", " guest ", "undefined", ""],
+)  # fmt: skip
+def test_an_id_that_stands_for_nobody_is_none(text):
+    assert cleaned(clean_id, [text]) == [None]
+
+
+@pytest.mark.parametrize(
+    "text", ["7", "11", "1e5", "guest-17", "10000", "cus_000", "99999", "0017", "A0"]
+)
+def test_an_id_that_only_looks_odd_is_an_id(text):
+    assert cleaned(clean_id, [text]) == [text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4.47912E+11",
+        "4,47912E+11",
+        "'4.48E+11",
+        "+4.47E+11",
+        "0000000000",
+        "1111111",
+        "+10000000000",
+        "123456789",
+        "0",
+    ],
+)
+def test_a_number_that_a_spreadsheet_rounded_or_somebody_made_up_is_no_phone(text):
+    assert cleaned(clean_phone, [text]) == [None]
+
+
+def test_a_phone_behind_a_spreadsheets_apostrophe_is_read():
+    assert cleaned(clean_phone, ["'+447911123456"]) == ["+447911123456"]
 
 
 def test_phones_are_e164_where_the_country_is_given():
@@ -134,3 +187,94 @@ def test_rows_after_the_day_link_nobody_and_names_stay_as_the_history_grows(tmp_
 
     assert customers(date(2026, 2, 28)) == ({"1": "a@x.com", "2": "7"}, 0)
     assert customers(date(2026, 3, 31)) == (dict.fromkeys("123", "a@x.com"), 1)
+
+
+def shared(**columns):
+    """Return which identities of made-up rows identify nobody, by kind."""
+    rows = pd.DataFrame(columns)
+    rows["order_id"] = [str(i) for i in range(len(rows))]
+    for key in (*KEYS, "name", "postal_code"):
+        rows[key] = (rows[key] if key in rows else pd.Series(pd.NA, rows.index)).astype("string")
+    with open_engine() as engine:
+        found = shared_identities(engine, engine.table(rows, "rows"))
+    return dict(zip(found["kind"], found["value"], strict=True))
+
+
+MANY = [f"x{i}" for i in range(40)]
+FEW = [f"x{i % 3}" for i in range(40)]
+
+
+@pytest.mark.parametrize("evidence", ["phone", "name", "postal_code"])
+def test_an_email_beside_many_people_is_a_tills(evidence):
+    assert shared(email=["shop@x.com"] * 40, **{evidence: MANY}) == {"email": "shop@x.com"}
+    assert shared(email=["loyal@x.com"] * 40, **{evidence: FEW}) == {}
+
+
+@pytest.mark.parametrize("evidence", ["email", "name", "postal_code"])
+def test_a_phone_beside_many_people_is_a_shops(evidence):
+    assert shared(phone=["+15550001"] * 40, **{evidence: MANY}) == {"phone": "+15550001"}
+    assert shared(phone=["+15550001"] * 40, **{evidence: FEW}) == {}
+
+
+@pytest.mark.parametrize("evidence", ["email", "phone", "name"])
+def test_one_id_of_all_guests_identifies_nobody(evidence):
+    assert shared(customer_id=["77"] * 40, **{evidence: MANY}) == {"customer_id": "77"}
+    assert shared(customer_id=["77"] * 40, **{evidence: FEW}) == {}
+
+
+def test_many_ids_are_no_evidence_against_an_email_or_phone():
+    assert shared(email=["a@x.com"] * 40, customer_id=MANY) == {}
+    assert shared(phone=["+15550001"] * 40, customer_id=MANY) == {}
+
+
+def test_who_orders_often_may_have_many_names_and_addresses():
+    names = [f"x{i % 12}" for i in range(200)]
+    assert shared(email=["office@x.com"] * 200, name=names) == {}
+
+
+COLUMNS = "order_id,customer_id,email,phone,ordered_at,net_amount\n"
+
+
+def check(folder, text, **how):
+    (folder / "orders.csv").write_text(text)
+    with open_engine() as engine:
+        return look_at_source(
+            engine, OrderSource(str(folder / "orders.csv"), **how), date(2026, 12, 31)
+        )
+
+
+def test_a_tills_address_is_named_and_its_customers_are_known_by_phone(tmp_path):
+    rows = [f"{i},,shop@x.com,+1555000{i:04},2026-01-{i % 28 + 1:02},5\n" for i in range(20)]
+    seen = check(tmp_path, COLUMNS + "".join(rows) + "99,,ann@x.com,,2026-02-01,5\n")
+    assert seen["summary"]["customers"] == 21
+    (aside,) = seen["identities"]["set_aside"]
+    assert aside["value"] == "shop@x.com"
+    assert "20 different phone numbers in 20 orders" in aside["reason"]
+    assert any("1 e-mail identified nobody" in warning for warning in seen["warnings"])
+    assert not any("shop@x.com" in warning for warning in seen["warnings"])  # these are published
+
+
+def test_rows_that_only_have_a_tills_address_have_no_customer(tmp_path):
+    rows = [f"{i},,shop@x.com,+1555000{i:04},2026-01-{i % 28 + 1:02},5\n" for i in range(20)]
+    seen = check(tmp_path, COLUMNS + "".join(rows) + "99,,shop@x.com,,2026-02-01,5\n")
+    assert seen["accounting"]["rejected"] == {"missing_customer": 1}
+
+
+@pytest.mark.parametrize(
+    ("row", "ignored"),
+    [
+        ("1,77,a@x.com,,2026-01-01,5\n2,77,b@x.com,,2026-01-01,5\n", "77"),
+        ("1,,Shop@x.com,+15550001,2026-01-01,5\n2,,shop@x.com,+15550002,2026-01-01,5\n", "SHOP@x.com"),
+        ("1,,a@x.com,+1 555 0001,2026-01-01,5\n2,,b@x.com,+15550001,2026-01-01,5\n", "+1 (555) 0001"),
+    ],
+)  # fmt: skip
+def test_the_settings_name_identities_that_identify_nobody(tmp_path, row, ignored):
+    assert check(tmp_path, COLUMNS + row)["summary"]["customers"] == 1
+    seen = check(tmp_path, COLUMNS + row, ignored_identities=(ignored,))
+    assert seen["summary"]["customers"] == 2
+
+
+def test_the_only_identity_of_a_history_can_be_ignored(tmp_path):
+    text = "order_id,customer_id,ordered_at,net_amount\n1,a,2026-01-01,5\n2,till,2026-01-01,5\n"
+    seen = check(tmp_path, text, ignored_identities=("till",))
+    assert seen["accounting"]["rejected"] == {"missing_customer": 1}

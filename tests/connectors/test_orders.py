@@ -731,10 +731,9 @@ GOOD = '10,"c10",2026-01-10,10\n11,c11,2026-01-11,11\n'
         b"1",
         b"1,a,2026-01-01,5,6",
         b'1,"a"b,2026-01-01,5',
-        b"1,a\xff,2026-01-01,5",
         b"#1,a",
     ],
-    ids=["too few", "one", "too many", "quote inside", "no UTF-8", "hash"],
+    ids=["too few", "one", "too many", "quote inside", "hash"],
 )
 def test_a_malformed_line_is_one_unreadable_row_and_spoils_no_other(read, line):
     reading = read(HEADER.encode() + line + b"\n" + GOOD.encode() + line + b"\n")
@@ -810,10 +809,12 @@ def test_a_file_of_an_unknown_kind_is_refused(tmp_path):
         find_files(write(tmp_path, b"PK", "orders.xlsx"))
 
 
-def test_csv_files_with_different_columns_are_refused(refusal):
+def test_a_value_that_one_csv_file_lacks_is_empty_there_and_named(read):
     other = HEADER.replace("net_amount", "amount") + "1,a,2026-01-01,5\n"
-    message = refusal(SourceError, {"1.csv": HEADER + GOOD, "2.csv": other})
-    assert "2.csv has other columns than" in message
+    reading = read({"1.csv": HEADER + GOOD, "2.csv": other})
+    assert list(reading.amounts) == ["10", "11"]
+    assert reading.rejected == {"unreadable_amount": 1}
+    assert "2.csv lacks net_amount" in " ".join(reading.history.quality.warnings)
 
 
 def test_a_column_that_a_parquet_file_lacks_is_empty_there(read):
@@ -880,9 +881,13 @@ def test_every_missing_column_is_named_at_once(refusal):
     assert "filename" not in message
 
 
-def test_a_header_that_is_not_utf_8_is_said_to_be_the_problem(refusal):
+def test_a_header_that_is_not_utf_8_is_read(read):
     text = HEADER.replace("\n", ",café\n") + "1,a,2026-01-01,5,x\n"
-    assert "UTF-8" in refusal(SourceError, text.encode("latin-1"))
+    reading = read(text.encode("latin-1"))
+    assert reading.amounts == {"1": 5.0}
+    assert "orders.csv is not UTF-8 (first at line 1)" in " ".join(
+        reading.history.quality.warnings
+    )
 
 
 @pytest.mark.parametrize("content", ["[" * 200_000, '"' + "x\n" * 200_000, "\n\n", "\0"])

@@ -165,7 +165,7 @@ def test_json_gives_the_same_state(orders, plain, state_of, tmp_path):
 def test_what_ends_in_gz_and_is_none_is_refused(tmp_path):
     (tmp_path / "orders.csv.gz").write_text("order_id\n1\n")
     with pytest.raises(SourceError, match="is no gzip file"):
-        find_files(str(tmp_path))
+        read(str(tmp_path))
 
 
 def test_what_a_run_writes_beside_the_orders_is_not_read_with_them(tmp_path):

@@ -88,7 +88,7 @@ def groups(names):
 
 def notes_of(folder):
     with open_engine() as engine:
-        rows, _ = engine.read_rows([folder / "in" / "payments.csv"])
+        rows = engine.read_rows([folder / "in" / "payments.csv"]).rows
         return STRIPE.read(engine, {"orders": rows}, OrderSource(""), AS_OF).notes
 
 

@@ -447,11 +447,38 @@ def test_exports_whose_orders_have_more_lines_or_fewer_are_one_history(tmp_path)
     assert sorted(lines["product_name"]) == ["Beans", "Beans", "Mug"]
 
 
-def test_exports_with_other_columns_are_still_refused(tmp_path):
+def test_exports_with_more_columns_are_one_history(tmp_path):
     with_lines(tmp_path / "in", [order("1")], 1)
     with_lines(tmp_path / "in", [order("2") | {"colour": "red"}], 2)
-    with pytest.raises(SourceError, match="has other columns"):
-        read_all(tmp_path)
+    assert read_all(tmp_path).accounting.orders == 2
+
+
+def in_pages(folder, *pages):
+    (folder / "in").mkdir(parents=True)
+    for number, page in enumerate(pages):
+        (folder / "in" / f"page{number}.json").write_text(json.dumps(page))
+    history = read_all(folder)
+    return pd.read_parquet(history.orders).set_index("order_id")["net_amount"].to_dict()
+
+
+@pytest.mark.parametrize("first", [[], None], ids=["empty", "null"])
+def test_pages_with_and_without_refunds_are_one_history(tmp_path, first):
+    refunded = rest(2, refunds=[{"id": 3, "reason": None, "total": "-32.40"}])
+    amounts = in_pages(tmp_path, [rest(1, refunds=first)], [refunded])
+    assert amounts == {"1": 90.0, "2": pytest.approx(60.0)}
+
+
+def test_meta_data_of_any_shape_breaks_no_page(tmp_path):
+    shapes = [[], {"a": 1}, [{"id": 1, "value": {"x": [1]}}], "text", None, 5]
+    pages = [[rest(i, meta_data=shape)] for i, shape in enumerate(shapes)]
+    assert len(in_pages(tmp_path, *pages)) == len(shapes)
+
+
+def test_numbers_and_texts_of_one_key_are_the_same(tmp_path):
+    as_numbers = rest(2, total=102.20, total_tax=7.2, shipping_total=5, customer_id="0")
+    line = {"name": "Beans", "product_id": "7", "quantity": "2", "total": 90}
+    pages = [rest(1)], [as_numbers | {"line_items": [line]}]
+    assert in_pages(tmp_path, *pages) == {"1": 90.0, "2": pytest.approx(90.0)}
 
 
 @pytest.mark.parametrize("turn", [1, -1])
