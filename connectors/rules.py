@@ -426,5 +426,12 @@ def _net_amount(read: ir.Table, found: SourceRows) -> ir.Column:
         items = read.gross_amount.cast("float64")
     for name in REDUCING:
         if name in columns:
-            items = items - read[name].cast("float64").fill_null(0.0)
+            items = items - _reduction(read[name], items, name)
     return items.try_cast(MONEY)
+
+
+def _reduction(column: ir.Column, items: ir.Value, name: str) -> ir.Value:
+    """Return what is taken off: some shops write it as a negative amount, and a discount on a return as positive."""
+    amount = column.cast("float64").fill_null(0.0)
+    of_return = -amount.abs() if name == "discount_amount" else amount
+    return ibis.ifelse(items < 0, of_return, amount.abs())

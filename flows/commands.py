@@ -1,6 +1,5 @@
 """What each command does, apart from how it is typed and shown."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +14,9 @@ from connectors.csv import write_csv
 from connectors.engine import EngineError, open_engine
 from connectors.klaviyo.errors import KeyRefusedError, KlaviyoError, UnavailableError
 from connectors.optional import read_table
+from connectors.order_source import OrderSource
 from connectors.orders import look_at_source, read_orders
+from connectors.proposal import Recognized
 from connectors.recognize import recognize
 from connectors.sources import SourceError
 from connectors.store import PublishedDay, Store, replace_file
@@ -27,6 +28,14 @@ from flows.prepare import open_tracking
 from flows.runner import Runner, choose_runner
 from flows.server import ServerError
 from flows.settings import Settings, SettingsError, read_settings
+from flows.settings_file import (
+    add_comments,
+    comment_values,
+    commented_lines,
+    replace_section,
+    set_value,
+    toml_value,
+)
 from flows.terminal import Outcome, program, progress_bar
 from models.gate import FAILED
 from models.purchases import FitError
@@ -320,27 +329,48 @@ def write_settings(path: Path, source: Path | None = None) -> Outcome:
         advice = f"set orders.source in {path}, then: perennial check --config {path}"
         return Outcome("said", {"written": str(path), "next": advice})
     with open_engine() as engine:
-        found = recognize(engine, str(source))
+        proposed = recognize(engine, str(source))
     where = relpath(source.resolve(), path.resolve().parent)
-    path.write_text(fill_template(where, found.preset, found.columns))
-    advice = f"look at {path}, set the currency and the time zone, then: perennial check --config {path}"
-    facts: dict[str, Any] = {"written": str(path), "preset": found.preset}
-    if found.columns:
-        facts["columns"] = dict(found.columns)
-    return Outcome("said", {**facts, "next": advice})
+    path.write_text(fill_template(where, proposed), encoding="utf-8")
+    facts: dict[str, Any] = {"written": str(path), "preset": proposed.preset}
+    if proposed.title:
+        facts["export"] = proposed.title
+    if proposed.columns:
+        facts["columns"] = dict(proposed.columns)
+    facts |= {name: dict(values) for name, values in proposed.settings.items() if values}
+    if proposed.notes:
+        facts["notes"] = list(proposed.notes)
+    if proposed.questions:
+        facts["missing"] = {question.key: str(question) for question in proposed.questions}
+    return Outcome("said", {**facts, "next": _next_of_init(path, proposed)})
 
 
-def fill_template(source: str, preset: str, columns: Mapping[str, str]) -> str:
+def _next_of_init(path: Path, proposed: Recognized) -> str:
+    """Return what to do after init: what is missing first."""
+    keys = [question.key for question in proposed.questions]
+    store = proposed.settings.get("store", {})
+    keys += [f"store.{name}" for name in ("currency", "timezone") if name not in store]
+    return f"set {', '.join(keys)} in {path}, then: perennial check --config {path}"
+
+
+def fill_template(source: str, proposed: Recognized) -> str:
     """Return the settings' template for a source that was looked at."""
-    head, _, tail = settings_template().partition("[orders.columns]")
-    _, _, tail = tail.partition("\n\n")
-    head = head.replace('source = "orders.csv"', f"source = {json.dumps(source)}")
-    head = head.replace('preset = "plain"', f'preset = "{preset}"')
-    if preset in NAMED_BY_EMAIL:
-        tail = tail.replace('identifier = "external_id"', 'identifier = "email"      ')
-    mapped = "".join(f"{ours} = {json.dumps(theirs)}\n" for ours, theirs in columns.items())
-    section = f"[orders.columns]                 # ours = theirs\n{mapped}\n" if columns else ""
-    return f"{head}{section}{tail}"
+    text = set_value(settings_template(), "orders", "source", source)
+    text = set_value(text, "orders", "preset", proposed.preset)
+    if proposed.preset in NAMED_BY_EMAIL:
+        text = set_value(text, "klaviyo", "identifier", "email")
+    for section, values in proposed.settings.items():
+        for key, value in values.items():
+            text = set_value(text, section, key, value)
+    of_columns = [q for q in proposed.questions if q.key not in OrderSource.__dataclass_fields__]
+    for question in proposed.questions:
+        if question not in of_columns:
+            text = comment_values(text, "orders", question.choices, question.text)
+    lines = [f"{ours} = {toml_value(theirs)}" for ours, theirs in proposed.columns.items()]
+    for question in of_columns:
+        lines += commented_lines(question.choices, question.text)
+    text = replace_section(text, "orders.columns", lines)
+    return add_comments(text, "orders", proposed.notes)
 
 
 def settings_template() -> str:

@@ -26,6 +26,13 @@ EXPORTS: tuple[tuple[frozenset[str], frozenset[str], str], ...] = (
         'orders.preset = "shopify"',
     ),
     (
+        frozenset({"reference", "newclient", "customer", "total"}),
+        frozenset({"email", "customeremail", "customerid", "idcustomer"}),
+        "orders need a customer: PrestaShop's export of the order list has a name and neither e-mail nor "
+        "customer id. Export the table ps_orders under Advanced Parameters > Database > SQL Manager instead "
+        "(SELECT * FROM ps_orders)",
+    ),
+    (
         frozenset({"handle", "vendor", "variantprice"}),
         frozenset({"email", "customerid", "orderid"}),
         "an order history says who ordered and when: Shopify's products export has products only. "

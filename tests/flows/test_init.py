@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.proposal import Recognized
 from features.synthetic import simulate
 from features.synthetic.forms import FORMS
 from flows.commands import fill_template, settings_template
@@ -82,7 +83,7 @@ def test_a_packed_file_is_looked_at_too(tmp_path, perennial):
         ("amazon-order-id,purchase-date,sku,item-price", "names no buyer"),
         ("Date,Order #,N. Revenue (formatted),Status,Customer,Customer type,Product(s),Items sold,"
          "Coupon(s),Net Sales,Attribution", "neither e-mail nor customer id"),
-        ("color,shape", "map them in"),
+        ("color,shape", "Map them under [orders.columns]"),
     ],
 )  # fmt: skip
 def test_an_export_that_cannot_work_is_refused_with_what_to_do(header, words, tmp_path, perennial):
@@ -101,7 +102,7 @@ def test_names_with_quotes_are_written_as_toml(tmp_path):
         "ordered_at": "日",
         "net_amount": "a",
     }
-    said = tomllib.loads(fill_template('or"ders.csv', "plain", columns))
+    said = tomllib.loads(fill_template('or"ders.csv', Recognized("plain", columns)))
     assert said["orders"]["columns"] == columns
     assert said["orders"]["source"] == 'or"ders.csv'
 
