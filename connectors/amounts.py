@@ -36,12 +36,13 @@ THREE_DECIMALS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 
 @dataclass(frozen=True)
 class _Votes:
-    """What the amounts of one column of one file tell."""
+    """What the amounts of one column of one file tell: how many fit only one mark, and are no plain number."""
 
     column: str
     file: str
     comma: int
     point: int
+    odd: int
     untold_comma: str | None
     untold_point: str | None
 
@@ -114,6 +115,8 @@ def plain_amounts(
         for vote in votes:
             if vote.column == name:
                 by_mark[_decide(vote, votes, currency, notes)].append(vote.file)
+        if not by_mark[COMMA] and not any(vote.odd for vote in votes if vote.column == name):
+            continue  # plain numbers already
         if by_mark[COMMA] and by_mark[POINT]:
             has_comma = rows[FILE_COLUMN].isin(by_mark[COMMA])
             either = (_rewritten(rows[name], COMMA), _rewritten(rows[name], POINT))
@@ -135,6 +138,7 @@ def _look(engine: Engine, rows: ir.Table, columns: Sequence[str]) -> list[_Votes
             for mark in (POINT, COMMA)
         }
         facts = view.group_by("file").aggregate(
+            odd=(view.digits.notnull() & view.text.try_cast(MONEY).isnull()).sum().fill_null(0),
             comma=(fits[COMMA] & ~fits[POINT]).sum().fill_null(0),
             point=(fits[POINT] & ~fits[COMMA]).sum().fill_null(0),
             untold_comma=texts[COMMA],
@@ -145,9 +149,8 @@ def _look(engine: Engine, rows: ir.Table, columns: Sequence[str]) -> list[_Votes
                 None if pd.isna(row[one]) else str(row[one])
                 for one in ("untold_comma", "untold_point")
             )
-            votes.append(
-                _Votes(name, row["file"], int(row["comma"]), int(row["point"]), *examples)
-            )
+            counts = (int(row[one]) for one in ("comma", "point", "odd"))
+            votes.append(_Votes(name, row["file"], *counts, *examples))
     return votes
 
 

@@ -1,6 +1,6 @@
 """Rewrite what people and spreadsheets write as what presets read: plain numbers and ISO 8601."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import ibis.expr.types as ir
 
@@ -29,8 +29,7 @@ def readable_tables(
     preset: Preset,
     tables: Mapping[str, ir.Table],
     source: OrderSource,
-    *,
-    only_if_set: bool = False,
+    unreadable: Collection[str],
 ) -> tuple[dict[str, ir.Table], list[str]]:
     """Rewrite the amounts and dates of a source's text columns, by its settings or as its rows tell.
 
@@ -42,8 +41,8 @@ def readable_tables(
         Which columns are amounts and dates, and what the settings say of them.
     tables
         The source's tables by name.
-    only_if_set
-        Whether to do only what the settings name.
+    unreadable
+        Rules that rows broke, of which ``unreadable_amount`` and ``unreadable_date`` matter here.
 
     Returns
     -------
@@ -58,12 +57,12 @@ def readable_tables(
     rewritten, notes = {}, list[str]()
     for name, rows in tables.items():
         values: dict[str, ir.Value] = {}
-        if source.decimal is not None or not only_if_set:
+        if source.decimal is not None or "unreadable_amount" in unreadable:
             amounts = _named(rows, preset.amounts(rows.columns), source, AMOUNTS)
             new, of_amounts = plain_amounts(engine, rows, amounts, source.decimal, source.currency)
             values |= new
             notes += of_amounts
-        if source.date_format is None and not only_if_set:
+        if source.date_format is None and "unreadable_date" in unreadable:
             for column in _named(rows, preset.moments(rows.columns), source, MOMENTS):
                 if rows[column].type().is_string():
                     dates, of_dates = iso_dates(engine, rows, column, "orders.date_format")

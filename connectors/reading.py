@@ -134,16 +134,17 @@ def read_source(
         opened = open_tables(
             engine, source, scratch, names=preset.tables, nested=preset.nested, limit=limit
         )
-        tables, notes = readable_tables(engine, preset, opened.tables, source, only_if_set=True)
+        tables, notes = readable_tables(engine, preset, opened.tables, source, ())
         reading = _read(engine, preset, replace(opened, tables=tables), source, as_of, into)
         unreadable = {"unreadable_date", "unreadable_amount"} & set(reading.accounting.rejected)
-        if unreadable or is_untold_anywhere(engine, preset, opened.tables, source):
-            # Reading once more costs less than to look at every history's notation first.
-            tables, notes = readable_tables(engine, preset, opened.tables, source)
+        if is_untold_anywhere(engine, preset, opened.tables, source):
+            unreadable.add("unreadable_amount")
+        # Reading a few histories once more costs less than to look at how each one is written.
+        if unreadable:
+            tables, notes = readable_tables(engine, preset, opened.tables, source, unreadable)
             if any(table is not opened.tables[name] for name, table in tables.items()):
-                reading = _read(
-                    engine, preset, replace(opened, tables=tables), source, as_of, into
-                )
+                opened = replace(opened, tables=tables)
+                reading = _read(engine, preset, opened, source, as_of, into)
         found = replace(reading.found, notes=(*notes, *reading.found.notes))
         return replace(reading, found=found)
     except PresetError as error:

@@ -24,7 +24,7 @@ def without_older(engine: Engine, judged: ir.Table, *, of_lines: bool) -> ir.Tab
     judged
         What :func:`connectors.rules.judge_rows` returns, customers linked.
     of_lines
-        Whether an order is several rows: then it is its newest file's, if that has one of its products.
+        Whether an order is several rows: then it is its newest file's, if that has another line of a product.
 
     Returns
     -------
@@ -88,16 +88,16 @@ def _older_lines(dated: ir.Table) -> ir.Table:
     newest = ibis.window(group_by="order_id", order_by=[ibis.desc(dated.age)])
     first = {name: dated[name].first().over(newest) for name in ("customer_id", "moment")}
     dated = dated.mutate(**{f"newest_{name}": value for name, value in first.items()})
+    # Lines that both files have alike are copies, which count once. Only a line that differs from the
+    # newest file's of its product tells of a change: an order may just be cut by the end of a file.
+    same_row = ibis.window(group_by=["order_id", "row_hash"])
+    dated = dated.mutate(is_copy=dated.age.max().over(same_row) == dated.newest_age)
     same_product = ibis.window(group_by=["order_id", "product"])
     is_again = dated.age.max().over(same_product) == dated.newest_age
-    dated = dated.mutate(is_again=is_again & (dated.age < dated.newest_age))
+    dated = dated.mutate(is_changed=is_again & ~dated.is_copy)
     of_file = ibis.window(group_by=["order_id", "source"])
-    is_older = dated.is_again.any().over(of_file)
-    rows = dated.mutate(is_old=is_older)
-    # Lines that both files have alike are copies, which count once, and are no older version.
-    files = ibis.window(group_by=["order_id", "row_hash"])
-    is_copy = rows.age.max().over(files) == rows.newest_age
-    return rows.filter(rows.is_old & ~is_copy & _is_same(rows))
+    dated = dated.mutate(is_older=dated.is_changed.any().over(of_file))
+    return dated.filter(dated.is_older & ~dated.is_copy & _is_same(dated))
 
 
 def _is_same(rows: ir.Table) -> ir.BooleanColumn:

@@ -20,7 +20,8 @@ def read():
             frame[FILE_COLUMN] = files or "file"
             rows = engine.table(frame, "rows")
             values, notes = plain_amounts(engine, rows, [name], decimal, currency)
-            read = rows.mutate(out=values[name].try_cast("decimal(18, 4)").cast("float64"))
+            amount = values.get(name, rows[name])
+            read = rows.mutate(out=amount.try_cast("decimal(18, 4)").cast("float64"))
             numbers = engine.frame(read.order_by("i"))["out"]
             return [None if pd.isna(one) else one for one in numbers], notes
 

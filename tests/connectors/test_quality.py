@@ -78,6 +78,6 @@ def test_each_rule_has_examples(tmp_path):
     text = "order_id,customer_id,ordered_at,net_amount\n1,a,2024-01-01,5\n2,,2024-01-01,5\n3,b,soon,5\n4,b,2024-01-01,0\n"
     (tmp_path / "orders.csv").write_text(text)
     with open_engine() as engine:
-        source = OrderSource(str(tmp_path / "orders.csv"))
+        source = OrderSource(str(tmp_path / "orders.csv"), most_unreadable=1.0)
         found = read_orders(engine, source, date(2026, 1, 1), tmp_path / "out").quality.examples
     assert found == {"missing_customer": ("2",), "unreadable_date": ("3",), "zero_amount": ("4",)}

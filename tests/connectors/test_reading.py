@@ -35,7 +35,8 @@ FAULTS = {  # a row after sound ones: (orders kept, what was merged, what was re
     "4,,2026-02-01,4\n": (3, {}, {"missing_customer": 1}, True),
     "4,c,2026-02-01,x\n": (3, {}, {"unreadable_amount": 1}, True),
     "4,c\n": (3, {}, {"unreadable_row": 1}, True),
-    " 1.0 ,a,2026-01-01,5\n": (2, {}, {"duplicate_order_id": 2}, False),
+    " 1.0 ,a,2026-01-01,5\n": (3, {"exact_duplicates": 1}, {}, False),
+    " 1.0 ,a,2026-01-01,6\n": (2, {}, {"duplicate_order_id": 2}, False),
 }
 
 
@@ -60,7 +61,9 @@ def ways(tmp_path):
 
     def _ways(rows, *, keep_zero_amount=False):
         (tmp_path / "orders.csv").write_text(HEADER + rows)
-        source = OrderSource(str(tmp_path / "orders.csv"), keep_zero_amount=keep_zero_amount)
+        source = OrderSource(
+            str(tmp_path / "orders.csv"), keep_zero_amount=keep_zero_amount, most_unreadable=1.0
+        )
         draft = tmp_path / "draft"
         with open_engine("America/New_York") as engine:
             slow = read_source(engine, PLAIN, source, AS_OF, tmp_path)

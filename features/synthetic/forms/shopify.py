@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from pandas.util import hash_array
 
 from features.synthetic.forms.ledger import Form, Ledger, Planted, keep_ledger, money
 from features.synthetic.forms.planted import RULES
@@ -181,7 +182,7 @@ def _order_columns(ledger: Ledger) -> pd.DataFrame:
             "Discount Code": orders["discount_code"].fillna(""),
             "Discount Amount": money(orders["discount"]),
             "Created at": created,
-            "Billing Zip": "'0" + (number % 9000 + 1000).astype(str),
+            "Billing Zip": "'0" + _postal_codes(orders["email"].fillna("")),
             "Billing Country": "US",
             "Billing Phone": phone,
             "Cancelled at": ledger.local(orders["canceled_at"], MOMENT).fillna(""),
@@ -196,3 +197,10 @@ def _order_columns(ledger: Ledger) -> pd.DataFrame:
             "Phone": phone,
         }
     )
+
+
+def _postal_codes(emails: pd.Series) -> pd.Series:
+    """Return four digits, the same wherever a customer's e-mail is."""
+    plain = emails.astype("str").str.strip().str.lower()
+    digits = hash_array(plain.to_numpy(dtype="object")) % 9000 + 1000
+    return pd.Series(digits, index=emails.index).astype(str)

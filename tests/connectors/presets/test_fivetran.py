@@ -86,7 +86,9 @@ class Read:
 
 def read_at(location, out, zone="UTC", as_of=AS_OF, preset="fivetran", **how):
     with open_engine(zone) as engine:
-        source = OrderSource(location=str(location), preset=preset, **how)
+        source = OrderSource(
+            location=str(location), preset=preset, **{"most_unreadable": 1.0} | how
+        )
         history = read_orders(engine, source, as_of, out)
     return Read(
         history,

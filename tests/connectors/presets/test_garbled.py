@@ -73,7 +73,9 @@ def outcome(location, preset, out):
         try:
             history = read_orders(
                 engine,
-                OrderSource(str(location), preset=preset, other_currencies="reject"),
+                OrderSource(
+                    str(location), preset=preset, other_currencies="reject", most_unreadable=1.0
+                ),
                 AS_OF,
                 out,
             )
