@@ -67,14 +67,19 @@ def _changed(engine: Engine, good: ir.Table, *, has_updates: bool) -> ir.Table |
 
 
 def _older_rows(dated: ir.Table, *, has_updates: bool) -> ir.Table:
-    """Return the rows of orders of which another row is newer: of the same day, or the same customer."""
+    """Return the rows of orders of which another row is newer: of the same day, or the same customer.
+
+    A row of negative value is a refund, and no version of the order.
+    """
+    dated = dated.mutate(is_negative=(dated.value < 0).fill_null(False))
+    version = ["order_id", "is_negative"]
     newest_first = [ibis.desc(dated.updated_at)] if has_updates else []
-    newest = ibis.window(group_by="order_id", order_by=[*newest_first, ibis.desc(dated.age)])
+    newest = ibis.window(group_by=version, order_by=[*newest_first, ibis.desc(dated.age)])
     first = {name: dated[name].first().over(newest) for name in ("customer_id", "moment", "age")}
     dated = dated.mutate(**{f"newest_{name}": value for name, value in first.items()})
     is_older = dated.age < dated.newest_age
     if has_updates:
-        last = dated.updated_at.max().over(ibis.window(group_by="order_id"))
+        last = dated.updated_at.max().over(ibis.window(group_by=version))
         is_older = (dated.updated_at < last).fill_null(is_older)
     return dated.filter(is_older & _is_same(dated))
 

@@ -82,6 +82,14 @@ def test_a_line_canceled_since_is_no_line(read):
     assert read({"a": one, "b": two})[0] == {"1": 5, "2": 10}
 
 
+def test_a_refund_with_its_orders_number_in_a_newer_file_is_no_version_of_the_order(read):
+    one = f"{ORDERS},status\n1,a,2026-01-05,20,paid\n2,a,2026-01-06,9,paid\n"
+    two = f"{ORDERS},status\n1,a,2026-02-05,-20,refunded\n3,b,2026-02-01,5,paid\n"
+    amounts, accounting = read({"a": one, "b": two})
+    assert amounts == {"2": 9, "3": 5}
+    assert accounting.rejected == {"duplicate_order_id": 2}
+
+
 def test_what_is_equal_in_all_that_is_read_counts_once(read):
     one = f"{ORDERS},note\n1,a,2026-01-05,20,new\n"
     two = f"{ORDERS},note\n1,a,2026-01-05,20,packed\n2,b,2026-02-01,5,\n"
