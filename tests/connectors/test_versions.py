@@ -157,6 +157,44 @@ def test_amounts_that_differ_between_products_are_summed_and_equal_ones_count_on
     assert read({"a": "\n".join([TOTALS, *rows]) + "\n"})[0] == amounts
 
 
+def test_an_orders_total_counts_once_where_its_lines_are_cut_into_two_files(read):
+    one = f"{TOTALS}\n1,a,2026-01-05,x,9\n1,a,2026-01-05,y,9\n2,b,2026-01-30,x,30\n"
+    two = f"{TOTALS}\n2,b,2026-01-30,y,30\n3,b,2026-02-06,x,5\n"
+    assert read({"a": one, "b": two})[0] == {"1": 9, "2": 30, "3": 5}
+
+
+def test_an_orders_total_that_changed_is_as_the_newest_file_has_it(read):
+    one = f"{TOTALS}\n1,a,2026-01-05,x,30\n1,a,2026-01-05,y,30\n2,b,2026-01-06,x,5\n"
+    two = f"{TOTALS}\n1,a,2026-01-05,x,25\n1,a,2026-01-05,y,25\n3,b,2026-02-06,x,5\n"
+    assert read({"b": one, "a": two})[0] == {"1": 25, "2": 5, "3": 5}
+
+
+@pytest.mark.parametrize("products", ["xy", "yx", "xz", "zx"])
+@pytest.mark.parametrize("out", ["a,2026-01-06,canceled", ",2026-01-06,paid", "a,2027-01-06,paid"])
+def test_an_orders_total_is_no_line_that_is_left_out(read, products, out):
+    who, day, status = out.split(",")
+    rows = [
+        "1,a,2026-01-05,x,30,paid",
+        "1,a,2026-01-05,y,30,paid",
+        f"2,a,2026-01-06,{products[0]},40,paid",
+        f"2,{who},{day},{products[1]},40,{status}",
+    ]
+    text = "\n".join([f"{TOTALS},status", *rows]) + "\n"
+    assert read({"a": text})[0] == {"1": 30, "2": 40}
+
+
+def test_later_orders_do_not_tell_what_an_earlier_amount_is(read):
+    rows = ["1,a,2026-01-05,x,30", "1,a,2026-01-05,y,30"]
+    later = [f"{i},b,2026-05-05,{product},{price}" for i in (2, 3) for product, price in (("x", 4), ("y", 5))]
+    text = "\n".join([TOTALS, *rows, *later]) + "\n"
+    assert read({"a": text}, date(2026, 2, 1))[0] == {"1": 30}
+
+
+def test_repeated_totals_with_days_to_rewrite_are_read(read):
+    rows = ["1,a,25.01.2026,x,30", "1,a,25.01.2026,y,30", "2,b,26.01.2026,x,5"]
+    assert read({"a": "\n".join([TOTALS, *rows]) + "\n"})[0] == {"1": 30, "2": 5}
+
+
 def test_an_orders_total_repeated_on_its_lines_is_carried_once_with_its_discount(read):
     header = "order_id,customer_id,ordered_at,product_id,gross_amount,discount_amount,net_amount"
     rows = ["1,a,2026-01-05,x,20,5,15", "1,a,2026-01-05,y,20,5,15", "1,a,2026-01-05,z,20,5,15"]
