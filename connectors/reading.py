@@ -138,7 +138,8 @@ def read_source(
         tables, notes = readable_tables(engine, preset, opened.tables, source, ())
         reading = _read(engine, preset, replace(opened, tables=tables), source, as_of, into)
         unreadable = {"unreadable_date", "unreadable_amount"} & set(reading.accounting.rejected)
-        if is_untold_anywhere(engine, preset, opened.tables, source):
+        hides_amounts = "unreadable_date" in unreadable  # a row breaks one rule only, the first
+        if hides_amounts or is_untold_anywhere(engine, preset, opened.tables, source):
             unreadable.add("unreadable_amount")
         # Reading a few histories once more costs less than to look at how each one is written.
         if unreadable:
