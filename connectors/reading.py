@@ -212,7 +212,7 @@ def _merge(
         else _write_at_once(engine, found, judged, source, into)
     )
     if preset is PLAIN and (not counts.is_one_each or set(VOID) & set(counts.by_rule)):
-        marked = without_older(engine, judged, of_lines=found.of_lines)
+        marked = without_older(engine, judged, as_of, of_lines=found.of_lines)
         if marked is not None:
             marked = with_rules(engine, marked, found, source, as_of)
             judged, into = engine.keep(marked, "newest_versions"), None

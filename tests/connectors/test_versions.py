@@ -68,6 +68,17 @@ def test_an_order_paid_since_counts(read):
     assert accounting.rejected == {}
 
 
+def test_an_update_after_the_day_changes_nothing_by_then(read):
+    rows = [
+        "1,a,2026-01-05,20,2026-01-05",
+        "1,a,2026-01-05,22,2026-01-20",
+        "1,a,2026-01-05,7,2026-05-05",
+    ]
+    only_later = ["2,b,2026-01-06,9,2026-05-05", "2,b,2026-01-06,8,2026-06-05"]
+    text = "\n".join([f"{ORDERS},updated_at", *rows, *only_later]) + "\n"
+    assert read({"a": text}, date(2026, 2, 1))[0] == {"1": 22, "2": 9}
+
+
 def test_a_later_update_that_cancels_an_order_voids_it(read):
     header = f"{ORDERS},updated_at,status"
     rows = ["1,a,2026-01-05,20,2026-01-05,paid", "1,a,2026-01-05,20,2026-01-09,canceled"]
@@ -185,7 +196,11 @@ def test_an_orders_total_is_no_line_that_is_left_out(read, products, out):
 
 def test_later_orders_do_not_tell_what_an_earlier_amount_is(read):
     rows = ["1,a,2026-01-05,x,30", "1,a,2026-01-05,y,30"]
-    later = [f"{i},b,2026-05-05,{product},{price}" for i in (2, 3) for product, price in (("x", 4), ("y", 5))]
+    later = [
+        f"{i},b,2026-05-05,{product},{price}"
+        for i in (2, 3)
+        for product, price in (("x", 4), ("y", 5))
+    ]
     text = "\n".join([TOTALS, *rows, *later]) + "\n"
     assert read({"a": text}, date(2026, 2, 1))[0] == {"1": 30}
 
