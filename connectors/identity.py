@@ -41,7 +41,7 @@ PEOPLE_PER_ORDER = {
     "phone": 0.2,
 }  # a company's id has several buyers
 EQUAL_DIGITS = "|".join(f"{digit}+" for digit in range(10))
-NO_PHONE = rf"^(?:{EQUAL_DIGITS})$|^1?23456789?0?$|^\d{{1,3}}0{{7,}}$"
+NO_PHONE = rf"^(?:{EQUAL_DIGITS})$|^0?1?234567(?:8(?:90?)?)?$|^\d{{1,3}}0{{7,}}$"
 ROUNDED = r"^'?[+-]?\d(?:[.,]\d+)?[eE]\+\d{2}$"  # 4.47912E+11: a spreadsheet dropped the digits
 NO_ID = (
     r"^(?:0+(?:\.0+)?|-1|-+|\?+|\.+|guest(?:[ _-]?(?:user|customer|checkout))?|gast|invit[eé]|null|none|nil|"
