@@ -275,7 +275,8 @@ def _check_some_left(engine: Engine, reading: Reading, source: OrderSource) -> N
         rule, rows = max(accounting.rejected.items(), key=lambda item: item[1])
         causes = [f"{rows:,} broke the rule {rule}: {RULES[rule]}"]
     raise DataError(
-        f"no order is left of {accounting.rows_in:,} rows. {'. '.join(causes)}. See rejects.csv"
+        f"orders.source has no usable order in {accounting.rows_in:,} rows. "
+        f"{'. '.join(causes)}. See rejects.csv"
     )
 
 
