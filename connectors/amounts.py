@@ -169,12 +169,12 @@ def _decide(vote: _Votes, votes: Sequence[_Votes], currency: str, notes: list[st
     if vote.untold_point and vote.untold_comma is None:
         digits = vote.untold_point.replace(POINT, "")
         raise DataError(
-            f"amounts need one decimal mark: {vote.untold_point!r} in {vote.column} may be {digits}, and "
-            'nothing tells. Set orders.decimal = "," if the point groups thousands, or "." if it does not'
+            f"amounts are ambiguous: {vote.untold_point!r} in {vote.column} may be {digits}. Set "
+            'orders.decimal = "," if the point separates thousands, or "." if it is the decimal point'
         )
     notes.append(
-        f"the comma in {vote.column}, such as {vote.untold_comma!r}, is read as a mark of thousands; if it is "
-        'the decimal mark, set orders.decimal = ","'
+        f"the comma in {vote.column}, such as {vote.untold_comma!r}, is read as a thousands separator; if it "
+        'is the decimal mark, set orders.decimal = ","'
     )
     return POINT
 

@@ -143,7 +143,7 @@ def iso_dates(
             cases.append((fits, _iso(text, form.expression, order)))
             notes.append(
                 f"{column} is read as {_pattern(form, order, of_form[0].example)}, the only form that fits every row. Set "
-                f"{setting} to be sure of later files"
+                f"{setting} to fix it for later files"
             )
     if not cases:
         return None, []
@@ -249,8 +249,8 @@ def _order(look: _Look, others: Sequence[_Look], column: str, setting: str | Non
         for order in (DAY_FIRST, MONTH_FIRST)
     ]
     raise DataError(
-        f"dates need one reading: {look.example!r} in {column} may be day/month or month/day, and no "
-        f'number above 12 tells. Set {setting} = "{patterns[0]}" or "{patterns[1]}"'
+        f"dates are ambiguous: {look.example!r} in {column} may be day/month or month/day, and no "
+        f'number above 12 decides. Set {setting} = "{patterns[0]}" or "{patterns[1]}"'
     )
 
 

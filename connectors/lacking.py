@@ -52,11 +52,11 @@ def _check_essential(file: str, missing: Mapping[str, str], read: Mapping[str, s
         essential.append(" or ".join(dict.fromkeys(missing[ours] for ours in who)))
     if essential:
         raise SourceError(
-            f"orders.source: {file} lacks {', '.join(essential)}, which other files of the source have. Export it with "
-            "that column, or leave the file out of orders.source"
+            f"orders.source: {file} lacks {', '.join(essential)}, which other files of the source have. Export the file "
+            "with that column, or leave it out of orders.source"
         )
 
 
 def _note(files: list[str], columns: tuple[str, ...]) -> str:
     others = f" and {len(files) - 1:,} more files lack" if files[1:] else " lacks"
-    return f"{files[0]}{others} {', '.join(columns)}: taken as empty there"
+    return f"{files[0]}{others} {', '.join(columns)}: treated as empty"

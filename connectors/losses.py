@@ -30,6 +30,12 @@ FAMILIES = {  # rules that have a limit together: the setting, and what the rows
     "most_without_customer": (("missing_customer",), "have no customer"),
 }
 MOST_REASONS = 3
+REMEDIES = {  # where the status words stand beside it
+    "unpaid": "these statuses count as unpaid or void; if such orders were paid, add the status to "
+    "orders.paid_statuses",
+    "unknown_status": "these statuses are not recognized; add each to orders.paid_statuses or "
+    "orders.void_statuses",
+}
 OF_STATUS = ("unpaid", "canceled", "refunded_in_full", "deleted", "unknown_status")
 
 
@@ -45,10 +51,14 @@ class Loss:
 
     def __str__(self) -> str:
         """Return the loss in words."""
-        values = ", ".join(f"{value!r} {rows:,}" for value, rows in self.values)
-        where = f" ({values})" if values else ""
         rows = "1 row" if self.rows == 1 else f"{self.rows:,} rows"
-        return f"{rows} ({_percent(self.share)}) {self.rule}{where}: {self.remedy}"
+        return f"{rows} ({_percent(self.share)}) left out as {self.cause}: {self.remedy}"
+
+    @property
+    def cause(self) -> str:
+        """The rule, and the values that broke it."""
+        values = ", ".join(f"{value!r} {rows:,}" for value, rows in self.values)
+        return f"{self.rule} ({values})" if values else self.rule
 
 
 def losses(engine: Engine, reading: Reading, source: OrderSource) -> list[Loss]:
@@ -96,7 +106,10 @@ def check_losses(engine: Engine, reading: Reading, source: OrderSource) -> list[
         return []
     rows = sum(rejected.values())
     whole = f"{rows:,} of {looked_at:,} rows ({_percent(rows / looked_at)}) are left out"
-    return [f"{whole}: {'; '.join(str(loss) for loss in named)}"]
+    if len(named) == 1:
+        most = "" if named[0].rows == rows else f", {named[0].rows:,} of them"
+        return [f"{whole}{most} as {named[0].cause}: {named[0].remedy}"]
+    return [f"{whole}, mostly for the reasons below", *(str(loss) for loss in named)]
 
 
 def _rejected(reading: Reading) -> tuple[dict[str, int], int]:
@@ -189,12 +202,14 @@ def _remedy(
             return better
     if rule == "missing_customer" and any(_is_rounded(text) for text in texts):
         return (
-            "a spreadsheet such as Excel rounded these numbers, which name nobody; export again, and do not "
-            "save the file in Excel"
+            "a spreadsheet such as Excel rounded these customer ids; export again and do not save the file in "
+            "Excel"
         )
     if rule == "unreadable_amount" and source.decimal is not None:
-        return f'they do not fit orders.decimal = "{source.decimal}"; mend or remove it'
-    return RULES[rule]
+        return (
+            f'they do not fit orders.decimal = "{source.decimal}"; correct or remove the setting'
+        )
+    return REMEDIES.get(rule, RULES[rule])
 
 
 def _better_pattern(engine: Engine, reading: Reading) -> str | None:
@@ -206,7 +221,7 @@ def _better_pattern(engine: Engine, reading: Reading) -> str | None:
     if fits is None:
         return None
     pattern, dates = fits
-    return f'"{pattern}" reads all {dates:,} dates of {column}: set orders.date_format to it'
+    return f'set orders.date_format = "{pattern}", which fits all {dates:,} dates of {column}'
 
 
 def _is_rounded(text: str) -> bool:

@@ -187,8 +187,8 @@ def _set_aside(customers: Customers) -> list[str]:
         if kind in counts
     ]
     return [
-        f"{' and '.join(kinds)} identified nobody: each stands in orders of more than {MOST_PEOPLE} different "
-        "people, as a till's or a marketplace's does. `perennial check` names them"
+        f"{' and '.join(kinds)} identified no customer: each is in orders of more than {MOST_PEOPLE} different "
+        "people, as a till's or a marketplace's is. `perennial check` lists them"
     ]
 
 
@@ -269,13 +269,13 @@ def _check_some_left(engine: Engine, reading: Reading, source: OrderSource) -> N
     if accounting.orders:
         return
     if not accounting.rows_in:
-        raise DataError("orders need rows: the source has a header and none. Export it again")
+        raise DataError("orders.source has a header and no rows. Export it again")
     causes = [str(loss) for loss in losses(engine, reading, source)]
     if not causes:
         rule, rows = max(accounting.rejected.items(), key=lambda item: item[1])
         causes = [f"{rows:,} broke the rule {rule}: {RULES[rule]}"]
     raise DataError(
-        f"orders need at least one good row: of {accounting.rows_in:,} rows none is left. "
+        f"orders.source has no usable order in {accounting.rows_in:,} rows. "
         f"{'. '.join(causes)}. See rejects.csv"
     )
 

@@ -45,7 +45,7 @@ class Question:
             for choice in self.choices
         ]
         shown = dict.fromkeys(" and ".join(texts) for texts in values)
-        return f"{self.text} It may be: {', '.join(shown)}"
+        return f"{self.text} Candidates: {', '.join(shown)}."
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,8 @@ def _known_worth(export: KnownExport, table: Table, orders: Column | None) -> Wo
 def _missing(table: Table, columns: Mapping[str, str]) -> list[Question]:
     """Ask for the order's id, day and customer, where none is recognized."""
     names = [column.name for column in table.values() if column.filled and not column.is_nested]
+    money = conventions.money(table)
+    ids = [c.name for c in table.values() if c.name in names and not (c.is_names or c in money)]
     questions = []
     if "order_id" not in columns:
         text = "No order number recognized."
@@ -191,8 +193,8 @@ def _missing(table: Table, columns: Mapping[str, str]) -> list[Question]:
         questions.append(
             Question(
                 "customer_id",
-                "No customer id, e-mail or phone recognized; a person's name is no id.",
-                _one_of("customer_id", [n for n in names if n not in columns.values()]),
+                "No customer id, e-mail or phone column recognized (people's names are not unique).",
+                _one_of("customer_id", [n for n in ids if n not in columns.values()]),
             )
         )
     return questions
@@ -205,7 +207,7 @@ def _one_of(ours: str, theirs: Sequence[str]) -> tuple[Mapping[str, Setting], ..
 def _missing_value(columns: Mapping[str, str], worth: Worth) -> list[Question]:
     if set(VALUE) & set(columns):
         return []
-    text = "No net value recognized: goods less discounts and refunds, without tax and shipping."
+    text = "No net value recognized (goods less discounts and refunds, without tax and shipping)."
     return [Question("net_amount", text, worth.candidates)]
 
 

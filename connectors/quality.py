@@ -76,7 +76,8 @@ def look_at_orders(
     said = [*notes, *_days(by_day), *_sizes(engine, bought)]
     if customers_merged:
         said.append(
-            f"{customers_merged:,} identities were merged into customers by a shared id, e-mail or phone"
+            f"{customers_merged:,} customer ids, e-mails and phone numbers were linked to other customers by an id, e-mail or "
+            "phone that they share"
         )
     examples = _examples(engine, judged, merged) if has_rejects else {}
     return Quality(tuple(said), examples, customers_merged)
@@ -91,19 +92,19 @@ def _days(by_day: pd.DataFrame) -> list[str]:
     said = []
     if len(days) >= FIRSTS and (days.dt.day == 1).all():
         return [
-            f"all orders are dated on the first day of a month ({len(days):,} months): the days of the orders "
-            "are lost, and with them when customers buy again. Export the orders with their days"
+            f"all orders are dated on the first day of a month ({len(days):,} months), so the time between "
+            "orders is lost. Export the orders with their days"
         ]
     if SHORT_DAYS[0] <= len(daily) <= SHORT_DAYS[1]:
         said.append(
-            f"the history spans {len(daily)} days: an export without the right to read all orders stops at "
-            "60 days, and then everybody looks new. Export the whole history"
+            f"the history spans only {len(daily)} days. Some exports stop at 60 days unless all orders may be read; "
+            "every customer then looks new. Export the whole history"
         )
     week, usual = daily.iloc[:7].mean(), daily.iloc[7:].median()
     if len(daily) > 60 and usual > 1 and week >= SUDDEN_SHARE * usual:
         said.append(
-            f"the history starts suddenly, with {week:.0f} orders a day on {daily.index[0].date()}: earlier "
-            "orders are missing, so some first orders are later ones"
+            f"the history starts suddenly, with {week:.0f} orders a day from {daily.index[0].date()}: earlier "
+            "orders are probably missing, and some customers who look new are not. Add the earlier orders"
         )
     gaps = _gaps(daily)
     if len(gaps) > MOST_GAPS:
@@ -127,7 +128,7 @@ def _gaps(daily: pd.Series) -> list[str]:
         if expected >= GAP_ORDERS and len(days) >= 2:
             said.append(
                 f"no orders from {days.index[0].date()} to {days.index[-1].date()}, where about "
-                f"{expected:,.0f} were to be expected: check that no export is missing"
+                f"{expected:,.0f} would be usual: check that no export is missing"
             )
     return said
 
@@ -150,13 +151,13 @@ def _sizes(engine: Engine, bought: ir.Table) -> list[str]:
     said = []
     if facts["customers"] >= 10 and facts["most"] / facts["total"] >= OUTSIZE_SHARE:
         said.append(
-            f"one customer brought {facts['most'] / facts['total']:.0%} of all revenue: a reseller, or a "
-            "till without a customer?"
+            f"one customer brought {facts['most'] / facts['total']:.0%} of all revenue. A reseller or a till? "
+            "orders.ignored_identities takes ids that identify no customer"
         )
     if facts["giants"] > 0:
         said.append(
             f"{int(facts['giants']):,} orders are over {GIANT:.0f} times the median "
-            f"({facts['giant_value'] / facts['total']:.0%} of revenue): wholesale? They count like any other"
+            f"({facts['giant_value'] / facts['total']:.0%} of revenue). They may be wholesale; they count as usual"
         )
     return said
 

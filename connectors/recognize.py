@@ -34,8 +34,8 @@ def recognize(engine: Engine, location: str) -> Recognized:
             return Recognized(name, title=_title(tables))
     if len(tables) > 1:
         raise SourceError(
-            f"a folder must be one platform's: {', '.join(sorted(tables))} in {location} are none that is "
-            "known. Name one file"
+            f"{location} has files with different columns ({', '.join(sorted(tables))}), which no preset "
+            "reads together. Name one file, or keep the files of one export in a folder of their own"
         )
     rows = engine.read_rows(find_files(location)).rows
     return propose(_sample(engine.frame(rows.limit(SAMPLE_ROWS))), Path(location).name)

@@ -27,7 +27,7 @@ Config = Annotated[Path, typer.Option("--config", help="The store's settings.")]
 AsOf = Annotated[
     datetime | None,
     typer.Option(
-        "--as-of", formats=["%Y-%m-%d"], help="Last day whose orders are known; default yesterday."
+        "--as-of", formats=["%Y-%m-%d"], help="Last day of orders to use; default yesterday."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
@@ -139,11 +139,11 @@ def simulate(
 def init(
     config: Config = DEFAULT,
     source: Annotated[
-        Path | None, typer.Option("--from", help="An export to look at: file or folder.")
+        Path | None, typer.Option("--from", help="Order export to recognize: a file or a folder.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write commented settings to start from, for an export if one is given."""
+    """Create perennial.toml, with the settings that fit an export if one is given."""
     from flows.commands import write_settings
 
     _do(json, lambda: write_settings(config, source))
@@ -151,7 +151,10 @@ def init(
 
 @app.command()
 def check(config: Config = DEFAULT, as_of: AsOf = None, json: Json = False) -> None:
-    """Say what is wrong with settings and orders, before any work."""
+    """Check settings and orders: show what counts, what is left out and why; writes nothing.
+
+    Prints customers, orders and net revenue by month, to compare with the shop's own reports.
+    """
     from flows.commands import check_store
 
     _do(json, lambda: check_store(config, _day(as_of)))
@@ -159,12 +162,17 @@ def check(config: Config = DEFAULT, as_of: AsOf = None, json: Json = False) -> N
 
 @app.command()
 def orders(
-    out: Annotated[Path, typer.Argument(help="File to write, .parquet or .csv.")],
+    out: Annotated[
+        Path, typer.Argument(help="File to write: .csv or .parquet; an existing one is replaced.")
+    ],
     config: Config = DEFAULT,
     as_of: AsOf = None,
     json: Json = False,
 ) -> None:
-    """Write the orders as Perennial reads them, to look at."""
+    """Write the orders that count to a file, one row per order.
+
+    For comparison with the shop's own list: net amount, day and customer as Perennial reads them.
+    """
     from flows.commands import write_orders
 
     _do(json, lambda: write_orders(config, out, _day(as_of)))

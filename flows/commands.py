@@ -44,6 +44,7 @@ from segments.holdout import CONTROL
 NAMED_BY_EMAIL = {"shopify"}  # presets whose exports have no other name of a customer
 
 ORDER_ENDINGS = (".parquet", ".csv")
+EARLY_DAYS = 7  # an export that ends so long before the day is run as of its own last day
 
 if TYPE_CHECKING:
     from flows.promote import Decided
@@ -326,7 +327,7 @@ def write_settings(path: Path, source: Path | None = None) -> Outcome:
         raise SettingsError(f"settings are never written over: {path} exists. Name another file")
     if source is None:
         path.write_text(settings_template())
-        advice = f"set orders.source in {path}, then: perennial check --config {path}"
+        advice = f"set orders.source in {path}, then run perennial check{_config(path)}"
         return Outcome("said", {"written": str(path), "next": advice})
     with open_engine() as engine:
         proposed = recognize(engine, str(source))
@@ -350,7 +351,7 @@ def _next_of_init(path: Path, proposed: Recognized) -> str:
     keys = [question.key for question in proposed.questions]
     store = proposed.settings.get("store", {})
     keys += [f"store.{name}" for name in ("currency", "timezone") if name not in store]
-    return f"set {', '.join(keys)} in {path}, then: perennial check --config {path}"
+    return f"set {', '.join(keys)} in {path}, then run perennial check{_config(path)}"
 
 
 def fill_template(source: str, proposed: Recognized) -> str:
@@ -398,7 +399,21 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
         name: {k: v for k, v in read.items() if k != "path"} for name, read in tables.items()
     }
     facts = {"as_of": day.isoformat(), "currency": settings.store.currency, **found}
-    return Outcome("checked", {**facts, "tables": counts, "next": "perennial run"})
+    advice = _next_of_check(config, date.fromisoformat(found["summary"]["last_day"]), day)
+    return Outcome("checked", {**facts, "tables": counts, "next": advice})
+
+
+def _next_of_check(config: Path, last: date, day: date) -> str:
+    """Return the run to do after a check: as of the last whole day of an export that ends long before."""
+    run = f"perennial run{_config(config)}"
+    if day - last <= timedelta(days=EARLY_DAYS):
+        return run
+    return f"the last order is of {last}, so run {run} --as-of {last - timedelta(days=1)}"
+
+
+def _config(path: Path) -> str:
+    """Return the option that names the settings, where they are not at the usual place."""
+    return "" if path == Path("perennial.toml") else f" --config {path}"
 
 
 def write_orders(config: Path, out: Path, as_of: date | None) -> Outcome:

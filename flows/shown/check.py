@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.shown.words import amount, count, plain, say_where, table_of
+from flows.shown.words import amount, count, say_text, table_of
 
 MONTHS = 24  # that are shown
 KINDS = {"customer_id": "customer id", "email": "e-mail", "phone": "phone number"}
@@ -15,68 +15,66 @@ def show_checked(console: Console, facts: dict[str, Any]) -> None:
     summary, currency = facts["summary"], facts["currency"]
     returning = summary["returning_customers"] / max(summary["customers"], 1)
     console.print(
-        f"\n[bold]{count(summary['customers'], 'customer')}[/], {summary['returning_customers']:,} of them "
-        f"returning ({returning:.0%}); {count(summary['orders'], 'order')}, {amount(summary['revenue'])} "
-        f"{currency}, from {summary['first_day']} to {summary['last_day']}"
+        f"\n[bold]{count(summary['customers'], 'customer')}[/], {summary['returning_customers']:,} "
+        f"({returning:.0%}) with purchases on two days or more\n"
+        f"[bold]{count(summary['orders'], 'order')}[/] from {summary['first_day']} to {summary['last_day']}\n"
+        f"[bold]{amount(summary['revenue'])} {currency}[/] net revenue: after discounts and refunds, "
+        "before tax and shipping"
     )
     if "sample_rows" in facts:
-        console.print(f"Of the first {facts['sample_rows']:,} rows of each table only")
+        console.print(f"Only the first {facts['sample_rows']:,} rows of each table were read.")
     _show_months(console, summary["months"], currency)
     for warning in facts["warnings"]:
-        console.print(f"[bold yellow]Warning[/] {plain(warning)}", soft_wrap=True)
-    columns = ", ".join(f"{ours} = {theirs}" for ours, theirs in facts["columns"].items())
-    say_where(console, "Columns", columns)
-    say_where(console, "Rows", _rows(facts["accounting"]))
+        say_text(console, "Warning", warning, style="bold yellow")
+    columns = "; ".join(f"{ours} = {theirs}" for ours, theirs in facts["columns"].items())
+    say_text(console, "Columns", columns)
+    _show_rows(console, facts["accounting"])
     if facts["statuses"]:
-        say_where(
-            console, "Statuses", ", ".join(f"{s} {n:,}" for s, n in facts["statuses"].items())
-        )
+        words = ", ".join(f"{word} {rows:,}" for word, rows in facts["statuses"].items())
+        say_text(console, "Statuses", f"{words} (rows)")
     for rule, ids in facts["examples"].items():
         if ids:
-            say_where(console, "Example", f"{rule}: order {' and '.join(ids)}")
+            say_text(console, "Example", f"{rule}: order {' and '.join(ids)}")
     _show_identities(console, facts["identities"])
     for name, table in facts["tables"].items():
-        say_where(console, "Table", f"{name}: " + ", ".join(f"{k} {v}" for k, v in table.items()))
-    say_where(console, "Next", facts["next"])
+        say_text(console, "Table", f"{name}: " + ", ".join(f"{k} {v}" for k, v in table.items()))
+    say_text(console, "Next", facts["next"])
 
 
 def _show_months(console: Console, months: list[dict[str, Any]], currency: str) -> None:
-    table = table_of("Orders by month", "month", "orders", f"revenue ({currency})")
+    table = table_of("Orders by month", "month", "orders", f"net revenue ({currency})")
     for month in months[-MONTHS:]:
         table.add_row(month["month"], f"{month['orders']:,}", f"{month['revenue']:,.0f}")
     console.print(table)
     if len(months) > MONTHS:
-        console.print(f"{len(months) - MONTHS} earlier months: see --json\n")
+        earlier = count(len(months) - MONTHS, "earlier month")
+        console.print(f"{earlier} not shown; `perennial check --json` lists all.\n")
 
 
-def _rows(accounting: dict[str, Any]) -> str:
-    parts = [f"{accounting['rows_in']:,} in", f"{accounting['orders']:,} orders"]
-    for what in ("merged", "rejected"):
-        counts = {name: rows for name, rows in accounting[what].items() if rows}
+def _show_rows(console: Console, accounting: dict[str, Any]) -> None:
+    """Show where every row of the source went."""
+    rows, orders = count(accounting["rows_in"], "row"), count(accounting["orders"], "order")
+    say_text(console, "Rows", f"{rows} read, {orders} kept")
+    for name, what in (("Merged", "merged"), ("Left out", "rejected")):
+        counts = {cause: rows for cause, rows in accounting[what].items() if rows}
         if counts:
-            causes = ", ".join(f"{name} {rows:,}" for name, rows in counts.items())
-            parts.append(f"{sum(counts.values()):,} {what} ({causes})")
-    return ", ".join(parts)
+            causes = ", ".join(f"{cause} {rows:,}" for cause, rows in counts.items())
+            say_text(console, name, f"{count(sum(counts.values()), 'row')} ({causes})")
 
 
 def _show_identities(console: Console, identities: dict[str, Any]) -> None:
-    if identities["merged"]:
-        linked = (
-            f"{identities['merged']:,} ids, e-mails and phone numbers belong to another customer"
-        )
-        say_where(console, "Linked", linked)
     largest = identities["largest"]
     if largest is not None:
-        say_where(
+        say_text(
             console,
-            "Largest",
-            f"customer {largest['customer_id']}: {count(largest['ids'], 'id')}, "
+            "Linked",
+            f"most to customer {largest['customer_id']}: {count(largest['ids'], 'id')}, "
             f"{count(largest['emails'], 'e-mail')}, {count(largest['phones'], 'phone number')}, "
             f"{count(largest['orders'], 'order')}",
         )
     for one in identities["set_aside"]:
-        say_where(
+        say_text(
             console,
             "Set aside",
-            f"{KINDS[one['kind']]} {one['value']} identifies nobody: {one['reason']}",
+            f"{KINDS[one['kind']]} {one['value']} identifies no customer: {one['reason']}",
         )

@@ -4,8 +4,10 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.shown.words import count, plain, say_where, show_refused
+from flows.shown.words import count, plain, say_text, say_where, show_refused
 from flows.terminal import short_path
+
+SENTENCES = ("missing",)  # whose values are sentences, one line each
 
 
 def show_status(console: Console, facts: dict[str, Any]) -> None:
@@ -87,10 +89,14 @@ def show_said(console: Console, facts: dict[str, Any]) -> None:
     for name, value in facts.items():
         if isinstance(value, list | tuple):
             for one in value:
-                say_where(console, name.rstrip("s").replace("_", " ").capitalize(), str(one))
+                say_text(console, name.rstrip("s").replace("_", " ").capitalize(), str(one))
             continue
-        said = _listed(value) if isinstance(value, dict) else str(value)
-        say_where(console, name.replace("_", " ").capitalize(), said)
+        shown = name.replace("_", " ").capitalize()
+        if name in SENTENCES and isinstance(value, dict):
+            for key, sentence in value.items():
+                say_text(console, shown, f"{key}: {sentence}")
+        else:
+            say_where(console, shown, _listed(value))
 
 
 def _listed(value: Any) -> str:  # noqa: ANN401  # a JSON value

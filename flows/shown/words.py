@@ -1,9 +1,13 @@
 """How people's output is written: where things are, tables that fit a terminal, numbers."""
 
+from textwrap import fill
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+INDENT = 10  # columns before what is said of a name
 
 
 def plain(text: str) -> str:
@@ -13,7 +17,23 @@ def plain(text: str) -> str:
 
 def say_where(console: Console, name: str, where: str) -> None:
     """Say what something is, in one line that is never wrapped."""
-    console.print(f"[bold]{name:<9}[/] {plain(where)}", soft_wrap=True)
+    console.print(f"[bold]{name:<{INDENT - 1}}[/] {plain(where)}", soft_wrap=True)
+
+
+def say_text(console: Console, name: str, text: str, *, style: str = "bold") -> None:
+    """Say something in words: wrapped under itself in a terminal, in one line elsewhere."""
+    if console.is_terminal:
+        width = max(console.width, 2 * INDENT)
+        indent = " " * INDENT
+        whole = fill(
+            indent + text,
+            width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        text = whole[INDENT:]
+    console.print(f"[{style}]{name:<{INDENT - 1}}[/] {plain(text)}", soft_wrap=True)
 
 
 def table_of(title: str, *columns: str) -> Table:

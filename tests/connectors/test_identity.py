@@ -252,7 +252,7 @@ def test_a_tills_address_is_named_and_its_customers_are_known_by_phone(tmp_path)
     (aside,) = seen["identities"]["set_aside"]
     assert aside["value"] == "shop@x.com"
     assert "20 different phone numbers in 20 orders" in aside["reason"]
-    assert any("1 e-mail identified nobody" in warning for warning in seen["warnings"])
+    assert any("1 e-mail identified no customer" in warning for warning in seen["warnings"])
     assert not any("shop@x.com" in warning for warning in seen["warnings"])  # these are published
 
 

@@ -856,14 +856,17 @@ def test_a_parquet_file_of_another_type_is_judged_row_by_row(read):
 @pytest.mark.parametrize("content", [HEADER, HEADER.strip(), typed().slice(0, 0)])
 def test_a_header_alone_is_refused(refusal, tmp_path, content):
     message = refusal(DataError, content)
-    assert message == "orders need rows: the source has a header and none. Export it again"
+    assert message == "orders.source has a header and no rows. Export it again"
     assert list(read_rejects(tmp_path / "out" / "rejects.csv")) == ["rule", "reason", "source"]
 
 
 def test_a_history_whose_every_row_is_rejected_is_refused(refusal, tmp_path):
     text = HEADER + "1,a,soon,5\n2,,2026-01-01,5\n3,,2026-01-01,5\n4,a\n"
     message = refusal(DataError, text)
-    assert "of 4 rows none is left. 2 rows (50%) missing_customer" in message
+    assert (
+        "orders.source has no usable order in 4 rows. 2 rows (50%) left out as missing_customer"
+        in message
+    )
     assert RULES["missing_customer"] in message
     assert message.endswith("See rejects.csv")
     assert len(read_rejects(tmp_path / "out" / "rejects.csv")) == 4
@@ -1343,7 +1346,7 @@ def test_every_row_is_kept_merged_or_rejected_and_every_rejected_row_is_written(
             assert reading.history.accounting == kept
             assert kept.is_balanced
         else:
-            with pytest.raises(DataError, match="none is left"):
+            with pytest.raises(DataError, match="no usable order"):
                 read_at(where, out, keep_duplicates=keep_duplicates)
         rejected.pop("after_as_of", None)
         assert Counter(read_rejects(out / "rejects.csv")["rule"]) == Counter(rejected)
