@@ -136,15 +136,19 @@ def read_source(
         )
         tables, notes = readable_tables(engine, preset, opened.tables, source, ())
         reading = _read(engine, preset, replace(opened, tables=tables), source, as_of, into)
-        unreadable = {"unreadable_date", "unreadable_amount"} & set(reading.accounting.rejected)
+        unreadable = _unreadable(reading)
         if is_untold_anywhere(engine, preset, opened.tables, source):
             unreadable.add("unreadable_amount")
-        # Reading a few histories once more costs less than to look at how each one is written.
-        if unreadable:
-            tables, notes = readable_tables(engine, preset, opened.tables, source, unreadable)
-            if any(table is not opened.tables[name] for name, table in tables.items()):
-                opened = replace(opened, tables=tables)
-                reading = _read(engine, preset, opened, source, as_of, into)
+        # Reading a few histories once more costs less than to look at how each one is written. A row
+        # counts under one rule: only once its date is read does an amount show that cannot be.
+        looked_at = set[str]()
+        while unreadable - looked_at:
+            looked_at |= unreadable
+            tables, notes = readable_tables(engine, preset, opened.tables, source, looked_at)
+            if all(table is opened.tables[name] for name, table in tables.items()):
+                break
+            reading = _read(engine, preset, replace(opened, tables=tables), source, as_of, into)
+            unreadable = _unreadable(reading)
         found = replace(reading.found, notes=(*notes, *reading.found.notes))
         return replace(reading, found=found)
     except PresetError as error:
@@ -157,6 +161,10 @@ def read_source(
             f"orders.source must be readable: {source.location}: {finding}. Export it again as UTF-8, "
             "or mend orders.date_format if one is set"
         ) from error
+
+
+def _unreadable(reading: Reading) -> set[str]:
+    return {"unreadable_date", "unreadable_amount"} & set(reading.accounting.rejected)
 
 
 def _read(
