@@ -23,6 +23,7 @@ from connectors.presets.plain import PLAIN
 from connectors.presets.preset import Preset, PresetError, SourceRows
 from connectors.rules import (
     ONE_EACH,
+    VOID,
     Counts,
     count_rows,
     distinct_rows,
@@ -217,7 +218,7 @@ def _merge(
         if into is None
         else _write_at_once(engine, found, judged, source, into)
     )
-    if preset is PLAIN and not counts.is_one_each:
+    if preset is PLAIN and (not counts.is_one_each or set(VOID) & set(counts.by_rule)):
         marked = without_older(engine, judged, of_lines=found.of_lines)
         if marked is not None:
             marked = with_rules(engine, marked, found, source, as_of)

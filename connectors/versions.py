@@ -9,6 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import Engine
+from connectors.rules import VOID
 
 PRODUCT = ("product_id", "product_name")
 AT = ["source", "row_hash"]
@@ -31,7 +32,7 @@ def without_older(engine: Engine, judged: ir.Table, *, of_lines: bool) -> ir.Tab
     ir.Table or None
         The judged rows with ``is_older`` set; None = nothing changed between files.
     """
-    good = judged.filter(judged.rule.isnull())
+    good = judged.filter(judged.rule.isnull() | judged.rule.isin(VOID))  # also what was voided since
     has_updates = "updated_at" in judged.columns and not of_lines
     files = engine.frame(good.group_by("source").aggregate(last=good.moment.max()))
     if len(files) < 2 and not has_updates:
@@ -44,6 +45,7 @@ def without_older(engine: Engine, judged: ir.Table, *, of_lines: bool) -> ir.Tab
         return None
     dated = several.left_join(ages, several.source == ages.of_file)
     marks = _older_lines(dated) if of_lines else _older_rows(dated, has_updates=has_updates)
+    marks = marks.filter(marks.rule.isnull())
     marks = engine.keep(marks.select(*AT).distinct().mutate(is_marked=True), "older_versions")
     if not engine.has_rows(marks):
         return None

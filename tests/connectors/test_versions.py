@@ -51,11 +51,33 @@ def test_files_of_equal_days_are_told_apart_by_name(read):
     assert read({"2026-01-06": one, "2026-01-07": two})[0] == {"1": 21}
 
 
-def test_an_order_voided_since_is_no_order(read):
-    one = f"{ORDERS},status\n1,a,2026-01-05,20,paid\n2,a,2026-01-06,9,paid\n"
-    two = f"{ORDERS},status\n1,a,2026-01-05,20,canceled\n3,b,2026-02-01,5,paid\n"
+@pytest.mark.parametrize("header", [ORDERS, f"{ORDERS},email"])
+@pytest.mark.parametrize("status", ["canceled", "refunded", "failed", "deleted"])
+def test_an_order_voided_since_is_no_order(read, header, status):
+    mail = ",a@x.com" if header.endswith("email") else ""
+    one = f"{header},status\n1,a,2026-01-05,20{mail},paid\n2,a,2026-01-06,9{mail},paid\n"
+    two = f"{header},status\n1,a,2026-01-05,20{mail},{status}\n3,a,2026-02-01,5{mail},paid\n"
     amounts, accounting = read({"a": one, "b": two})
-    assert amounts == {"2": 9, "3": 5} or accounting.rejected == {"canceled": 1}
+    assert amounts == {"2": 9, "3": 5}
+    assert accounting.merged["older_versions"] == 1
+    assert sum(accounting.rejected.values()) == 1
+
+
+def test_an_order_paid_since_and_one_that_another_shop_voided_count(read):
+    one = f"{ORDERS},status\n1,a,2026-01-05,20,pending\n2,a,2026-01-06,9,paid\n"
+    two = f"{ORDERS},status\n1,a,2026-01-05,20,paid\n2,b,2026-02-01,5,canceled\n"
+    assert read({"a": one, "b": two})[0] == {"1": 20, "2": 9}
+
+
+def test_lines_voided_since_and_updates_that_void_count_no_more(read):
+    one = f"{LINES},status\n1,a,2026-01-05,x,2,10,paid\n1,a,2026-01-05,y,1,5,paid\n"
+    two = one.replace("paid", "canceled") + "2,b,2026-02-01,x,1,10,paid\n"
+    assert read({"a": one, "b": two})[0] == {"2": 10}
+
+
+def test_of_updates_in_one_file_the_last_may_void_the_order(read):
+    text = f"{ORDERS},updated_at,status\n1,a,2026-01-05,20,2026-01-05,paid\n1,a,2026-01-05,20,2026-03-01,canceled\n"
+    assert read({"a": text + "2,b,2026-01-06,7,2026-01-06,paid\n"})[0] == {"2": 7}
 
 
 def test_what_is_equal_in_all_that_is_read_counts_once(read):
