@@ -220,6 +220,30 @@ def test_unknown_status_words_are_asked_for_and_the_others_set():
     assert question.choices == ({"paid_statuses": ("Zork",)}, {"void_statuses": ("Zork",)})
 
 
+def test_statuses_of_other_languages_are_known_with_and_without_accents():
+    words = [
+        "Livré",
+        "Payée",
+        "Annulé",
+        "Remboursé",
+        "Versendet",
+        "Storniert",
+        "Entregado",
+        "Cancelado",
+    ]
+    rows = [f"{i},a{i}@example.org,2025-01-{i + 10},5,{word}" for i, word in enumerate(words)]
+    read = proposed("order_id,email,date,amount,status\n" + "\n".join(rows) + "\n")
+    assert not read.questions
+    assert set(read.settings["orders"]["paid_statuses"]) == {
+        "Livré",
+        "Payée",
+        "Versendet",
+        "Entregado",
+    }
+    void = {"Annulé", "Remboursé", "Storniert", "Cancelado"}
+    assert set(read.settings["orders"]["void_statuses"]) == void
+
+
 def test_the_orders_own_day_goes_before_others():
     read = proposed(
         "order_id,shipped_date,order_date,birth_date,email,amount\n1,2025-01-09,2025-01-02,1980-01-01,a@example.org,5\n"
