@@ -32,7 +32,9 @@ def without_older(engine: Engine, judged: ir.Table, *, of_lines: bool) -> ir.Tab
     ir.Table or None
         The judged rows with ``is_older`` set; None = nothing changed between files.
     """
-    good = judged.filter(judged.rule.isnull() | judged.rule.isin(VOID))  # also what was voided since
+    good = judged.filter(
+        judged.rule.isnull() | judged.rule.isin(VOID)
+    )  # also what was voided since
     has_updates = "updated_at" in judged.columns and not of_lines
     files = engine.frame(good.group_by("source").aggregate(last=good.moment.max()))
     if len(files) < 2 and not has_updates:

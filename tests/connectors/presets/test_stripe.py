@@ -270,6 +270,17 @@ def test_of_two_versions_of_a_charge_the_newer_counts(
     assert done.rejected == rejected
 
 
+def test_exports_of_years_with_other_headings_are_one_history(read, tmp_path):
+    renamed = {"Created (UTC)": "Created date (UTC)"}
+    later = {renamed.get(name, name): value for name, value in (PAID | charge(2)).items()}
+    later |= {"Amount Refunded": "54.00", "Refunded (UTC)": "2025-09-01 10:00:00"}
+    write(tmp_path / "in" / "later.csv", [later], tuple(later))
+    done = read(charge(1), as_of=date(2025, 8, 31))
+    assert done.net == {"pi_1": 100, "pi_2": 100}
+    assert read(charge(1)).net == {"pi_1": 100, "pi_2": 50}
+    assert set(done.orders["order_date"].astype("str")) == {"2025-03-01"}
+
+
 def test_an_old_export_without_the_later_columns_is_read(read):
     done = read(charge(1), charge(2, Amount_Refunded="27.00"), header=OLD)
     assert done.net == {"ch_1": 108, "ch_2": 81}
@@ -384,6 +395,7 @@ def test_a_refund_whose_day_is_empty_counts_from_the_orders_day_on(read):
 DISPUTES = [  # 108.00 with 8.00 of tax were paid
     ({"Dispute_Status": "lost", "Disputed_Amount": "108.00"}, None),
     ({"Dispute_Status": "Lost", "Disputed_Amount": "54.00"}, 50),
+    ({"Dispute_Status": "lost", "Disputed_Amount": "-54.00"}, 50),
     ({"Dispute_Status": "lost", "Disputed_Amount": ""}, None),
     ({"Dispute_Status": "prevented", "Disputed_Amount": "108.00"}, None),
     ({"Dispute_Status": "lost", "Disputed_Amount": "54.00", "Amount_Refunded": "54.00"}, None),
