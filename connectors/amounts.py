@@ -145,12 +145,12 @@ def _look(engine: Engine, rows: ir.Table, columns: Sequence[str]) -> list[_Votes
             untold_point=texts[POINT],
         )
         for row in engine.frame(facts.order_by("file")).to_dict("records"):
-            examples = (
+            comma, point, odd = (int(row[one]) for one in ("comma", "point", "odd"))
+            of_comma, of_point = (
                 None if pd.isna(row[one]) else str(row[one])
                 for one in ("untold_comma", "untold_point")
             )
-            counts = (int(row[one]) for one in ("comma", "point", "odd"))
-            votes.append(_Votes(name, row["file"], *counts, *examples))
+            votes.append(_Votes(name, row["file"], comma, point, odd, of_comma, of_point))
     return votes
 
 

@@ -55,8 +55,9 @@ FORMS = (
     Form(rf"{_WEEKDAY}(\d{{1,2}})(?:st|nd|rd|th)?[-/. ]*{_MONTH}[-/., ]*{_YEAR}{_TIME}", "dmy", "%d %b %Y"),
     Form(rf"{_WEEKDAY}{_MONTH}[-/. ]*(\d{{1,2}})(?:st|nd|rd|th)?[-/., ]+{_YEAR}{_TIME}", "mdy", "%b %d, %Y"),
 )  # fmt: skip
+LAST_MONTH, LAST_DAY = 12, 31
 FEW = 0.2  # of a column's dates, which are left unreadable where nothing tells their order
-DAY_FIRST, MONTH_FIRST = "dmy", "mdy"
+DAY_FIRST, MONTH_FIRST, YEAR_FIRST = "dmy", "mdy", "ymd"
 
 
 @dataclass(frozen=True)
@@ -69,10 +70,13 @@ class _Look:
     first: int
     second: int
     example: str
+    is_year_first: bool = False
 
     @property
     def order(self) -> str | None:
-        """Day-first or month-first; None = either, or neither, would do."""
+        """Day-first, month-first or, of two digits, year-first; None = several, or none, would do."""
+        if self.is_year_first:
+            return YEAR_FIRST
         if self.first > 12 >= self.second:
             return DAY_FIRST
         return MONTH_FIRST if self.second > 12 >= self.first else None
@@ -182,7 +186,7 @@ def _look(engine: Engine, rows: ir.Table, column: str) -> list[_Look]:
     )
     view = view.mutate(form=form)
     view = view.filter(view.form >= 0)
-    first, second = (
+    first, second, third = (
         ibis.cases(
             *(
                 (view.form == i, _part(view.text, form.expression, place))
@@ -191,12 +195,19 @@ def _look(engine: Engine, rows: ir.Table, column: str) -> list[_Look]:
             ),
             else_=ibis.null("string"),
         ).try_cast("int64")
-        for place in (1, 2)
+        for place in (1, 2, 3)
     )
     facts = view.group_by("form", "file").aggregate(
         dates=view.count(),
         first=first.max().fill_null(0),
         second=second.max().fill_null(0),
+        # Years that are all above 12, of which there are fewer than days: 26-01-05.
+        is_year_first=(
+            (first.min() > LAST_MONTH)
+            & (second.max() <= LAST_MONTH)
+            & (third.max() <= LAST_DAY)
+            & (first.nunique() < third.nunique())
+        ).fill_null(False),
         example=view.raw.min(),
     )
     frame = engine.frame(facts.order_by("form", "file"))
@@ -208,6 +219,7 @@ def _look(engine: Engine, rows: ir.Table, column: str) -> list[_Look]:
             int(row["first"]),
             int(row["second"]),
             row["example"],
+            bool(row["is_year_first"]),
         )
         for row in frame.to_dict("records")
     ]

@@ -9,6 +9,8 @@ earliest of their rows, so that names stay as a history grows.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import ibis
 import ibis.expr.types as ir
@@ -39,7 +41,7 @@ PEOPLE_PER_ORDER = {
     "phone": 0.2,
 }  # a company's id has several buyers
 EQUAL_DIGITS = "|".join(f"{digit}+" for digit in range(10))
-NO_PHONE = rf"^(?:{EQUAL_DIGITS})$|^1?23456789?0?$|^\d{{1,3}}0{{7,}}$"
+NO_PHONE = rf"^(?:{EQUAL_DIGITS})$|^0?1?234567(?:8(?:90?)?)?$|^\d{{1,3}}0{{7,}}$"
 TRUNK = r"^((?:\+|00)[0-9 ]{1,4})\(0\)"  # the 0 that is not dialed from abroad: +49 (0)170
 EXTENSION = r"(?i)\s*(?:ext|extension|x|#)\.?\s*[0-9]{1,6}$"
 ROUNDED = r"^'?[+-]?\d(?:[.,]\d+)?[eE]\+\d{2}$"  # 4.47912E+11: a spreadsheet dropped the digits
@@ -98,17 +100,28 @@ def shared_identities(engine: Engine, rows: ir.Table) -> pd.DataFrame:
     """
     shared = []
     for kind in KEYS:
-        for evidence in EVIDENCE[kind]:
-            if evidence not in rows.columns:
-                continue
-            both = rows.filter(rows[kind].notnull() & rows[evidence].notnull())
-            beside = both.group_by(value=kind).aggregate(
-                people=both[evidence].nunique(), orders=both.order_id.nunique()
+        beside = [name for name in EVIDENCE[kind] if name in rows.columns]
+        counts = {}
+        for name in beside:
+            counts[f"people_{name}"] = rows[name].nunique()
+            counts[f"orders_{name}"] = rows.order_id.nunique(where=rows[name].notnull())
+        by_value = rows.filter(rows[kind].notnull()).group_by(value=kind).aggregate(**counts)
+        many = {
+            name: (by_value[f"people_{name}"] > SURELY_MANY)
+            | (
+                (by_value[f"people_{name}"] > MOST_PEOPLE)
+                & (
+                    by_value[f"people_{name}"]
+                    > PEOPLE_PER_ORDER[kind] * by_value[f"orders_{name}"]
+                )
             )
-            often_another = beside.people > PEOPLE_PER_ORDER[kind] * beside.orders
-            many = (beside.people > SURELY_MANY) | ((beside.people > MOST_PEOPLE) & often_another)
-            frame = engine.frame(beside.filter(many))
-            shared.append(frame.assign(kind=kind, evidence=evidence))
+            for name in beside
+        }
+        frame = engine.frame(by_value.filter(reduce(or_, many.values())))
+        for name in beside:
+            people, orders = frame[f"people_{name}"], frame[f"orders_{name}"]
+            of_name = pd.DataFrame({"value": frame["value"], "people": people, "orders": orders})
+            shared.append(of_name.assign(kind=kind, evidence=name))
     columns = ["kind", "value", "people", "evidence", "orders"]
     every = pd.concat(shared, ignore_index=True)[columns]
     most = every.sort_values(["people", "value"], ascending=[False, True])

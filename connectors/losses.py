@@ -16,7 +16,7 @@ import pandas as pd
 from connectors.dates import fitting_pattern
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.identity import KEYS, ROUNDED
-from connectors.notation import AMOUNTS
+from connectors.notation import AMOUNTS, as_it_was
 from connectors.order_source import OrderSource
 from connectors.presets.preset import OURS
 from connectors.reading import Reading
@@ -140,11 +140,12 @@ def _frequent(engine: Engine, reading: Reading, rule: str) -> list[tuple[str, in
         perennial_hash=engine.row_hash(rows, [n for n in rows.columns if not n.startswith(OURS)])
     )
     bad = hashed.semi_join(refused, hashed.perennial_hash == refused.row_hash)
-    texts = [bad[name].cast("string") for name in theirs]
+    texts = [as_it_was(bad, name).cast("string") for name in theirs]
     if rule == "unreadable_amount":
+        is_bad = [bad[name].cast("string").try_cast("decimal(18, 4)").isnull() for name in theirs]
         texts = [
-            ibis.ifelse(text.try_cast("decimal(18, 4)").isnull(), text, ibis.null("string"))
-            for text in texts
+            ibis.ifelse(bad_one, text, ibis.null("string"))
+            for bad_one, text in zip(is_bad, texts, strict=True)
         ]
     return _counted(engine, bad, ibis.coalesce(*(text.nullif("") for text in texts)))
 

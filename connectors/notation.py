@@ -75,6 +75,12 @@ def readable_tables(
     return rewritten, notes
 
 
+def as_it_was(rows: ir.Table, name: str) -> ir.Column:
+    """Return a source's column before it was rewritten."""
+    raw = f"{RAW}{name}"
+    return rows[raw] if raw in rows.columns else rows[name]
+
+
 def is_untold_anywhere(
     engine: Engine, preset: Preset, tables: Mapping[str, ir.Table], source: OrderSource
 ) -> bool:

@@ -137,19 +137,16 @@ def read_source(
         )
         tables, notes = readable_tables(engine, preset, opened.tables, source, ())
         reading = _read(engine, preset, replace(opened, tables=tables), source, as_of, into)
-        unreadable = _unreadable(reading)
-        if is_untold_anywhere(engine, preset, opened.tables, source):
+        unreadable = {"unreadable_date", "unreadable_amount"} & set(reading.accounting.rejected)
+        # A row is counted under its first broken rule: amounts are not reached where the dates are odd.
+        if unreadable or is_untold_anywhere(engine, preset, opened.tables, source):
             unreadable.add("unreadable_amount")
-        # Reading a few histories once more costs less than to look at how each one is written. A row
-        # counts under one rule: only once its date is read does an amount show that cannot be.
-        looked_at = set[str]()
-        while unreadable - looked_at:
-            looked_at |= unreadable
-            tables, notes = readable_tables(engine, preset, opened.tables, source, looked_at)
-            if all(table is opened.tables[name] for name, table in tables.items()):
-                break
-            reading = _read(engine, preset, replace(opened, tables=tables), source, as_of, into)
-            unreadable = _unreadable(reading)
+        # Reading a few histories once more costs less than to look at how each one is written.
+        if unreadable:
+            tables, notes = readable_tables(engine, preset, opened.tables, source, unreadable)
+            if any(table is not opened.tables[name] for name, table in tables.items()):
+                opened = replace(opened, tables=tables)
+                reading = _read(engine, preset, opened, source, as_of, into)
         found = replace(reading.found, notes=(*notes, *reading.found.notes))
         return replace(reading, found=found)
     except PresetError as error:
@@ -162,10 +159,6 @@ def read_source(
             f"orders.source must be readable: {source.location}: {finding}. Export it again as UTF-8, "
             "or mend orders.date_format if one is set"
         ) from error
-
-
-def _unreadable(reading: Reading) -> set[str]:
-    return {"unreadable_date", "unreadable_amount"} & set(reading.accounting.rejected)
 
 
 def _read(
@@ -219,7 +212,7 @@ def _merge(
         else _write_at_once(engine, found, judged, source, into)
     )
     if preset is PLAIN and (not counts.is_one_each or set(VOID) & set(counts.by_rule)):
-        marked = without_older(engine, judged, of_lines=found.of_lines)
+        marked = without_older(engine, judged, as_of, of_lines=found.of_lines)
         if marked is not None:
             marked = with_rules(engine, marked, found, source, as_of)
             judged, into = engine.keep(marked, "newest_versions"), None

@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from connectors.engine import FILE_COLUMN, Engine
+from connectors.notation import as_it_was
 from connectors.presets.preset import SourceRows
 from connectors.rules import RULES, UNWRITTEN, their_columns
 
@@ -75,7 +76,7 @@ def _of_rules(engine: Engine, found: SourceRows, judged: ir.Table, orders: ir.Ta
     return with_rule.select(
         rule=with_rule.perennial_rule,
         source=with_rule[FILE_COLUMN],
-        **{_raw_name(name): with_rule[name].cast("string") for name in theirs},
+        **{_raw_name(name): as_it_was(with_rule, name).cast("string") for name in theirs},
     )
 
 

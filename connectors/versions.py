@@ -5,6 +5,8 @@ since. A file is newer than another if its last order is later, or by its name i
 column ``updated_at`` goes before the files.
 """
 
+from datetime import date
+
 import ibis
 import ibis.expr.types as ir
 
@@ -15,7 +17,9 @@ PRODUCT = ("product_id", "product_name")
 AT = ["source", "row_hash"]
 
 
-def without_older(engine: Engine, judged: ir.Table, *, of_lines: bool) -> ir.Table | None:
+def without_older(
+    engine: Engine, judged: ir.Table, as_of: date, *, of_lines: bool
+) -> ir.Table | None:
     """Mark the rows that a newer file has again, changed, as older versions.
 
     Parameters
@@ -24,6 +28,8 @@ def without_older(engine: Engine, judged: ir.Table, *, of_lines: bool) -> ir.Tab
         Where the rows are.
     judged
         What :func:`connectors.rules.judge_rows` returns, customers linked.
+    as_of
+        Last day that is known: a version updated later counts only where there is no earlier one.
     of_lines
         Whether an order is several rows: then it is its newest file's, if that has another line of a product.
 
@@ -32,9 +38,7 @@ def without_older(engine: Engine, judged: ir.Table, *, of_lines: bool) -> ir.Tab
     ir.Table or None
         The judged rows with ``is_older`` set; None = nothing changed between files.
     """
-    good = judged.filter(
-        judged.rule.isnull() | judged.rule.isin(VOID)
-    )  # also what was voided since
+    good = judged.filter(judged.rule.isnull() | judged.rule.isin(VOID))  # also those voided since
     has_updates = "updated_at" in judged.columns and not of_lines
     files = engine.frame(good.group_by("source").aggregate(last=good.moment.max()))
     if len(files) < 2 and not has_updates:
@@ -45,9 +49,11 @@ def without_older(engine: Engine, judged: ir.Table, *, of_lines: bool) -> ir.Tab
     several = _changed(engine, good, has_updates=has_updates)
     if several is None:
         return None
+    if has_updates:
+        is_later = engine.is_after(several.updated_at, as_of).fill_null(False)
+        several = several.mutate(is_later=is_later)
     dated = several.left_join(ages, several.source == ages.of_file)
     marks = _older_lines(dated) if of_lines else _older_rows(dated, has_updates=has_updates)
-    marks = marks.filter(marks.rule.isnull())
     marks = engine.keep(marks.select(*AT).distinct().mutate(is_marked=True), "older_versions")
     if not engine.has_rows(marks):
         return None
@@ -70,15 +76,25 @@ def _changed(engine: Engine, good: ir.Table, *, has_updates: bool) -> ir.Table |
 
 
 def _older_rows(dated: ir.Table, *, has_updates: bool) -> ir.Table:
-    """Return the rows of orders of which another row is newer: of the same day, or the same customer."""
-    newest_first = [ibis.desc(dated.updated_at)] if has_updates else []
-    newest = ibis.window(group_by="order_id", order_by=[*newest_first, ibis.desc(dated.age)])
+    """Return the rows of orders of which another row is newer: of the same day, or the same customer.
+
+    A row of negative value is a refund, and no version of the order.
+    """
+    dated = dated.mutate(is_negative=(dated.value < 0).fill_null(False))
+    version = ["order_id", "is_negative"]
+    newest_first = []
+    if has_updates:
+        of_version = ibis.window(group_by=version)
+        known = ibis.ifelse(dated.is_later, ibis.null("timestamp"), dated.updated_at)
+        last = ibis.coalesce(known.max().over(of_version), dated.updated_at.min().over(of_version))
+        dated = dated.mutate(is_last=(dated.updated_at == last).fill_null(False))
+        newest_first = [ibis.desc(dated.is_last)]
+    newest = ibis.window(group_by=version, order_by=[*newest_first, ibis.desc(dated.age)])
     first = {name: dated[name].first().over(newest) for name in ("customer_id", "moment", "age")}
     dated = dated.mutate(**{f"newest_{name}": value for name, value in first.items()})
     is_older = dated.age < dated.newest_age
     if has_updates:
-        last = dated.updated_at.max().over(ibis.window(group_by="order_id"))
-        is_older = (dated.updated_at < last).fill_null(is_older)
+        is_older = ibis.ifelse(dated.updated_at.isnull(), is_older, ~dated.is_last)
     return dated.filter(is_older & _is_same(dated))
 
 

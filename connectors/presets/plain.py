@@ -67,7 +67,6 @@ STATUSES: Mapping[str, str | None] = {  # any other word counts as a purchase
 def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read any table of orders, or of order lines, by the settings' names."""
     mapping = source.columns
-    del as_of  # rows say themselves when they happened
     (rows,) = tables.values()
     try:
         found = resolve_columns(mapping, [n for n in rows.columns if n != FILE_COLUMN])
@@ -81,12 +80,20 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
         "line_amount" in found or {"quantity", "unit_price"} <= set(found)
     )
     if "net_amount" in found and set(found) & {*PRODUCT}:
-        of_lines, columns, notes = _of_lines(engine, rows, found, columns)
+        moment = engine.moment(columns["ordered_at"], source.date_format, source.timezone)
+        is_later = engine.is_after(moment, as_of)
+        of_lines, columns, notes = _of_lines(engine, rows, found, columns, is_later)
+        if of_lines and "net_amount" in columns:
+            columns = _once(engine, rows, columns, moment, is_later)
     return SourceRows(rows, columns, of_lines, found, notes)
 
 
 def _of_lines(
-    engine: Engine, rows: ir.Table, found: Mapping[str, str], columns: dict[str, ir.Value]
+    engine: Engine,
+    rows: ir.Table,
+    found: Mapping[str, str],
+    columns: dict[str, ir.Value],
+    is_later: ir.Value,
 ) -> tuple[bool, dict[str, ir.Value], tuple[str, ...]]:
     """Tell what ``net_amount`` is where an order has a row for each product: a line's value, or the order's.
 
@@ -99,7 +106,9 @@ def _of_lines(
         file=rows[FILE_COLUMN],
         amount=columns["net_amount"].cast("string"),
         product=products,
+        is_later=is_later.fill_null(False),  # not yet known: it tells nothing
     )
+    view = view.filter(~view.is_later)
     by_order = view.group_by("order", "file").aggregate(
         products=view.product.nunique(), amounts=view.amount.nunique()
     )
@@ -116,18 +125,44 @@ def _of_lines(
             "Map it as orders.columns.line_amount to say so"
         )
         return True, columns, (note,)
-    theirs = [column for column in rows.columns if not column.startswith(OURS)]
-    row = ibis.struct({column: rows[column] for column in theirs}).hash()
-    of_order = ibis.window(group_by=[columns["order_id"], rows[FILE_COLUMN]], order_by=row)
-    is_first = row == row.first().over(of_order)
-    for ours in (*WHOLE, "net_amount"):
-        if ours in columns:
-            columns[ours] = ibis.ifelse(is_first, columns[ours].cast("string"), "0")
     note = (
         f"{name} is the same on all products of an order: it is read as the order's value, and counts once. "
         "If it is each line's value, map it as orders.columns.line_amount"
     )
     return True, columns, (note,)
+
+
+def _once(
+    engine: Engine,
+    rows: ir.Table,
+    columns: Mapping[str, ir.Value],
+    moment: ir.Value,
+    is_later: ir.Value,
+) -> dict[str, ir.Value]:
+    """Leave an order's total on one of its rows, its copies included: a good one of the newest file."""
+    is_known = ~is_later.fill_null(True)
+    named = [clean_text(columns[who].cast("string")) for who in WHO if who in columns]
+    is_good = is_known & ibis.coalesce(*named).notnull()
+    if "void" in columns:
+        is_good = is_good & columns["void"].isnull()
+    view = rows.select(file=rows[FILE_COLUMN], moment=moment).filter(is_known)
+    files = engine.frame(view.group_by("file").aggregate(last=view.moment.max()))
+    newest = files.sort_values(["last", "file"], ascending=False)["file"]
+    place = ibis.cases(
+        (rows[FILE_COLUMN].isnull(), len(newest)),
+        *((rows[FILE_COLUMN] == file, place) for place, file in enumerate(newest)),
+        else_=len(newest),
+    )
+    theirs = [column for column in rows.columns if not column.startswith(OURS)]
+    row = ibis.struct({column: rows[column] for column in theirs}).hash()
+    of_order = ibis.window(group_by=columns["order_id"], order_by=[ibis.desc(is_good), place, row])
+    is_first = row == row.first().over(of_order)
+    totals = {
+        ours: ibis.ifelse(is_first, columns[ours].cast("string"), "0")
+        for ours in (*WHOLE, "net_amount")
+        if ours in columns
+    }
+    return {**columns, **totals}
 
 
 def _void(columns: Mapping[str, ir.Value], source: OrderSource) -> ir.Value:

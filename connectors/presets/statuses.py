@@ -51,9 +51,12 @@ def void_by_status(
     """
     own: dict[str, str | None] = {plain_word(word): "unpaid" for word in source.void_statuses}
     own |= {plain_word(word): None for word in source.paid_statuses}
+    words: dict[str | None, list[str]] = {}
+    for word, rule in {**rules, **own}.items():
+        words.setdefault(rule, []).append(word)
     cases = [
-        (status == word, ibis.null("string") if rule is None else ibis.literal(rule))
-        for word, rule in {**rules, **own}.items()
+        (status.isin(of_rule), ibis.null("string") if rule is None else ibis.literal(rule))
+        for rule, of_rule in words.items()
     ]
     otherwise = ibis.null("string") if unknown is None else ibis.literal(unknown)
     # An empty status says nothing: the order's amounts decide.

@@ -65,6 +65,8 @@ WITHOUT = {  # a column that is missing: what follows
     "payment_intent": "charges of one payment count as an order each",
 }
 
+AT, WORD = f"{OURS}at_", f"{OURS}word_"  # moments, and statuses to compare
+
 
 def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read Stripe's payments; charges of one payment, or of one invoice, are one order."""
@@ -74,18 +76,20 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     has = find_headings(names, HEADINGS, source.columns)
     own = {ours: theirs for ours, theirs in source.columns.items() if ours not in HEADINGS}
     _check_columns(has, own, source, names)
+    # Each step is a view of its own: what is read of a text is not spelled out again in the next.
     rows = engine.view(_with_texts(rows, has), "texts")
+    rows = engine.view(_with_moments(engine, rows, has), "moments")
     texts = {ours: rows[OURS + ours] for ours in HEADINGS}
     values = _values(texts, _decimal_commas(rows, has)) | {
         "is_test": (texts["mode"].lower() == "test").fill_null(False),
-        "by_status": _by_status(texts, source),
-        "is_refund_near": _is_by(engine, rows, has, "refunded_at", as_of),
-        "is_dispute_near": _is_by(engine, rows, has, "disputed_at", as_of),
+        "by_status": _by_status(rows, texts, source),
+        "is_refund_near": _is_by(engine, rows, "refunded_at", as_of),
+        "is_dispute_near": _is_by(engine, rows, "disputed_at", as_of),
     }
     rows = engine.view(rows.mutate(**{OURS + n: value for n, value in values.items()}), "values")
     texts = {ours: rows[OURS + ours] for ours in HEADINGS}
     by_status, back, goods = (rows[OURS + name] for name in ("by_status", "back", "goods"))
-    gone = _gone(rows, texts)
+    gone = _gone(rows)
     net = (goods * (1 - gone)).round(2)
     is_whole = (gone >= 1) & (rows[f"{OURS}value"] > 0)
     columns = {
@@ -121,9 +125,9 @@ def _with_texts(rows: ir.Table, has: Mapping[str, str]) -> ir.Table:
     return rows.mutate(**texts)
 
 
-def _by_status(texts: Mapping[str, ir.Column], source: OrderSource) -> ir.Value:
+def _by_status(rows: ir.Table, texts: Mapping[str, ir.Column], source: OrderSource) -> ir.Value:
     """Name the rule by which a charge's status makes it no purchase; only a captured one is paid."""
-    rule = void_by_status(plain_status(texts["status"]), STATUSES, source, unknown=UNKNOWN)
+    rule = void_by_status(rows[f"{WORD}status"], STATUSES, source, unknown=UNKNOWN)
     is_open = texts["status"].isnull() | (texts["captured"].lower() == "false").fill_null(False)
     return ibis.coalesce(rule, ibis.ifelse(is_open, "unpaid", ibis.null("string")))
 
@@ -162,28 +166,37 @@ def _values(texts: Mapping[str, ir.Column], commas: Mapping[str, bool]) -> dict[
     }
 
 
-def _gone(rows: ir.Table, texts: Mapping[str, ir.Column]) -> ir.Value:
+def _gone(rows: ir.Table) -> ir.Value:
     """Return the share of a charge that the customer has back, as known on the day.
 
     Goods and their tax are given back in the same proportion.
     """
     amount, back = rows[f"{OURS}value"], rows[f"{OURS}back"]
     refunded = ibis.ifelse(amount == 0, 0.0, back / amount.nullif(0))
-    says_whole = plain_status(texts["status"]) == "refunded"
+    says_whole = rows[f"{WORD}status"] == "refunded"
     refunded = ibis.ifelse((says_whole & (back == 0)).fill_null(False), 1.0, refunded)
-    is_taken = plain_status(texts["dispute_status"]).isin(TAKEN).fill_null(False)
+    is_taken = rows[f"{WORD}dispute_status"].isin(TAKEN).fill_null(False)
     disputed = ibis.ifelse(is_taken & rows[f"{OURS}is_dispute_near"], rows[f"{OURS}disputed"], 0.0)
     of_refunds = ibis.ifelse(rows[f"{OURS}is_refund_near"], refunded, refunded * 0.0)
     return ibis.ifelse(of_refunds + disputed >= 1, 1.0, of_refunds + disputed)
 
 
-def _is_by(
-    engine: Engine, rows: ir.Table, has: Mapping[str, str], ours: str, as_of: date
-) -> ir.Value:
+def _with_moments(engine: Engine, rows: ir.Table, has: Mapping[str, str]) -> ir.Table:
+    """Add when things happened, and the statuses as words to compare."""
+    moments = {
+        f"{AT}{ours}": engine.moment(_utc(rows[has[ours]]))
+        for ours in ("refunded_at", "disputed_at")
+        if ours in has
+    }
+    words = {f"{WORD}{n}": plain_status(rows[OURS + n]) for n in ("status", "dispute_status")}
+    return rows.mutate(**moments, **words)
+
+
+def _is_by(engine: Engine, rows: ir.Table, ours: str, as_of: date) -> ir.Value:
     """Tell what had happened by the end of a day; what has no day had."""
-    if ours not in has:
+    if f"{AT}{ours}" not in rows.columns:
         return ibis.literal(True)
-    return ~engine.is_after(engine.moment(_utc(rows[has[ours]])), as_of).fill_null(False)
+    return ~engine.is_after(rows[f"{AT}{ours}"], as_of).fill_null(False)
 
 
 def _check_columns(

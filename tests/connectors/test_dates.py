@@ -36,6 +36,18 @@ def read(engine, texts, files=None):
     return [None if pd.isna(one) else f"{one:%Y-%m-%d %H:%M}" for one in frame["moment"]], notes
 
 
+@pytest.mark.parametrize("mark", "-/.")
+def test_a_year_of_two_digits_may_be_first(engine, mark):
+    texts = [day.replace("-", mark) for day in ("26-01-05", "26-01-17", "25-12-31")]
+    assert read(engine, texts)[0] == ["2026-01-05 00:00", "2026-01-17 00:00", "2025-12-31 00:00"]
+    assert "%y" + mark + "%m" + mark + "%d" in read(engine, texts)[1][0]
+
+
+def test_days_of_the_second_half_of_a_month_are_no_years(engine):
+    texts = ["17.01.26", "18.01.26", "31.01.26"]
+    assert read(engine, texts)[0] == ["2026-01-17 00:00", "2026-01-18 00:00", "2026-01-31 00:00"]
+
+
 @pytest.mark.parametrize(
     ("text", "other", "day"),
     [

@@ -115,3 +115,14 @@ def test_statuses_that_count_or_not_are_set_by_name(check):
     assert any("'on hold' 20" in one for one in check(*rows, void_statuses=("On-Hold",)))
     canceled = [f"x{i},a,2026-01-01,5,canceled" for i in range(20)]
     assert not any("left out" in one for one in check(*canceled, paid_statuses=("canceled",)))
+
+
+def test_refused_amounts_are_shown_as_they_are_in_the_file(check):
+    rows = [f"x{i},a,2026-01-01,12.50,paid" for i in range(9)]
+    (warning,) = [one for one in check(*rows, decimal=",") if "left out" in one]
+    assert "unreadable_amount ('12.50' 9)" in warning
+
+
+def test_amounts_are_looked_at_also_where_no_date_was_readable(check):
+    good = [f'{i},c{i % 7},{i % 28 + 1}.01.2026,"12,50",paid' for i in range(100)]
+    assert not any("left out" in one for one in check(good=good))

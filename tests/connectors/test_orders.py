@@ -269,6 +269,14 @@ def test_one_order_id_with_two_contents_is_rejected_as_a_whole(read):
     assert reading.rejects["net_amount"].to_list() == ["5", "6"]
 
 
+def test_a_rejected_row_stands_as_it_was_before_it_was_rewritten(read):
+    rows = '1,a,25.01.2026,"1.250,50"\n2,,26.01.2026,"7,25"\n3,b,26.01.2026,12.50\n4,b,26.01.2026,"2,50"\n'
+    reading = read(HEADER + rows)
+    assert reading.amounts == {"1": 1250.5, "4": 2.5}
+    assert reading.rejects["ordered_at"].to_list() == ["26.01.2026", "26.01.2026"]
+    assert sorted(reading.rejects["net_amount"]) == ["12.50", "7,25"]
+
+
 def test_an_order_that_differs_in_a_column_that_is_not_read_counts_once(read):
     text = HEADER.replace("\n", ",note\n") + "1,a,2026-01-01,5,x\n1,a,2026-01-01,5,y\n"
     text += "2,b,2026-01-01,7,\n"

@@ -58,7 +58,10 @@ def test_a_value_comes_from(value):
 def test_orders_without_a_value_are_refused(value):
     message = refusal({}, [*PLAIN[:3], *value])
     assert "orders need a value" in message
-    assert "map orders.columns.net_amount, or quantity and unit_price" in message
+    assert (
+        "map orders.columns.net_amount, or for a file of order lines line_amount, or quantity"
+        in message
+    )
     assert "order_id, customer_id, ordered_at" in message
 
 

@@ -80,7 +80,9 @@ class Reading:
         (folder / "in").mkdir(parents=True)
         for name, text in files.items():
             (folder / "in" / name).write_text(text)
-        source = OrderSource(location=str(folder / "in"), preset="shopify", **how)
+        source = OrderSource(
+            location=str(folder / "in"), preset="shopify", **{"most_unreadable": 1.0} | how
+        )
         with open_engine(zone) as engine:
             self.history = read_orders(engine, source, as_of, folder / "out")
         self.orders = (

@@ -69,7 +69,9 @@ class Reading:
         else:
             lines = "\n".join(json.dumps(row) for row in rows)
             path.write_text(lines if ending == "jsonl" else json.dumps(rows))
-        source = OrderSource(location=str(path), preset="shopify", **how)
+        source = OrderSource(
+            location=str(path), preset="shopify", **{"most_unreadable": 1.0} | how
+        )
         with open_engine(zone) as engine:
             self.history = read_orders(engine, source, as_of, folder / "out")
         self.orders = pd.read_parquet(self.history.orders).set_index("order_id").sort_index()

@@ -52,7 +52,9 @@ class Read:
 
 def read_folder(folder, zone="UTC", as_of=AS_OF, **how):
     with open_engine(zone) as engine:
-        source = OrderSource(location=str(folder), preset="stripe", **how)
+        source = OrderSource(
+            location=str(folder), preset="stripe", **{"most_unreadable": 1.0} | how
+        )
         history = read_orders(engine, source, as_of, folder.parent / "out")
     return Read(
         history,

@@ -99,7 +99,9 @@ class Reading:
             pq.write_table(content, folder / "in" / name)
         else:
             (folder / "in" / name).write_text(content)
-        source = OrderSource(location=str(folder / "in"), preset="woocommerce", **how)
+        source = OrderSource(
+            location=str(folder / "in"), preset="woocommerce", **{"most_unreadable": 1.0} | how
+        )
         with open_engine(zone) as engine:
             self.history = read_orders(engine, source, as_of, folder / "out")
         self.orders = (

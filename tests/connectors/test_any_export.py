@@ -1,0 +1,135 @@
+"""An export written in another way has the same orders.
+
+Its columns may be in any order, the file in any encoding, with any separator, any notation of amounts
+and any form of dates.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from connectors.engine import open_engine
+from connectors.order_source import OrderSource
+from connectors.orders import PRESETS, read_orders
+from features.synthetic import simulate
+from features.synthetic.forms import FORMS
+
+AS_OF = date(2025, 6, 30)
+NAMES = ("woocommerce", "plain")
+# Every example reads a source: a second. Shrinking a failure would take minutes.
+SLOW = settings(
+    deadline=None, max_examples=4, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "cp1252"]
+SIGNS = ["{}", "${}", "€ {}", "{} USD"]
+NEGATIVE = ["-{}", "({})", "{}-"]
+DATE_FORMS = ["%Y-%m-%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%b-%Y", "%Y/%m/%d"]
+QUANTITIES = ("quantity", "Lineitem quantity")
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export as its platform writes it, every cell a text, and the orders that it has."""
+
+    preset: str
+    rows: pd.DataFrame
+    orders: pd.DataFrame
+
+
+def read(folder, preset, **how):
+    """Return the orders of a folder, by id, and what a person is told."""
+    with open_engine("America/New_York") as engine, TemporaryDirectory() as out:
+        source = OrderSource(str(folder), preset=preset, **how)
+        history = read_orders(engine, source, AS_OF, Path(out))
+        orders = pd.read_parquet(history.orders)
+        assert history.accounting.is_balanced
+    columns = ["order_id", "customer_id", "order_date", "net_amount"]
+    orders = orders[columns].astype({"net_amount": "float"}).sort_values("order_id")
+    return orders.reset_index(drop=True), history.quality.warnings
+
+
+def plain(world):
+    """Return a plain table of a store's orders."""
+    rows = world.orders.to_pandas()[["order_id", "customer_id", "ordered_at", "net_amount"]]
+    day = pd.to_datetime(rows["ordered_at"]).dt.strftime("%Y-%m-%d %H:%M:%S")
+    return rows.assign(ordered_at=day, channel="web", note="—é").astype("string")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def export(request):
+    world = simulate(40, date(2025, 1, 1), date(2025, 7, 1), 5, "coffee")
+    if request.param == "plain":
+        rows = plain(world)
+    else:
+        files = FORMS[request.param](world).files
+        rows = pd.concat([f.astype("string") for f in files.values()]).drop_duplicates()
+    rows = rows.fillna("").reset_index(drop=True)
+    with TemporaryDirectory() as folder:
+        rows.to_csv(Path(folder) / "export.csv", index=False)
+        orders, _ = read(folder, request.param)
+    return Export(request.param, rows, orders)
+
+
+def amount(text, decimal, group, sign, negative):
+    """Write an amount in another notation."""
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    whole, _, part = f"{abs(number):.2f}".partition(".")
+    written = sign.format(f"{int(whole):,}".replace(",", group) + decimal + part)
+    return negative.format(written) if number < 0 else written
+
+
+def moment(text, form):
+    """Write a moment with another form of the day."""
+    day, rest = text[:10], text[10:]
+    try:
+        return date.fromisoformat(day).strftime(form) + rest.replace("T", " ")
+    except ValueError:
+        return text
+
+
+def columns_of(export, which):
+    names = list(export.rows.columns)
+    ours = ("net_amount",) if which == "amounts" else ("ordered_at",)
+    chosen = getattr(PRESETS[export.preset], which)(names)
+    return [name for name in dict.fromkeys([*chosen, *ours]) if name in names]
+
+
+def same(one, other):
+    """Tell whether two readings have the same orders of the same customers, whatever these are named."""
+    if one["order_id"].tolist() != other["order_id"].tolist():
+        return False
+    if one["order_date"].tolist() != other["order_date"].tolist():
+        return False
+    groups = [frame["customer_id"].factorize()[0].tolist() for frame in (one, other)]
+    return groups[0] == groups[1] and (one["net_amount"] - other["net_amount"]).abs().max() < 1e-6
+
+
+@SLOW
+@given(data=st.data())
+def test_an_export_in_another_notation_has_the_same_orders(export, data):
+    decimal, group = data.draw(st.sampled_from([(".", ","), (",", "."), (".", ""), (",", " ")]))
+    sign, negative = data.draw(st.sampled_from(SIGNS)), data.draw(st.sampled_from(NEGATIVE))
+    form = data.draw(st.sampled_from(DATE_FORMS))
+    rows = export.rows.copy()
+    for name in columns_of(export, "amounts"):
+        of_name = "{}" if name in QUANTITIES else sign
+        rows[name] = [amount(text, decimal, group, of_name, negative) for text in rows[name]]
+    for name in columns_of(export, "moments"):
+        rows[name] = [moment(text, form) for text in rows[name]]
+    rows = rows[data.draw(st.permutations(list(rows.columns)))]
+    encoding = data.draw(st.sampled_from(ENCODINGS))
+    separator = data.draw(st.sampled_from(",;\t|"))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "export.csv"
+        rows.to_csv(path, index=False, encoding=encoding, sep=separator, errors="replace")
+        orders, _ = read(folder, export.preset)
+    assert same(orders, export.orders)
