@@ -330,11 +330,12 @@ def test_squarespace_in_other_versions_is_read_as_shopifys(head):
     assert read.title == "Squarespace orders"
 
 
-def test_shopify_rest_orders_of_other_loaders_are_read_by_the_customers_id():
-    head = "id,name,created_at,financial_status,subtotal_price,total_line_items_price,customer__id,email,currency,test,taxes_included\n"
+@pytest.mark.parametrize("who", ["customer__id", "customer.id", "customer_id"])
+def test_shopify_rest_orders_of_other_loaders_are_read_by_the_customers_id(who):
+    head = f"id,name,created_at,financial_status,subtotal_price,total_line_items_price,{who},email,currency,test,taxes_included\n"
     row = "1,#1,2025-01-05T10:00:00-05:00,paid,20.00,20.00,7,a@example.org,USD,{},{}\n"
     read = proposed(head + row.format("false", "false"))
-    assert read.columns["customer_id"] == "customer__id"
+    assert read.columns["customer_id"] == who
     assert read.columns["net_amount"] == "subtotal_price"
     assert "test orders count" in " ".join(proposed(head + row.format("true", "false")).notes)
     assert "net_amount" in asked(proposed(head + row.format("false", "true")))
