@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 from connectors.presets.plain import STATUSES
 from connectors.presets.statuses import plain_word
 from connectors.roles import Table, first_amounts, usual
-from connectors.values import CURRENCIES, ISO_4217, Column
+from connectors.values import CURRENCIES, ISO_4217, Column, without_accents
 
 ZONES = {  # part of a zone's usual name: IANA's
     "pacific time": "America/Los_Angeles",
@@ -63,6 +63,9 @@ PAID = frozenset(
         "paye",
         "expediee",
         "livree",
+        "livre",
+        "expedie",
+        "termine",
         "terminee",
         "pagado",
         "pagada",
@@ -112,6 +115,7 @@ VOID = frozenset(
         "annulee",
         "annule",
         "remboursee",
+        "rembourse",
         "remboursee_partiellement",
         "en_attente",
         "cancelado",
@@ -260,7 +264,8 @@ def statuses(column: Column, paid: Sequence[str], void: Sequence[str]) -> Status
         plain_word(word): word for word in [*paid, *void, *sorted(column.distinct)]
     }
     for plain, word in seen.items():
-        usual_kind = "paid" if plain in PAID else "void" if plain in VOID else "unknown"
+        usual_word = without_accents(plain)
+        usual_kind = "paid" if usual_word in PAID else "void" if usual_word in VOID else "unknown"
         of[own.get(plain, usual_kind)].append(word)
     own_rule = [
         word for word in of["void"] if plain_word(word) in STATUSES

@@ -42,6 +42,8 @@ PEOPLE_PER_ORDER = {
 }  # a company's id has several buyers
 EQUAL_DIGITS = "|".join(f"{digit}+" for digit in range(10))
 NO_PHONE = rf"^(?:{EQUAL_DIGITS})$|^0?1?234567(?:8(?:90?)?)?$|^\d{{1,3}}0{{7,}}$"
+TRUNK = r"^((?:\+|00)[0-9 ]{1,4})\(0\)"  # the 0 that is not dialed from abroad: +49 (0)170
+EXTENSION = r"(?i)\s*(?:ext|extension|x|#)\.?\s*[0-9]{1,6}$"
 ROUNDED = r"^'?[+-]?\d(?:[.,]\d+)?[eE]\+\d{2}$"  # 4.47912E+11: a spreadsheet dropped the digits
 NO_ID = (
     r"^(?:0+(?:\.0+)?|-1|-+|\?+|\.+|guest(?:[ _-]?(?:user|customer|checkout))?|gast|invit[eé]|null|none|nil|"
@@ -74,7 +76,10 @@ def clean_email(text: ir.Column) -> ir.Column:
 
 def clean_phone(text: ir.Column) -> ir.Column:
     """Read a phone number as E.164 where its country is given, else as its digits; null where it is none."""
-    given = trim(text).re_replace("^'+", "")
+    given = trim(text).re_replace("^'+", "").re_replace(TRUNK, r"\1")
+    given = given.re_replace(EXTENSION, "").re_replace(
+        r"\.0$", ""
+    )  # a number that a table held as a float
     digits = given.re_replace(r"^\s*00", "+").re_replace(r"[^0-9]", "")
     is_one = digits.length().between(7, 15) & ~digits.re_search(NO_PHONE)
     is_one = is_one & ~given.re_search(ROUNDED)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from connectors.dates import fitting_pattern
 from connectors.engine import FILE_COLUMN, Engine
-from connectors.identity import KEYS
+from connectors.identity import KEYS, ROUNDED
 from connectors.notation import AMOUNTS, as_it_was
 from connectors.order_source import OrderSource
 from connectors.presets.preset import OURS
@@ -200,6 +200,13 @@ def _remedy(
         better = _better_pattern(engine, reading)
         if better:
             return better
+    if rule in ("order_of_two_customers", "duplicate_order_id") and _has_rounded(
+        engine, reading, rule
+    ):
+        return (
+            "a spreadsheet such as Excel rounded these order numbers, so that several orders have one; export "
+            "again, and do not save the file in Excel"
+        )
     if rule == "missing_customer" and any(_is_rounded(text) for text in texts):
         return (
             "a spreadsheet such as Excel rounded these customer ids; export again and do not save the file in "
@@ -222,6 +229,11 @@ def _better_pattern(engine: Engine, reading: Reading) -> str | None:
         return None
     pattern, dates = fits
     return f'set orders.date_format = "{pattern}", which fits all {dates:,} dates of {column}'
+
+
+def _has_rounded(engine: Engine, reading: Reading, rule: str) -> bool:
+    orders = reading.orders.filter(reading.orders.rule == rule)
+    return engine.has_rows(orders.filter(orders.order_id.re_search(ROUNDED)))
 
 
 def _is_rounded(text: str) -> bool:

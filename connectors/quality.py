@@ -11,7 +11,7 @@ from connectors.engine import Engine
 from connectors.rules import UNWRITTEN
 
 SHORT_DAYS = (50, 70)  # an API without the right to older orders gives the last 60
-FIRSTS = 3  # months with orders, from which on days that are all a month's first are no chance
+FIRSTS = 3  # months with orders, from which on days that are all one day of a month are no chance
 MOST_GAPS = 3  # that are named
 GAP_ORDERS = 30  # a gap that swallowed as many orders as usual days have is said
 SUDDEN_SHARE = 0.5  # of the later daily orders, in the first week
@@ -90,9 +90,10 @@ def _days(by_day: pd.DataFrame) -> list[str]:
         pd.Series(by_day["orders"].to_numpy(), index=days).sort_index().asfreq("D", fill_value=0)
     )
     said = []
-    if len(days) >= FIRSTS and (days.dt.day == 1).all():
+    same_day = _same_day_of_month(days)
+    if len(days) >= FIRSTS and same_day:
         return [
-            f"all orders are dated on the first day of a month ({len(days):,} months), so the time between "
+            f"all orders are dated on {same_day} of a month ({len(days):,} months), so the time between "
             "orders is lost. Export the orders with their days"
         ]
     if SHORT_DAYS[0] <= len(daily) <= SHORT_DAYS[1]:
@@ -111,6 +112,15 @@ def _days(by_day: pd.DataFrame) -> list[str]:
         more = f"{len(gaps) - MOST_GAPS:,} more such gaps: check that no export is missing"
         gaps = [*gaps[:MOST_GAPS], more]
     return said + gaps
+
+
+def _same_day_of_month(days: pd.Series) -> str | None:
+    """Name the one day of a month that all days are; None = they are several."""
+    if (days.dt.day == 1).all():
+        return "the first day"
+    if days.dt.is_month_end.all():
+        return "the last day"
+    return f"day {days.dt.day.iloc[0]}" if days.dt.day.nunique() == 1 else None
 
 
 def _gaps(daily: pd.Series) -> list[str]:

@@ -116,6 +116,12 @@ def plain(name: str) -> str:
     return "".join(letter for letter in text if letter.isalnum())
 
 
+def without_accents(word: str) -> str:
+    """Return a word without accents."""
+    text = unicodedata.normalize("NFKD", word)
+    return "".join(letter for letter in text if not unicodedata.combining(letter))
+
+
 @dataclass(frozen=True)
 class DateForm:
     """How a column writes its dates.

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 
+import ibis
+import ibis.expr.types as ir
+
 Headings = Mapping[str, tuple[str, ...]]  # ours: theirs, in every wording of theirs
 
 
@@ -33,6 +36,36 @@ def find_headings(
         if named:
             found[ours] = named[0]
     return found
+
+
+def united(
+    rows: ir.Table, headings: Headings, mapping: Mapping[str, str]
+) -> tuple[ir.Table, dict[str, str]]:
+    """Read a column that files of several years head differently as one.
+
+    Parameters
+    ----------
+    rows
+        The rows of all files.
+    headings
+        What to look for.
+    mapping
+        ``{ours: theirs}`` of the settings, whose columns stay as they are.
+
+    Returns
+    -------
+    tuple
+        The rows, in which the first of such columns has the values of all; and ``{ours: theirs}`` in
+        words, of these columns.
+    """
+    there = {plain_heading(name): name for name in reversed(rows.columns)}
+    values, words = {}, {}
+    for ours, wordings in headings.items():
+        theirs = [there[plain_heading(one)] for one in wordings if plain_heading(one) in there]
+        if len(theirs) > 1 and ours not in mapping:
+            values[theirs[0]] = ibis.coalesce(*(rows[name] for name in theirs))
+            words[ours] = ", else ".join(theirs)
+    return (rows.mutate(**values) if values else rows), words
 
 
 def theirs_of(headings: Headings, ours: Collection[str]) -> Callable[[Sequence[str]], list[str]]:

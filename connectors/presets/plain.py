@@ -53,6 +53,7 @@ AMOUNTS = (
 BACK = ("refunded", "refund", "returned", "return", "chargeback", "charged_back", "charge_back")
 STATUSES: Mapping[str, str | None] = {  # any other word counts as a purchase
     **dict.fromkeys(("canceled", "cancelled", "cancel", "void", "voided"), "canceled"),
+    **dict.fromkeys(("dispute_lost", "lost_dispute", "chargedback"), "refunded_in_full"),
     **dict.fromkeys((*BACK, "fully_refunded", "full_refund", "reversed"), "refunded_in_full"),
     **dict.fromkeys(("failed", "payment_failed", "declined", "rejected", "expired"), "unpaid"),
     **dict.fromkeys(("pending", "pending_payment", "payment_pending", "unpaid"), "unpaid"),

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
-from connectors.presets.headings import Headings, find_headings, missing_column, theirs_of
+from connectors.presets.headings import Headings, find_headings, missing_column, theirs_of, united
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables, is_older
 from connectors.presets.statuses import UNKNOWN, plain_status, void_by_status
 from connectors.texts import clean_text, trim
@@ -71,6 +71,7 @@ AT, WORD = f"{OURS}at_", f"{OURS}word_"  # moments, and statuses to compare
 def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> SourceRows:
     """Read Stripe's payments; charges of one payment, or of one invoice, are one order."""
     (rows,) = tables.values()
+    rows, of_years = united(rows, HEADINGS, source.columns)
     names = [name for name in rows.columns if name != FILE_COLUMN]
     has = find_headings(names, HEADINGS, source.columns)
     own = {ours: theirs for ours, theirs in source.columns.items() if ours not in HEADINGS}
@@ -112,7 +113,9 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     of_whom = ("customer_id", "email", "name", "postal_code")
     columns |= {who: rows[has[who]] for who in of_whom if who in has}
     columns |= {ours: rows[theirs] for ours, theirs in own.items()}
-    return SourceRows(rows, columns, of_lines=True, found=_words(has) | own, notes=_notes(has))
+    return SourceRows(
+        rows, columns, of_lines=True, found=_words(has | of_years) | own, notes=_notes(has)
+    )
 
 
 def _with_texts(rows: ir.Table, has: Mapping[str, str]) -> ir.Table:
@@ -153,7 +156,7 @@ def _values(texts: Mapping[str, ir.Column], commas: Mapping[str, bool]) -> dict[
     rate = amounts["converted"] / amounts["amount"].nullif(0)
     no_share = texts["converted_refunded"].isnull()
     converted = ibis.ifelse(no_share, amounts["refunded"] * rate, amounts["converted_refunded"])
-    of_charge = (amounts["disputed"] / amounts["amount"].nullif(0)).fill_null(1.0)
+    of_charge = (amounts["disputed"].abs() / amounts["amount"].nullif(0)).fill_null(1.0)
     return {
         "value": amount,
         "back": ibis.ifelse(is_converted, converted, amounts["refunded"]),

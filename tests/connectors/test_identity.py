@@ -132,6 +132,23 @@ def test_a_phone_behind_a_spreadsheets_apostrophe_is_read():
     assert cleaned(clean_phone, ["'+447911123456"]) == ["+447911123456"]
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("447911123456.0", "447911123456"),
+        ("+447911123456.0", "+447911123456"),
+        ("+49 (0)170 1234567", "+491701234567"),
+        ("0049(0)1701234567", "+491701234567"),
+        ("+1 555 123 4567 ext. 5", "+15551234567"),
+        ("+1-555-123-4567 x12", "+15551234567"),
+        ("+44\u00a07911\u00a0123456", "+447911123456"),
+        ("(0) 170 1234567", "01701234567"),
+    ],
+)
+def test_what_is_not_dialed_is_no_part_of_a_phone(text, number):
+    assert cleaned(clean_phone, [text]) == [number]
+
+
 def test_phones_are_e164_where_the_country_is_given():
     texts = ["+1 (555) 010-9999", "001 555 010 9999", "555 010 9999", "0000000", "12", "+49"]
     assert cleaned(clean_phone, texts) == [

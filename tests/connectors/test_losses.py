@@ -88,6 +88,14 @@ def test_a_number_that_a_spreadsheet_rounded_is_named_with_the_spreadsheet(check
     assert "Excel" in warning
 
 
+@pytest.mark.parametrize("customer", ["a{}", "a"])
+def test_order_numbers_that_a_spreadsheet_rounded_are_named_with_the_spreadsheet(check, customer):
+    rows = [f"4.50112E+12,{customer.format(i)},2026-01-01,{5 + i},paid" for i in range(9)]
+    assert any("Excel rounded these order numbers" in one for one in check(*rows))
+    plain = [row.replace("4.50112E+12", "450112") for row in rows]
+    assert not any("Excel" in one for one in check(*plain))
+
+
 def test_the_form_that_reads_every_date_is_named(check):
     days = [f"{month}/{day}/2025" for month in range(1, 13) for day in (3, 14, 25)]
     good = [f"{i},c{i % 7},{day},5,paid" for i, day in enumerate(days)]

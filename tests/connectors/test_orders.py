@@ -650,6 +650,35 @@ def test_what_is_no_iso_date_from_1970_on_is_unreadable(of_moments, text):
     assert of_moments[text] == "unreadable_date"
 
 
+NAIVE = pd.to_datetime(["2025-03-01 02:30", "2025-12-01 02:30"])
+
+
+@pytest.mark.parametrize(
+    ("content", "how"),
+    [
+        (HEADER + "1,a,2025-03-01 02:30,5\n2,b,2025-12-01T02:30:00,6\n", {}),
+        (HEADER + "1,a,03/01/2025 02:30,5\n2,b,12/01/2025 02:30,6\n", {"date_format": "%m/%d/%Y %H:%M"}),
+        (HEADER + "1,a,1.3.2025 02:30,5\n2,b,1.12.2025 02:30,6\n", {}),
+        (typed(order_id=["1", "2"], customer_id=["a", "b"], ordered_at=NAIVE, net_amount=[5.0, 6.0]), {}),
+        ({"o.jsonl": '{"order_id":1,"customer_id":"a","ordered_at":"2025-03-01T02:30:00","net_amount":5}\n'
+                     '{"order_id":2,"customer_id":"b","ordered_at":"2025-12-01 02:30:00","net_amount":6}\n'}, {}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("timezone", "days"),
+    [("UTC", ["2025-02-28", "2025-11-30"]), (None, ["2025-03-01", "2025-12-01"])],
+)
+def test_times_without_an_offset_are_of_the_zone_that_is_set(read, content, how, timezone, days):
+    orders = read(content, zone=NEW_YORK, timezone=timezone, **how).orders
+    assert orders["order_date"].astype("str").to_list() == days
+
+
+def test_a_zone_that_is_set_moves_no_offset_and_no_day(read):
+    text = HEADER + "1,a,2025-03-01 02:30-05:00,5\n2,b,2025-03-02,6\n"
+    orders = read(text, zone=NEW_YORK, timezone="Asia/Tokyo").orders
+    assert orders["order_date"].astype("str").to_list() == ["2025-03-01", "2025-03-02"]
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
 def test_a_named_zone_in_one_row_is_not_the_zone_of_the_next(read, zone):
     text = HEADER + f"1,a,2026-01-01 12:00:00 {zone},5\n2,b,2026-01-02 12:00:00,6\n"

@@ -151,6 +151,8 @@ def by_status(folder, rows, header=HEADER, **how):
         ("Awaiting Payment", "unpaid"),
         ("declined", "unpaid"),
         ("Expired", "unpaid"),
+        ("Dispute lost", "refunded_in_full"),
+        ("ChargedBack", "refunded_in_full"),
         ("abandoned", "unpaid"),
         ("wc-checkout-draft", "unpaid"),
         ("trash", "deleted"),

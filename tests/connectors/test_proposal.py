@@ -220,6 +220,30 @@ def test_unknown_status_words_are_asked_for_and_the_others_set():
     assert question.choices == ({"paid_statuses": ("Zork",)}, {"void_statuses": ("Zork",)})
 
 
+def test_statuses_of_other_languages_are_known_with_and_without_accents():
+    words = [
+        "Livré",
+        "Payée",
+        "Annulé",
+        "Remboursé",
+        "Versendet",
+        "Storniert",
+        "Entregado",
+        "Cancelado",
+    ]
+    rows = [f"{i},a{i}@example.org,2025-01-{i + 10},5,{word}" for i, word in enumerate(words)]
+    read = proposed("order_id,email,date,amount,status\n" + "\n".join(rows) + "\n")
+    assert not read.questions
+    assert set(read.settings["orders"]["paid_statuses"]) == {
+        "Livré",
+        "Payée",
+        "Versendet",
+        "Entregado",
+    }
+    void = {"Annulé", "Remboursé", "Storniert", "Cancelado"}
+    assert set(read.settings["orders"]["void_statuses"]) == void
+
+
 def test_the_orders_own_day_goes_before_others():
     read = proposed(
         "order_id,shipped_date,order_date,birth_date,email,amount\n1,2025-01-09,2025-01-02,1980-01-01,a@example.org,5\n"
@@ -306,11 +330,12 @@ def test_squarespace_in_other_versions_is_read_as_shopifys(head):
     assert read.title == "Squarespace orders"
 
 
-def test_shopify_rest_orders_of_other_loaders_are_read_by_the_customers_id():
-    head = "id,name,created_at,financial_status,subtotal_price,total_line_items_price,customer__id,email,currency,test,taxes_included\n"
+@pytest.mark.parametrize("who", ["customer__id", "customer.id", "customer_id"])
+def test_shopify_rest_orders_of_other_loaders_are_read_by_the_customers_id(who):
+    head = f"id,name,created_at,financial_status,subtotal_price,total_line_items_price,{who},email,currency,test,taxes_included\n"
     row = "1,#1,2025-01-05T10:00:00-05:00,paid,20.00,20.00,7,a@example.org,USD,{},{}\n"
     read = proposed(head + row.format("false", "false"))
-    assert read.columns["customer_id"] == "customer__id"
+    assert read.columns["customer_id"] == who
     assert read.columns["net_amount"] == "subtotal_price"
     assert "test orders count" in " ".join(proposed(head + row.format("true", "false")).notes)
     assert "net_amount" in asked(proposed(head + row.format("false", "true")))

@@ -62,6 +62,35 @@ def test_a_gap_is_said_with_its_days_and_a_closed_weekday_is_none(warnings_of):
     assert "about 72" in said
 
 
+@pytest.mark.parametrize(
+    ("day_of", "said"),
+    [
+        (lambda month: month.start_time, "the first day"),
+        (lambda month: month.end_time, "the last day"),
+        (lambda month: month.start_time + timedelta(days=14), "day 15"),
+    ],
+)
+def test_orders_that_are_all_of_one_day_a_month_have_lost_their_days(warnings_of, day_of, said):
+    orders = history(300)
+    months = pd.to_datetime(orders["ordered_at"]).dt.to_period("M")
+    orders["ordered_at"] = [str(day_of(month).date()) for month in months]
+    (warning,) = warnings_of(orders)
+    assert warning.startswith(f"all orders are dated on {said} of a month (10 months)")
+
+
+@pytest.mark.parametrize("odd", [2, 40])
+def test_weekly_days_and_months_with_other_days_are_not_called_monthly(warnings_of, odd):
+    orders = history(300)
+    days = pd.to_datetime(orders["ordered_at"])
+    monthly = days.dt.to_period("M").dt.start_time.astype("str")
+    monthly.iloc[:odd] = "2024-01-09"
+    weekly = (days - pd.to_timedelta(days.dt.dayofweek, unit="D")).dt.date.astype("str")
+    for dates in (monthly, weekly):
+        assert not [
+            one for one in warnings_of(orders.assign(ordered_at=dates)) if "of a month" in one
+        ]
+
+
 def test_one_customer_of_an_outsize_share_is_said(warnings_of):
     orders = history(300)
     orders.loc[orders.index % 5 == 0, "customer_id"] = "till"

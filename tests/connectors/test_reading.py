@@ -168,3 +168,16 @@ def test_what_cannot_be_written_is_no_fault_of_the_source(tmp_path):
         pytest.raises(OSError, match="draft"),
     ):
         read_source(engine, PLAIN, source, AS_OF, tmp_path, into=tmp_path / "none" / "draft")
+
+
+def test_dates_and_amounts_of_a_german_file_are_both_read(tmp_path):
+    """Each row breaks the rule of dates first; its amount shows only once its date is read."""
+    text = "order_id;customer_id;ordered_at;net_amount\n1;Müller;05.01.2025;1.234,50\n2;Weiß;17.01.2025;20,00\n"
+    (tmp_path / "orders.csv").write_text(text, encoding="cp1252")
+    with open_engine() as engine:
+        source = OrderSource(str(tmp_path / "orders.csv"))
+        history = read_orders(engine, source, AS_OF, tmp_path / "out")
+    orders = pd.read_parquet(history.orders).set_index("order_id")
+    assert orders["net_amount"].to_dict() == {"1": 1234.5, "2": 20.0}
+    assert orders["order_date"].astype("str").to_dict() == {"1": "2025-01-05", "2": "2025-01-17"}
+    assert orders["customer_id"].to_dict() == {"1": "Müller", "2": "Weiß"}

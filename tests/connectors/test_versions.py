@@ -60,6 +60,15 @@ def test_an_order_voided_since_is_no_order(read):
     assert accounting.merged["older_versions"] == 1
 
 
+@pytest.mark.parametrize("header", [ORDERS, f"{ORDERS},email"])
+@pytest.mark.parametrize("status", ["refunded", "failed", "deleted"])
+def test_an_order_that_any_status_voided_since_is_no_order(read, header, status):
+    mail = ",a@x.com" if header.endswith("email") else ""
+    one = f"{header},status\n1,a,2026-01-05,20{mail},paid\n2,a,2026-01-06,9{mail},paid\n"
+    two = f"{header},status\n1,a,2026-01-05,20{mail},{status}\n3,a,2026-02-01,5{mail},paid\n"
+    assert read({"a": one, "b": two})[0] == {"2": 9, "3": 5}
+
+
 def test_an_order_paid_since_counts(read):
     one = f"{ORDERS},status\n1,a,2026-01-05,20,pending\n2,a,2026-01-06,9,paid\n"
     two = f"{ORDERS},status\n1,a,2026-01-05,20,paid\n3,b,2026-02-01,5,paid\n"

@@ -272,6 +272,17 @@ def test_of_two_versions_of_a_charge_the_newer_counts(
     assert done.rejected == rejected
 
 
+def test_exports_of_years_with_other_headings_are_one_history(read, tmp_path):
+    renamed = {"Created (UTC)": "Created date (UTC)"}
+    later = {renamed.get(name, name): value for name, value in (PAID | charge(2)).items()}
+    later |= {"Amount Refunded": "54.00", "Refunded (UTC)": "2025-09-01 10:00:00"}
+    write(tmp_path / "in" / "later.csv", [later], tuple(later))
+    done = read(charge(1), as_of=date(2025, 8, 31))
+    assert done.net == {"pi_1": 100, "pi_2": 100}
+    assert read(charge(1)).net == {"pi_1": 100, "pi_2": 50}
+    assert set(done.orders["order_date"].astype("str")) == {"2025-03-01"}
+
+
 def test_an_old_export_without_the_later_columns_is_read(read):
     done = read(charge(1), charge(2, Amount_Refunded="27.00"), header=OLD)
     assert done.net == {"ch_1": 108, "ch_2": 81}
@@ -302,8 +313,8 @@ def test_amounts_with_a_decimal_comma_are_read(other, read):
 
 def test_a_comma_in_a_column_of_points_is_no_decimal_comma(read):
     done = read(charge(1), charge(2, Amount="12,50"), charge(3, Amount="1,234.56"))
-    assert done.net == {"pi_1": 100}
-    assert done.rejected == {"unreadable_amount": 2}
+    assert done.net == {"pi_1": 100, "pi_3": 1226.56}
+    assert done.rejected == {"unreadable_amount": 1}
 
 
 def test_points_without_any_comma_are_decimal_points(read):
@@ -386,6 +397,7 @@ def test_a_refund_whose_day_is_empty_counts_from_the_orders_day_on(read):
 DISPUTES = [  # 108.00 with 8.00 of tax were paid
     ({"Dispute_Status": "lost", "Disputed_Amount": "108.00"}, None),
     ({"Dispute_Status": "Lost", "Disputed_Amount": "54.00"}, 50),
+    ({"Dispute_Status": "lost", "Disputed_Amount": "-54.00"}, 50),
     ({"Dispute_Status": "lost", "Disputed_Amount": ""}, None),
     ({"Dispute_Status": "prevented", "Disputed_Amount": "108.00"}, None),
     ({"Dispute_Status": "lost", "Disputed_Amount": "54.00", "Amount_Refunded": "54.00"}, None),
@@ -477,7 +489,7 @@ def test_amounts_and_moments_are_listed_in_every_wording():
 def test_the_cards_name_and_postal_code_are_evidence_of_who_paid(read, tmp_path):
     read(charge(1, Card_Name="Ada L", Card_Address_Zip="02139"))
     with open_engine() as engine:
-        rows, _ = engine.read_rows([tmp_path / "in" / "payments.csv"])
+        rows = engine.read_rows([tmp_path / "in" / "payments.csv"]).rows
         found = STRIPE.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
         rows = found.rows.select(
             **{n: found.columns[n] for n in ("name", "postal_code", "status")}
