@@ -4,7 +4,7 @@ A notation holds for a whole column of a file: one amount that fits only the dec
 the others are read. Where only ``1.234`` and the like stand, nothing tells, and they are refused.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -36,13 +36,18 @@ THREE_DECIMALS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 
 @dataclass(frozen=True)
 class _Votes:
-    """What the amounts of one column of one file tell: how many fit only one mark, and are no plain number."""
+    """What the amounts of one column of one file tell.
+
+    How many fit only the comma or the point, are no plain number (``odd``), and are like 1.234 but
+    not 1.000 (``parts``); and examples of those that fit both marks.
+    """
 
     column: str
     file: str
     comma: int
     point: int
     odd: int
+    parts: int
     untold_comma: str | None
     untold_point: str | None
 
@@ -79,6 +84,7 @@ def plain_amounts(
     columns: Sequence[str],
     decimal: str | None,
     currency: str,
+    quantities: Collection[str] = (),
 ) -> tuple[dict[str, ir.Value], list[str]]:
     """Rewrite the amounts of text columns as plain numbers.
 
@@ -94,6 +100,8 @@ def plain_amounts(
         The decimal mark; None = look.
     currency
         The store's: some have three decimals.
+    quantities
+        Those of the columns that count pieces, beside those whose names say so.
 
     Returns
     -------
@@ -114,7 +122,9 @@ def plain_amounts(
         by_mark: dict[str, list[str]] = {POINT: [], COMMA: []}
         for vote in votes:
             if vote.column == name:
-                by_mark[_decide(vote, votes, currency, notes)].append(vote.file)
+                is_count = name in quantities or _counts(name)
+                mark = _decide(vote, votes, currency, notes, is_count=is_count)
+                by_mark[mark].append(vote.file)
         if not by_mark[COMMA] and not any(vote.odd for vote in votes if vote.column == name):
             continue  # plain numbers already
         if by_mark[COMMA] and by_mark[POINT]:
@@ -141,21 +151,28 @@ def _look(engine: Engine, rows: ir.Table, columns: Sequence[str]) -> list[_Votes
             odd=(view.digits.notnull() & view.text.try_cast(MONEY).isnull()).sum().fill_null(0),
             comma=(fits[COMMA] & ~fits[POINT]).sum().fill_null(0),
             point=(fits[POINT] & ~fits[COMMA]).sum().fill_null(0),
+            parts=(untold & ~view.digits.endswith(".000")).sum().fill_null(0),
             untold_comma=texts[COMMA],
             untold_point=texts[POINT],
         )
         for row in engine.frame(facts.order_by("file")).to_dict("records"):
-            comma, point, odd = (int(row[one]) for one in ("comma", "point", "odd"))
+            comma, point, odd, parts = (
+                int(row[one]) for one in ("comma", "point", "odd", "parts")
+            )
             of_comma, of_point = (
                 None if pd.isna(row[one]) else str(row[one])
                 for one in ("untold_comma", "untold_point")
             )
-            votes.append(_Votes(name, row["file"], comma, point, odd, of_comma, of_point))
+            votes.append(_Votes(name, row["file"], comma, point, odd, parts, of_comma, of_point))
     return votes
 
 
-def _decide(vote: _Votes, votes: Sequence[_Votes], currency: str, notes: list[str]) -> str:
+def _decide(
+    vote: _Votes, votes: Sequence[_Votes], currency: str, notes: list[str], *, is_count: bool
+) -> str:
     """Return the decimal mark of a column in a file: its own, its file's, its column's, the source's."""
+    if is_count and vote.decimal is None and not vote.parts:
+        return POINT  # 1.000 is one piece, whatever mark the prices beside it have
     same_file = [one for one in votes if one.file == vote.file]
     same_column = [one for one in votes if one.column == vote.column]
     for others in ([vote], same_file, same_column, votes):
@@ -164,7 +181,7 @@ def _decide(vote: _Votes, votes: Sequence[_Votes], currency: str, notes: list[st
             return str(marks.pop())
     if vote.untold_point is None and vote.untold_comma is None:
         return POINT
-    if _counts(vote.column) or (vote.untold_point and currency in THREE_DECIMALS):
+    if is_count or (vote.untold_point and currency in THREE_DECIMALS):
         return POINT
     if vote.untold_point and vote.untold_comma is None:
         digits = vote.untold_point.replace(POINT, "")

@@ -59,7 +59,10 @@ def readable_tables(
         values: dict[str, ir.Value] = {}
         if source.decimal is not None or "unreadable_amount" in unreadable:
             amounts = _named(rows, preset.amounts(rows.columns), source, AMOUNTS)
-            new, of_amounts = plain_amounts(engine, rows, amounts, source.decimal, source.currency)
+            counts = [source.columns.get("quantity", "quantity")]
+            new, of_amounts = plain_amounts(
+                engine, rows, amounts, source.decimal, source.currency, counts
+            )
             values |= new
             notes += of_amounts
         if source.date_format is None and "unreadable_date" in unreadable:

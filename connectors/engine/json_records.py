@@ -20,6 +20,7 @@ IDENTIFYING = re.compile(  # keys of an order, not of a page of orders
     r"(?i:(?:.*[ _])?(?:id|number|name|e?mail|date|created|customer))|.*_(?:at|on)|.*(?:Id|At)"
 )
 BATCH_RECORDS = 5_000  # in memory at once
+LEVELS = 3  # of objects in objects that become columns, such as totalSet.shopMoney.amount
 MOST_KEYS = 100  # an object with more is a map, whose keys are no columns
 NEAR = 64  # an error so near to the end of what was read may be a value that goes on
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
@@ -197,12 +198,12 @@ def read_records(file: Path, form: TextForm) -> Iterator[Record]:
     return Document(file, read_text(file, form)).records()
 
 
-def _flat(record: Record) -> Record:
+def _flat(record: Record, levels: int = LEVELS) -> Record:
     """Return a record's values and those of the objects in it; a key of the record's own goes first."""
     flat = dict(record)
     for key, value in record.items():
-        if isinstance(value, dict) and len(value) <= MOST_KEYS:
-            for inner, one in value.items():
+        if levels and isinstance(value, dict) and len(value) <= MOST_KEYS:
+            for inner, one in _flat(value, levels - 1).items():
                 flat.setdefault(f"{key}.{inner}", one)
     return flat
 

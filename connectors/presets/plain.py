@@ -173,8 +173,9 @@ def _void(columns: Mapping[str, ir.Value], source: OrderSource) -> ir.Value:
     status = plain_status(columns["status"])
     rule = void_by_status(status, STATUSES, source, unknown=None)
     values = [n for n in ("net_amount", "line_amount", "gross_amount", "quantity") if n in columns]
-    value = clean_text(columns[values[0]]).try_cast("float64")
-    is_refund = status.isin(BACK).fill_null(False) & (value < 0).fill_null(False)
+    value = clean_text(columns[values[0]])  # maybe not yet a plain number
+    is_negative = value.re_search("^\\(|[-\u2212]").fill_null(False)
+    is_refund = status.isin(BACK).fill_null(False) & is_negative
     return ibis.ifelse(is_refund & (rule == "refunded_in_full"), ibis.null("string"), rule)
 
 

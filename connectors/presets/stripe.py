@@ -51,7 +51,6 @@ STATUSES: Mapping[str, str | None] = {  # of charges, of payment intents, and th
     **dict.fromkeys(("canceled", "cancelled"), "canceled"),
 }
 TAKEN = ("lost", "prevented")  # disputes after which the customer has the money
-DECIMAL_COMMA = r"^-?(\d{1,3}(\.\d{3})+|\d+)(,\d{1,2})?$"  # 1.234,56 and 12,50 and 7
 HAS_OFFSET = r"[T ]\d{1,2}:\d{2}.*[+-]\d{2}(:?\d{2})?$"
 TOTALS = "Stripe's payments are totals: shipping, tips and gift cards sold are not listed apart and count"
 NO_DAYS = (
@@ -80,7 +79,7 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     rows = engine.view(_with_texts(rows, has), "texts")
     rows = engine.view(_with_moments(engine, rows, has), "moments")
     texts = {ours: rows[OURS + ours] for ours in HEADINGS}
-    values = _values(texts, _decimal_commas(rows, has)) | {
+    values = _values(texts) | {
         "is_test": (texts["mode"].lower() == "test").fill_null(False),
         "by_status": _by_status(rows, texts, source),
         "is_refund_near": _is_by(engine, rows, "refunded_at", as_of),
@@ -138,18 +137,13 @@ def _renews(description: ir.Value) -> ir.Value:
     return low.startswith("subscription") & ~low.startswith("subscription creation")
 
 
-def _values(texts: Mapping[str, ir.Column], commas: Mapping[str, bool]) -> dict[str, ir.Column]:
+def _values(texts: Mapping[str, ir.Column]) -> dict[str, ir.Column]:
     """Return what was paid (``value``), given ``back``, and paid for ``goods``, in which ``money``.
 
     ``disputed`` is the share of the charge that a dispute is about: its amount is in the charge's
     currency.
     """
-    amounts = {
-        name: _amount(
-            texts[name], with_comma=commas.get(name, False), may_be_empty=name != "amount"
-        )
-        for name in MONEY
-    }
+    amounts = {name: _amount(texts[name], may_be_empty=name != "amount") for name in MONEY}
     # Converted amounts are in the store's currency, and so is the tax beside them.
     is_converted = texts["converted"].notnull() & texts["converted_currency"].notnull()
     amount = ibis.ifelse(is_converted, amounts["converted"], amounts["amount"])
@@ -218,20 +212,6 @@ def _check_columns(
         )
 
 
-def _decimal_commas(rows: ir.Table, has: Mapping[str, str]) -> Mapping[str, bool]:
-    """Tell which columns of amounts have a decimal comma.
-
-    One comma in a column tells, if no amount contradicts it: 1.234 alone may be either.
-    """
-    texts = {name: rows[OURS + name] for name in MONEY if name in has}
-    commas = {
-        name: text.re_search(DECIMAL_COMMA).all() & text.contains(",").any()
-        for name, text in texts.items()
-    }
-    (looked,) = rows.aggregate(**commas).to_pyarrow().to_pylist()
-    return {name: bool(value) for name, value in looked.items()}
-
-
 def _notes(has: Mapping[str, str]) -> tuple[str, ...]:
     """Say what the export lacks, and how to add it."""
     missing = [
@@ -242,10 +222,9 @@ def _notes(has: Mapping[str, str]) -> tuple[str, ...]:
     return (TOTALS, *([] if "refunded_at" in has else [NO_DAYS]), *missing)
 
 
-def _amount(text: ir.Column, *, with_comma: bool, may_be_empty: bool) -> ir.Column:
+def _amount(text: ir.Column, *, may_be_empty: bool) -> ir.Column:
     """Read an amount; null where it is no number."""
-    plain = text.replace(".", "").replace(",", ".") if with_comma else text
-    number = plain.try_cast("float64")
+    number = text.try_cast("float64")
     return ibis.ifelse(text.isnull(), 0.0, number) if may_be_empty else number
 
 

@@ -1,5 +1,7 @@
 """Amounts as shops write them, each form worked out by hand."""
 
+from datetime import date
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,8 @@ from hypothesis import strategies as st
 
 from connectors.amounts import is_untold, plain_amounts
 from connectors.engine import FILE_COLUMN, open_engine
+from connectors.order_source import OrderSource
+from connectors.orders import read_orders
 from features.tables import DataError
 
 
@@ -115,3 +119,27 @@ def test_any_notation_gives_the_same_numbers(read, cents, mark, data):
         return negative.format(text) if cent < 0 else text
 
     assert read([written(cent) for cent in cents])[0] == [cent / 100 for cent in cents]
+
+
+@pytest.mark.parametrize("mapping", [{"quantity": "Anzahl"}, {}])
+def test_pieces_with_three_zeros_are_pieces_beside_prices_with_a_decimal_comma(tmp_path, mapping):
+    name = mapping.get("quantity", "quantity")
+    text = f"order_id;customer_id;ordered_at;{name};unit_price\n"
+    text += "1;a;2026-01-05;1.000;12,50\n2;b;2026-01-06;2.000;8,75\n"
+    (tmp_path / "orders.csv").write_text(text)
+    with open_engine() as engine:
+        source = OrderSource(str(tmp_path / "orders.csv"), mapping)
+        orders = read_orders(engine, source, date(2026, 12, 31), tmp_path / "out").orders
+    assert pd.read_parquet(orders)["net_amount"].astype(float).sum() == 12.5 + 2 * 8.75
+
+
+@pytest.mark.parametrize("refund", ["-12,50", "(12,50)", "\u221212,50", "12,50-"])
+def test_a_refund_in_any_notation_is_a_refund_and_no_void_order(tmp_path, refund):
+    text = "order_id;customer_id;ordered_at;net_amount;status\n1;a;2026-01-05;100;paid\n"
+    text += f"2;b;2026-01-05;50;paid\n3;a;2026-01-09;{refund};refunded\n"
+    (tmp_path / "orders.csv").write_text(text)
+    with open_engine() as engine:
+        source = OrderSource(str(tmp_path / "orders.csv"), most_unreadable=1.0)
+        history = read_orders(engine, source, date(2026, 12, 31), tmp_path / "out")
+    assert pd.read_parquet(history.orders)["net_amount"].astype(float).sum() == 137.5
+    assert history.accounting.merged["refunds_netted"] == 1

@@ -286,7 +286,7 @@ def test_who_was_billed_is_evidence(tmp_path):
     row = first(**{"Billing Name": "Ann Lee", "Billing Zip": "'02139", "Accepts Marketing": "yes"})
     (tmp_path / "a.csv").write_text(as_csv([row, line("Mug", "0.00")]))
     with open_engine() as engine:
-        rows, _ = engine.read_rows([tmp_path / "a.csv"])
+        rows = engine.read_rows([tmp_path / "a.csv"]).rows
         found = SHOPIFY.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
         names = ("name", "postal_code", "accepts_marketing", "status")
         told = engine.frame(found.rows.select(**{n: found.columns[n] for n in names}))

@@ -293,7 +293,7 @@ def test_no_other_key_is_needed(read, gone):
 def test_who_was_billed_is_evidence(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps(order()))
     with open_engine() as engine:
-        rows, _ = engine.read_rows([tmp_path / "a.jsonl"])
+        rows = engine.read_rows([tmp_path / "a.jsonl"]).rows
         found = SHOPIFY.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
         names = ("name", "postal_code", "status")
         told = engine.frame(found.rows.select(**{n: found.columns[n] for n in names}))

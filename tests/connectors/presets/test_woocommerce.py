@@ -557,7 +557,7 @@ def test_renewals_are_told_by_a_column_of_the_csv(read, name):
 
 def columns_of(path, *names):
     with open_engine() as engine:
-        rows, _ = engine.read_rows([path])
+        rows = engine.read_rows([path]).rows
         found = WOOCOMMERCE.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
         return (
             engine.frame(found.rows.select(**{n: found.columns[n] for n in names}))
