@@ -158,7 +158,7 @@ def test_tax_shipping_and_discounts_do_not_count(read):
             "gift_card_only",
         ),
         ({"order_subtotal": "many"}, "unreadable_amount"),
-        ({"order_date": "1/6/2025"}, "unreadable_date"),
+        ({"order_date": "2025-06-31"}, "unreadable_date"),
         ({"billing_email": ""}, "missing_customer"),
     ],
 )
