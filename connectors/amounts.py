@@ -4,7 +4,7 @@ A notation holds for a whole column of a file: one amount that fits only the dec
 the others are read. Where only ``1.234`` and the like stand, nothing tells, and they are refused.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import ibis
@@ -21,15 +21,16 @@ GAPS = " '\u2019\u00a0\u202f\u2009"  # between groups of thousands
 _SIGN = r"(?:(?:[A-Za-z]{1,3}\.?)?[$€£¥₹₺₽₴₪₩₫฿₱₦₡₲₵₸₼₾]|[A-Z]{3}|[Kk]r\.?|zł|Kč|Ft|Fr\.?|Rs\.?|RM|lei|лв\.?)"
 _MINUS = "[-\u2212]"
 _GAP = f"[{GAPS}]*"
-SHAPE = (  # 1 a parenthesis, 2, 3 and 5 a minus, 4 the digits
+SHAPE = (  # 1 and 6 a parenthesis, 2, 3 and 5 a minus, 4 the digits
     rf"^(\(?){_GAP}({_MINUS}?){_GAP}\+?{_SIGN}?{_GAP}({_MINUS}?){_GAP}([0-9][0-9.,{GAPS}]*|[.,][0-9]+)"
-    rf"{_GAP}{_SIGN}?{_GAP}({_MINUS}?){_GAP}\)?$"
+    rf"{_GAP}{_SIGN}?{_GAP}({_MINUS}?){_GAP}(\)?)$"
 )
+MARK = "\u00a7"  # before what was taken to pieces
 WITH = {
-    POINT: r"^(?:[1-9][0-9]{0,2}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]*)(?:\.[0-9]*)?$",
-    COMMA: r"^(?:[1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]*)(?:,[0-9]*)?$",
+    POINT: r"(?:[1-9][0-9]{0,2}(?:,[0-9]{2,3})*,[0-9]{3}|[0-9]*)(?:\.[0-9]*)?",
+    COMMA: r"(?:[1-9][0-9]{0,2}(?:\.[0-9]{3})+|[0-9]*)(?:,[0-9]*)?",
 }
-IN_GROUPS = rf"^[0-9]{{1,3}}(?:[{GAPS}][0-9]{{3}})*(?:[.,][0-9]*)?$"
+IN_GROUPS = rf"[0-9]{{1,3}}(?:[{GAPS}][0-9]{{3}})*(?:[.,][0-9]*)?"
 UNTOLD = r"^[1-9][0-9]{0,2}[.,][0-9]{3}$"  # either mark may group or divide
 THREE_DECIMALS = {"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"}
 
@@ -141,7 +142,10 @@ def _look(engine: Engine, rows: ir.Table, columns: Sequence[str]) -> list[_Votes
     for name in columns:
         digits = _digits(rows[name])
         view = rows.select(file=rows[FILE_COLUMN], text=rows[name], digits=digits)
-        fits = {mark: view.digits.re_search(form).fill_null(False) for mark, form in WITH.items()}
+        fits = {
+            mark: view.digits.re_search(f"^{form}$").fill_null(False)
+            for mark, form in WITH.items()
+        }
         untold = view.digits.re_search(UNTOLD).fill_null(False)
         texts = {
             mark: view.text.min(where=untold & view.digits.contains(mark))
@@ -201,39 +205,35 @@ def _counts(name: str) -> bool:
     return any(word in name.lower() for word in ("quantity", "qty", "units"))
 
 
+def _signed(text: ir.Value) -> ir.Value:
+    """Write amounts as §-1.234,50, whatever their signs and gaps; any other text has no such form.
+
+    Every step rewrites the whole text, so that no step is computed twice.
+    """
+    one = text.replace(MARK, "?").re_replace(SHAPE, rf"{MARK}\1\2\3\5\6{MARK}\4")
+    one = one.re_replace(rf"^{MARK}(?:{_MINUS}|\(\)){MARK}", f"{MARK}-")
+    one = one.re_replace(f"^{MARK}{MARK}", f"{MARK}+").re_replace(f"[{GAPS}]+$", "")
+    one = one.re_replace(f"^({MARK}[+-])({IN_GROUPS})$", rf"\1{MARK}\2")
+    one = one.re_replace(f"^{MARK}([+-])([^{MARK}]*[{GAPS}])", r"\1\2")  # 1 2 3: no groups
+    return one.re_replace(f"[{GAPS}]", "").re_replace(f"^({MARK}[+-]){MARK}", r"\1")
+
+
 def _digits(column: ir.Column) -> ir.Value:
     """Return the digits and marks of an amount, its thousands not set apart; null where it is none."""
-    digits = _part(clean_text(column), 4).re_replace(rf"[{GAPS}]+$", "")
-    joined = digits.re_replace(f"[{GAPS}]", "")
-    is_apart = digits.re_search(f"[{GAPS}]")
-    fits = ~is_apart | digits.re_search(IN_GROUPS)
-    return ibis.ifelse(fits, joined, ibis.null("string")).nullif("")
-
-
-def _part(text: ir.Value, group: int) -> ir.Value:
-    fits = ibis.ifelse(text.re_search(SHAPE), text, ibis.null("string"))
-    return fits.re_replace(SHAPE, rf"\{group}")
+    signed = _signed(clean_text(column))
+    is_amount = signed.re_search(f"^{MARK}[+-][0-9.,]+$")
+    return ibis.ifelse(is_amount, signed, ibis.null("string")).re_replace(f"^{MARK}[+-]", "")
 
 
 def _rewritten(column: ir.Column, decimal: str) -> ir.Value:
     """Return amounts as plain numbers; what fits no number of this mark stays unreadable."""
-    text, digits = clean_text(column), _digits(column)
+    text = clean_text(column)
     other = COMMA if decimal == POINT else POINT
-    plain = digits.replace(other, "").replace(decimal, POINT)
-    signs = _concat(_part(text, group) for group in (1, 2, 3, 5))
-    is_signed_once = (signs.length() <= 1) & (text.startswith("(") == text.endswith(")"))
-    number = ibis.ifelse(signs != "", "-", "") + plain
-    is_number = is_signed_once & digits.re_search(WITH[decimal]) & digits.re_search("[0-9]")
-    otherwise = text if decimal == POINT else ibis.ifelse(text.contains(POINT), "?" + text, text)
-    rewritten = ibis.ifelse(is_number.fill_null(False), number, otherwise)
+    one = _signed(text).re_replace(f"^{MARK}([+-])({WITH[decimal]})$", rf"{MARK}{MARK}\1\2")
+    one = one.replace(other, "").replace(decimal, POINT)
+    is_number = one.re_search(rf"^{MARK}{MARK}[+-](?:[0-9]+\.?[0-9]*|\.[0-9]+)$")
+    number = one.re_replace(rf"^{MARK}{MARK}\+?", "")
     if decimal == COMMA:
-        return rewritten
-    is_plain = text.try_cast(MONEY).notnull()
-    return ibis.ifelse(is_plain, text, rewritten)
-
-
-def _concat(parts: Iterable[ir.Value]) -> ir.Value:
-    whole: ir.Value = ibis.literal("")
-    for part in parts:
-        whole = whole + part
-    return whole
+        otherwise = ibis.ifelse(text.contains(POINT), "?" + text, text)
+        return ibis.ifelse(is_number, number, otherwise)
+    return ibis.ifelse(is_number & text.try_cast(MONEY).isnull(), number, text)

@@ -268,29 +268,24 @@ def _part(text: ir.Value, expression: str, place: int) -> ir.Value:
 
 
 def _iso(text: ir.Value, expression: str, parts: str) -> ir.Value:
-    """Write the parts of a date as ISO 8601."""
-    where = {name: parts.index(name) + 1 for name in "ymd"}
-    year, month, day = (_part(text, expression, where[name]) for name in "ymd")
-    year = year.replace("'", "")
-    century = ibis.ifelse(year >= "69", "19", "20")
-    year = ibis.ifelse(year.length() == 2, century + year, year)
-    number = ibis.cases(
-        *((month == name, f"{i:02}") for i, name in enumerate(MONTHS, 1)), else_=_padded(month)
-    )
-    hour, minute, second, fraction, half, zone = (
-        _part(text, expression, place) for place in range(4, 10)
-    )
-    of_twelve = hour.try_cast("int64")
-    is_afternoon = half.startswith("p")
-    counted = (of_twelve % 12 + ibis.ifelse(is_afternoon, 12, 0)).cast("string")
-    counted = ibis.ifelse(of_twelve.between(1, 12), counted, "99")  # no hour: unreadable
-    hour = ibis.ifelse(half == "", hour, counted)
-    clock = " " + _padded(hour) + ":" + minute + ":" + ibis.ifelse(second == "", "00", second)
-    clock = clock + ibis.ifelse(fraction == "", "", "." + fraction)
-    offset = ibis.cases((zone.isin(("z", "utc", "gmt")), "+00:00"), else_=zone)
-    time = ibis.ifelse(hour == "", "", clock + offset)
-    return year + "-" + number + "-" + _padded(day) + time
+    """Write the parts of a date as ISO 8601.
 
-
-def _padded(number: ir.Value) -> ir.Value:
-    return ibis.ifelse(number.length() == 1, "0" + number, number)
+    Every step rewrites the whole text, so that no step is computed twice: 5 Jan 99, 3:05 pm is
+    99-jan-5|3:05:.|pm| first, then 1999-01-05|p03:05:00||, and 1999-01-05 15:05:00 in the end.
+    """
+    year, month, day = (rf"\{parts.index(name) + 1}" for name in "ymd")
+    one = text.re_replace(expression, rf"{year}-{month}-{day}|\4:\5:\6.\7|\8|\9")
+    one = one.re_replace(r"\|::\.\|.*$", "")  # a day without a time
+    one = one.re_replace(r"^'?(69|[7-9][0-9])-", r"19\1-").re_replace("^'?([0-9]{2})-", r"20\1-")
+    if _MONTH in expression:
+        for number, name in enumerate(MONTHS, 1):
+            one = one.replace(f"-{name}-", f"-{number:02}-")
+    one = one.re_replace("^([0-9]{4})-([0-9])-", r"\1-0\2-")
+    one = one.re_replace(r"^(.{7})-([0-9])(\||$)", r"\1-0\2\3")
+    one = one.re_replace(r"\|([0-9]):", r"|0\1:").replace(":.", ":00.").replace(".|", "|")
+    one = one.re_replace(r"\|([^|]+)\|([ap])\.?m\.?\|", r"|\2\1||")
+    for hour in range(1, 13):  # any other hour of twelve, such as p13, stays unreadable
+        one = one.replace(f"a{hour:02}:", f"{hour % 12:02}:")
+        one = one.replace(f"p{hour:02}:", f"{hour % 12 + 12}:")
+    one = one.re_replace(r"\|\|(?:z|utc|gmt)$", "||+00:00")
+    return one.replace("||", "").replace("|", " ")

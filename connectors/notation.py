@@ -74,7 +74,7 @@ def readable_tables(
         rewritten[name] = rows
         if values:
             raw = {f"{RAW}{column}": rows[column] for column in values}
-            rewritten[name] = engine.view(rows.mutate(**raw, **values), "readable")
+            rewritten[name] = engine.stage(rows.mutate(**raw, **values), "readable")
     return rewritten, notes
 
 

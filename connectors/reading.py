@@ -172,15 +172,15 @@ def _read(
     """Judge every row of opened tables, and merge the good ones to orders."""
     found = with_file_notes(preset.read(engine, opened.tables, source, as_of), opened)
     judged = judge_rows(engine, found, source, as_of)
-    is_light = preset is PLAIN and not {"email", "phone"} & set(judged.columns)
-    # Reading light rows once more costs less than keeping them.
+    is_near = engine.local is engine
+    is_light = is_near and preset is PLAIN and not {"email", "phone"} & set(judged.columns)
+    # DuckDB reads light rows once more in less time than it keeps them.
     judged = engine.view(judged, "judged") if is_light else engine.keep(judged, "judged")
     _check_currency(engine, judged, source)
     if "is_renewal" in found.columns:
         note = check_renewals(engine, judged, source)
         found = replace(found, notes=(*found.notes, *([note] if note else [])))
-    is_near = engine.local is engine  # elsewhere what is written travels, maybe for nothing
-    into = into if is_light and is_near and not found.of_lines else None
+    into = into if is_light and not found.of_lines else None
     day = (source, as_of)
     return _merge(
         engine, found, opened.broken, judged, day, into, is_light=is_light, preset=preset

@@ -75,6 +75,10 @@ class AwayEngine(Engine):
         """Return a frame in memory as a table."""
         return self._bring(self._local.table(frame, name))
 
+    def stage(self, table: ir.Table, name: str) -> ir.Table:
+        """Compute a table once: Spark would write its expressions into the code of each use."""
+        return self.keep(table, name)
+
     def frame(self, table: ir.Table) -> pd.DataFrame:
         """Fetch a table into memory."""
         return self._local.frame(self._fetch(table))

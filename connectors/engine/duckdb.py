@@ -113,6 +113,10 @@ class DuckDBEngine(Engine):
         self._connection.raw_sql(f'CREATE TEMP VIEW "{view}" AS {query}')
         return self._connection.table(view, database=("temp", "main"))
 
+    def stage(self, table: ir.Table, name: str) -> ir.Table:
+        """Name a table without computing it: DuckDB computes equal expressions of a query once."""
+        return self.view(table, name)
+
     def write_parquet(self, table: ir.Table, path: Path) -> None:
         """Write a table as one Parquet file; rows that are not sorted are in any order."""
         # The second version's encodings are small, and written and read sooner, without a compression.

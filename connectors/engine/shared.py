@@ -101,6 +101,10 @@ class Engine(ABC):
         """Name a table without computing it: what is made of it is translated and planned in parts."""
 
     @abstractmethod
+    def stage(self, table: ir.Table, name: str) -> ir.Table:
+        """Name a table of long expressions, computed where the engine would repeat them in each use."""
+
+    @abstractmethod
     def write_parquet(self, table: ir.Table, path: Path) -> None:
         """Write a table as a Parquet file, or as a folder of them, packed lightly: it is a run's own.
 

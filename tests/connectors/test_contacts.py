@@ -21,7 +21,9 @@ def read(folder: Path, *rows: str, header: str = HEADER) -> History:
     source = folder / "orders.csv"
     source.write_text("\n".join([header, *rows]) + "\n")
     with open_engine("UTC") as engine:
-        return read_orders(engine, OrderSource(str(source)), AS_OF, folder / "work")
+        return read_orders(
+            engine, OrderSource(str(source), most_unreadable=1.0), AS_OF, folder / "work"
+        )
 
 
 def contacts(folder: Path, *rows: str, header: str = HEADER) -> pd.DataFrame:

@@ -38,7 +38,7 @@ def bad(tmp_path, perennial, orders: str | bytes | None = GOOD, settings: str = 
     [
         (None, 2, "nothing is at"),
         ("", 20, "is empty"),
-        ("order_id,customer_id,ordered_at,net_amount\n", 20, "has a header and none"),
+        ("order_id,customer_id,ordered_at,net_amount\n", 20, "has a header and no rows"),
         ("order_id,who,ordered_at,net_amount\n1,a,2024-01-01,1\n", 2, "no column 'customer_id'"),
         ("order_id,customer_id,ordered_at\n1,a,2024-01-01\n", 2, "orders need a value"),
         (GOOD.replace("2024", "24/"), 20, "unreadable_date"),

@@ -1,5 +1,6 @@
 """Whatever a folder is called, what Perennial writes stays in it."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -138,8 +139,8 @@ def test_a_duckdb_file_is_in_its_folder(away, name):
         connection.execute("create table orders as select 1 as a")
     (away / "shop.duckdb").rename(home / "shop.duckdb")
     with open_engine("UTC") as engine:
-        location = settings.order_source.location
-        opened = open_tables(engine, location, (), "orders", home / "copies")
+        source = replace(settings.order_source, table="orders")
+        opened = open_tables(engine, source, home / "copies")
         (rows,) = opened.tables.values()
         assert engine.frame(rows)["a"].tolist() == [1]
     assert files_outside(away, home) == []
