@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zoneinfo import available_timezones
 
 from connectors.presets.plain import STATUSES
-from connectors.presets.statuses import plain_word
+from connectors.presets.statuses import PAID, VOID, plain_word
 from connectors.roles import Table, first_amounts, usual
 from connectors.values import CURRENCIES, ISO_4217, Column, without_accents
 
@@ -34,99 +34,6 @@ ZONES = {  # part of a zone's usual name: IANA's
 }
 CODE = re.compile(r"^[A-Za-z]{3}$")
 IN_HEADING = re.compile(r"[\s_(\[]([A-Z]{3})[)\]]?$")
-PAID = frozenset(
-    [
-        "paid",
-        "complete",
-        "completed",
-        "processing",
-        "shipped",
-        "delivered",
-        "fulfilled",
-        "succeeded",
-        "success",
-        "successful",
-        "captured",
-        "settled",
-        "approved",
-        "partially_refunded",
-        "partially_paid",
-        "partially_shipped",
-        "partial_refund",
-        "invoiced",
-        "dispatched",
-        "ready",
-        "bezahlt",
-        "abgeschlossen",
-        "versendet",
-        "payee",
-        "paye",
-        "expediee",
-        "livree",
-        "livre",
-        "expedie",
-        "termine",
-        "terminee",
-        "pagado",
-        "pagada",
-        "enviado",
-        "entregado",
-        "completado",
-        "betaald",
-        "pagato",
-        "spedito",
-        "pago",
-        "concluido",
-    ]
-)
-VOID = frozenset(
-    [
-        "canceled",
-        "cancelled",
-        "cancel",
-        "voided",
-        "void",
-        "refunded",
-        "fully_refunded",
-        "refund",
-        "failed",
-        "failure",
-        "declined",
-        "rejected",
-        "pending",
-        "pending_payment",
-        "awaiting_payment",
-        "unpaid",
-        "not_paid",
-        "expired",
-        "on_hold",
-        "draft",
-        "trash",
-        "deleted",
-        "abandoned",
-        "incomplete",
-        "authorized",
-        "chargeback",
-        "storniert",
-        "abgebrochen",
-        "erstattet",
-        "offen",
-        "unbezahlt",
-        "annulee",
-        "annule",
-        "remboursee",
-        "rembourse",
-        "remboursee_partiellement",
-        "en_attente",
-        "cancelado",
-        "cancelada",
-        "reembolsado",
-        "pendiente",
-        "geannuleerd",
-        "annullato",
-        "rimborsato",
-    ]
-) - {"remboursee_partiellement"}
 AMOUNTS = (
     "net_amount",
     "line_amount",

@@ -18,9 +18,12 @@ from connectors.engine import FILE_COLUMN, Engine
 from connectors.identity import KEYS, ROUNDED
 from connectors.notation import AMOUNTS, as_it_was
 from connectors.order_source import OrderSource
+from connectors.presets.plain import STATUSES as PLAIN_STATUSES
 from connectors.presets.preset import OURS
+from connectors.presets.statuses import PAID, plain_word
 from connectors.reading import Reading
 from connectors.rules import RULES, VOID
+from connectors.values import without_accents
 from features.tables import DataError
 
 UNREADABLE = ("unreadable_row", "unreadable_date", "unreadable_amount", "unknown_status")
@@ -30,6 +33,7 @@ FAMILIES = {  # rules that have a limit together: the setting, and what the rows
     "most_without_customer": (("missing_customer",), "have no customer"),
 }
 MOST_REASONS = 3
+MOST_STATUSES = 8  # that are named
 REMEDIES = {  # where the status words stand beside it
     "unpaid": "these statuses count as unpaid or void; if such orders were paid, add the status to "
     "orders.paid_statuses",
@@ -128,6 +132,26 @@ def statuses(engine: Engine, reading: Reading) -> dict[str, int]:
     counts = engine.frame(seen.group_by("status").aggregate(rows=seen.count()))
     counts = counts.dropna().sort_values(["rows", "status"], ascending=[False, True])
     return {str(status): int(rows) for status, rows in counts.itertuples(index=False)}
+
+
+def unknown_statuses(engine: Engine, reading: Reading, source: OrderSource) -> list[str]:
+    """Say which statuses of a plain table count as purchases without anybody having said so."""
+    if source.preset != "plain":
+        return []
+    named = {plain_word(word) for word in (*source.paid_statuses, *source.void_statuses)}
+    usual = named | PAID | PLAIN_STATUSES.keys()
+    odd = {
+        word: rows
+        for word, rows in statuses(engine, reading).items()
+        if plain_word(word) not in usual and without_accents(plain_word(word)) not in usual
+    }
+    if not odd:
+        return []
+    shown = ", ".join(f"{word!r} {rows:,}" for word, rows in list(odd.items())[:MOST_STATUSES])
+    return [
+        f"these statuses are not recognized and count as purchases (rows): {shown}. Add each to "
+        "orders.paid_statuses or orders.void_statuses"
+    ]
 
 
 def _loss(

@@ -16,7 +16,7 @@ from connectors.contacts import write_contacts
 from connectors.csv import write_csv
 from connectors.engine import Engine
 from connectors.identity import MOST_PEOPLE
-from connectors.losses import check_losses, losses, statuses
+from connectors.losses import check_losses, losses, statuses, unknown_statuses
 from connectors.order_source import OrderSource
 from connectors.presets.fivetran import DBT_SHOPIFY, FIVETRAN
 from connectors.presets.plain import PLAIN
@@ -163,6 +163,7 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
 
 def _quality(engine: Engine, reading: Reading, orders: ir.Table, source: OrderSource) -> Quality:
     losses = check_losses(engine, reading, source)
+    losses += unknown_statuses(engine, reading, source)
     return look_at_orders(
         engine,
         orders,

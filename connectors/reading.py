@@ -1,7 +1,7 @@
 """A source's rows: each judged, and merged to the orders that they make."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from errno import EIO
@@ -176,7 +176,7 @@ def _read(
     is_light = is_near and preset is PLAIN and not {"email", "phone"} & set(judged.columns)
     # DuckDB reads light rows once more in less time than it keeps them.
     judged = engine.view(judged, "judged") if is_light else engine.keep(judged, "judged")
-    _check_currency(engine, judged, source)
+    _check_currency(engine, judged, source, found.notes)
     if "is_renewal" in found.columns:
         note = check_renewals(engine, judged, source)
         found = replace(found, notes=(*found.notes, *([note] if note else [])))
@@ -360,7 +360,9 @@ def check_renewals(engine: Engine, judged: ir.Table, source: OrderSource) -> str
     )
 
 
-def _check_currency(engine: Engine, judged: ir.Table, source: OrderSource) -> None:
+def _check_currency(
+    engine: Engine, judged: ir.Table, source: OrderSource, notes: Sequence[str]
+) -> None:
     """Refuse a history in several currencies: their amounts do not add up."""
     if source.other_currencies == "reject" or "currency" not in judged.columns:
         return
@@ -373,8 +375,9 @@ def _check_currency(engine: Engine, judged: ir.Table, source: OrderSource) -> No
             f"{rows:,} in {'none' if pd.isna(currency) else currency}"
             for currency, rows in zip(counts["currency"], counts["rows"], strict=True)
         )
+        causes = "".join(f". {note}" for note in notes if "another currency" in note)
         raise DataError(
             f"orders need one currency, the store's {source.currency}: rows are {found}. Set "
             "store.currency, convert the amounts, or leave the others out with "
-            'orders.other_currencies = "reject"'
+            f'orders.other_currencies = "reject"{causes}'
         )

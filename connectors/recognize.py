@@ -1,10 +1,12 @@
 """What kind of export a file is and how to read it, before anybody has written settings."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
+from connectors.conventions import currency
 from connectors.engine import FILE_COLUMN, Engine, kind_of
 from connectors.known_exports import known_export
 from connectors.orders import PRESETS
@@ -15,6 +17,11 @@ from connectors.sources import SourceError, find_files
 from connectors.values import Column, plain
 
 SAMPLE_ROWS = 50_000
+CURRENCY_COLUMNS = (
+    "convertedcurrency",
+    "currency",
+    "presentmentcurrency",
+)  # the store's own first
 
 
 def recognize(engine: Engine, location: str) -> Recognized:
@@ -31,7 +38,8 @@ def recognize(engine: Engine, location: str) -> Recognized:
         raise SourceError(why_not)
     for name, preset in PRESETS.items():
         if name != "plain" and preset.recognize(tables):
-            return Recognized(name, title=_title(tables))
+            recognized = Recognized(name, title=_title(tables))
+            return recognized if len(tables) > 1 else _with_currency(engine, location, recognized)
     if len(tables) > 1:
         raise SourceError(
             f"{location} has files with different columns ({', '.join(sorted(tables))}), which no preset "
@@ -39,6 +47,17 @@ def recognize(engine: Engine, location: str) -> Recognized:
         )
     rows = engine.read_rows(find_files(location)).rows
     return propose(_sample(engine.frame(rows.limit(SAMPLE_ROWS))), Path(location).name)
+
+
+def _with_currency(engine: Engine, location: str, read: Recognized) -> Recognized:
+    """Add the currency that most rows of a platform's export name."""
+    table = _sample(engine.frame(engine.read_rows(find_files(location)).rows.limit(SAMPLE_ROWS)))
+    columns = [table[name] for name in CURRENCY_COLUMNS if name in table and table[name].filled]
+    if not columns:
+        return read
+    code, notes = currency(table, columns[0], ())
+    settings = {"store": {"currency": code}} if code else {}
+    return replace(read, settings=settings, notes=notes)
 
 
 def _columns(engine: Engine, location: str) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """What each command does, apart from how it is typed and shown."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from getpass import getuser
@@ -11,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from connectors.csv import write_csv
-from connectors.engine import EngineError, open_engine
+from connectors.engine import Engine, EngineError, open_engine
 from connectors.klaviyo.errors import KeyRefusedError, KlaviyoError, UnavailableError
 from connectors.optional import read_table
 from connectors.order_source import OrderSource
@@ -383,13 +384,7 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
     """Look at settings, files, columns and rows; every problem at once."""
     settings = read_settings(config)
     day = _whole_day(settings, as_of)
-    chosen = settings.engine
-    with (
-        TemporaryDirectory() as folder,
-        open_engine(
-            settings.store.timezone, backend=chosen.backend, url=chosen.url, scratch=Path(folder)
-        ) as engine,
-    ):
+    with TemporaryDirectory() as folder, _engine(settings, Path(folder)) as engine:
         found = look_at_source(engine, settings.order_source, day)
         tables = {
             name: asdict(read_table(engine, name, location, day, Path(folder)))
@@ -401,6 +396,11 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
     facts = {"as_of": day.isoformat(), "currency": settings.store.currency, **found}
     advice = _next_of_check(config, date.fromisoformat(found["summary"]["last_day"]), day)
     return Outcome("checked", {**facts, "tables": counts, "next": advice})
+
+
+def _engine(settings: Settings, scratch: Path) -> AbstractContextManager[Engine]:
+    chosen, zone = settings.engine, settings.store.timezone
+    return open_engine(zone, backend=chosen.backend, url=chosen.url, scratch=scratch)
 
 
 def _next_of_check(config: Path, last: date, day: date) -> str:
@@ -424,13 +424,7 @@ def write_orders(config: Path, out: Path, as_of: date | None) -> Outcome:
         raise SettingsError(
             f"orders are written as {' or '.join(ORDER_ENDINGS)}: {out.name} is neither. Name another file"
         )
-    chosen = settings.engine
-    with (
-        TemporaryDirectory() as folder,
-        open_engine(
-            settings.store.timezone, backend=chosen.backend, url=chosen.url, scratch=Path(folder)
-        ) as engine,
-    ):
+    with TemporaryDirectory() as folder, _engine(settings, Path(folder)) as engine:
         history = read_orders(engine, settings.order_source, day, Path(folder) / "orders")
         orders = engine.local.parquet(history.orders).order_by("ordered_at", "order_id")
         if out.suffix.lower() == ".csv":

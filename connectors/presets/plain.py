@@ -42,14 +42,6 @@ OPTIONAL = (
     "postal_code",
     "accepts_marketing",
 )
-AMOUNTS = (
-    "net_amount",
-    "line_amount",
-    "unit_price",
-    "gross_amount",
-    "discount_amount",
-    "refund_amount",
-)
 BACK = ("refunded", "refund", "returned", "return", "chargeback", "charged_back", "charge_back")
 STATUSES: Mapping[str, str | None] = {  # any other word counts as a purchase
     **dict.fromkeys(("canceled", "cancelled", "cancel", "void", "voided"), "canceled"),
@@ -233,8 +225,6 @@ PLAIN = Preset(
     "plain",
     read,
     recognize=lambda columns: set(REQUIRED) <= set(*columns.values()),
-    amounts=lambda names: [name for name in names if name in AMOUNTS],
-    moments=lambda names: [name for name in names if name == "ordered_at"],
 )
 
 

@@ -23,6 +23,24 @@ SHOPIFY: Mapping[str, str | None] = {  # OrderDisplayFinancialStatus, and Square
     "unpaid": "unpaid",
 }
 
+# Words of any shop's statuses, without accents.
+PAID = frozenset((
+    "paid", "complete", "completed", "processing", "shipped", "delivered", "fulfilled", "succeeded",
+    "success", "successful", "captured", "settled", "approved", "partially_refunded",
+    "partially_paid", "partially_shipped", "partial_refund", "invoiced", "dispatched", "ready",
+    "bezahlt", "abgeschlossen", "versendet", "payee", "paye", "expediee", "livree", "livre",
+    "expedie", "termine", "terminee", "pagado", "pagada", "enviado", "entregado", "completado",
+    "betaald", "pagato", "spedito", "pago", "concluido",
+))  # fmt: skip
+VOID = frozenset((
+    "canceled", "cancelled", "cancel", "voided", "void", "refunded", "fully_refunded", "refund",
+    "failed", "failure", "declined", "rejected", "pending", "pending_payment", "awaiting_payment",
+    "unpaid", "not_paid", "expired", "on_hold", "draft", "trash", "deleted", "abandoned",
+    "incomplete", "authorized", "chargeback", "storniert", "abgebrochen", "erstattet", "offen",
+    "unbezahlt", "annulee", "annule", "remboursee", "rembourse", "en_attente", "cancelado",
+    "cancelada", "reembolsado", "pendiente", "geannuleerd", "annullato", "rimborsato",
+))  # fmt: skip
+
 
 def plain_status(text: ir.Value) -> ir.Value:
     """Return a status in lower case, its words joined by underscores; null where there is none.

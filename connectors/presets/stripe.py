@@ -57,11 +57,17 @@ NO_DAYS = (
     "refunds have no day in this export: they lower their order's value from its own day on. Export the "
     "column 'Refunded date (UTC)', or set orders.columns.refunded_at"
 )
+CURRENCIES = "payments in another currency are not converted to the store's"
 WITHOUT = {  # a column that is missing: what follows
     "tax": "amounts include tax",
     "mode": "test payments count",
     "dispute_status": "lost disputes count as revenue",
     "payment_intent": "charges of one payment count as an order each",
+    "converted": CURRENCIES,
+    "converted_currency": CURRENCIES,
+    "captured": "payments that were authorized and never taken may count",
+    "customer_id": "customers are told apart by their e-mails",
+    "email": "a customer of several ids counts as several",
 }
 
 AT, WORD = f"{OURS}at_", f"{OURS}word_"  # moments, and statuses to compare

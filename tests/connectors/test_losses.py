@@ -128,3 +128,14 @@ def test_refused_amounts_are_shown_as_they_are_in_the_file(check):
 def test_amounts_are_looked_at_also_where_no_date_was_readable(check):
     good = [f'{i},c{i % 7},{i % 28 + 1}.01.2026,"12,50",paid' for i in range(100)]
     assert not any("left out" in one for one in check(good=good))
+
+
+def test_statuses_that_nobody_has_sorted_are_named_with_their_rows(check):
+    rows = [
+        f"x{i},a,2026-01-01,5,{word}"
+        for i, word in enumerate(["Zork", "zork", "Lieferung", "PAID"])
+    ]
+    (warning,) = [one for one in check(*rows) if "not recognized" in one]
+    assert "'Lieferung' 1, 'Zork' 1, 'zork' 1. Add each to orders.paid_statuses" in warning
+    sorted_out = {"paid_statuses": ("zork",), "void_statuses": ("lieferung",)}
+    assert not any("not recognized" in one for one in check(*rows, **sorted_out))

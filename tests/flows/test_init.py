@@ -51,6 +51,20 @@ def test_a_platforms_export_is_recognized_and_can_be_checked(name, world, tmp_pa
     assert checked.json["accounting"]["orders"] == len(form.expected)
 
 
+@pytest.mark.parametrize("name", ["shopify", "woocommerce", "stripe"])
+def test_the_currency_of_a_platforms_export_is_the_stores(name, world, tmp_path, perennial):
+    folder = tmp_path / "export"
+    folder.mkdir()
+    for file, frame in FORMS[name](world).files.items():
+        in_euros = frame.replace({"EUR": "CHF", "eur": "chf"}).replace(
+            {"USD": "EUR", "usd": "eur"}
+        )
+        in_euros.to_csv(folder / file, index=False)
+    config = tmp_path / "perennial.toml"
+    perennial("init", "--from", folder, "--config", config)
+    assert read_settings(config).store.currency == "EUR"
+
+
 def test_a_plain_table_gets_a_mapping_to_look_at(tmp_path, perennial):
     (tmp_path / "lines.csv").write_text(LINES + MORE)
     config = tmp_path / "perennial.toml"
