@@ -17,11 +17,7 @@ from connectors.sources import SourceError, find_files
 from connectors.values import Column, plain
 
 SAMPLE_ROWS = 50_000
-CURRENCY_COLUMNS = (
-    "convertedcurrency",
-    "currency",
-    "presentmentcurrency",
-)  # the store's own first
+CONVERTED = "convertedcurrency"  # Stripe's heading of the store's currency, beside the payment's
 
 
 def recognize(engine: Engine, location: str) -> Recognized:
@@ -52,10 +48,9 @@ def recognize(engine: Engine, location: str) -> Recognized:
 def _with_currency(engine: Engine, location: str, read: Recognized) -> Recognized:
     """Add the currency that most rows of a platform's export name."""
     table = _sample(engine.frame(engine.read_rows(find_files(location)).rows.limit(SAMPLE_ROWS)))
-    columns = [table[name] for name in CURRENCY_COLUMNS if name in table and table[name].filled]
-    if not columns:
-        return read
-    code, notes = currency(table, columns[0], ())
+    code, notes = currency(table, table.get(CONVERTED), ())
+    if code is None:
+        code, notes = currency(table, None, ())
     settings = {"store": {"currency": code}} if code else {}
     return replace(read, settings=settings, notes=notes)
 

@@ -171,7 +171,10 @@ class BetaGeometric(PurchaseModel):
         active, left = self._terms(*as_arrays(x, t_x, T))
         total = _log_sum(active)
         alive = 1 / (1 + np.exp(np.minimum(left - total, 700)))
-        return np.stack([np.exp(part - total) * alive for part in active])
+        shares = np.stack([np.exp(part - total) for part in active])
+        return (
+            shares / shares.sum(axis=0) * alive
+        )  # what is rounded far below 1 still sums to `alive`
 
     def active_tails(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Iterator[Array]:
         """Yield the chances of at least 1, 2, 3, ... purchases of someone who is active, by phase.

@@ -18,5 +18,5 @@ def test_nine_bad_nights_publish_every_day_once_and_right():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "9 nights, 6 runs killed, 2 days refused, 0 faults" in done.stdout
-    assert "the source has a header and none" in done.stdout
+    assert "orders.source has a header and no rows" in done.stdout
     assert "orders of past days stay as they were" in done.stdout

@@ -73,6 +73,15 @@ def test_gradients_equal_differences_of_the_log_likelihood(kind, data):
         assert found * getattr(model, name) == pytest.approx(difference, rel=1e-6, abs=1e-6)
 
 
+def test_phases_sum_to_the_chance_of_being_active_however_small():
+    model = MBGCNBD(np.exp(2.0), np.exp(2.0), 1.0, 1.0, k=12)
+    history = ([313.0], [421.0], [1446.0])
+    alive, chance = model.p_alive(*history)[0], model.p_order(11, *history)[0]
+    assert 0 < alive < 1e-300
+    assert model.active(*history).sum() == pytest.approx(alive, rel=1e-14, abs=0)
+    assert chance <= alive * (1 + 1e-12)
+
+
 @every_model
 @quick
 @given(data=st.data(), days=st.integers(1, 3650))
