@@ -77,7 +77,9 @@ def losses(engine: Engine, reading: Reading, source: OrderSource) -> list[Loss]:
     return [_loss(engine, reading, source, rule, rows, looked_at) for rule, rows in largest]
 
 
-def check_losses(engine: Engine, reading: Reading, source: OrderSource) -> list[str]:
+def check_losses(
+    engine: Engine, reading: Reading, source: OrderSource, *, look_at: str = ""
+) -> list[str]:
     """Return warnings of what the rules left out.
 
     Parameters
@@ -88,6 +90,8 @@ def check_losses(engine: Engine, reading: Reading, source: OrderSource) -> list[
         The judged rows, and where each went.
     source
         Its limits.
+    look_at
+        Last sentence of a refusal: where the rejected rows are.
 
     Raises
     ------
@@ -104,7 +108,7 @@ def check_losses(engine: Engine, reading: Reading, source: OrderSource) -> list[
             causes = [str(loss) for loss in named if loss.rule in rules]
             raise DataError(
                 f"{rows:,} of {looked_at:,} rows {what}, more than orders.{setting} = "
-                f"{getattr(source, setting):g} allows. {'. '.join(causes)}. See rejects.csv"
+                f"{getattr(source, setting):g} allows. {'. '.join(causes)}{look_at}"
             )
     if not named:
         return []

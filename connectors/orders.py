@@ -41,6 +41,7 @@ PLURALS = {
     "name": "names",
     "postal_code": "postal codes",
 }
+IN_REJECTS = ". See rejects.csv"
 MOST_SHOWN = 20  # identities that were set aside
 SAMPLE_ROWS = 100_000  # of a database that is only looked at
 
@@ -139,12 +140,12 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     reading = read_source(engine, preset, source, as_of, folder / "extract", into=draft)
     rejects = folder / "rejects.csv"
     write_csv(_rejects(engine, reading), rejects)
-    _check_some_left(engine, reading, source)
+    _check_some_left(engine, reading, source, IN_REJECTS)
     if not reading.is_written:
         engine.write_parquet(kept_orders(reading.orders), draft)
     draft.rename(parquet)
     orders = engine.parquet(parquet)
-    quality = _quality(engine, reading, orders, source)
+    quality = _quality(engine, reading, orders, source, IN_REJECTS)
     local = engine.local  # the digest is of the files: the same whatever engine wrote them
     digest, first_date, last_date = _digest(local, local.parquet(parquet))
     return History(
@@ -161,8 +162,10 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     )
 
 
-def _quality(engine: Engine, reading: Reading, orders: ir.Table, source: OrderSource) -> Quality:
-    losses = check_losses(engine, reading, source)
+def _quality(
+    engine: Engine, reading: Reading, orders: ir.Table, source: OrderSource, look_at: str = ""
+) -> Quality:
+    losses = check_losses(engine, reading, source, look_at=look_at)
     losses += unknown_statuses(engine, reading, source)
     return look_at_orders(
         engine,
@@ -265,7 +268,9 @@ def _rejects(engine: Engine, reading: Reading) -> pd.DataFrame | Iterable[pd.Dat
     )
 
 
-def _check_some_left(engine: Engine, reading: Reading, source: OrderSource) -> None:
+def _check_some_left(
+    engine: Engine, reading: Reading, source: OrderSource, look_at: str = ""
+) -> None:
     accounting = reading.accounting
     if accounting.orders:
         return
@@ -277,7 +282,7 @@ def _check_some_left(engine: Engine, reading: Reading, source: OrderSource) -> N
         causes = [f"{rows:,} broke the rule {rule}: {RULES[rule]}"]
     raise DataError(
         f"orders.source has no usable order in {accounting.rows_in:,} rows. "
-        f"{'. '.join(causes)}. See rejects.csv"
+        f"{'. '.join(causes)}{look_at}"
     )
 
 

@@ -15,6 +15,7 @@ FIRSTS = 3  # months with orders, from which on days that are all one day of a m
 MOST_GAPS = 3  # that are named
 GAP_ORDERS = 30  # a gap that swallowed as many orders as usual days have is said
 SUDDEN_SHARE = 0.5  # of the later daily orders, in the first week
+SUDDEN_ORDERS = 5  # a day: below, half of the usual number in the first week is no surprise
 OUTSIZE_SHARE = 0.1  # of all revenue, by one customer
 GIANT = 20.0  # times the median order
 
@@ -102,7 +103,7 @@ def _days(by_day: pd.DataFrame) -> list[str]:
             "every customer then looks new. Export the whole history"
         )
     week, usual = daily.iloc[:7].mean(), daily.iloc[7:].median()
-    if len(daily) > 60 and usual > 1 and week >= SUDDEN_SHARE * usual:
+    if len(daily) > 60 and usual >= SUDDEN_ORDERS and week >= SUDDEN_SHARE * usual:
         said.append(
             f"the history starts suddenly, with {week:.0f} orders a day from {daily.index[0].date()}: earlier "
             "orders are probably missing, and some customers who look new are not. Add the earlier orders"
@@ -165,9 +166,15 @@ def _sizes(engine: Engine, bought: ir.Table) -> list[str]:
             "orders.ignored_identities takes ids that identify no customer"
         )
     if facts["giants"] > 0:
+        giants, share = int(facts["giants"]), facts["giant_value"] / facts["total"]
+        are = "1 order is" if giants == 1 else f"{giants:,} orders are"
+        may = (
+            "It may be wholesale; it counts"
+            if giants == 1
+            else "They may be wholesale; they count"
+        )
         said.append(
-            f"{int(facts['giants']):,} orders are over {GIANT:.0f} times the median "
-            f"({facts['giant_value'] / facts['total']:.0%} of revenue). They may be wholesale; they count as usual"
+            f"{are} over {GIANT:.0f} times the median ({share:.0%} of revenue). {may} as usual"
         )
     return said
 

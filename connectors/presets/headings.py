@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 
 Headings = Mapping[str, tuple[str, ...]]  # ours: theirs, in every wording of theirs
+UNMATCHED = "customers are matched without it, so that one may count as several or as none"
 
 
 def plain_heading(name: str) -> str:
@@ -89,3 +90,18 @@ def missing_column(ours: str, theirs: str, available: Sequence[str]) -> str:
     close = get_close_matches(theirs, available, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f'no column {theirs!r}{hint}: set orders.columns.{ours} = "…"'
+
+
+def lacking_column(ours: str, theirs: str, so: str) -> str:
+    """Return what follows of a column that an export may do without, and how to add it.
+
+    Parameters
+    ----------
+    ours
+        The key under ``orders.columns``.
+    theirs
+        The export's usual heading of it.
+    so
+        What follows.
+    """
+    return f"{theirs} is missing: {so}. Export it too, or set orders.columns.{ours}"

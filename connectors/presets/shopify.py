@@ -13,7 +13,14 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
-from connectors.presets.headings import Headings, find_headings, missing_column, theirs_of
+from connectors.presets.headings import (
+    UNMATCHED,
+    Headings,
+    find_headings,
+    lacking_column,
+    missing_column,
+    theirs_of,
+)
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
 from connectors.presets.renewals import renews
 from connectors.presets.shopify_api import NESTED, is_of_api, is_whole, read_api
@@ -60,6 +67,9 @@ WITHOUT = {  # a column that is missing: what follows
     "refund_amount": "amounts are before refunds",
     "taxes": "prices that include tax count with it",
     "total": "prices are read as without tax",
+    "email": UNMATCHED,
+    "phone": UNMATCHED,
+    "billing_phone": UNMATCHED,
 }
 READ = "perennial_order"  # the column that holds what was read, beside theirs
 MONEY = "decimal(18, 4)"
@@ -153,7 +163,7 @@ def _find_headings(available: Sequence[str], mapping: Mapping[str, str]) -> dict
 def _lacking(found: Mapping[str, str]) -> list[str]:
     """Say what the export lacks, and how to add it."""
     return [
-        f"{HEADINGS[ours][0]} is missing: {so}. Export it too, or set orders.columns.{ours}"
+        lacking_column(ours, HEADINGS[ours][0], so)
         for ours, so in WITHOUT.items()
         if ours not in found
     ]

@@ -8,7 +8,15 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
-from connectors.presets.headings import Headings, find_headings, missing_column, theirs_of, united
+from connectors.presets.headings import (
+    UNMATCHED,
+    Headings,
+    find_headings,
+    lacking_column,
+    missing_column,
+    theirs_of,
+    united,
+)
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables, is_older
 from connectors.presets.statuses import UNKNOWN, plain_status, void_by_status
 from connectors.texts import clean_text, trim
@@ -66,8 +74,8 @@ WITHOUT = {  # a column that is missing: what follows
     "converted": CURRENCIES,
     "converted_currency": CURRENCIES,
     "captured": "payments that were authorized and never taken may count",
-    "customer_id": "customers are told apart by their e-mails",
-    "email": "a customer of several ids counts as several",
+    "customer_id": UNMATCHED,
+    "email": UNMATCHED,
 }
 
 AT, WORD = f"{OURS}at_", f"{OURS}word_"  # moments, and statuses to compare
@@ -221,7 +229,7 @@ def _check_columns(
 def _notes(has: Mapping[str, str]) -> tuple[str, ...]:
     """Say what the export lacks, and how to add it."""
     missing = [
-        f"{HEADINGS[ours][0]} is missing: {so}. Export it too, or set orders.columns.{ours}"
+        lacking_column(ours, HEADINGS[ours][0], so)
         for ours, so in WITHOUT.items()
         if ours not in has
     ]

@@ -5,7 +5,7 @@ refunds in the shop's time; ``/wc/v3/orders`` nests lines and refunds, and dates
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
-from connectors.presets.headings import missing_column, plain_heading
+from connectors.presets.headings import UNMATCHED, lacking_column, missing_column, plain_heading
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables, is_older
 from connectors.presets.statuses import UNKNOWN, plain_status, void_by_status
 from connectors.texts import clean_text, trim
@@ -49,6 +49,7 @@ WITHOUT = {  # a column that is missing: what follows
         "discount_total": "amounts are before discounts",
         "tax_total": "refunds count with their tax",
         "refund_items": "amounts are before refunds",
+        "billing_email": UNMATCHED,
     },
     "rest": {
         "shipping_total": "amounts include shipping",
@@ -113,7 +114,7 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
         found,
         columns={**found.columns, **evidence, **ours},
         found={**found.found, **mapping},
-        notes=(*found.notes, *_notes(rows, form)),
+        notes=(*found.notes, *_notes(rows, form, found.columns)),
     )
 
 
@@ -146,13 +147,19 @@ def _check_columns(rows: ir.Table, form: str, names: list[str]) -> None:
         )
 
 
-def _notes(rows: ir.Table, form: str) -> tuple[str, ...]:
+def _notes(rows: ir.Table, form: str, has: Collection[str]) -> tuple[str, ...]:
     """Say what the export lacks, and how to add it."""
-    return tuple(
-        f"{name} is missing: {so}. Export it too, or set orders.columns.{name}"
+    lacking = [
+        lacking_column(name, name, so)
         for name, so in WITHOUT[form].items()
         if name not in rows.columns
-    )
+    ]
+    who = [
+        lacking_column(ours, WHO[ours], UNMATCHED)
+        for ours in ("customer_id", "email", "phone")
+        if ours not in has and WHO[ours] not in WITHOUT[form]
+    ]
+    return (*lacking, *who)
 
 
 def _evidence(rows: ir.Table) -> dict[str, ir.Value]:

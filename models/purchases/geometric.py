@@ -172,9 +172,8 @@ class BetaGeometric(PurchaseModel):
         total = _log_sum(active)
         alive = 1 / (1 + np.exp(np.minimum(left - total, 700)))
         shares = np.stack([np.exp(part - total) for part in active])
-        return (
-            shares / shares.sum(axis=0) * alive
-        )  # what is rounded far below 1 still sums to `alive`
+        # Rounded parts far below 1 need not sum to 1.
+        return np.asarray(shares / shares.sum(axis=0) * alive)
 
     def active_tails(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Iterator[Array]:
         """Yield the chances of at least 1, 2, 3, ... purchases of someone who is active, by phase.
