@@ -14,7 +14,9 @@ CONTACTS = {
     "phone": "string",
     "accepts_marketing": "string",
     "earlier": "string",  # further e-mails and phone numbers, separated by spaces
+    "ids": "string",  # the source's ids of a customer who has several, separated by APART
 }
+APART = "\x1f"  # in no id that a person typed
 
 
 def write_contacts(engine: Engine, judged: ir.Table, path: Path) -> Path | None:
@@ -52,6 +54,11 @@ def _contacts(engine: Engine, good: ir.Table) -> ir.Table:
         newest = table.filter(table.place == 0).select("customer_id", **{name: table.value})
         whole = whole.left_join(newest, "customer_id").drop("customer_id_right")
     whole = whole.left_join(texts, "customer_id").drop("customer_id_right")
+    if "own_id" in good.columns:
+        own = good.filter(good.own_id.notnull() & (good.own_id != good.customer_id))
+        own = own.select("customer_id", "own_id").distinct()
+        ids = own.group_by("customer_id").aggregate(ids=own.own_id.group_concat(APART))
+        whole = whole.left_join(ids, "customer_id").drop("customer_id_right")
     lacking = {
         name: ibis.null(kind) for name, kind in CONTACTS.items() if name not in whole.columns
     }

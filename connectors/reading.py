@@ -282,7 +282,7 @@ def _link_customers(
     pairs = [judged[key].identical_to(names[key]) for key in KEYS]
     named = judged.left_join(names.select(*KEYS, "known_as"), pairs)
     columns = [name for name in judged.columns if name != "customer_id"]
-    whole = named.select(*columns, customer_id=named.known_as)
+    whole = named.select(*columns, customer_id=named.known_as, own_id=named.customer_id)
     return engine.keep(whole, "linked"), Customers(linked.merged, shared, linked.largest)
 
 

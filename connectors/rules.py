@@ -264,7 +264,7 @@ def good_rows(judged: ir.Table) -> ir.Table:
     kept = [
         name
         for name in judged.columns
-        if not name.startswith("no_") and name not in ("void", "is_older", "rule")
+        if not name.startswith("no_") and name not in ("void", "is_older", "rule", "own_id")
     ]
     good = judged.filter(judged.rule.isnull()).select(*kept)
     return good.mutate(copies=ibis.literal(1, "int64"))

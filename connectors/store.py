@@ -17,7 +17,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,11 @@ class PublishedDay:
         """Return what ``run.json`` says, in today's format: inputs, counts, timings."""
         return upgraded(json.loads(self.file("run.json").read_text()))
 
+    def published_at(self) -> datetime:
+        """Return when the day was published, by its own record: files may be rewritten later."""
+        moment = datetime.fromisoformat(self.record()["published_at"])
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
 
 class Store:
     """The published days under a folder.
@@ -105,8 +110,8 @@ class Store:
         """Return every whole publication of a day, oldest first."""
         folder = self._day_folder(as_of)
         runs = [path for path in folder.glob("run=*") if (path / "run.json").exists()]
-        runs.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
-        return [PublishedDay(as_of, path.name.removeprefix("run="), path) for path in runs]
+        days = [PublishedDay(as_of, path.name.removeprefix("run="), path) for path in runs]
+        return sorted(days, key=lambda day: (day.published_at(), day.run_id))
 
     def published_days(self, since: date, until: date) -> list[PublishedDay]:
         """Return the newest publication of each day from one to another, both included, in order."""

@@ -319,7 +319,8 @@ def forget_customer(config: Path, customer: str) -> Outcome:
     """Forget a person: state, exports, and Klaviyo where a key for that is set."""
     from flows.forget import forget_person  # pandas and Arrow take seconds
 
-    return Outcome("said", forget_person(read_settings(config), customer))
+    facts = forget_person(read_settings(config), customer)
+    return Outcome("said", facts, code=0 if facts["found"] else WRONG_USAGE)
 
 
 def write_settings(path: Path, source: Path | None = None) -> Outcome:

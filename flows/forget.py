@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from connectors.csv import write_csv
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.confirmed import Confirmed
-from connectors.klaviyo.erasure import Erasures, matches
+from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.guards import check_account
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.payloads import (
@@ -24,12 +24,14 @@ from connectors.klaviyo.payloads import (
     DeletionAttributes,
     DeletionBody,
 )
+from connectors.mentions import forms, matches, one_of
 from connectors.store import replace_file
 from flows.account import SystemClock, api_url, open_hands, read_key
 from flows.expected import EXPECTED
 from flows.mirrored import mirror_exports
 from flows.outbox import SyncPlaces
-from flows.people import NAMES_PEOPLE, contacts_path, known_names
+from flows.people import contacts_path, known_names, named_people, rejected_people
+from flows.prepare import waiting_lease
 from flows.settings import Settings, SettingsError
 from flows.sync import one_sync
 
@@ -37,6 +39,10 @@ SOURCES = "remove them from the sources too; until then the list of the forgotte
 UNDER_WAY = (
     "a killed sync had handed them in: say `perennial sync --apply`, so that it ends, and then this again; and "
     "remove them from the sources too"
+)
+NOBODY = (
+    "nobody of that name is in the state or the exports: check the spelling, or name another id, e-mail or phone "
+    "number of theirs. The name is on the list of the forgotten, should it come with an order"
 )
 PRIVACY_KEY = "KLAVIYO_PRIVACY_KEY"  # the variable's name
 
@@ -57,21 +63,29 @@ def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        How many rows were removed from what, what Klaviyo was asked, and what is left to do.
+        Whether anybody was ``found``, how many rows were removed from what, what Klaviyo was asked,
+        and what is left to do.
     """
-    names = known_names(settings, customer)
-    with one_sync(settings):
-        Erasures(settings.state).add(names)
+    with waiting_lease(settings), one_sync(settings):
+        names = known_names(settings, customer)
+        erasures = Erasures(settings.state)
+        was_forgotten = all(form in erasures for form in forms(customer))
+        erasures.add(names)
         state, may_come = _forget_state(settings, names)
         removed = {
             "state": state,
-            "exports": sum(_forget_rows(path, names) for path in _exports(settings)),
+            "exports": sum(_forget_rows(settings, path, names) for path in _exports(settings)),
         }
         mirror_exports(settings)
+        is_found = (
+            was_forgotten or any(removed.values()) or names != {customer.strip(), *forms(customer)}
+        )
+        klaviyo = _ask_klaviyo(settings, names)
         return {
+            "found": is_found,
             "removed": removed,
-            "klaviyo": _ask_klaviyo(settings, names),
-            "next": UNDER_WAY if may_come else SOURCES,
+            "klaviyo": klaviyo,
+            "next": UNDER_WAY if may_come else SOURCES if is_found else NOBODY,
         }
 
 
@@ -81,8 +95,10 @@ def _forget_state(settings: Settings, names: set[str]) -> tuple[int, bool]:
     Tells how many rows that were, and whether a killed sync may still bring them to Klaviyo.
     """
     may_come = False
-    removed = _forget_rows(settings.state / "assignments.parquet", names)
-    removed += _forget_rows(contacts_path(settings), names)
+    removed = _forget_rows(settings, settings.state / "assignments.parquet", names)
+    removed += _forget_rows(settings, contacts_path(settings), names)
+    for left in (settings.home / "scratch").glob("run-*"):  # of runs that were killed
+        shutil.rmtree(left, ignore_errors=True)
     for account in (settings.state / "klaviyo").glob("*/"):
         removed += Confirmed(account / "confirmed.parquet").forget(names)
         for left in account.glob(".open.*"):
@@ -104,7 +120,7 @@ def _exports(settings: Settings) -> Iterator[Path]:
         yield from (path for path in named if path.is_file())  # scores may be a folder of parts
 
 
-def _forget_rows(path: Path, names: set[str]) -> int:
+def _forget_rows(settings: Settings, path: Path, names: set[str]) -> int:
     """Remove a person's rows from a file, at once or not at all; return how many there were."""
     if not path.exists() or not path.stat().st_size:
         return 0
@@ -112,7 +128,10 @@ def _forget_rows(path: Path, names: set[str]) -> int:
         rows = pd.read_parquet(path)
     else:
         rows = pd.read_csv(path, dtype="str", keep_default_na=False)
-    gone = _names_them(rows, names)
+    if path.name == "rejects.csv":
+        gone = rejected_people(settings, rows, one_of(names))
+    else:
+        gone = named_people(rows, one_of(names))
     if not gone.any():
         return 0
     kept = rows[~gone]
@@ -128,15 +147,6 @@ def _forget_rows(path: Path, names: set[str]) -> int:
     else:
         replace_file(path, lambda draft: write_csv(kept, draft))
     return int(gone.sum())
-
-
-def _names_them(rows: pd.DataFrame, names: set[str]) -> "pd.Series[bool]":
-    """Tell which rows name a person, in the columns that name people."""
-    gone = pd.Series(data=False, index=rows.index)
-    for name in rows.columns:
-        if NAMES_PEOPLE.search(str(name)):
-            gone |= matches(rows[name], names)
-    return gone
 
 
 def _ask_klaviyo(settings: Settings, names: set[str]) -> str:

@@ -1,6 +1,5 @@
 """Who a customer is to Klaviyo: by the shop's table of customers, by their orders, else by their id."""
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -8,18 +7,18 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from connectors.contacts import CONTACTS
+from connectors.contacts import APART, CONTACTS
 from connectors.csv import write_csv
 from connectors.engine import open_engine
-from connectors.klaviyo.erasure import Erasures, matches
+from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.payloads import EMAIL, PHONE
+from connectors.mentions import OURS, IsNamed, columns_of_people, forms, matches, mentions
 from connectors.optional import read_table
-from connectors.orders import History
+from connectors.orders import PRESETS, History
 from connectors.store import replace_file
 from flows.settings import Settings
 
 SHAPES = {"email": EMAIL, "phone_number": PHONE}
-NAMES_PEOPLE = re.compile(r"customer|e-?mail|phone|external.?id|^key$|referr|buyer", re.IGNORECASE)
 COLUMNS = {"email": "email", "phone_number": "phone", "external_id": "external_id"}
 
 
@@ -106,7 +105,7 @@ def _read_contacts(path: Path | None) -> pd.DataFrame:
     if path is None or not path.exists():
         rows = pd.DataFrame({name: pd.Series(dtype="str") for name in CONTACTS})
     else:
-        rows = pd.read_parquet(path)
+        rows = pd.read_parquet(path).reindex(columns=list(CONTACTS))  # an older one has no ids
     return rows.set_index("customer_id")
 
 
@@ -134,7 +133,7 @@ def known_names(settings: Settings, customer: str) -> set[str]:
     """Return everything that names a customer, given any of it: ids, e-mails, phone numbers."""
     sources = [_named(_customers(settings, date.max)), _named_by_orders(settings)]
     named = pd.concat(sources, ignore_index=True)
-    asked = {customer.strip()}
+    asked = {customer.strip(), *forms(customer)}
     is_asked = matches(named["name"], asked) | matches(named["customer_id"], asked)
     ids = named["customer_id"][is_asked]
     theirs = named[named["customer_id"].isin(ids)]
@@ -151,16 +150,39 @@ def _named_by_orders(settings: Settings) -> pd.DataFrame:
     """Return every e-mail and phone number that the orders have of each customer."""
     table = _read_contacts(contacts_path(settings))
     earlier = table["earlier"].dropna().astype("str").str.split(" ").explode()
-    return pd.concat([_named(table[["email", "phone"]]), _named(earlier.to_frame())])
+    ids = table["ids"].dropna().astype("str").str.split(APART).explode()
+    names = [table[["email", "phone"]], earlier.to_frame(), ids.to_frame()]
+    return pd.concat([_named(one) for one in names])
 
 
-def leave_out(path: Path, erased: Erasures) -> None:
-    """Remove the rows of the forgotten from a CSV file, by whatever column names people."""
+def rejected_people(
+    settings: Settings, rows: pd.DataFrame, is_named: IsNamed
+) -> "pd.Series[bool]":
+    """Tell which rejected rows name a person, in the columns that the settings and the preset name.
+
+    An e-mail or a phone number of theirs counts in any other column too.
+    """
+    preset = PRESETS[settings.order_source.preset]
+    columns = columns_of_people(rows.columns, preset.people, settings.order_source.columns)
+    return pd.Series(mentions(rows, columns, is_named, anywhere=True), index=rows.index)
+
+
+def named_people(rows: pd.DataFrame, is_named: IsNamed) -> "pd.Series[bool]":
+    """Tell which rows of a file that Perennial writes itself name a person."""
+    return pd.Series(mentions(rows, OURS, is_named), index=rows.index)
+
+
+def leave_out(settings: Settings, path: Path, erased: Erasures) -> None:
+    """Remove the rows of the forgotten from a CSV file, of rejected rows or of a published day."""
     if not len(erased) or not path.stat().st_size:
         return
     rows = pd.read_csv(path, dtype="str", keep_default_na=False)
-    names = [rows[name] for name in rows.columns if NAMES_PEOPLE.search(str(name))]
-    if names and (gone := erased.covers(*names)).any():
+    is_named = erased.__contains__
+    if path.name == "rejects.csv":
+        gone = rejected_people(settings, rows, is_named)
+    else:
+        gone = named_people(rows, is_named)
+    if gone.any():
         kept = rows[~gone]
         replace_file(path, lambda draft: write_csv(kept, draft))
 

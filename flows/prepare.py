@@ -22,6 +22,7 @@ from connectors.tracking import Tracking
 from features.first_basket import first_baskets
 from features.recent import recent
 from features.rfm import customer_state
+from features.tables import DataError
 from flows.people import leave_out
 from flows.settings import Settings
 from flows.steps import progress, step
@@ -52,6 +53,13 @@ def workspace(settings: Settings, shared: Path | None = None) -> Iterator[Path]:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def waiting_lease(settings: Settings) -> Iterator[None]:
+    """Hold the lease of a run without being one: what is under way ends first, and none begins."""
+    with lease_of(settings).hold(_say_who):
+        yield
 
 
 def lease_of(settings: Settings) -> Lease:
@@ -98,15 +106,17 @@ def read_orders(settings: Settings, known_by: date, work: Path) -> History:
     said = folder / "history.json"
     if said.exists():
         return History.from_dict(json.loads(said.read_text()))
+    rejects = folder / "rejects.csv"
     try:
         with engine_for(settings, work) as engine:
             history = import_orders(engine, settings.order_source, known_by, folder)
             history = _with_lines(engine, settings, history, known_by, folder)
-    finally:
-        rejects = folder / "rejects.csv"
+    except DataError:  # which names the file; else it is the published day's
         if rejects.exists():
-            leave_out(rejects, Erasures(settings.state))
+            leave_out(settings, rejects, Erasures(settings.state))
             shutil.copyfile(rejects, settings.home / "rejects.csv")
+        raise
+    leave_out(settings, rejects, Erasures(settings.state))
     said.write_text(json.dumps(history.to_dict()))
     return history
 

@@ -168,7 +168,7 @@ class _Made:
         write_table(kept, Commitments, folder / COMMITMENTS)
         for source, name in ((self.moments, MOMENTS), (self.history.rejects, "rejects.csv")):
             shutil.copyfile(source, folder / name)
-            leave_out(folder / name, self.erased)
+            leave_out(settings, folder / name, self.erased)
         is_forgotten = self.erased.covers(self.newcomers["customer_id"])
         named = self.newcomers[~self.newcomers["is_holdout"] & ~is_forgotten]
         write_csv(named, folder / "new_customers.csv")
@@ -232,6 +232,8 @@ def publish(
             is_current=purpose is Purpose.CURRENT,
             fence=lambda: check_lease(settings, decided),
         )
+        if purpose is Purpose.CURRENT:
+            shutil.copyfile(day.file("rejects.csv"), settings.home / "rejects.csv")
         forget_refusal(settings, as_of)
         run.log(
             params={"model_version": model_version, "settings_digest": settings.digest},
@@ -350,7 +352,7 @@ def _record(
         "totals": totals(scores),
         "segments": segment_table(scores).to_dict("records"),
         "timings": {name: round(seconds, 3) for name, seconds in current_timings().items()},
-        "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "published_at": datetime.now(UTC).isoformat(timespec="microseconds"),
         "perennial_version": installed("perennial"),
     }
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from connectors.klaviyo.erasure import matches
 from connectors.klaviyo.errors import readable
+from connectors.mentions import matches
 from connectors.store import replace_file
 
 SCHEMA = pa.schema(

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from connectors.klaviyo.errors import readable
+from connectors.mentions import forms, plain
 from connectors.store import replace_file
 
 
@@ -40,7 +41,7 @@ class Erasures:
     def add(self, names: Iterable[str]) -> None:
         """Put a person on the list, by everything that names them; it is on disk when this returns."""
         self._salt = self._salt or secrets.token_hex(16)
-        self._hashes |= {self._hash(name) for name in names if name}
+        self._hashes |= {self._hash(form) for name in names if name for form in forms(name)}
         said = {"salt": self._salt, "people": sorted(self._hashes)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -49,6 +50,10 @@ class Erasures:
             draft.write_text(json.dumps(said))
 
         replace_file(self.path, write)
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether a name, as :func:`connectors.mentions.plain` returns it, is on the list."""
+        return isinstance(name, str) and bool(self._hashes) and self._hash(name) in self._hashes
 
     def covers(self, *names: pd.Series) -> NDArray[np.bool_]:
         """Tell who of the customers is on the list, by any of their names.
@@ -73,15 +78,3 @@ class Erasures:
         return blake2b(
             plain(name).encode(), digest_size=16, key=bytes.fromhex(self._salt)
         ).hexdigest()
-
-
-def plain(name: str) -> str:
-    """Return a name as names are compared: an e-mail is the same in any case, an id is not."""
-    trimmed = name.strip()
-    return trimmed.lower() if "@" in trimmed else trimmed
-
-
-def matches(column: pd.Series, names: Iterable[str]) -> "pd.Series[bool]":
-    """Tell which texts are one of some names."""
-    wanted, texts = {plain(name) for name in names}, column.astype("str").str.strip()
-    return texts.where(~texts.str.contains("@", na=False), texts.str.lower()).isin(wanted)

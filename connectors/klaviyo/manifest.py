@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.klaviyo.confirmed import no_rows
-from connectors.klaviyo.erasure import matches
 from connectors.klaviyo.errors import readable
+from connectors.mentions import matches
 from connectors.store import flush, flush_tree, replace_file
 
 ROWS = pa.schema(

@@ -46,6 +46,7 @@ AMOUNTS = (
 MOMENTS = (*CREATED, "cancelled_at", "cancelled_timestamp")
 MOST_INFLATED = 0.02  # share of orders above which net_sales is refused
 NO_ZONE = r"^\d{4}-\d{2}-\d{2}[T ]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?$"
+PEOPLE = ("customer_id", "email", "phone", "billing_address_phone", "shipping_address_phone")
 NO_LINES = "order_line is missing: amounts are subtotals, in which gift cards sold count"
 NO_REFUNDS = "refund or order_line_refund is missing: amounts are before refunds"
 OF_MODEL = (
@@ -448,5 +449,9 @@ def _moments(names: Sequence[str]) -> list[str]:
     return [name for name in names if name in MOMENTS]
 
 
-FIVETRAN = Preset("fivetran", read, _recognize, TABLES, amounts=_amounts, moments=_moments)
-DBT_SHOPIFY = Preset("dbt_shopify", read, _recognize_model, amounts=_amounts, moments=_moments)
+FIVETRAN = Preset(
+    "fivetran", read, _recognize, TABLES, amounts=_amounts, moments=_moments, people=PEOPLE
+)
+DBT_SHOPIFY = Preset(
+    "dbt_shopify", read, _recognize_model, amounts=_amounts, moments=_moments, people=PEOPLE
+)

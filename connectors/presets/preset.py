@@ -94,6 +94,8 @@ class Preset:
         Ibis types of keys of JSON records that stay nested, with texts inside; all others are texts.
     amounts, moments
         Which of their column names are amounts, and which are dates or times.
+    people
+        Their headings of customers' ids, e-mails and phone numbers, besides those of the settings.
     """
 
     name: str
@@ -103,3 +105,4 @@ class Preset:
     nested: Mapping[str, str] = field(default_factory=dict)
     amounts: Callable[[Sequence[str]], Sequence[str]] = _none
     moments: Callable[[Sequence[str]], Sequence[str]] = _none
+    people: tuple[str, ...] = ()

@@ -24,6 +24,7 @@ from connectors.presets.headings import (
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
 from connectors.presets.renewals import renews
 from connectors.presets.shopify_api import NESTED, is_of_api, is_whole, read_api
+from connectors.presets.shopify_api import PEOPLE as PEOPLE_OF_API
 from connectors.presets.statuses import SHOPIFY as STATUSES
 from connectors.presets.statuses import UNKNOWN, plain_status, void_by_status
 from connectors.texts import clean_text
@@ -71,6 +72,7 @@ WITHOUT = {  # a column that is missing: what follows
     "phone": UNMATCHED,
     "billing_phone": UNMATCHED,
 }
+PEOPLE = ("Email", "Phone", "Billing Phone", "Shipping Phone", "Customer ID", *PEOPLE_OF_API)
 READ = "perennial_order"  # the column that holds what was read, beside theirs
 MONEY = "decimal(18, 4)"
 CENT = 0.005  # amounts that differ by less are equal
@@ -137,7 +139,9 @@ def _moments(names: Sequence[str]) -> list[str]:
     return [] if is_of_api(names) else theirs_of(HEADINGS, ("ordered_at", "canceled_at"))(names)
 
 
-SHOPIFY = Preset("shopify", read, recognize, amounts=_amounts, moments=_moments, nested=NESTED)
+SHOPIFY = Preset(
+    "shopify", read, recognize, amounts=_amounts, moments=_moments, nested=NESTED, people=PEOPLE
+)
 
 
 def _find_headings(available: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:

@@ -64,6 +64,7 @@ REFUND = (
 )
 NESTED = {"line_items": f"array<{LINE}>", "refunds": f"array<{REFUND}>"}
 CENT = 0.005
+PEOPLE = tuple(theirs for ours in ("customer_id", "email", "phone") for theirs in KEYS[ours])
 NO_LINES = "line_items is missing or empty: gift cards that were sold count as goods"
 NO_REFUNDS = "refunds is missing: refunds have no day and are read from current_subtotal_price, where it is there"
 

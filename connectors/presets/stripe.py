@@ -281,4 +281,5 @@ STRIPE = Preset(
     _recognize,
     amounts=theirs_of(HEADINGS, MONEY),
     moments=theirs_of(HEADINGS, MOMENTS),
+    people=(*HEADINGS["customer_id"], *HEADINGS["email"], "Customer Phone"),
 )

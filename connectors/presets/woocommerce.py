@@ -74,6 +74,17 @@ NO_DATES = (
     "the REST API's orders do not say when they were refunded: refunds count from the order's day on, also "
     "where they came later"
 )
+PEOPLE = (
+    "customer_id",
+    "customer_user",
+    "billing_email",
+    "customer_email",
+    "billing.email",
+    "billing_phone",
+    "billing.phone",
+    "shipping_phone",
+    "shipping.phone",
+)
 RENEWAL = "_subscription_renewal"  # a key of meta_data
 NESTED = {
     "line_items": "array<struct<name: string, product_id: string, quantity: string, total: string>>",
@@ -220,6 +231,7 @@ WOOCOMMERCE = Preset(
     nested=NESTED,
     amounts=lambda names: _spelled(AMOUNTS, names),
     moments=lambda names: _spelled(MOMENTS, names),
+    people=PEOPLE,
 )
 
 
