@@ -68,8 +68,14 @@ class PublishedDay:
 
     def published_at(self) -> datetime:
         """Return when the day was published, by its own record: files may be rewritten later."""
-        moment = datetime.fromisoformat(self.record()["published_at"])
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        try:
+            return datetime.fromisoformat(self.record()["published_at"]).astimezone(UTC)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            path = self.file("run.json")
+            raise DataError(
+                f"a publication's record must be readable: {path} is not. Bring {self.folder} back from a backup, or "
+                "move it away and run the day again"
+            ) from error
 
 
 class Store:

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from connectors.formats import FORMAT
 from connectors.store import REQUIRED_FILES, Store
 from features.tables import DataError
 
@@ -20,6 +21,8 @@ MONDAY, TUESDAY = date(2024, 1, 1), date(2024, 1, 2)
 def write_whole(folder: Path) -> None:
     for name in REQUIRED_FILES:
         (folder / name).write_text("{}")
+    record = {"format": FORMAT, "published_at": datetime.now(UTC).isoformat()}
+    (folder / "run.json").write_text(json.dumps(record))
 
 
 @pytest.fixture
@@ -97,8 +100,9 @@ def test_a_run_is_published_once(store):
 
 PUBLISHER = """
 import json, sys
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from connectors.formats import FORMAT
 from connectors.store import REQUIRED_FILES, Store
 
 def write(run):
@@ -108,6 +112,8 @@ def write(run):
                 for part in range(5):  # a kill may fall between any two writes
                     out.write(json.dumps({"run": run, "part": part}) + "\\n")
                     out.flush()
+        record = {"format": FORMAT, "run": run, "published_at": datetime.now(UTC).isoformat()}
+        (folder / "run.json").write_text(json.dumps(record))
     return files
 
 store = Store(Path(sys.argv[1]))
@@ -139,7 +145,8 @@ def test_a_kill_at_any_moment_leaves_a_whole_day_current(store):
         current = store.current()
         if current is None:
             continue
-        for name in REQUIRED_FILES:
+        assert current.record()["run"] == current.run_id
+        for name in set(REQUIRED_FILES) - {"run.json"}:
             parts = [json.loads(line) for line in current.file(name).read_text().splitlines()]
             assert [part["part"] for part in parts] == list(range(5))
             assert {part["run"] for part in parts} == {current.run_id}
@@ -147,3 +154,21 @@ def test_a_kill_at_any_moment_leaves_a_whole_day_current(store):
         assert (current.as_of - MONDAY).days >= newest
         newest = (current.as_of - MONDAY).days
     assert newest > 40
+
+
+@pytest.mark.parametrize("touched", [["a"], ["a", "b"], ["b", "a"], ["c", "a", "b"]])
+def test_publications_are_in_their_order_whatever_was_rewritten_since(store, touched):
+    for run in "abc":
+        store.publish(MONDAY, run, write_whole)
+    for run in touched:
+        (store.exports / f"scores/as_of=2024-01-01/run={run}/new").touch()
+    assert [day.run_id for day in store.days(MONDAY)] == ["a", "b", "c"]
+    assert [day.run_id for day in store.published_days(MONDAY, MONDAY)] == ["c"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"published_at": "soon"}'])
+def test_a_publication_whose_record_is_broken_is_named(store, text):
+    day = store.publish(MONDAY, "a", write_whole)
+    day.file("run.json").write_text(text)
+    with pytest.raises(DataError, match=r"run\.json is not\. Bring .*run=a back from a backup"):
+        store.days(MONDAY)
