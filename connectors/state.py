@@ -9,6 +9,7 @@ from pathlib import Path
 
 from connectors.formats import FORMAT, check_not_newer
 from connectors.store import replace_file
+from features.tables import DataError
 
 MARKER = "format.json"
 
@@ -19,10 +20,10 @@ def bring_up_to_date(state: Path) -> None:
     Raises
     ------
     DataError
-        A newer Perennial wrote it.
+        A newer Perennial wrote it, or the marker is broken.
     """
     marker = state / MARKER
-    found = int(json.loads(marker.read_text())["format"]) if marker.exists() else 1
+    found = _format_of(marker) if marker.exists() else 1
     check_not_newer(found, f"the state under {state}")
     if found == FORMAT and marker.exists():
         return
@@ -31,6 +32,16 @@ def bring_up_to_date(state: Path) -> None:
     state.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"format": FORMAT}) + "\n"
     replace_file(marker, lambda draft: draft.write_text(text))
+
+
+def _format_of(marker: Path) -> int:
+    try:
+        return int(json.loads(marker.read_text())["format"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"the state must name its format: {marker} cannot be read. Bring it back from a backup, or write "
+            f'{{"format": {FORMAT}}} into it if this Perennial wrote the state'
+        ) from error
 
 
 def _from_1(state: Path) -> None:

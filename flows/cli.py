@@ -157,7 +157,7 @@ def check(config: Config = DEFAULT, as_of: AsOf = None, json: Json = False) -> N
     """
     from flows.commands import check_store
 
-    _do(json, lambda: check_store(config, _day(as_of)))
+    _do(json, lambda: check_store(config, _day(as_of)), config)
 
 
 @app.command()
@@ -175,7 +175,7 @@ def orders(
     """
     from flows.commands import write_orders
 
-    _do(json, lambda: write_orders(config, out, _day(as_of)))
+    _do(json, lambda: write_orders(config, out, _day(as_of)), config)
 
 
 @app.command()
@@ -192,7 +192,7 @@ def run(
     from flows.commands import Asked, run_day
 
     asked = Asked(_day(as_of), force, accept or (), because)
-    _do(json, lambda: run_day("run", config, asked, prefect=prefect))
+    _do(json, lambda: run_day("run", config, asked, prefect=prefect), config)
 
 
 @app.command()
@@ -209,7 +209,7 @@ def score(
     from flows.commands import Asked, run_day
 
     asked = Asked(_day(as_of), force, accept or (), because)
-    _do(json, lambda: run_day("score", config, asked, prefect=prefect))
+    _do(json, lambda: run_day("score", config, asked, prefect=prefect), config)
 
 
 @app.command()
@@ -227,7 +227,7 @@ def backfill(
     """Publish past days in order, as history: nobody is told, and nothing is committed."""
     from flows.commands import backfill_days
 
-    _do(json, lambda: backfill_days(config, first.date(), last.date(), prefect=prefect))
+    _do(json, lambda: backfill_days(config, first.date(), last.date(), prefect=prefect), config)
 
 
 @app.command()
@@ -237,7 +237,7 @@ def train(
     """Fit the models, try them on past days, and promote them if the gate lets them."""
     from flows.commands import train_models
 
-    _do(json, lambda: train_models(config, _day(as_of), prefect=prefect))
+    _do(json, lambda: train_models(config, _day(as_of), prefect=prefect), config)
 
 
 @app.command()
@@ -250,7 +250,7 @@ def promote(
     """Make a version the champion, over the gate if need be."""
     from flows.commands import promote_model
 
-    _do(json, lambda: promote_model(config, version, because))
+    _do(json, lambda: promote_model(config, version, because), config)
 
 
 @app.command()
@@ -264,7 +264,7 @@ def rollback(
     """Make the version before the champion again."""
     from flows.commands import roll_back_model
 
-    _do(json, lambda: roll_back_model(config, because))
+    _do(json, lambda: roll_back_model(config, because), config)
 
 
 @app.command()
@@ -304,7 +304,11 @@ def measure(
     """Say what the investment added, beside those who were held out, and whether it paid."""
     from flows.commands import measure_lift
 
-    _do(json, lambda: measure_lift(config, _day(as_of), program, early=early, prefect=prefect))
+    _do(
+        json,
+        lambda: measure_lift(config, _day(as_of), program, early=early, prefect=prefect),
+        config,
+    )
 
 
 @app.command()
@@ -314,7 +318,7 @@ def monitor(
     """Compare what was expected of each week with what came, and ask to train again if need be."""
     from flows.commands import monitor_forecasts
 
-    _do(json, lambda: monitor_forecasts(config, _day(as_of), prefect=prefect))
+    _do(json, lambda: monitor_forecasts(config, _day(as_of), prefect=prefect), config)
 
 
 @app.command()
@@ -338,6 +342,7 @@ def sync(
     _do(
         json,
         lambda: sync_klaviyo(config, apply=apply, create_missing=create_missing, prefect=prefect),
+        config,
     )
 
 
@@ -350,7 +355,7 @@ def forget(
     """Remove a person from state and exports for good, and ask Klaviyo to delete them."""
     from flows.commands import forget_customer
 
-    _do(json, lambda: forget_customer(config, customer))
+    _do(json, lambda: forget_customer(config, customer), config)
 
 
 @app.command()
@@ -362,7 +367,7 @@ def report(
     """Write the page of the current day again."""
     from flows.commands import write_report
 
-    _do(json, lambda: write_report(config, out))
+    _do(json, lambda: write_report(config, out), config)
 
 
 @app.command()
@@ -377,7 +382,7 @@ def status(
     """Say what is current and how old, from which model, and what was refused and why."""
     from flows.commands import say_status
 
-    _do(json, lambda: say_status(config, fail_if_stale))
+    _do(json, lambda: say_status(config, fail_if_stale), config)
 
 
 @app.command()
@@ -391,7 +396,7 @@ def clean(
     """Say what is older than the settings keep, and with --apply remove it."""
     from flows.commands import clean_up
 
-    _do(json, lambda: clean_up(config, apply=apply))
+    _do(json, lambda: clean_up(config, apply=apply), config)
 
 
 @app.command()
@@ -399,7 +404,7 @@ def up(config: Config = DEFAULT, json: Json = False) -> None:
     """Start Prefect's server and run every flow on its schedule, until stopped."""
     from flows.operate import serve_store
 
-    _do(json, lambda: serve_store(config, as_json=json))
+    _do(json, lambda: serve_store(config, as_json=json), config)
 
 
 @app.command()
@@ -413,15 +418,23 @@ def notify(
     """Say who is told of refusals and failures, and with --test try it."""
     from flows.operate import try_receivers
 
-    _do(json, lambda: try_receivers(config, test=test))
+    _do(json, lambda: try_receivers(config, test=test), config)
 
 
 def _day(as_of: datetime | None) -> date | None:
     return None if as_of is None else as_of.date()
 
 
-def _do(as_json: bool, command: Callable[[], Any]) -> None:
-    """Run a command, show its outcome, and leave with its exit code."""
+def _do(as_json: bool, command: Callable[[], Any], config: Path | None = None) -> None:
+    """Run a command, show its outcome, and leave with its exit code.
+
+    An error that nobody expected is that of files that cannot be read, where the home of `config` has some.
+
+    Raises
+    ------
+    Exit
+        Always, with the exit code.
+    """
     from flows.commands import EXPECTED_ERRORS, exit_code, in_words
     from flows.shown import show_outcome
     from flows.terminal import show_error
@@ -429,10 +442,24 @@ def _do(as_json: bool, command: Callable[[], Any]) -> None:
     try:
         outcome = command()
     except EXPECTED_ERRORS as error:
-        show_error(in_words(error), exit_code(error), as_json=as_json)
+        is_unnamed = isinstance(error, OSError) and not error.filename  # as Arrow's are
+        words = _damage(config) if is_unnamed else None
+        show_error(words or in_words(error), exit_code(error), as_json=as_json)
+        raise typer.Exit(exit_code(error)) from None
+    except Exception as error:
+        damage = _damage(config)
+        if damage is None:
+            raise
+        show_error(damage, exit_code(error), as_json=as_json)
         raise typer.Exit(exit_code(error)) from None
     show_outcome(outcome, as_json=as_json)
     raise typer.Exit(outcome.code)
+
+
+def _damage(config: Path | None) -> str | None:
+    from flows.damage import describe_damage  # Arrow takes a second
+
+    return None if config is None else describe_damage(config)
 
 
 if __name__ == "__main__":
