@@ -12,7 +12,7 @@ from connectors.klaviyo.api import MOST_LOOKED_UP
 from connectors.klaviyo.client import KeyKind, Klaviyo
 from connectors.klaviyo.errors import RequestRefusedError
 from connectors.klaviyo.payloads import EMAIL
-from connectors.klaviyo.plan import Plan
+from connectors.klaviyo.plan import Plan, has_moved
 
 Progress = Callable[[int, int], None]
 BAD_REQUEST = 400
@@ -63,6 +63,7 @@ def look_up(plan: Plan, klaviyo: Klaviyo, *, create_missing: bool, progress: Pro
         "unknown_profile": len(unknown),
         "shared_key": plan.counts["shared_key"] + len(shared),
         "created": int((kept & ~is_known).sum()),
+        "moved": int(has_moved(rows[kept]).sum()),
     }
     return replace(
         plan,

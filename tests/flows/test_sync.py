@@ -233,6 +233,19 @@ def test_many_changes_at_once_are_refused_and_written_down(tmp_path):
     assert shop.double.received[IMPORT] == 1
 
 
+def test_only_customers_who_are_sent_count_as_moved(tmp_path, shop):
+    """Neither the held-out nor those whom Klaviyo does not know, day after day."""
+    shop.sync()
+    before = shop.scores
+    shop.publish(before.assign(segment="elsewhere"), "r2")
+    gone = before["customer_id"][:5]
+    for customer in gone:
+        shop.double.by_key.pop(("external_id", customer))
+    expected = (~before["is_holdout"] & ~before["customer_id"].isin(gone)).sum()
+    assert shop.sync()["counts"]["moved"] == expected
+    assert shop.sync()["counts"]["moved"] == 0
+
+
 def test_vanished_customers_are_refused(shop):
     shop.sync()
     shop.publish(change(shop.scores.head(20), 0.1, 1), "r2")
