@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from connectors.klaviyo.apply import Hands, drain, settle, verify
 from connectors.klaviyo.apply import send as send_rows
+from connectors.klaviyo.book import Book
 from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
@@ -20,7 +21,6 @@ from connectors.klaviyo.guards import check_account as check_answers
 from connectors.klaviyo.guards import check_fresh, check_key
 from connectors.klaviyo.lists import keep_list
 from connectors.klaviyo.manifest import Manifest
-from connectors.klaviyo.segments import Book
 from connectors.klaviyo.segments import keep_segments as keep
 from connectors.store import PublishedDay, Store
 from flows.account import open_hands

@@ -189,6 +189,8 @@ class Double:
         self.cancels: Callable[[], bool] = lambda: False
         self.fault: Callable[[str, str], Fault | None] = lambda *_: None
         self.has_windows = True
+        self.lag_seconds = 0.0  # from a creation until a look-up shows it
+        self._shows: dict[str, float] = {}
         self._windows: dict[tuple[str, int, int], int] = defaultdict(int)
         self._quota: dict[tuple[str, str], int] = defaultdict(int)
         self._serial = 0
@@ -454,7 +456,7 @@ class Double:
                 "attributes": {n: v for n, v in row.items() if n != "members"},
             }
             for serial, row in rows.items()
-            if row["name"] == wanted
+            if row["name"] == wanted and self._shows.get(serial, 0.0) <= self.clock.seconds
         ]
 
     def _spend(self, what: str, most: int) -> None:
@@ -467,6 +469,7 @@ class Double:
         self._spend("segments", 100)
         serial = self._next("S")
         self.segments[serial] = said["data"]["attributes"]
+        self._shows[serial] = self.clock.seconds + self.lag_seconds
         return 201, {"data": {"type": "segment", "id": serial, "attributes": {}}}
 
     def _update_segment(self, one: str, query: dict[str, str], said: Any) -> Any:
@@ -495,7 +498,12 @@ class Double:
     def _create_list(self, one: str, query: dict[str, str], said: Any) -> Any:
         self._spend("lists", 150)
         serial = self._next("L")
-        self.lists[serial] = {"name": said["data"]["attributes"]["name"], "members": set()}
+        self.lists[serial] = {
+            "name": said["data"]["attributes"]["name"],
+            "created": self.clock.now().isoformat(),
+            "members": set(),
+        }
+        self._shows[serial] = self.clock.seconds + self.lag_seconds
         return 201, {"data": {"type": "list", "id": serial, "attributes": {}}}
 
     def _show_members(self, one: str, query: dict[str, str], said: Any) -> Any:

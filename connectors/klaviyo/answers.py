@@ -77,6 +77,7 @@ class Named(Answer):
 
     id: str
     name: str | None = None
+    created: datetime | None = None
     definition: dict[str, Any] | None = None
 
 
@@ -84,10 +85,20 @@ class TryAgainError(Exception):
     """A try failed in a way that another may not."""
 
     def __init__(
-        self, finding: str, seconds: float | None = None, *, is_busy: bool = False
+        self,
+        finding: str,
+        seconds: float | None = None,
+        *,
+        is_busy: bool = False,
+        is_unsent: bool = False,
     ) -> None:
         super().__init__(finding)
-        self.seconds, self.is_busy = seconds, is_busy
+        self.seconds, self.is_busy, self.is_unsent = seconds, is_busy, is_unsent
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether Klaviyo may have done what was asked."""
+        return not (self.is_busy or self.is_unsent)
 
 
 def read_object(answer: httpx.Response) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def test_each_try_of_an_import_is_told_before_it_is_made(double, klaviyo):
 def test_a_wrong_key_and_a_missing_scope_are_said(double, klaviyo):
     double.scopes = SCOPES - {"segments:read"}
     with pytest.raises(KeyRefusedError, match="segments:read"):
-        klaviyo.segment("x")
+        klaviyo.segments_named("x")
     double.key = "another"
     with pytest.raises(KeyRefusedError, match="401"):
         klaviyo.account()
