@@ -182,7 +182,7 @@ class Double:
         self.keeps_bodies = True
         self.queue_seconds, self.work_seconds, self.late_by = 2.0, 5.0, 0.0
         self.most_bytes, self.page = 5_000_000, 100
-        self.refuses_at_once = False
+        self.refuses_at_once, self.refuses_with, self.names_no_row = False, 400, False
         self.bad_keys: set[str] = set()
         self.refused_keys: set[str] = set()
         self.hides_payload = False
@@ -203,6 +203,10 @@ class Double:
         for kind, key in keys.items():
             self.by_key[kind, plain(kind, key)] = serial
         return serial
+
+    def add_address(self, serial: str, email: str) -> None:
+        """Give a profile a further e-mail address: it is found by it, and answered with its first."""
+        self.by_key["email", plain("email", email)] = serial
 
     def properties(self) -> dict[str, dict[str, Any]]:
         """Return every profile's properties by its keys' first."""
@@ -349,7 +353,8 @@ class Double:
             for i, row in enumerate(rows):
                 if self._row_fault(row) is not None:
                     where = f"/data/attributes/profiles/data/{i}/attributes/email"
-                    raise RefusedError(400, "invalid", "Invalid email", where)
+                    where = "" if self.names_no_row else where
+                    raise RefusedError(self.refuses_with, "invalid", "Invalid email", where)
         now = self.clock.seconds
         starts = now + self.queue_seconds
         job = Job(self._next("J"), rows, now, starts, starts + self.work_seconds + self.late_by)

@@ -55,7 +55,13 @@ def send_events(manifest: Manifest, number: int, hands: Hands) -> None:
             continue
         part = part[~gone]
         hands.klaviyo.create_events(event_body(part, metric, manifest.as_of, is_late=is_late))
-        state = manifest.note(number, state, events=following)
+        accepted = state.events_accepted + len(part)
+        state = manifest.note(number, state, events=following, events_accepted=accepted)
+
+
+def events_accepted(manifest: Manifest) -> int:
+    """Return how many events Klaviyo accepted of a sync; it reports no result of them, so none is verified."""
+    return sum(manifest.state(number).events_accepted for number in manifest.numbers)
 
 
 def event_body(rows: pd.DataFrame, metric: str, as_of: date, *, is_late: bool) -> EventsBody:

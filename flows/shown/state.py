@@ -80,6 +80,11 @@ def show_synced(console: Console, facts: dict[str, Any]) -> None:
         )
     parts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n)
     console.print(f"Customers: {parts or 'see the sync that was resumed'}")
+    if events := facts.get("events_unverified"):
+        console.print(
+            f"Events: {count(events, 'event')} accepted, none verified, since Klaviyo reports no result of events. "
+            "See the metric in Klaviyo"
+        )
     for name, of_kind in facts.get("segments", {}).items():
         if of_kind:
             hint = LEFT_ALONE if name == "foreign" else ""
