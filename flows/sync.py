@@ -31,6 +31,10 @@ from flows.settings import Settings, SettingsError, read_settings
 from flows.steps import again_after, flow, in_prefect, progress, step
 from models.gate import FAILED
 
+UNSEEN_SCOPES = (
+    "write scopes without their read scope, data-privacy:write, and scopes not listed here"
+)
+
 
 @flow
 def sync(
@@ -55,9 +59,10 @@ def sync_day(
     """Sync a day in named steps; without `hands` Klaviyo is not even read."""
     check_switch(settings)
     with one_sync(settings):
+        key: dict[str, Any] = {}
         if hands is not None:
             hands = replace(hands, erased=Erasures(settings.state))  # as it is under the lock
-            check_account(settings, hands)
+            key = check_account(settings, hands)
         if hands is None or not apply:
             return plan_sync(settings, day, hands, create_missing=create_missing)
         is_resumed = finish_earlier(settings, day, hands, create_missing=create_missing)
@@ -74,7 +79,7 @@ def sync_day(
         confirmed = finish_sync(settings, hands)
         segments = keep_segments(settings, hands)
         lists = keep_lists(settings, day, hands)
-        made = {"segments": segments, "lists": lists}
+        made = {"segments": segments, "lists": lists, "key": key}
         return report_sync(settings, day, hands, planned, confirmed, made)
 
 
@@ -141,11 +146,18 @@ def one_sync(settings: Settings) -> Iterator[None]:
 
 @step
 @again_after(UnavailableError)
-def check_account(settings: Settings, hands: Hands) -> None:
-    """Refuse a key of another account, and one that may do more than it must."""
+def check_account(settings: Settings, hands: Hands) -> dict[str, Any]:
+    """Refuse a key of another account, and one that may do more than it must; return what was checked."""
     check_answers(hands.klaviyo, str(settings.klaviyo.account))
-    if not settings.klaviyo.allow_wide_key:
-        check_key(hands.klaviyo)
+    if settings.klaviyo.allow_wide_key:
+        return {"scopes_checked": False}
+    scopes = check_key(hands.klaviyo)
+    return {
+        "scopes_checked": True,
+        "denied": list(scopes.denied),
+        "unclear": list(scopes.unclear),
+        "not_visible": UNSEEN_SCOPES,
+    }
 
 
 @step

@@ -63,7 +63,19 @@ MEMBERS = "/api/lists/{id}/relationships/profiles"
 CONSENT = "/api/profile-(?:subscription|suppression)-bulk-(?:create|delete)-jobs"
 ROUTES = (
     _route("GET", "/api/accounts", "accounts", "accounts:read", 1, 15),
-    _route("GET", "/api/metrics", "metrics", "metrics:read"),
+    _route("GET", "/api/metrics", "nothing", "metrics:read"),
+    _route("GET", "/api/flows", "nothing", "flows:read", 3, 60),
+    _route("GET", "/api/campaigns", "campaigns", "campaigns:read"),
+    _route("GET", "/api/templates", "nothing", "templates:read"),
+    _route("GET", "/api/catalog-items", "nothing", "catalogs:read", 350, 3500),
+    _route(
+        "GET",
+        "/api/profile-suppression-bulk-create-jobs",
+        "nothing",
+        "subscriptions:read",
+        75,
+        750,
+    ),
     _route("GET", "/api/profiles", "find_profiles", "profiles:read", 75, 750),
     _route("POST", JOBS, "create_job", "lists:write profiles:write"),
     _route("GET", JOBS, "list_jobs", "lists:read profiles:read"),
@@ -324,7 +336,12 @@ class Double:
     def _accounts(self, one: str, query: dict[str, str], said: Any) -> Any:
         return 200, {"data": [{"type": "account", "id": self.account, "attributes": {}}]}
 
-    def _metrics(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _nothing(self, one: str, query: dict[str, str], said: Any) -> Any:
+        return 200, {"data": []}
+
+    def _campaigns(self, one: str, query: dict[str, str], said: Any) -> Any:
+        if "filter" not in query:
+            raise RefusedError(400, "invalid", "a channel filter is required", "filter")
         return 200, {"data": []}
 
     def _find_profiles(self, one: str, query: dict[str, str], said: Any) -> Any:

@@ -32,6 +32,24 @@ class Account(Answer):
     id: str
 
 
+class KeyScopes(Answer):
+    """What reads show of a key's scopes, beyond those that a sync needs.
+
+    Attributes
+    ----------
+    granted
+        Scopes whose read Klaviyo answered.
+    denied
+        Scopes whose read Klaviyo refused for want of the scope.
+    unclear
+        Scopes whose read Klaviyo refused for another reason.
+    """
+
+    granted: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+
+
 class FoundProfile(Answer):
     """A person whom Klaviyo knows."""
 

@@ -22,6 +22,7 @@ from connectors.klaviyo.answers import (
     FoundProfile,
     ImportFault,
     Job,
+    KeyScopes,
     Named,
     TryAgainError,
     read_many,
@@ -36,6 +37,7 @@ from connectors.klaviyo.errors import (
     KeyRefusedError,
     KlaviyoError,
     LostAnswerError,
+    RequestRefusedError,
     UnavailableError,
 )
 from connectors.klaviyo.limits import Pace
@@ -114,13 +116,19 @@ class Klaviyo:
         (found, *_) = self._read(api.ACCOUNT, Account)
         return found
 
-    def may_do_more(self) -> bool:
-        """Tell whether the key has a scope that the sync has no use for, as far as a read shows it."""
-        try:
-            self._call(api.NOT_NEEDED)
-        except KeyRefusedError:
-            return False
-        return True
+    def scopes_beyond(self) -> KeyScopes:
+        """Return which scopes the key has that the sync has no use for, as far as reads show them."""
+        seen: dict[str, list[str]] = {"granted": [], "denied": [], "unclear": []}
+        for endpoint, query in api.PROBES.items():
+            try:
+                self._call(endpoint, query=query)
+                finding = "granted"
+            except KeyRefusedError:
+                finding = "denied"
+            except RequestRefusedError:
+                finding = "unclear"
+            seen[finding] += endpoint.scopes
+        return KeyScopes.model_validate(seen)
 
     def profiles(self, kind: KeyKind, keys: Sequence[str]) -> list[FoundProfile]:
         """Look up to a hundred people up."""

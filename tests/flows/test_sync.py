@@ -222,7 +222,16 @@ def test_a_key_that_may_do_more_is_refused_unless_it_is_allowed(tmp_path, shop):
     with pytest.raises(SyncRefusedError, match="allow_wide_key"):
         shop.sync()
     shop.settings = store_settings(tmp_path, allow_wide_key=True)
-    assert shop.sync()["confirmed"] == 60
+    said = shop.sync()
+    assert said["confirmed"] == 60
+    assert said["key"] == {"scopes_checked": False}
+
+
+def test_a_sync_says_which_scopes_its_key_was_denied_and_which_cannot_be_seen(shop):
+    key = shop.sync()["key"]
+    assert "subscriptions:read" in key["denied"]
+    assert "data-privacy:write" in key["not_visible"]
+    assert json.loads(shop.places.outcome.read_text())["key"] == key
 
 
 def test_many_changes_at_once_are_refused_and_written_down(tmp_path):
