@@ -89,7 +89,7 @@ def send(manifest: Manifest, number: int, hands: Hands) -> None:
                 if error.status not in ABOUT_ROWS or not _may_split(manifest):
                     raise
                 _split(manifest, number, left)
-                rows = manifest.rows(number)
+                state, rows = manifest.state(number), manifest.rows(number)
             continue
         state = manifest.note(number, state, answered=state.answered + 1, job_id=job_id)
 
@@ -128,6 +128,7 @@ def verify(manifest: Manifest, number: int, hands: Hands, *, send_again: bool = 
             if send_again and len(told) - len(clear) > 1 and _may_split(manifest):
                 state = manifest.note(number, state, faults={**state.faults, **clear}, job_id="")
                 _split(manifest, number, _to_send(sent, state))
+                state = manifest.state(number)
                 continue
             manifest.note(number, state, faults={**state.faults, **told}, is_verified=True)
             return

@@ -182,12 +182,16 @@ class Manifest:
         """Make two jobs of one: its rows from a number on become the last job; on disk when this returns."""
         file, start, stop = self._slice(number)
         last = self.header.jobs + 1
-        self.note(last, JobState(faults=self.state(number).faults))
+        state = self.state(number)
+        later = {row: fault for row, fault in state.faults.items() if int(row) >= first}
+        self.note(last, JobState(faults=later))
         slices = {str(number): (file, start, first), str(last): (file, first, stop)}
         header = replace(self.header, jobs=last, slices={**self.header.slices, **slices})
         text = json.dumps(asdict(header))
         replace_file(self.folder / "sync.json", lambda draft: draft.write_text(text))
         self.header = header
+        earlier = {row: fault for row, fault in state.faults.items() if row not in later}
+        self.note(number, state, faults=earlier)
 
     @property
     def splits(self) -> int:

@@ -99,6 +99,27 @@ def test_a_person_is_forgotten_in_a_split_job_and_nobody_else_is(shop):
     assert (said["confirmed"], said["rejected"]) == (57, 1)
 
 
+@pytest.mark.parametrize("first", [20, 30, 41])
+def test_a_split_parts_rows_and_faults(shop, first):
+    dying(shop.double, 1)
+    with pytest.raises(UnavailableError):
+        shop.sync(tries=1)
+    manifest = Manifest(shop.places.open)
+    faults = {str(row): ("invalid", f"about {row}", "") for row in (3, 25, 40, 59)}
+    manifest.note(1, manifest.state(1), faults=faults)
+    manifest.split(1, first)
+    again = Manifest(shop.places.open)
+    assert list(again.numbers) == [1, 2]
+    assert [len(again.rows(number)) for number in again.numbers] == [first, 60 - first]
+    assert set(again.state(1).faults) == {row for row in faults if int(row) < first}
+    assert set(again.state(2).faults) == {row for row in faults if int(row) >= first}
+    assert again.state(1).may_run_twice
+    assert not again.state(2).may_run_twice
+    gone = set(again.rows(2)["customer_id"][:3])
+    again.forget(gone)
+    assert [len(again.rows(number)) for number in again.numbers] == [first, 57 - first]
+
+
 @pytest.mark.parametrize("customers", [["c0000004"], ["c0000000", "c0000059"], ["c0000030"]])
 def test_a_failure_that_no_error_names_is_found_too(shop, customers):
     shop.double.bad_keys = set(customers)
