@@ -5,6 +5,8 @@ import pytest
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import RequestRefusedError, UnavailableError
 from connectors.klaviyo.manifest import Manifest
+from flows.shown import show_outcome
+from flows.terminal import Outcome
 from tests.klaviyo_double import Fault, RefusedError
 from tests.klaviyo_store import Shop, change, dying
 
@@ -231,3 +233,13 @@ def test_a_refused_bulk_of_events_is_not_counted(tmp_path):
     shop.double._create_events = refuse_events
     with pytest.raises(RequestRefusedError):
         shop.sync()
+
+
+def test_a_sync_shows_that_its_events_are_not_verified(tmp_path, capsys):
+    shop = Shop(tmp_path, events=True)
+    shop.sync()
+    shop.publish(change(shop.scores, 0.6, 1), "r2")
+    said = shop.sync()
+    show_outcome(Outcome("synced", said), as_json=False)
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"Events: {said['events_unverified']} events accepted, none verified" in shown

@@ -9,6 +9,8 @@ import pytest
 from connectors.klaviyo.book import LONGEST_LAG, Book, Intent, Made
 from connectors.klaviyo.errors import KlaviyoError, RequestRefusedError, UnavailableError
 from connectors.klaviyo.segments import is_same_definition
+from flows.shown import show_outcome
+from flows.terminal import Outcome
 from tests.klaviyo_double import START, Fault
 from tests.klaviyo_store import Shop, store_settings
 
@@ -323,3 +325,13 @@ def test_a_refusal_is_told_and_leaves_no_intent(tmp_path):
         shop.sync()
     assert Book(shop.places.lists).intents == {}
     assert Counter(there(shop, "list")) == {}
+
+
+@KINDS
+def test_what_is_left_alone_is_said_with_what_to_do(tmp_path, kind, capsys):
+    shop = shop_of(tmp_path, kind)
+    by_a_person(shop, kind)
+    show_outcome(Outcome("synced", shop.sync()), as_json=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{kind.capitalize()}s foreign: {NAME}. Perennial did not make these" in said
+    assert "Rename them in Klaviyo" in said
