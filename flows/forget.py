@@ -24,6 +24,7 @@ from connectors.klaviyo.payloads import (
     DeletionAttributes,
     DeletionBody,
 )
+from connectors.klaviyo.printable import printable
 from connectors.mentions import forms, matches, one_of
 from connectors.store import replace_file
 from flows.account import SystemClock, api_url, open_hands, read_key
@@ -191,6 +192,7 @@ def _klaviyo_names(settings: Settings, names: set[str]) -> list[DeletedProfile]:
                 "say it again; the erasure list has them already"
             )
         check_account(hands.klaviyo, str(settings.klaviyo.account))
-        known = hands.klaviyo.profiles(settings.klaviyo.identifier, sorted(names))
+        asked = [name for name in sorted(names) if printable(name) == name]
+        known = hands.klaviyo.profiles(settings.klaviyo.identifier, asked) if asked else []
     others = [one for one in known if not matches(pd.Series([one.email]), emails).any()]
     return [*found, *(DeletedProfile(id=one.id) for one in others)]

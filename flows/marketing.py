@@ -16,6 +16,7 @@ from pydantic import (
 
 from connectors.klaviyo.conditions import SegmentDefinition
 from connectors.klaviyo.guards import Limits
+from connectors.klaviyo.printable import printable
 from connectors.klaviyo.properties import ALWAYS, PRIVATE, Property, list_properties
 from connectors.klaviyo.segments import define
 from features.tables import Scores
@@ -48,9 +49,15 @@ def _is_text(column: str) -> bool:
     return Scores.schema()[column] == "string"
 
 
-Condition = (
-    StrictBool | StrictInt | StrictFloat | StrictStr | list[StrictStr] | dict[str, int | float]
-)
+def _printable(text: str) -> str:
+    if printable(text) != text:
+        raise ValueError("has control characters, perhaps from copying; remove them")
+    return text
+
+
+Words = Annotated[StrictStr, AfterValidator(_printable)]
+Title = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+Condition = StrictBool | StrictInt | StrictFloat | Words | list[Words] | dict[str, int | float]
 
 
 class KlaviyoSettings(BaseModel):
@@ -63,8 +70,8 @@ class KlaviyoSettings(BaseModel):
     enabled: bool = True
     prefix: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=30)] = "Retention"
     properties: dict[Name, Annotated[str, AfterValidator(_scored)]] = DEFAULT_PROPERTIES
-    segments: dict[Annotated[str, Field(min_length=1, max_length=200)], dict[str, Condition]] = {}
-    lists: dict[Annotated[str, Field(min_length=1, max_length=200)], dict[str, StrictStr]] = {}
+    segments: dict[Title, dict[str, Condition]] = {}
+    lists: dict[Title, dict[str, Words]] = {}
     events: bool = False
     fresh_days: Days = 14
     refresh_days: Days = 7

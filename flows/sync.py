@@ -12,15 +12,15 @@ from filelock import FileLock, Timeout
 
 from connectors.klaviyo.apply import Hands, drain, settle, verify
 from connectors.klaviyo.apply import send as send_rows
+from connectors.klaviyo.book import Book
 from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
-from connectors.klaviyo.events import send_events
+from connectors.klaviyo.events import events_accepted, send_events
 from connectors.klaviyo.guards import check_account as check_answers
 from connectors.klaviyo.guards import check_fresh, check_key
 from connectors.klaviyo.lists import keep_list
 from connectors.klaviyo.manifest import Manifest
-from connectors.klaviyo.segments import Book
 from connectors.klaviyo.segments import keep_segments as keep
 from connectors.store import PublishedDay, Store
 from flows.account import open_hands
@@ -28,8 +28,12 @@ from flows.monitored import frozen_because
 from flows.outbox import SyncPlaces, list_members, list_rejects, terms_of, write_plan
 from flows.prepare import open_tracking
 from flows.settings import Settings, SettingsError, read_settings
-from flows.steps import again_after, flow, in_prefect, step
+from flows.steps import again_after, flow, in_prefect, progress, step
 from models.gate import FAILED
+
+UNSEEN_SCOPES = (
+    "write scopes without their read scope, data-privacy:write, and scopes not listed here"
+)
 
 
 @flow
@@ -55,9 +59,10 @@ def sync_day(
     """Sync a day in named steps; without `hands` Klaviyo is not even read."""
     check_switch(settings)
     with one_sync(settings):
+        key: dict[str, Any] = {}
         if hands is not None:
             hands = replace(hands, erased=Erasures(settings.state))  # as it is under the lock
-            check_account(settings, hands)
+            key = check_account(settings, hands)
         if hands is None or not apply:
             return plan_sync(settings, day, hands, create_missing=create_missing)
         is_resumed = finish_earlier(settings, day, hands, create_missing=create_missing)
@@ -66,15 +71,15 @@ def sync_day(
             if is_resumed
             else plan_sync(settings, day, hands, create_missing=create_missing, apply=True)
         )
-        for number in job_numbers(settings):
+        for number in each_job(settings):
             check_switch(settings if config is None else read_settings(config))
             send_job(settings, hands, number)
-        for number in job_numbers(settings):
+        for number in each_job(settings):
             verify_job(settings, hands, number)
         confirmed = finish_sync(settings, hands)
         segments = keep_segments(settings, hands)
         lists = keep_lists(settings, day, hands)
-        made = {"segments": segments, "lists": lists}
+        made = {"segments": segments, "lists": lists, "key": key}
         return report_sync(settings, day, hands, planned, confirmed, made)
 
 
@@ -141,11 +146,18 @@ def one_sync(settings: Settings) -> Iterator[None]:
 
 @step
 @again_after(UnavailableError)
-def check_account(settings: Settings, hands: Hands) -> None:
-    """Refuse a key of another account, and one that may do more than it must."""
+def check_account(settings: Settings, hands: Hands) -> dict[str, Any]:
+    """Refuse a key of another account, and one that may do more than it must; return what was checked."""
     check_answers(hands.klaviyo, str(settings.klaviyo.account))
-    if not settings.klaviyo.allow_wide_key:
-        check_key(hands.klaviyo)
+    if settings.klaviyo.allow_wide_key:
+        return {"scopes_checked": False}
+    scopes = check_key(hands.klaviyo)
+    return {
+        "scopes_checked": True,
+        "denied": list(scopes.denied),
+        "unclear": list(scopes.unclear),
+        "not_visible": UNSEEN_SCOPES,
+    }
 
 
 @step
@@ -187,6 +199,8 @@ def finish_earlier(
         verify(manifest, number, hands, send_again=False)
         _tell_changes(settings, manifest, number, hands)
     drain(manifest, hands)
+    if events := events_accepted(manifest):
+        progress(f"events accepted of the sync of {header.as_of}, not verified: {events:,}")
     settle(manifest, Confirmed(places.confirmed))
     return False
 
@@ -195,6 +209,14 @@ def job_numbers(settings: Settings) -> range:
     """Return the numbers of the jobs under way."""
     manifest = Manifest.open(SyncPlaces.of(settings).open)
     return range(0) if manifest is None else manifest.numbers
+
+
+def each_job(settings: Settings) -> Iterator[int]:
+    """Give the numbers of the jobs under way, those that are split off meanwhile too."""
+    number = 1
+    while number in job_numbers(settings):
+        yield number
+        number += 1
 
 
 def check_switch(settings: Settings) -> None:
@@ -235,12 +257,18 @@ def finish_sync(settings: Settings, hands: Hands) -> dict[str, int]:
     places = SyncPlaces.of(settings)
     manifest = Manifest.open(places.open)
     if manifest is None:
-        return {"sent": 0, "confirmed": 0, "rejected": 0}
+        return {"sent": 0, "confirmed": 0, "rejected": 0, "events_unverified": 0}
     drain(manifest, hands)
     rejected = list_rejects(settings, manifest)
     sent = sum(manifest.state(number).sent for number in manifest.numbers)
+    events = events_accepted(manifest)
     confirmed = settle(manifest, Confirmed(places.confirmed))
-    return {"sent": sent, "confirmed": confirmed, "rejected": rejected}
+    return {
+        "sent": sent,
+        "confirmed": confirmed,
+        "rejected": rejected,
+        "events_unverified": events,
+    }
 
 
 @step

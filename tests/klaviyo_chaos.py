@@ -54,6 +54,7 @@ class ChaosDouble(Double):
     def __init__(self, seed: int, fault_share: float) -> None:
         super().__init__()
         self.keeps_bodies = False
+        self.lag_seconds = (0.0, 5.0, 60.0, 150.0)[seed % 4]
         self.moments = random.Random(seed)
         self.fault_share = fault_share
         self.confirmed: dict[str, str] = {}

@@ -63,7 +63,19 @@ MEMBERS = "/api/lists/{id}/relationships/profiles"
 CONSENT = "/api/profile-(?:subscription|suppression)-bulk-(?:create|delete)-jobs"
 ROUTES = (
     _route("GET", "/api/accounts", "accounts", "accounts:read", 1, 15),
-    _route("GET", "/api/metrics", "metrics", "metrics:read"),
+    _route("GET", "/api/metrics", "nothing", "metrics:read"),
+    _route("GET", "/api/flows", "nothing", "flows:read", 3, 60),
+    _route("GET", "/api/campaigns", "campaigns", "campaigns:read"),
+    _route("GET", "/api/templates", "nothing", "templates:read"),
+    _route("GET", "/api/catalog-items", "nothing", "catalogs:read", 350, 3500),
+    _route(
+        "GET",
+        "/api/profile-suppression-bulk-create-jobs",
+        "nothing",
+        "subscriptions:read",
+        75,
+        750,
+    ),
     _route("GET", "/api/profiles", "find_profiles", "profiles:read", 75, 750),
     _route("POST", JOBS, "create_job", "lists:write profiles:write"),
     _route("GET", JOBS, "list_jobs", "lists:read profiles:read"),
@@ -182,13 +194,15 @@ class Double:
         self.keeps_bodies = True
         self.queue_seconds, self.work_seconds, self.late_by = 2.0, 5.0, 0.0
         self.most_bytes, self.page = 5_000_000, 100
-        self.refuses_at_once = False
+        self.refuses_at_once, self.refuses_with, self.names_no_row = False, 400, False
         self.bad_keys: set[str] = set()
         self.refused_keys: set[str] = set()
         self.hides_payload = False
         self.cancels: Callable[[], bool] = lambda: False
         self.fault: Callable[[str, str], Fault | None] = lambda *_: None
         self.has_windows = True
+        self.lag_seconds = 0.0  # from a creation until a look-up shows it
+        self._shows: dict[str, float] = {}
         self._windows: dict[tuple[str, int, int], int] = defaultdict(int)
         self._quota: dict[tuple[str, str], int] = defaultdict(int)
         self._serial = 0
@@ -201,6 +215,10 @@ class Double:
         for kind, key in keys.items():
             self.by_key[kind, plain(kind, key)] = serial
         return serial
+
+    def add_address(self, serial: str, email: str) -> None:
+        """Give a profile a further e-mail address: it is found by it, and answered with its first."""
+        self.by_key["email", plain("email", email)] = serial
 
     def properties(self) -> dict[str, dict[str, Any]]:
         """Return every profile's properties by its keys' first."""
@@ -318,7 +336,12 @@ class Double:
     def _accounts(self, one: str, query: dict[str, str], said: Any) -> Any:
         return 200, {"data": [{"type": "account", "id": self.account, "attributes": {}}]}
 
-    def _metrics(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _nothing(self, one: str, query: dict[str, str], said: Any) -> Any:
+        return 200, {"data": []}
+
+    def _campaigns(self, one: str, query: dict[str, str], said: Any) -> Any:
+        if "filter" not in query:
+            raise RefusedError(400, "invalid", "a channel filter is required", "filter")
         return 200, {"data": []}
 
     def _find_profiles(self, one: str, query: dict[str, str], said: Any) -> Any:
@@ -347,7 +370,8 @@ class Double:
             for i, row in enumerate(rows):
                 if self._row_fault(row) is not None:
                     where = f"/data/attributes/profiles/data/{i}/attributes/email"
-                    raise RefusedError(400, "invalid", "Invalid email", where)
+                    where = "" if self.names_no_row else where
+                    raise RefusedError(self.refuses_with, "invalid", "Invalid email", where)
         now = self.clock.seconds
         starts = now + self.queue_seconds
         job = Job(self._next("J"), rows, now, starts, starts + self.work_seconds + self.late_by)
@@ -454,7 +478,7 @@ class Double:
                 "attributes": {n: v for n, v in row.items() if n != "members"},
             }
             for serial, row in rows.items()
-            if row["name"] == wanted
+            if row["name"] == wanted and self._shows.get(serial, 0.0) <= self.clock.seconds
         ]
 
     def _spend(self, what: str, most: int) -> None:
@@ -467,6 +491,7 @@ class Double:
         self._spend("segments", 100)
         serial = self._next("S")
         self.segments[serial] = said["data"]["attributes"]
+        self._shows[serial] = self.clock.seconds + self.lag_seconds
         return 201, {"data": {"type": "segment", "id": serial, "attributes": {}}}
 
     def _update_segment(self, one: str, query: dict[str, str], said: Any) -> Any:
@@ -495,7 +520,12 @@ class Double:
     def _create_list(self, one: str, query: dict[str, str], said: Any) -> Any:
         self._spend("lists", 150)
         serial = self._next("L")
-        self.lists[serial] = {"name": said["data"]["attributes"]["name"], "members": set()}
+        self.lists[serial] = {
+            "name": said["data"]["attributes"]["name"],
+            "created": self.clock.now().isoformat(),
+            "members": set(),
+        }
+        self._shows[serial] = self.clock.seconds + self.lag_seconds
         return 201, {"data": {"type": "list", "id": serial, "attributes": {}}}
 
     def _show_members(self, one: str, query: dict[str, str], said: Any) -> Any:

@@ -32,6 +32,24 @@ class Account(Answer):
     id: str
 
 
+class KeyScopes(Answer):
+    """What reads show of a key's scopes, beyond those that a sync needs.
+
+    Attributes
+    ----------
+    granted
+        Scopes whose read Klaviyo answered.
+    denied
+        Scopes whose read Klaviyo refused for want of the scope.
+    unclear
+        Scopes whose read Klaviyo refused for another reason.
+    """
+
+    granted: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
+
+
 class FoundProfile(Answer):
     """A person whom Klaviyo knows."""
 
@@ -77,6 +95,7 @@ class Named(Answer):
 
     id: str
     name: str | None = None
+    created: datetime | None = None
     definition: dict[str, Any] | None = None
 
 
@@ -84,10 +103,20 @@ class TryAgainError(Exception):
     """A try failed in a way that another may not."""
 
     def __init__(
-        self, finding: str, seconds: float | None = None, *, is_busy: bool = False
+        self,
+        finding: str,
+        seconds: float | None = None,
+        *,
+        is_busy: bool = False,
+        is_unsent: bool = False,
     ) -> None:
         super().__init__(finding)
-        self.seconds, self.is_busy = seconds, is_busy
+        self.seconds, self.is_busy, self.is_unsent = seconds, is_busy, is_unsent
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether Klaviyo may have done what was asked."""
+        return not (self.is_busy or self.is_unsent)
 
 
 def read_object(answer: httpx.Response) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The part of Klaviyo's API that Perennial can call, with its limits and scopes.
 
-What is not listed here cannot be called: nothing that subscribes, unsubscribes or suppresses is.
+What is not listed here cannot be called: nothing that subscribes, unsubscribes or suppresses is. Of
+consent there is one read, of suppression jobs, which a narrow key is refused.
 
 References
 ----------
@@ -48,7 +49,6 @@ class Endpoint:
 
 
 ACCOUNT = Endpoint("GET", "/api/accounts", ("accounts:read",), 1, 15)
-METRICS = Endpoint("GET", "/api/metrics", ("metrics:read",), 10, 150)
 PROFILES = Endpoint("GET", "/api/profiles", ("profiles:read",), 75, 750)
 IMPORT = Endpoint(
     "POST", "/api/profile-bulk-import-jobs", ("lists:write", "profiles:write"), 10, 150
@@ -77,5 +77,22 @@ REMOVE_MEMBERS = Endpoint(
 )
 DELETE_PERSON = Endpoint("POST", "/api/data-privacy-deletion-jobs", ("data-privacy:write",), 3, 60)
 
+# Reads that the sync has no use for: a key that may do one may do too much. Klaviyo shows no key's scopes.
+SUPPRESSIONS = Endpoint(
+    "GET", "/api/profile-suppression-bulk-create-jobs", ("subscriptions:read",), 75, 750
+)
+METRICS = Endpoint("GET", "/api/metrics", ("metrics:read",), 10, 150)
+FLOWS = Endpoint("GET", "/api/flows", ("flows:read",), 3, 60)
+CAMPAIGNS = Endpoint("GET", "/api/campaigns", ("campaigns:read",), 10, 150)
+TEMPLATES = Endpoint("GET", "/api/templates", ("templates:read",), 10, 150)
+CATALOG = Endpoint("GET", "/api/catalog-items", ("catalogs:read",), 350, 3500)
+PROBES = {
+    SUPPRESSIONS: {},
+    METRICS: {},
+    FLOWS: {},
+    CAMPAIGNS: {"filter": "equals(messages.channel,'email')"},
+    TEMPLATES: {},
+    CATALOG: {},
+}
+
 ENDPOINTS = frozenset(one for one in list(globals().values()) if isinstance(one, Endpoint))
-NOT_NEEDED = METRICS  # a read that the sync has no use for: a key that may do it may do too much

@@ -17,7 +17,7 @@ from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.clock import Clock
 from connectors.klaviyo.confirmed import IN_DOUBT, Confirmed
 from connectors.klaviyo.erasure import Erasures
-from connectors.klaviyo.errors import RequestRefusedError, UnavailableError
+from connectors.klaviyo.errors import Fault, RequestRefusedError, UnavailableError
 from connectors.klaviyo.manifest import JobState, Manifest
 from connectors.klaviyo.pack import import_body
 
@@ -28,6 +28,8 @@ CLOCKS_DIFFER = timedelta(days=1)  # this machine's and Klaviyo's, at most
 UNCLEAR, ERASED = "unclear", "erased"
 ROW_POINTER = re.compile(r"^/data/attributes/profiles/data/(\d+)(?:/|$)")
 GONE = 404
+ABOUT_ROWS = {400, 413, 422}  # statuses that a job may owe to one of its rows
+FIRST_SPLITS, MOST_SPLITS = 60, 600  # before a job is accepted, and in all
 
 Faults = dict[str, tuple[str, str, str]]
 
@@ -54,10 +56,13 @@ class Hands:
 def send(manifest: Manifest, number: int, hands: Hands) -> None:
     """Create a job, unless it is created; rows that Klaviyo points at are taken out.
 
+    A job that is refused without word of a row is split: the second half becomes the last job, until
+    the row is alone.
+
     Raises
     ------
     RequestRefusedError
-        Klaviyo refuses the job and points at no row.
+        Klaviyo refuses the job for another reason than its rows, or too many jobs.
     """
     state, rows = manifest.state(number), manifest.rows(number)
 
@@ -81,7 +86,10 @@ def send(manifest: Manifest, number: int, hands: Hands) -> None:
             faults = {**state.faults, **pointed}
             state = manifest.note(number, state, answered=state.answered + 1, faults=faults)
             if not pointed:
-                raise
+                if error.status not in ABOUT_ROWS or not _may_split(manifest):
+                    raise
+                _split(manifest, number, left)
+                state, rows = manifest.state(number), manifest.rows(number)
             continue
         state = manifest.note(number, state, answered=state.answered + 1, job_id=job_id)
 
@@ -114,7 +122,14 @@ def verify(manifest: Manifest, number: int, hands: Hands, *, send_again: bool = 
         job = _wait_until_over(state.job_id, hands)
         if job is not None and job.status == "complete":
             faults = hands.klaviyo.import_errors(state.job_id)
-            told = judge(_to_send(manifest.rows(number), state), state.sent, job, faults)
+            sent = _to_send(manifest.rows(number), state)
+            told = judge(sent, state.sent, job, faults)
+            clear = {row: said for row, said in told.items() if said[0] != UNCLEAR}
+            if send_again and len(told) - len(clear) > 1 and _may_split(manifest):
+                state = manifest.note(number, state, faults={**state.faults, **clear}, job_id="")
+                _split(manifest, number, _to_send(sent, state))
+                state = manifest.state(number)
+                continue
             manifest.note(number, state, faults={**state.faults, **told}, is_verified=True)
             return
         # Part of it may have happened, which counts as a try without an answer.
@@ -131,7 +146,8 @@ def verify(manifest: Manifest, number: int, hands: Hands, *, send_again: bool = 
 def judge(sent: pd.DataFrame, rows: int, job: Job, errors: Iterable[ImportFault]) -> Faults:
     """Say which rows of a finished job are not confirmed, and why.
 
-    Where Klaviyo counts more failures than its errors name, no row of the job is confirmed.
+    Where Klaviyo counts more failures than its errors name, no row of the job is confirmed; such a job is
+    split and sent again.
 
     Parameters
     ----------
@@ -208,8 +224,7 @@ def _doubtful(manifest: Manifest, number: int) -> pd.DataFrame:
 
 
 def _left_behind(manifest: Manifest, klaviyo: Klaviyo) -> bool:
-    states = [manifest.state(number) for number in manifest.numbers]
-    doubtful = [state for state in states if state.may_run_twice]
+    doubtful = [state for state in _states(manifest) if state.may_run_twice]
     if not doubtful:
         return False
     since = min(datetime.fromisoformat(state.first_try_at) for state in doubtful) - CLOCKS_DIFFER
@@ -252,9 +267,26 @@ def _to_send(rows: pd.DataFrame, state: JobState) -> pd.DataFrame:
     return rows[~rows["row"].astype(str).isin(list(state.faults))]
 
 
+def _may_split(manifest: Manifest) -> bool:
+    """Tell whether rows are to blame: not where job after job is refused and none is accepted."""
+    is_any_good = any(state.job_id for state in _states(manifest))
+    return manifest.splits < (MOST_SPLITS if is_any_good else FIRST_SPLITS)
+
+
+def _split(manifest: Manifest, number: int, left: pd.DataFrame) -> None:
+    manifest.split(number, int(left["row"].to_numpy()[len(left) // 2]))
+
+
+def _states(manifest: Manifest) -> list[JobState]:
+    return [manifest.state(number) for number in manifest.numbers]
+
+
 def _pointed_at(error: RequestRefusedError, sent: pd.DataFrame) -> Faults:
-    """Return the rows that a refusal points at."""
+    """Return the rows that a refusal is about: those that it points at, or the only one."""
     faults = Faults()
+    if len(sent) == 1 and error.status in ABOUT_ROWS:
+        fault = next(iter(error.faults), Fault("", "", ""))
+        return {str(sent["row"].iat[0]): (fault.code or "rejected", fault.detail, fault.pointer)}
     for fault in error.faults:
         place = ROW_POINTER.match(fault.pointer)
         if place is not None and int(place[1]) < len(sent):

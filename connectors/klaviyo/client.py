@@ -10,7 +10,7 @@ import httpx
 from tenacity import (
     RetryCallState,
     Retrying,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     wait_random_exponential,
 )
@@ -22,6 +22,7 @@ from connectors.klaviyo.answers import (
     FoundProfile,
     ImportFault,
     Job,
+    KeyScopes,
     Named,
     TryAgainError,
     read_many,
@@ -35,6 +36,8 @@ from connectors.klaviyo.errors import (
     BusyError,
     KeyRefusedError,
     KlaviyoError,
+    LostAnswerError,
+    RequestRefusedError,
     UnavailableError,
 )
 from connectors.klaviyo.limits import Pace
@@ -113,13 +116,19 @@ class Klaviyo:
         (found, *_) = self._read(api.ACCOUNT, Account)
         return found
 
-    def may_do_more(self) -> bool:
-        """Tell whether the key has a scope that the sync has no use for, as far as a read shows it."""
-        try:
-            self._call(api.NOT_NEEDED)
-        except KeyRefusedError:
-            return False
-        return True
+    def scopes_beyond(self) -> KeyScopes:
+        """Return which scopes the key has that the sync has no use for, as far as reads show them."""
+        seen: dict[str, list[str]] = {"granted": [], "denied": [], "unclear": []}
+        for endpoint, query in api.PROBES.items():
+            try:
+                self._call(endpoint, query=query)
+                finding = "granted"
+            except KeyRefusedError:
+                finding = "denied"
+            except RequestRefusedError:
+                finding = "unclear"
+            seen[finding] += endpoint.scopes
+        return KeyScopes.model_validate(seen)
 
     def profiles(self, kind: KeyKind, keys: Sequence[str]) -> list[FoundProfile]:
         """Look up to a hundred people up."""
@@ -152,13 +161,19 @@ class Klaviyo:
         """Return why rows of a job were not imported: every page."""
         return self._read(api.IMPORT_ERRORS, ImportFault, {"page[size]": "100"}, one=job_id)
 
-    def segment(self, name: str) -> Named | None:
-        """Return the segment of exactly that name."""
+    def segments_named(self, name: str) -> list[Named]:
+        """Return the segments of exactly that name."""
         return self._named(api.SEGMENTS, name)
 
-    def create_segment(self, name: str, body: Body) -> str:
-        """Create a segment, once; return its id."""
-        return self._create(api.CREATE_SEGMENT, body, lambda: self.segment(name))
+    def create_segment(self, body: Body) -> str:
+        """Create a segment; return its id.
+
+        Raises
+        ------
+        LostAnswerError
+            It may have been created.
+        """
+        return self._create(api.CREATE_SEGMENT, body)
 
     def update_segment(self, segment_id: str, body: Body) -> None:
         """Change a segment."""
@@ -168,13 +183,19 @@ class Klaviyo:
         """Hand in events; one that is handed in again, with its unique id, counts once."""
         self._call(api.EVENTS, body=body.to_json())
 
-    def list_named(self, name: str) -> Named | None:
-        """Return the list of exactly that name."""
+    def lists_named(self, name: str) -> list[Named]:
+        """Return the lists of exactly that name."""
         return self._named(api.LISTS, name)
 
-    def create_list(self, name: str, body: Body) -> str:
-        """Create a list, once; return its id."""
-        return self._create(api.CREATE_LIST, body, lambda: self.list_named(name))
+    def create_list(self, body: Body) -> str:
+        """Create a list; return its id.
+
+        Raises
+        ------
+        LostAnswerError
+            It may have been created.
+        """
+        return self._create(api.CREATE_LIST, body)
 
     def members(self, list_id: str) -> set[str]:
         """Return the profile ids on a list."""
@@ -193,21 +214,17 @@ class Klaviyo:
         """Ask to delete a person with everything that is known of them."""
         self._call(api.DELETE_PERSON, body=body.to_json())
 
-    def _create(self, endpoint: Endpoint, body: Body, find: Callable[[], Named | None]) -> str:
-        """Create something that would be there twice were it created again: a lost answer is looked for."""
-        tries = 0
+    def _create(self, endpoint: Endpoint, body: Body) -> str:
+        """Create something that would be there twice were it created again."""
+        answer = self._call(endpoint, body=body.to_json(), is_repeatable=False)
+        try:
+            return read_one(Named, answer).id
+        except UnavailableError as error:
+            raise LostAnswerError(str(error)) from None
 
-        def is_there() -> dict[str, Any] | None:
-            nonlocal tries
-            tries += 1
-            found = find() if tries > 1 else None
-            return None if found is None else {"data": {"id": found.id}}
-
-        return read_one(Named, self._call(endpoint, body=body.to_json(), is_there=is_there)).id
-
-    def _named(self, endpoint: Endpoint, name: str) -> Named | None:
+    def _named(self, endpoint: Endpoint, name: str) -> list[Named]:
         found = self._read(endpoint, Named, {"filter": f"equals(name,{_quoted(name)})"})
-        return next((one for one in found if one.name == name), None)
+        return [one for one in found if one.name == name]
 
     def _read(
         self,
@@ -242,7 +259,7 @@ class Klaviyo:
         body: bytes | None = None,
         one: str = "",
         before_try: Callable[[], None] = lambda: None,
-        is_there: Callable[[], dict[str, Any] | None] = lambda: None,
+        is_repeatable: bool = True,
     ) -> dict[str, Any]:
         if endpoint not in ENDPOINTS:
             raise KlaviyoError(f"only listed endpoints are called: {endpoint} is not listed")
@@ -250,16 +267,20 @@ class Klaviyo:
             sleep=self._clock.sleep,
             wait=_pause,
             stop=stop_after_attempt(self._tries),
-            retry=retry_if_exception_type(TryAgainError),
+            retry=retry_if_exception(
+                lambda error: (
+                    isinstance(error, TryAgainError) and (is_repeatable or not error.may_be_done)
+                )
+            ),
             reraise=True,
         )
-
-        def attempt() -> dict[str, Any]:
-            return is_there() or self._try(endpoint, query, body, one, before_try)
-
         try:
-            return retrying(attempt)
+            return retrying(self._try, endpoint, query, body, one, before_try)
         except TryAgainError as error:
+            if error.may_be_done and not is_repeatable:
+                raise LostAnswerError(
+                    f"Klaviyo gave no answer to {endpoint} ({error}): it may have been done. Sync again later"
+                ) from None
             kind = BusyError if error.is_busy else UnavailableError
             raise kind(
                 f"Klaviyo answers within {self._tries} tries: {endpoint} did not ({error}). Try "
@@ -285,6 +306,8 @@ class Klaviyo:
                 content=body,
                 headers=None if body is None else {"Content-Type": api.JSON_API},
             )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise TryAgainError(type(error).__name__, is_unsent=True) from None
         except httpx.HTTPError as error:
             raise TryAgainError(type(error).__name__) from None
         self._pace.note(endpoint, answer.headers)

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool
 
-from connectors.klaviyo.payloads import Body, Number, Text
+from connectors.klaviyo.payloads import Body, Number, Text, Title
 
 
 class TextIs(Body):
@@ -94,7 +94,7 @@ class SegmentDefinition(Body):
 class SegmentAttributes(Body):
     """A segment's name and definition."""
 
-    name: Annotated[str, Field(min_length=1, max_length=255)]
+    name: Title
     definition: SegmentDefinition
 
 

@@ -7,7 +7,8 @@
     ├── KeyRefusedError      the key is wrong, or lacks a scope (401, 403)
     ├── RequestRefusedError  Klaviyo refuses what was asked (any other 4xx); asking again changes nothing
     └── UnavailableError     no usable answer after every try; asking later may help
-        └── BusyError        Klaviyo takes no more of these for now (429): a quota of the day, perhaps
+        ├── BusyError        Klaviyo takes no more of these for now (429): a quota of the day, perhaps
+        └── LostAnswerError  a creation got no answer, so that it may have happened
 
 Messages name endpoints, codes and counts: never a key, a body, or what Klaviyo says of a person.
 """
@@ -36,6 +37,10 @@ class UnavailableError(KlaviyoError):
 
 class BusyError(UnavailableError):
     """Klaviyo takes no more of these for now."""
+
+
+class LostAnswerError(UnavailableError):
+    """A creation got no answer, so that it may have happened."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from connectors.klaviyo.payloads import (
     ProfileAttributes,
     ProfileData,
 )
+from connectors.klaviyo.plan import has_moved
+from connectors.klaviyo.printable import printable
 
 LATE_DAYS = 2  # older changes are recorded and start no flow
 
@@ -43,8 +45,7 @@ def send_events(manifest: Manifest, number: int, hands: Hands) -> None:
     if not state.is_verified or not metric:
         return
     rows = manifest.confirmed(number)
-    moved = rows["previous_segment"].notna() & (rows["previous_segment"] != rows["segment"])
-    rows = rows[moved & ~rows["is_holdout"].astype(bool) & (rows["row"] >= state.events)]
+    rows = rows[has_moved(rows) & (rows["row"] >= state.events)]
     is_late = (hands.clock.now().date() - manifest.as_of).days > LATE_DAYS
     for start in range(0, len(rows), MOST_EVENTS):
         part = rows.iloc[start : start + MOST_EVENTS]
@@ -54,7 +55,13 @@ def send_events(manifest: Manifest, number: int, hands: Hands) -> None:
             continue
         part = part[~gone]
         hands.klaviyo.create_events(event_body(part, metric, manifest.as_of, is_late=is_late))
-        state = manifest.note(number, state, events=following)
+        accepted = state.events_accepted + len(part)
+        state = manifest.note(number, state, events=following, events_accepted=accepted)
+
+
+def events_accepted(manifest: Manifest) -> int:
+    """Return how many events Klaviyo accepted of a sync; it reports no result of them, so none is verified."""
+    return sum(manifest.state(number).events_accepted for number in manifest.numbers)
 
 
 def event_body(rows: pd.DataFrame, metric: str, as_of: date, *, is_late: bool) -> EventsBody:
@@ -78,7 +85,7 @@ def event_body(rows: pd.DataFrame, metric: str, as_of: date, *, is_late: bool) -
         event = EventAttributes(
             properties={"From": _words(before), "To": _words(after)},
             time=f"{as_of.isoformat()}T12:00:00+00:00",
-            unique_id=f"{blake2b(customer.encode(), digest_size=12).hexdigest()}:{as_of}:{after}",
+            unique_id=f"{blake2b(customer.encode(), digest_size=12).hexdigest()}:{as_of}:{printable(after)}",
             backfill=is_late,
             metric=kind,
         )
@@ -96,4 +103,4 @@ def event_body(rows: pd.DataFrame, metric: str, as_of: date, *, is_late: bool) -
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return printable(name.replace("_", " "))

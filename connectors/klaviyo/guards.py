@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from connectors.klaviyo.answers import KeyScopes
+from connectors.klaviyo.api import SUPPRESSIONS
 from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.errors import SyncRefusedError
 from connectors.klaviyo.properties import Property
@@ -59,13 +61,30 @@ def check_account(klaviyo: Klaviyo, account: str) -> None:
         )
 
 
-def check_key(klaviyo: Klaviyo) -> None:
-    """Refuse a key that may do more than a sync does, where a read shows it."""
-    if klaviyo.may_do_more():
+def check_key(klaviyo: Klaviyo) -> KeyScopes:
+    """Refuse a key that may do more than a sync does, where a read shows it; return what reads showed.
+
+    In Klaviyo's settings a scope's write access includes its read access, so a read shows both. A write
+    scope without its read scope, and ``data-privacy:write``, cannot be seen.
+
+    Raises
+    ------
+    SyncRefusedError
+        A read shows a scope that a sync does not need, or does not rule out one to subscribe people.
+    """
+    scopes = klaviyo.scopes_beyond()
+    fix = "Make a key with the scopes in docs/klaviyo.md only, or set klaviyo.allow_wide_key"
+    if scopes.granted:
         raise SyncRefusedError(
-            "a key has the scopes that a sync needs and no more: this one may also read metrics, as a full-access "
-            "key may. Make one as docs/klaviyo.md says, or set klaviyo.allow_wide_key"
+            f"The key has scopes that a sync does not need: {', '.join(scopes.granted)}. {fix}"
         )
+    unclear = set(SUPPRESSIONS.scopes) & set(scopes.unclear)
+    if unclear:
+        raise SyncRefusedError(
+            f"The key may have {', '.join(unclear)}, and so may subscribe and suppress people: Klaviyo did not refuse "
+            f"it that read for want of the scope (403). {fix}"
+        )
+    return scopes
 
 
 def check_counts(counts: Mapping[str, int], limits: Limits) -> None:

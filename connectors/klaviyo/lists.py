@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from connectors.klaviyo.answers import Named
 from connectors.klaviyo.api import MOST_MEMBERS
+from connectors.klaviyo.book import Book, ForeignError, Intent, Made, Shelf, find_ours, make
 from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.clock import Clock
 from connectors.klaviyo.payloads import Body, List, ListAttributes, ListBody, Member, MembersBody
-from connectors.klaviyo.segments import Book
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def keep_list(
     Parameters
     ----------
     name
-        Exact name; the list is made where there is none.
+        Exact name; the list is made where there is none. One that is not noted as ours by its id is left alone.
     wanted
         Klaviyo's ids of the people.
     klaviyo, clock
@@ -43,21 +44,32 @@ def keep_list(
     book
         Which lists are ours.
     """
-    found = klaviyo.list_named(name)
-    if found is not None and name not in book.made:
+    shelf = Shelf(klaviyo.lists_named, lambda one, intent: _is_ours(one, intent, klaviyo))
+    body = ListBody(data=List(attributes=ListAttributes(name=name)))
+    try:
+        found = find_ours(name, shelf, clock, book)
+        if found is None:
+            if not book.has_room("created", clock.now()):
+                return ListCounts()
+            list_id = make(name, lambda: klaviyo.create_list(body), shelf, clock, book)
+            book.note(name, Made(list_id, at=clock.now().isoformat()), "created")
+        else:
+            list_id = found.id
+            if name in book.intents:
+                book.note(name, Made(list_id, at=clock.now().isoformat()))
+    except ForeignError:
         return ListCounts(is_foreign=True)
-    if found is None:
-        if not book.has_room("created", clock.now()):
-            return ListCounts()
-        book.note(name, "", "created")  # a killed run finds the name and knows it for its own
-        body = ListBody(data=List(attributes=ListAttributes(name=name)))
-        list_id = klaviyo.create_list(name, body)
-    else:
-        list_id = found.id
     there = klaviyo.members(list_id)
     added = _change(klaviyo.add_members, list_id, wanted - there)
     removed = _change(klaviyo.remove_members, list_id, there - wanted)
     return ListCounts(added, removed)
+
+
+def _is_ours(one: Named, intent: Intent | None, klaviyo: Klaviyo) -> bool:
+    """Tell whether a list came of a creation without an answer: it is as old as that, and empty."""
+    if intent is None or (one.created is not None and not intent.covers(one.created)):
+        return False
+    return not klaviyo.members(one.id)
 
 
 def _change(change: Callable[[str, Body], None], list_id: str, people: set[str]) -> int:

@@ -6,16 +6,18 @@ from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from connectors.klaviyo.answers import FoundProfile
 from connectors.klaviyo.api import MOST_LOOKED_UP
 from connectors.klaviyo.client import KeyKind, Klaviyo
 from connectors.klaviyo.errors import RequestRefusedError
-from connectors.klaviyo.payloads import EMAIL
-from connectors.klaviyo.plan import Plan
+from connectors.klaviyo.payloads import EMAIL, ProfileAttributes
+from connectors.klaviyo.plan import Plan, has_moved
 
 Progress = Callable[[int, int], None]
 BAD_REQUEST = 400
+SEVERAL = ("email", "phone_number")  # of which a profile may have several, or in another form
 MOST_REFUSED = 20  # keys that Klaviyo may refuse to look for, before that is no accident any more
 MOST_ADDRESS_BYTES = 6_000  # of the keys in an address; servers take some 8,000 in all
 
@@ -63,6 +65,7 @@ def look_up(plan: Plan, klaviyo: Klaviyo, *, create_missing: bool, progress: Pro
         "unknown_profile": len(unknown),
         "shared_key": plan.counts["shared_key"] + len(shared),
         "created": int((kept & ~is_known).sum()),
+        "moved": int(has_moved(rows[kept]).sum()),
     }
     return replace(
         plan,
@@ -78,22 +81,74 @@ def _find(
 ) -> set[str]:
     """Look the people up who are not found yet, and note whom Klaviyo knows; return keys that it refused."""
     asked = keys[rows["profile_id"].isna() & keys.notna()]
-    found: dict[str, str] = {}
+    found: dict[str, FoundProfile] = {}
     refused: set[str] = set()
     done, keys_asked = 0, asked.drop_duplicates().tolist()
     for part in _parts(keys_asked):
-        for one in _ask(klaviyo, kind, part, refused):
-            named = getattr(one, kind)
-            if named is not None:
-                found[_plain(kind, named)] = one.id
+        found |= _find_part(klaviyo, kind, part, refused)
         done += len(part)
         progress(done, len(keys_asked))
-    ids = asked.map(lambda key: found.get(_plain(kind, key))).dropna()
+    known = asked.map(lambda key: found.get(_plain(kind, key))).dropna()
     rows["profile_id"] = rows["profile_id"].astype(object)
-    rows.loc[ids.index, "profile_id"] = ids
-    rows.loc[ids.index, "kind"] = kind
-    rows.loc[ids.index, "key"] = asked[ids.index]
+    if len(known):
+        named_by = [
+            (one.id, *_named_by(kind, key, one))
+            for key, one in zip(asked[known.index], known, strict=True)
+        ]
+        columns = ["profile_id", "kind", "key"]
+        rows.loc[known.index, columns] = pd.DataFrame(named_by, known.index, columns)
     return refused
+
+
+def _find_part(
+    klaviyo: Klaviyo, kind: KeyKind, keys: list[str], refused: set[str]
+) -> dict[str, FoundProfile]:
+    """Return whom Klaviyo knows by each key, as keys are compared.
+
+    A profile may have several e-mail addresses, and the answer has the first of them only. Whoever
+    was asked for by another is found by halves, since only one key is then left that it can be.
+    """
+    by_key = {_plain(kind, key): key for key in keys}
+    found, others = {}, []
+    for one in _ask(klaviyo, kind, keys, refused):
+        named = getattr(one, kind)
+        if named is not None and _plain(kind, named) in by_key:
+            found[_plain(kind, named)] = one
+        else:
+            others.append(one)
+    left = [key for plain, key in by_key.items() if plain not in found and key not in refused]
+    if not others or not left or kind not in SEVERAL:
+        return found
+    if len(left) == 1:
+        return found | ({_plain(kind, left[0]): others[0]} if len(others) == 1 else {})
+    half = len(left) // 2
+    for part in (left[:half], left[half:]):
+        found |= _find_part(klaviyo, kind, part, refused)
+    return found
+
+
+def _named_by(kind: KeyKind, key: str, found: FoundProfile) -> tuple[KeyKind, str]:
+    """Return what a row names a profile by: what was asked, or the address that Klaviyo has first.
+
+    By a second address an import might make another profile, or put it first.
+    """
+    first = getattr(found, kind)
+    if first is not None and _plain(kind, first) == _plain(kind, key):
+        return kind, key
+    named: list[tuple[KeyKind, str | None]] = [(kind, first), ("external_id", found.external_id)]
+    for other_kind, other in named:
+        if other and _is_taken(other_kind, other):
+            return other_kind, other
+    return kind, key
+
+
+def _is_taken(kind: KeyKind, key: str) -> bool:
+    """Tell whether a body takes a key."""
+    try:
+        ProfileAttributes.model_validate({kind: key})
+    except ValidationError:
+        return False
+    return True
 
 
 def _ask(

@@ -8,7 +8,7 @@ Layout of a sync::
 
     sync.json                      whose it is, and how many jobs it has
     rows-0001.parquet, ...         the rows of each job with their bodies
-    job-0001.json, ...             how far each job is
+    job-0001.json, ...             how far each job is; one that was split shares its rows' file
 """
 
 import json
@@ -68,6 +68,8 @@ class SyncHeader:
         Digest of the settings and options that it was planned by.
     metric
         Name of the event that tells of a change of segment; empty = none is told.
+    slices
+        Of jobs that were split: file, first row and the row after the last (null: to the end), by number.
     """
 
     as_of: str
@@ -76,6 +78,7 @@ class SyncHeader:
     jobs: int
     terms: str = ""
     metric: str = ""
+    slices: dict[str, tuple[int, int, int | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,8 @@ class JobState:
         Whether Klaviyo's word on every row is in.
     events
         First row whose event is not handed in.
+    events_accepted
+        Events that Klaviyo accepted (202); it says nothing of what became of them.
     """
 
     tries: int = 0
@@ -112,6 +117,7 @@ class JobState:
     faults: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     is_verified: bool = False
     events: int = 0
+    events_accepted: int = 0
 
     @property
     def may_run_twice(self) -> bool:
@@ -165,7 +171,38 @@ class Manifest:
 
     def rows(self, number: int) -> pd.DataFrame:
         """Return the rows of a job, with their bodies."""
-        with self._readable(_rows_file(number)) as path:
+        file, start, stop = self._slice(number)
+        rows = self._read(file)
+        is_of_job = rows["row"] >= start
+        if stop is not None:
+            is_of_job &= rows["row"] < stop
+        return rows if is_of_job.all() else rows[is_of_job].reset_index(drop=True)
+
+    def split(self, number: int, first: int) -> None:
+        """Make two jobs of one: its rows from a number on become the last job; on disk when this returns."""
+        file, start, stop = self._slice(number)
+        last = self.header.jobs + 1
+        state = self.state(number)
+        later = {row: fault for row, fault in state.faults.items() if int(row) >= first}
+        self.note(last, JobState(faults=later))
+        slices = {str(number): (file, start, first), str(last): (file, first, stop)}
+        header = replace(self.header, jobs=last, slices={**self.header.slices, **slices})
+        text = json.dumps(asdict(header))
+        replace_file(self.folder / "sync.json", lambda draft: draft.write_text(text))
+        self.header = header
+        earlier = {row: fault for row, fault in state.faults.items() if row not in later}
+        self.note(number, state, faults=earlier)
+
+    @property
+    def splits(self) -> int:
+        """How often jobs were split."""
+        return len(self.header.slices)
+
+    def _slice(self, number: int) -> tuple[int, int, int | None]:
+        return self.header.slices.get(str(number), (number, 0, None))
+
+    def _read(self, file: int) -> pd.DataFrame:
+        with self._readable(_rows_file(file)) as path:
             table = pq.read_table(path, schema=ROWS)
         frame: pd.DataFrame = table.to_pandas()
         return frame
@@ -219,8 +256,11 @@ class Manifest:
                 may_come |= bool(state.tries) and not state.is_verified
                 faults = {row: said for row, said in state.faults.items() if row not in names}
                 self.note(number, state, faults=faults)
-                path = self.folder / _rows_file(number)
-                replace_file(path, lambda draft, kept=rows[~gone]: _write_rows(kept, draft))  # type: ignore[misc]
+                file = self._slice(number)[0]
+                whole = self._read(file)
+                kept = whole[~whole["row"].isin(rows["row"][gone])]
+                path = self.folder / _rows_file(file)
+                replace_file(path, lambda draft, kept=kept: _write_rows(kept, draft))  # type: ignore[misc]
         return may_come
 
     @contextmanager

@@ -9,12 +9,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
 from connectors.klaviyo.api import MOST_EVENTS, MOST_MEMBERS, MOST_PROFILE_BYTES, MOST_ROWS
+from connectors.klaviyo.printable import CONTROL
 
 # Spaces are spelled out, and digits too: what the short forms mean differs from engine to engine, and
 # a key that the plan lets pass must be one that a body takes.
 _SPACES = r"\x00-\x20\x7f-\xa0" + (
-    "\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff"
+    "\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb"
 )
+_PRINTABLE = CONTROL.replace("[", "^[^", 1) + "*$"
 _NEVER = r"@\"\\,:;<>()\[\]." + _SPACES
 _ATOM = rf"[^'{_NEVER}][^{_NEVER}]*"  # an apostrophe inside, as in o'brien; one in front is a spreadsheet's
 _LABEL = rf"[^'!#$%&*+/=?^`{{|}}~{_NEVER}]"
@@ -35,11 +37,13 @@ class Body(BaseModel):
         return self.model_dump_json(exclude_none=True).encode()
 
 
-PropertyName = Annotated[str, Field(pattern=r"^[^$'\x00-\x1f][^'\x00-\x1f]*$", max_length=100)]
-Text = Annotated[str, Field(strict=True, max_length=1_000)]
+_FIRST, _NEXT = CONTROL.replace("[", "[^$'", 1), CONTROL.replace("[", "[^'", 1)
+PropertyName = Annotated[str, Field(pattern=f"^{_FIRST}{_NEXT}*$", max_length=100)]
+Text = Annotated[str, Field(strict=True, pattern=_PRINTABLE, max_length=1_000)]
+Title = Annotated[str, Field(pattern=_PRINTABLE, min_length=1, max_length=255)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = Text | StrictBool | StrictInt | Number
-Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY)]
+Key = Annotated[str, Field(pattern=_PRINTABLE, min_length=1, max_length=LONGEST_KEY)]
 
 
 class ProfileAttributes(Body):
@@ -99,7 +103,7 @@ class ImportBody(Body):
 class MetricName(Body):
     """What an event is called."""
 
-    name: Annotated[str, Field(min_length=1, max_length=127)]
+    name: Annotated[str, Field(pattern=_PRINTABLE, min_length=1, max_length=127)]
 
 
 class Metric(Body):
@@ -120,7 +124,7 @@ class EventAttributes(Body):
 
     properties: dict[PropertyName, Value]
     time: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")]
-    unique_id: Annotated[str, Field(min_length=1, max_length=255)]
+    unique_id: Title
     backfill: StrictBool
     metric: MetricData
 
@@ -188,7 +192,7 @@ class EventsBody(Body):
 class ListAttributes(Body):
     """A list's name."""
 
-    name: Annotated[str, Field(min_length=1, max_length=255)]
+    name: Title
 
 
 class List(Body):

@@ -14,6 +14,7 @@ from connectors.klaviyo.client import KeyKind
 from connectors.klaviyo.confirmed import IN_DOUBT, age_days
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.payloads import EMAIL, LONGEST_KEY, PHONE
+from connectors.klaviyo.printable import CONTROL
 from connectors.klaviyo.properties import Property, property_table, row_hashes
 
 REJECTS = {
@@ -128,7 +129,7 @@ def plan_changes(
     rows["previous_segment"] = before["segment"]
     may = (code == "") & ~is_erased
     send = may & (~is_same | is_old)
-    moved = may & was_confirmed & (rows["previous_segment"] != rows["segment"]).to_numpy()
+    compared = may & was_confirmed & ~rows["is_holdout"].to_numpy()
     is_told = may & (before["row_hash"] != IN_DOUBT).to_numpy() & before["profile_id"].notna()
     told = rows[["customer_id", "is_holdout"]][is_told].assign(profile_id=before["profile_id"])
     chosen = rows[send].assign(kind=audience.kind, profile_id=None)
@@ -140,17 +141,30 @@ def plan_changes(
         told,
         {
             "customers": len(rows),
-            "compared": int((may & was_confirmed).sum()),
+            "compared": int(compared.sum()),
             "unchanged": int((may & is_same & ~is_old).sum()),
             "new": int((may & ~was_confirmed).sum()),
             "changed": int((may & was_confirmed & ~is_same).sum()),
             "refreshed": int((may & is_same & is_old).sum()),
-            "moved": int(moved.sum()),
+            "moved": int(has_moved(rows[send & was_confirmed]).sum()),
             "held_out": int((may & rows["is_holdout"]).sum()),
             "erased": int(is_erased.sum()),
             **{name: int((code == name).sum()) for name in REJECTS},
         },
     )
+
+
+def has_moved(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell whose segment changes by a row that is sent; of the held-out no segment is told.
+
+    Parameters
+    ----------
+    rows
+        ``previous_segment, segment, is_holdout`` of the rows to send.
+    """
+    before = rows["previous_segment"]
+    is_other = before.notna() & (before != rows["segment"])
+    return is_other & ~rows["is_holdout"].astype(bool)
 
 
 def _last_confirmed(confirmed: pd.DataFrame, customers: pd.Series) -> pd.DataFrame:
@@ -184,8 +198,9 @@ def broken_rules(audience: Audience, is_erased: NDArray[np.bool_]) -> NDArray[np
     scores, kind = audience.scores, audience.kind
     key = audience.key.astype("str")
     no_key = key.isna().to_numpy()
-    shape = {"email": EMAIL, "phone_number": PHONE, "external_id": r"^.+$"}[kind]
-    is_one = (key.str.match(shape) & (key.str.len() <= LONGEST_KEY)).fillna(False).to_numpy(bool)
+    shape = {"email": EMAIL, "phone_number": PHONE, "external_id": "^.+"}[kind]
+    is_short = (key.str.len() <= LONGEST_KEY) & ~key.str.contains(CONTROL)
+    is_one = (key.str.match(shape) & is_short).fillna(False).to_numpy(bool)
     code = np.select([is_erased, no_key, ~is_one], ["", "no_key", "unreadable_key"], "")
     if key[~no_key].is_unique:
         return code.astype(object)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from connectors.klaviyo.printable import printable
 from features.tables import Scores
 
 Kind = Literal["text", "number", "percent", "date", "flag"]
@@ -96,7 +97,7 @@ def _values(column: pd.Series, one: Property, held: Any) -> Any:  # noqa: ANN401
     hidden = held & (not one.is_told_of_held_out)
     if one.kind == "text":
         codes, names = pd.factorize(column)
-        words = [str(name).replace("_", " ") for name in names]
+        words = [printable(str(name).replace("_", " ")) for name in names]
         told = np.array([*words, HELD_OUT, NO_TEXT], dtype=object)  # -1, none, is the last
         return told[np.where(hidden, len(words), codes)]
     if one.kind == "date":

@@ -1,14 +1,14 @@
-"""Segments in Klaviyo, from definitions in the settings: found by name, changed only when the definition is."""
+"""Segments in Klaviyo, from definitions in the settings: noted by id, changed only when the definition is."""
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from connectors.klaviyo.api import DAILY_SEGMENTS
+from connectors.klaviyo.answers import Named
+from connectors.klaviyo.book import Book, ForeignError, Intent, Made, Shelf, find_ours, make
 from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.clock import Clock
 from connectors.klaviyo.conditions import (
@@ -27,7 +27,6 @@ from connectors.klaviyo.conditions import (
 )
 from connectors.klaviyo.errors import BusyError
 from connectors.klaviyo.properties import HOLDOUT, SCORED_AT, Property
-from connectors.store import replace_file
 
 Filter = TextIs | TextIn | NumberIs | FlagIs | DateNear
 Wanted = str | bool | int | float | Sequence[str] | Mapping[str, float]
@@ -132,38 +131,6 @@ def _filter(one: Property, wanted: Wanted) -> Filter:
     raise wrong
 
 
-class Book:
-    """Which segments or lists Perennial made, and how much of the day's quota it used.
-
-    Parameters
-    ----------
-    path
-        JSON file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        said: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-        self.made: dict[str, str] = said.get("made", {})
-        self._day: str = said.get("day", "")
-        self._used: dict[str, int] = said.get("used", {})
-
-    def has_room(self, what: str, now: datetime) -> bool:
-        """Tell whether the day's quota allows one more."""
-        if self._day != now.date().isoformat():
-            self._day, self._used = now.date().isoformat(), {}
-        return self._used.get(what, 0) < DAILY_SEGMENTS
-
-    def note(self, name: str, digest: str, what: str = "") -> None:
-        """Keep what is ours, before it is sent; `what` counts against the quota."""
-        self.made[name] = digest
-        if what:
-            self._used[what] = self._used.get(what, 0) + 1
-        said = {"made": self.made, "day": self._day, "used": self._used}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self.path, lambda draft: draft.write_text(json.dumps(said)))
-
-
 def keep_segments(
     definitions: Mapping[str, SegmentDefinition], klaviyo: Klaviyo, clock: Clock, book: Book
 ) -> SegmentCounts:
@@ -180,36 +147,101 @@ def keep_segments(
     """
     done: dict[str, list[str]] = {name: [] for name in SegmentCounts.__dataclass_fields__}
     for name, definition in definitions.items():
-        found = klaviyo.segment(name)
-        digest = hashlib.sha256(definition.to_json()).hexdigest()
-        if found is not None and name not in book.made:
-            if found.definition != json.loads(definition.to_json()):
-                done["foreign"].append(name)
-                continue
-            book.note(name, digest)
-        body = SegmentBody(
-            data=Segment(
-                id=None if found is None else found.id,
-                attributes=SegmentAttributes(name=name, definition=definition),
-            )
-        )
-        if found is not None and book.made[name] == digest:
-            done["unchanged"].append(name)
-            continue
+        done[_keep(name, definition, klaviyo, clock, book)].append(name)
+    return SegmentCounts(**{name: tuple(names) for name, names in done.items()})
+
+
+def _keep(
+    name: str, definition: SegmentDefinition, klaviyo: Klaviyo, clock: Clock, book: Book
+) -> str:
+    """Create or change one segment; return what was done, a name of :class:`SegmentCounts`."""
+    wanted: dict[str, Any] = json.loads(definition.to_json())
+    shelf = Shelf(
+        klaviyo.segments_named, lambda one, intent: _is_ours(one.definition, wanted, intent)
+    )
+    attributes = SegmentAttributes(name=name, definition=definition)
+    body = SegmentBody(data=Segment(attributes=attributes))
+    try:
+        found = find_ours(name, shelf, clock, book)
+        if found is not None and _digest_of(found, wanted, name, book) == digest(wanted):
+            return "unchanged"
         what = "created" if found is None else "updated"
         if not book.has_room(what, clock.now()):
-            done["postponed"].append(name)
-            continue
-        try:
-            if found is None:
-                book.note(
-                    name, digest, what
-                )  # a killed run finds the name and knows it for its own
-                klaviyo.create_segment(name, body)
-            else:
-                klaviyo.update_segment(found.id, body)
-                book.note(name, digest, what)
-        except BusyError:
-            what = "postponed"
-        done[what].append(name)
-    return SegmentCounts(**{name: tuple(names) for name, names in done.items()})
+            return "postponed"
+        if found is None:
+            create = lambda: klaviyo.create_segment(body)  # noqa: E731  # asks once
+            segment_id = make(name, create, shelf, clock, book, definition=wanted)
+        else:
+            segment_id = found.id
+            data = Segment(id=segment_id, attributes=attributes)
+            klaviyo.update_segment(segment_id, SegmentBody(data=data))
+    except ForeignError:
+        return "foreign"
+    except BusyError:
+        return "postponed"
+    book.note(name, Made(segment_id, digest(wanted), clock.now().isoformat()), what)
+    return what
+
+
+def _is_ours(found: dict[str, Any] | None, wanted: dict[str, Any], intent: Intent | None) -> bool:
+    """Tell whether a segment that is not noted is defined as ours, or as one that was being made."""
+    asked = (
+        [wanted] if intent is None or intent.definition is None else [wanted, intent.definition]
+    )
+    return found is not None and any(is_same_definition(one, found) for one in asked)
+
+
+def _digest_of(found: Named, wanted: dict[str, Any], name: str, book: Book) -> str:
+    """Return the digest of the definition that ours was last given; one that is not noted yet is noted."""
+    made = book.made.get(name)
+    if made is not None and made.id == found.id:
+        return made.digest
+    is_wanted = found.definition is not None and is_same_definition(wanted, found.definition)
+    given = digest(wanted) if is_wanted else ""
+    book.note(name, Made(found.id, given))
+    return given
+
+
+def digest(definition: dict[str, Any]) -> str:
+    """Return a digest of a definition."""
+    return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
+
+
+def is_same_definition(ours: Any, found: Any) -> bool:  # noqa: ANN401  # JSON values
+    """Tell whether Klaviyo's form of a definition is one of ours.
+
+    Klaviyo may order keys, groups, conditions and values otherwise, and add ids and defaults; what is
+    added may be no list or object with something in it, since that could narrow the segment.
+
+    Parameters
+    ----------
+    ours, found
+        Definitions as JSON values.
+    """
+    if isinstance(ours, dict) and isinstance(found, dict):
+        added = [value for name, value in found.items() if name not in ours]
+        return all(
+            name in found and is_same_definition(value, found[name])
+            for name, value in ours.items()
+        ) and not any(isinstance(value, dict | list) and value for value in added)
+    if isinstance(ours, list) and isinstance(found, list):
+        left = list(found)
+        for one in ours:
+            same = next(
+                (i for i, other in enumerate(left) if is_same_definition(one, other)), None
+            )
+            if same is None:
+                return False
+            del left[same]
+        return not left
+    if isinstance(ours, bool) or isinstance(found, bool):
+        return ours is found
+    if isinstance(ours, str) and isinstance(found, str):
+        return _unquoted(ours) == _unquoted(found)
+    return bool(ours == found)
+
+
+def _unquoted(text: str) -> str:
+    """Return a reference to a property as it is compared, whatever its quotation marks."""
+    place = re.fullmatch(r"""properties\[(["'])(.*)\1\]""", text)
+    return text if place is None else f"properties[{place[2]}]"

@@ -60,6 +60,9 @@ def show_backfilled(console: Console, facts: dict[str, Any]) -> None:
     show_refused(console, facts["refused"])
 
 
+LEFT_ALONE = ". Perennial did not make these and leaves them alone. Rename them in Klaviyo, or yours in [klaviyo]"
+
+
 def show_synced(console: Console, facts: dict[str, Any]) -> None:
     """Show what was or would be sent to Klaviyo."""
     counts = facts["counts"]
@@ -77,9 +80,18 @@ def show_synced(console: Console, facts: dict[str, Any]) -> None:
         )
     parts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n)
     console.print(f"Customers: {parts or 'see the sync that was resumed'}")
+    if events := facts.get("events_unverified"):
+        console.print(
+            f"Events: {count(events, 'event')} accepted, none verified, since Klaviyo reports no result of events. "
+            "See the metric in Klaviyo"
+        )
     for name, of_kind in facts.get("segments", {}).items():
         if of_kind:
-            console.print(f"Segments {name}: {plain(', '.join(of_kind))}")
+            hint = LEFT_ALONE if name == "foreign" else ""
+            console.print(f"Segments {name}: {plain(', '.join(of_kind))}{hint}")
+    foreign = [name for name, said in facts.get("lists", {}).items() if said["is_foreign"]]
+    if foreign:
+        console.print(f"Lists foreign: {plain(', '.join(foreign))}{LEFT_ALONE}")
     for name, path in facts["files"].items():
         say_where(console, name.replace("_", " ").capitalize(), short_path(path))
 

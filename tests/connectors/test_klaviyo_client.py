@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from connectors.klaviyo import api
+from connectors.klaviyo.answers import KeyScopes
 from connectors.klaviyo.api import JOB, PROFILES, Endpoint
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.errors import (
@@ -15,8 +16,10 @@ from connectors.klaviyo.errors import (
     KeyRefusedError,
     KlaviyoError,
     RequestRefusedError,
+    SyncRefusedError,
     UnavailableError,
 )
+from connectors.klaviyo.guards import check_key
 from connectors.klaviyo.limits import Pace
 from tests.klaviyo_double import (
     KEY,
@@ -104,16 +107,35 @@ def test_each_try_of_an_import_is_told_before_it_is_made(double, klaviyo):
 def test_a_wrong_key_and_a_missing_scope_are_said(double, klaviyo):
     double.scopes = SCOPES - {"segments:read"}
     with pytest.raises(KeyRefusedError, match="segments:read"):
-        klaviyo.segment("x")
+        klaviyo.segments_named("x")
     double.key = "another"
     with pytest.raises(KeyRefusedError, match="401"):
         klaviyo.account()
 
 
-def test_a_key_that_may_do_more_is_seen(double, klaviyo):
-    assert not klaviyo.may_do_more()
-    double.scopes = SCOPES | {"metrics:read"}
-    assert klaviyo.may_do_more()
+WIDE = ["subscriptions", "metrics", "flows", "campaigns", "templates", "catalogs"]
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_a_key_that_may_do_more_is_refused_by_name(double, klaviyo, name):
+    assert check_key(klaviyo) == KeyScopes(denied=tuple(f"{one}:read" for one in WIDE))
+    double.scopes = SCOPES | {f"{name}:read", f"{name}:write"}
+    with pytest.raises(SyncRefusedError, match=f"does not need: {name}:read"):
+        check_key(klaviyo)
+    assert double.consent_calls == 0
+
+
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_a_key_is_refused_where_its_consent_scope_is_not_ruled_out(double, klaviyo, status):
+    double.fault = lambda _, path: Fault("status", status) if "suppression" in path else None
+    with pytest.raises(SyncRefusedError, match="may have subscriptions:read"):
+        check_key(klaviyo)
+
+
+@pytest.mark.parametrize("status", [400, 404, 410])
+def test_another_read_that_klaviyo_does_not_know_proves_nothing(double, klaviyo, status):
+    double.fault = lambda _, path: Fault("status", status) if "flows" in path else None
+    assert check_key(klaviyo).unclear == ("flows:read",)
 
 
 def test_every_page_is_read(double, klaviyo):

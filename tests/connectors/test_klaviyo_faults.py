@@ -9,12 +9,18 @@ from pydantic import ValidationError
 
 from connectors.klaviyo.answers import ImportFault, Job
 from connectors.klaviyo.apply import judge
+from connectors.klaviyo.conditions import TextIn, TextIs
 from connectors.klaviyo.errors import SyncRefusedError
 from connectors.klaviyo.guards import Limits, check_fresh
-from connectors.klaviyo.payloads import ProfileAttributes
+from connectors.klaviyo.payloads import (
+    ListAttributes,
+    MetricName,
+    ProfileAttributes,
+)
 from connectors.klaviyo.plan import Audience, broken_rules
-from connectors.klaviyo.properties import list_properties, row_hashes
-from flows.marketing import DEFAULT_PROPERTIES
+from connectors.klaviyo.printable import printable
+from connectors.klaviyo.properties import list_properties, property_table, row_hashes
+from flows.marketing import DEFAULT_PROPERTIES, KlaviyoSettings
 from tests.klaviyo_double import START
 from tests.klaviyo_store import DAY, make_scores
 
@@ -101,3 +107,63 @@ def test_scores_of_a_day_that_has_not_come_are_refused():
     check_fresh(today, DAY, limits)
     with pytest.raises(SyncRefusedError, match="ahead"):
         check_fresh(date(2024, 7, 2), DAY, limits)
+
+
+CONTROLS = ["\x00", "\x07", "\t", "\n", "\x1f", "\x7f", "\x85", "\x9b", "\u2028", "\u2029", "\u202e", "\u2066", "\ufeff"]  # fmt: skip
+
+
+@pytest.mark.parametrize("letter", CONTROLS, ids=lambda letter: f"{ord(letter):04x}")
+@pytest.mark.parametrize("kind", ["external_id", "email", "phone_number"])
+def test_a_key_with_a_control_character_is_rejected_and_counted(letter, kind):
+    keys = pd.Series({
+        "external_id": [f"a{letter}b", f"{letter}a", f"a{letter}", "ab"],
+        "email": [f"a{letter}b@example.com", f"a@exa{letter}mple.com", f"a@example.com{letter}", "a@example.com"],
+        "phone_number": [f"+1500{letter}5550006", f"{letter}+15005550006", f"+15005550006{letter}", "+15005550006"],
+    }[kind], dtype="str")  # fmt: skip
+    scores = make_scores(4)
+    code = broken_rules(Audience(scores, keys, keys, kind), np.zeros(4, dtype=bool))
+    assert list(code) == ["unreadable_key"] * 3 + [""]
+
+
+@pytest.mark.parametrize("letter", CONTROLS, ids=lambda letter: f"{ord(letter):04x}")
+def test_no_body_takes_a_control_character(letter):
+    dirty = f"a{letter}b"
+    for write in (
+        lambda: ProfileAttributes(external_id=dirty),
+        lambda: ProfileAttributes(external_id="a", properties={dirty: 1}),
+        lambda: ProfileAttributes(external_id="a", properties={"Tier": dirty}),
+        lambda: ListAttributes(name=dirty),
+        lambda: MetricName(name=dirty),
+        lambda: TextIs(value=dirty),
+        lambda: TextIn(value=(dirty,)),
+    ):
+        with pytest.raises(ValidationError):
+            write()
+
+
+@pytest.mark.parametrize("letter", CONTROLS, ids=lambda letter: f"{ord(letter):04x}")
+def test_a_control_character_in_what_is_said_becomes_a_space(letter):
+    scores = make_scores(3).assign(segment=f"at{letter}risk", is_holdout=False)
+    said = property_table(scores, list_properties("Retention", {"Segment": "segment"}))
+    assert set(said["Retention Segment"]) == {"at risk"}
+    assert printable(f"{letter}at {letter}{letter} risk{letter}") == "at risk"
+
+
+@pytest.mark.parametrize("text", ["", "at  risk ", "Zoë 👩‍👧", "名前", "a\u00a0b"])
+def test_a_text_without_control_characters_stays_as_it_is(text):
+    assert printable(text) == text
+
+
+@pytest.mark.parametrize(
+    "klaviyo",
+    [
+        {"segments": {"Win\u2028back": {"Segment": "lapsed"}}},
+        {"segments": {"Win back": {"Segment": "lap\x00sed"}}},
+        {"segments": {"Win back": {"Segment": ["lapsed", "lo\x85yal"]}}},
+        {"lists": {"He\tavy": {"Tier": "heavy"}}},
+        {"lists": {"Heavy": {"Tier": "hea\x7fvy"}}},
+    ],
+)
+def test_settings_with_control_characters_are_refused(klaviyo):
+    with pytest.raises(ValidationError, match="control characters"):
+        KlaviyoSettings.model_validate(klaviyo)

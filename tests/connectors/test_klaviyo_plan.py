@@ -61,7 +61,8 @@ def test_only_what_changed_is_sent(nobody):
     plan = plan_changes(audience(later), PROPERTIES, confirmed, nobody, DAY, 7)
     expected = set(later["customer_id"][changed & ~later["is_holdout"]])
     assert set(plan.rows["customer_id"]) == expected
-    assert plan.counts["moved"] == (later["segment"] != scores["segment"]).sum()
+    is_other = (later["segment"] != scores["segment"]) & ~later["is_holdout"]
+    assert plan.counts["moved"] == is_other.sum()
 
 
 def test_a_row_is_sent_again_before_it_goes_stale(nobody):
@@ -249,3 +250,34 @@ def test_confirmed_rows_are_replaced_by_newer_ones(tmp_path):
         "a": 2**62 + 1, "b": 3}  # fmt: skip
     assert confirmed.forget({"a"}) == 1
     assert list(confirmed.read()["customer_id"]) == ["b"]
+
+
+def moved(scores, later, nobody, properties=PROPERTIES):
+    confirmed = as_confirmed(plan_changes(audience(scores), properties, no_rows(), nobody, DAY, 7))
+    return plan_changes(
+        audience(later), properties, confirmed, nobody, DAY + timedelta(days=1), 7
+    ).counts
+
+
+def test_a_held_out_customer_never_counts_as_moved(nobody):
+    scores = make_scores(50)
+    held = scores["is_holdout"]
+    later = scores.assign(segment=scores["segment"].mask(held, "elsewhere"))
+    counts = moved(scores, later, nobody)
+    assert held.sum() == 5
+    assert (counts["moved"], counts["compared"]) == (0, 45)
+
+
+def test_a_customer_of_whom_nothing_is_sent_does_not_count_as_moved(nobody):
+    scores = make_scores(50)
+    without_segments = list_properties("Retention", {"Chance": "p_order_90d"})
+    later = scores.assign(segment="elsewhere")
+    assert moved(scores, later, nobody, without_segments)["moved"] == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
+def test_moved_counts_the_rows_that_are_sent_with_another_segment(nobody, share):
+    scores = make_scores(200)
+    later = change(scores, share, 3)
+    is_other = (scores["segment"] != later["segment"]) & ~scores["is_holdout"]
+    assert moved(scores, later, nobody)["moved"] == is_other.sum()

@@ -91,15 +91,17 @@ def test_a_rejection_without_its_row_is_matched_by_where_it_points(shop):
     assert set(shop.rejects()["customer_id"]) == shop.double.bad_keys
 
 
-def test_when_klaviyo_does_not_say_which_rows_failed_none_is_believed(shop):
-    shop.double.bad_keys = {"c0000004"}
+def test_a_row_alone_that_klaviyo_says_nothing_of_is_not_believed(tmp_path):
+    shop = Shop(tmp_path, customers=1)
+    shop.double.bad_keys = {"c0000000"}
     shop.double._import_errors = lambda *_: (200, {"data": [], "links": {}})
     said = shop.sync()
-    assert (said["confirmed"], said["rejected"]) == (0, 60)
+    assert (said["confirmed"], said["rejected"]) == (0, 1)
     assert set(shop.rejects()["code"]) == {"unclear"}
     assert Confirmed(shop.places.confirmed).read()["row_hash"].eq(0).all()
     del shop.double._import_errors
-    assert shop.sync()["confirmed"] == 59
+    shop.double.bad_keys = set()
+    assert shop.sync()["confirmed"] == 1
 
 
 def test_a_refused_job_is_sent_without_the_rows_that_klaviyo_points_at(shop):
@@ -220,7 +222,16 @@ def test_a_key_that_may_do_more_is_refused_unless_it_is_allowed(tmp_path, shop):
     with pytest.raises(SyncRefusedError, match="allow_wide_key"):
         shop.sync()
     shop.settings = store_settings(tmp_path, allow_wide_key=True)
-    assert shop.sync()["confirmed"] == 60
+    said = shop.sync()
+    assert said["confirmed"] == 60
+    assert said["key"] == {"scopes_checked": False}
+
+
+def test_a_sync_says_which_scopes_its_key_was_denied_and_which_cannot_be_seen(shop):
+    key = shop.sync()["key"]
+    assert "subscriptions:read" in key["denied"]
+    assert "data-privacy:write" in key["not_visible"]
+    assert json.loads(shop.places.outcome.read_text())["key"] == key
 
 
 def test_many_changes_at_once_are_refused_and_written_down(tmp_path):
@@ -231,6 +242,19 @@ def test_many_changes_at_once_are_refused_and_written_down(tmp_path):
         shop.sync()
     assert "change segment" in json.loads(shop.places.plan.read_text())["refused"]
     assert shop.double.received[IMPORT] == 1
+
+
+def test_only_customers_who_are_sent_count_as_moved(tmp_path, shop):
+    """Neither the held-out nor those whom Klaviyo does not know, day after day."""
+    shop.sync()
+    before = shop.scores
+    shop.publish(before.assign(segment="elsewhere"), "r2")
+    gone = before["customer_id"][:5]
+    for customer in gone:
+        shop.double.by_key.pop(("external_id", customer))
+    expected = (~before["is_holdout"] & ~before["customer_id"].isin(gone)).sum()
+    assert shop.sync()["counts"]["moved"] == expected
+    assert shop.sync()["counts"]["moved"] == 0
 
 
 def test_vanished_customers_are_refused(shop):

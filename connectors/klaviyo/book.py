@@ -1,0 +1,243 @@
+"""Which segments and lists are ours: noted by Klaviyo's id once it has confirmed that it made them.
+
+A name proves nothing, since anybody may give it. Before something is created, the intent to do so is
+on disk: where the answer is lost, the look-up is repeated for as long as it may lag, in the next sync
+too, so that nothing is made twice.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from connectors.klaviyo.answers import Named
+from connectors.klaviyo.api import DAILY_SEGMENTS
+from connectors.klaviyo.clock import Clock
+from connectors.klaviyo.errors import (
+    BusyError,
+    KeyRefusedError,
+    LostAnswerError,
+    RequestRefusedError,
+    UnavailableError,
+    readable,
+)
+from connectors.store import replace_file
+
+LONGEST_LAG = timedelta(minutes=3)  # from a creation until a look-up shows it
+CLOCKS_DIFFER = timedelta(minutes=10)  # this machine's and Klaviyo's, at most
+SLOWEST_LOOK_SECONDS = 15.0
+MOST_LOST = 3  # creations in one sync that get no answer
+BROKEN = (
+    "Remove it and sync again: segments are recognized by their definitions, lists are not; rename "
+    "those in Klaviyo, and new ones are made"
+)
+
+
+class ForeignError(Exception):
+    """Something of the name is there that Perennial did not make."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What Klaviyo confirmed.
+
+    Attributes
+    ----------
+    id
+        Klaviyo's.
+    digest
+        Of the definition that it was last given; empty for lists.
+    at
+        Moment of the note, ISO 8601.
+    """
+
+    id: str
+    digest: str = ""
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A creation whose answer is not in.
+
+    Attributes
+    ----------
+    first, last
+        Moments of the first and of the last try, ISO 8601.
+    definition
+        Of a segment.
+    """
+
+    first: str
+    last: str
+    definition: dict[str, Any] | None = None
+
+    def covers(self, created: datetime) -> bool:
+        """Tell whether something that Klaviyo made at a moment may have come of a try."""
+        at = created if created.tzinfo else created.replace(tzinfo=UTC)
+        first, last = datetime.fromisoformat(self.first), datetime.fromisoformat(self.last)
+        return first - CLOCKS_DIFFER <= at <= last + CLOCKS_DIFFER
+
+
+class Book:
+    """Which segments or lists Perennial made, what it is making, and its use of the day's quota.
+
+    Parameters
+    ----------
+    path
+        JSON file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with readable(path, BROKEN):
+            said: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+            rows = said.get("made", {}).items()
+            # Notes of earlier versions lack the id, so they prove nothing.
+            self.made = {name: Made(**row) for name, row in rows if isinstance(row, dict)}
+            self.intents = {name: Intent(**row) for name, row in said.get("intents", {}).items()}
+            self._day: str = said.get("day", "")
+            self._used: dict[str, int] = said.get("used", {})
+
+    def has_room(self, what: str, now: datetime) -> bool:
+        """Tell whether the day's quota allows one more."""
+        if self._day != now.date().isoformat():
+            self._day, self._used = now.date().isoformat(), {}
+        return self._used.get(what, 0) < DAILY_SEGMENTS
+
+    def note(self, name: str, made: Made, what: str = "") -> None:
+        """Keep what Klaviyo confirmed; `what` counts against the quota."""
+        self.made[name] = made
+        self.intents.pop(name, None)
+        self._count(what)
+
+    def intend(self, name: str, now: datetime, definition: dict[str, Any] | None = None) -> None:
+        """Keep that something is being made, before it is asked for."""
+        moment = now.isoformat()
+        before = self.intents.get(name, Intent(moment, moment))
+        self.intents[name] = replace(before, last=moment, definition=definition)
+        self._count("")
+
+    def give_up(self, name: str) -> None:
+        """Keep that something was not made."""
+        if self.intents.pop(name, None) is not None:
+            self._count("")
+
+    def seconds_in_doubt(self, name: str, now: datetime) -> float:
+        """Return for how long a look-up may still not show what was made."""
+        said = [row.last for row in [self.intents.get(name)] if row is not None]
+        said += [row.at for row in [self.made.get(name)] if row is not None and row.at]
+        if not said:
+            return 0.0
+        last = max(datetime.fromisoformat(moment) for moment in said)
+        return min(LONGEST_LAG - (now - last), LONGEST_LAG).total_seconds()
+
+    def _count(self, what: str) -> None:
+        if what:
+            self._used[what] = self._used.get(what, 0) + 1
+        said = {
+            "made": {name: asdict(row) for name, row in self.made.items()},
+            "intents": {name: asdict(row) for name, row in self.intents.items()},
+            "day": self._day,
+            "used": self._used,
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(self.path, lambda draft: draft.write_text(json.dumps(said)))
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where things of a name are: Klaviyo's segments, or its lists.
+
+    Attributes
+    ----------
+    find
+        Returns what has exactly a name.
+    is_ours
+        Tells whether something that is not noted came of us; of an open intent, if there is one.
+    """
+
+    find: Callable[[str], list[Named]]
+    is_ours: Callable[[Named, Intent | None], bool]
+
+
+def find_ours(name: str, shelf: Shelf, clock: Clock, book: Book) -> Named | None:
+    """Return what is ours of a name; None where there is nothing of the name.
+
+    Raises
+    ------
+    ForeignError
+        Something of the name is there, and none of it is ours.
+    """
+    pause = 1.0
+    while True:
+        there = shelf.find(name)
+        made, intent = book.made.get(name), book.intents.get(name)
+        noted = [one for one in there if made is not None and one.id == made.id]
+        ours = noted or [one for one in there if shelf.is_ours(one, intent)]
+        if ours:
+            return ours[0]
+        left = book.seconds_in_doubt(name, clock.now())
+        if left <= 0:
+            break
+        clock.sleep(min(pause, left))
+        pause = min(pause * 2, SLOWEST_LOOK_SECONDS)
+    if there:
+        book.give_up(name)
+        raise ForeignError(name)
+    return None
+
+
+def make(
+    name: str,
+    create: Callable[[], str],
+    shelf: Shelf,
+    clock: Clock,
+    book: Book,
+    *,
+    definition: dict[str, Any] | None = None,
+) -> str:
+    """Create something once, whatever happens to the answer; return its id.
+
+    Parameters
+    ----------
+    name
+        Of what is not there.
+    create
+        Asks Klaviyo, once, and returns the id.
+    shelf, clock, book
+        Where it is looked for, and how the wait and the intent are kept.
+    definition
+        Of a segment.
+
+    Raises
+    ------
+    ForeignError
+        Somebody else made one of the name meanwhile.
+    RequestRefusedError
+        Klaviyo did not make it, so it is not ours.
+    KeyRefusedError
+        The key lacks a scope; nothing was made.
+    BusyError
+        The quota is used up; nothing was made.
+    UnavailableError
+        No answer, several times. The next sync looks for it first.
+    """
+    for _ in range(MOST_LOST):
+        book.intend(name, clock.now(), definition)
+        try:
+            return create()
+        except (RequestRefusedError, KeyRefusedError, BusyError):
+            book.give_up(name)
+            raise
+        except LostAnswerError:
+            book.intend(name, clock.now(), definition)
+            found = find_ours(name, shelf, clock, book)
+            if found is not None:
+                return found.id
+    raise UnavailableError(
+        f"Klaviyo did not answer {MOST_LOST} requests to create {name!r}, and no look-up shows it. Sync again "
+        "later: it is looked for first"
+    )
