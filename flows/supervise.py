@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from connectors.store import Store
 from features.tables import DataError
+from flows.access import SERVED_SETTINGS
 from flows.child import Child
 from flows.notify import FAILED, STALE, notify
 from flows.scheduler import (
@@ -75,7 +76,8 @@ class Supervisor:
         self.stopping = threading.Event()
         home, told = prefect_home(settings), server_environment(settings)
         self._lock = FileLock(home / UP_LOCK, timeout=2)  # another command may look at it
-        self._worker = Child("worker", "flows.worker", home / "worker.log", told)
+        served = {**told, SERVED_SETTINGS: str(self.config)}
+        self._worker = Child("worker", "flows.worker", home / "worker.log", served)
         self._server: Child | None = None
         if configured_api_url() is None:
             self._server = Child("server", "flows.server", home / "server.log", told)
@@ -135,7 +137,7 @@ class Supervisor:
 
     def _await_server(self, server: Child) -> None:
         deadline = time.monotonic() + STARTUP_SECONDS
-        with api_client() as client:
+        with api_client(self.api_url) as client:
             while not self.stopping.wait(0.2):
                 if not server.is_alive() or time.monotonic() > deadline:
                     raise ServerError(self._did_not_start(server))
