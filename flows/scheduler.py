@@ -112,9 +112,7 @@ class CsrfToken(httpx.Auth):
         self._client = str(uuid4())
         self._token: str | None = None
 
-    def auth_flow(
-        self, request: httpx.Request
-    ) -> Generator[httpx.Request, httpx.Response, None]:
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Fetch the token once; a server without this protection has none."""
         if request.method in ("POST", "PUT", "PATCH", "DELETE"):
             if self._token is None:
