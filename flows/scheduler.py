@@ -108,15 +108,16 @@ class CsrfToken(httpx.Auth):
     requires_response_body = True
 
     def __init__(self, api_url: str, headers: Mapping[str, str]) -> None:
-        self._asked = {"url": f"{api_url}/csrf-token", "headers": headers}
         self._client = str(uuid4())
+        url, params = f"{api_url}/csrf-token", {"client": self._client}
+        self._asking = httpx.Request("GET", url, params=params, headers=headers)
         self._token: str | None = None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Fetch the token once; a server without this protection has none."""
         if request.method in ("POST", "PUT", "PATCH", "DELETE"):
             if self._token is None:
-                answer = yield httpx.Request("GET", params={"client": self._client}, **self._asked)
+                answer = yield self._asking
                 self._token = answer.json()["token"] if answer.is_success else ""
             if self._token:
                 request.headers["Prefect-Csrf-Token"] = self._token

@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 from filelock import FileLock, Timeout
 
+from connectors.addresses import redacted, redacted_address
 from flows.access import OwnPagesOnly, Served, protection
 from flows.urls import prefect_database
 
@@ -57,7 +58,7 @@ def check_answers(api_url: str) -> None:
         httpx.get(f"{api_url}/health", timeout=10).raise_for_status()
     except httpx.HTTPError as error:
         raise ServerError(
-            f"Prefect must answer at {api_url}: {error}. Start it, or unset PREFECT_API_URL to run without"
+            f"Prefect must answer at {redacted_address(api_url)}: {redacted(str(error))}. Start it, or unset PREFECT_API_URL to run without"
         ) from error
 
 

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import httpx
 from filelock import FileLock, Timeout
 
+from connectors.addresses import redacted_address
 from connectors.store import Store
 from features.tables import DataError
 from flows.access import SERVED_SETTINGS
@@ -188,9 +189,10 @@ class Supervisor:
 
     def _facts(self) -> dict[str, Any]:
         coming = self._coming_runs()
+        shown = redacted_address(self.api_url)
         return {
-            "ui": self.api_url.removesuffix("/api"),
-            "api_url": self.api_url,
+            "ui": shown.removesuffix("/api"),
+            "api_url": shown,
             "home": str(prefect_home(self.settings)),
             "timezone": self.settings.store.timezone,
             "deployments": [
@@ -256,7 +258,10 @@ class Supervisor:
         try:
             coming = self._next_slots()
         except httpx.HTTPError as error:
-            self.tell("unanswered", {"api_url": self.api_url, "error": type(error).__name__})
+            self.tell(
+                "unanswered",
+                {"api_url": redacted_address(self.api_url), "error": type(error).__name__},
+            )
             self._unanswered += 1
             if self._unanswered >= UNANSWERED_TO_RESTART and self._server is not None:
                 self._unanswered = 0

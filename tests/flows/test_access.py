@@ -26,7 +26,7 @@ def up(tmp_path_factory):
     config = write_shop(folder)
     more = f'[schedule]\nport = {_free_port()}\ndaily = "off"\ntrain = "off"\nmonitor = "off"\n'
     config.write_text(config.read_text() + more)
-    up = Up.start(config, PERENNIAL_WEBHOOK_TOKEN="tok_of_the_service")
+    up = Up.start(config, PERENNIAL_WEBHOOK_TOKEN="tok_of_the_service")  # noqa: S106  # of nothing
     try:
         up.wait_for("serving")
         yield up
