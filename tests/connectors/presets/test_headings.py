@@ -1,33 +1,10 @@
-"""Headings in any spelling."""
+"""Columns in messages: headings are listed, a row of data never is."""
 
-from connectors.presets.headings import find_headings, missing_column, theirs_of
+import pytest
 
-HEADINGS = {
-    "created": ("Created (UTC)", "Created date (UTC)"),
-    "amount": ("Amount",),
-    "tax": ("Tax",),
-}
-
-
-def test_a_heading_is_taken_in_every_wording_and_spelling():
-    names = ["AMOUNT", "created_date_utc", "Fee"]
-    assert find_headings(names, HEADINGS) == {"created": "created_date_utc", "amount": "AMOUNT"}
-
-
-def test_the_settings_go_before_the_usual_heading():
-    names = ["Amount", "Gross amount"]
-    assert find_headings(names, HEADINGS, {"amount": "gross_amount"}) == {"amount": "Gross amount"}
-
-
-def test_of_two_spellings_the_first_is_taken():
-    assert find_headings(["tax", "Tax"], HEADINGS) == {"tax": "tax"}
-
-
-def test_columns_that_are_read_as_amounts_are_listed_as_they_are_spelled():
-    amounts = theirs_of(HEADINGS, ("amount", "tax"))
-    assert amounts(["id", "TAX", "Amount", "Created (UTC)"]) == ["TAX", "Amount"]
-
-
-def test_a_missing_column_is_named_with_its_setting():
-    text = missing_column("tax", "Tax", ["Taxes", "id"])
-    assert text == "no column 'Tax' (did you mean 'Taxes'?): set orders.columns.tax = \"…\""
+from connectors.engine import open_engine
+from connectors.optional import read_optional
+from connectors.order_source import OrderSource
+from connectors.orders import look_at_source
+from connectors.presets import PRESETS
+from connectors.presets.headings import close_heading, is_data, shown_headings
