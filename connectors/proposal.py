@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from connectors import conventions, roles
 from connectors.doubts import rows_of, unbalanced
 from connectors.known_exports import UNKNOWN, KnownExport, known_export
-from connectors.roles import Table
 from connectors.presets.headings import is_data
+from connectors.roles import Table
 from connectors.sources import SourceError
 from connectors.values import Column, plain
 from connectors.worth import Worth, propose_worth, varies
