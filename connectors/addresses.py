@@ -103,7 +103,7 @@ def _has_secret_option(address: str) -> bool:
     plain = _decoded(address)
     _, mark, rest = plain.partition(MARK)
     options = _OPTION.finditer(rest if mark else plain)
-    return any(_is_secret(one[2], in_path=not mark and not one[1]) for one in options)
+    return any(_is_secret(one[2], in_path=not mark and not one[1].strip()) for one in options)
 
 
 def _is_secret(name: str, *, in_path: bool = False) -> bool:
@@ -122,7 +122,8 @@ def _is_secret(name: str, *, in_path: bool = False) -> bool:
 
 def _without_value(found: re.Match[str]) -> str:
     """Return an option without its value, where that is a secret or has one encoded in it."""
-    is_secret = _is_secret(found[2]) or _has_secret_option(f"{MARK}{found[4]}")
+    in_path = not found[1].strip()
+    is_secret = _is_secret(found[2], in_path=in_path) or _has_secret_option(f"{MARK}{found[4]}")
     return f"{found[1]}{found[2]}{found[3]}…" if is_secret else found[0]
 
 

@@ -76,7 +76,7 @@ def exit_code(error: BaseException) -> int:
 def in_words(error: BaseException) -> str:
     """Say an expected error in one line: rule, finding, next step."""
     if isinstance(error, OSError):
-        return (
+        return redacted(
             f"files must be there to read and free to write: {error.filename or 'a file'}: "
             f"{error.strerror or error}. Check the path, its rights and the disk"
         )

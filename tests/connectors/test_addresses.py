@@ -45,6 +45,7 @@ WITH_SECRET = [
 WITHOUT = [
     "orders.csv",
     "orders/key=5/*.csv",
+    "shop 2026 key=5/*.csv",
     "exports/token=1/orders.csv",
     "postgresql://me@db.example:5432/shop?sslmode=require&sslkey=client.key&passfile=.pgpass",
     "postgresql://db/shop?options=-c%20search_path%3Dshop",
@@ -122,7 +123,14 @@ def test_a_text_loses_the_secrets_in_it(text):
 
 
 @pytest.mark.parametrize(
-    "text", ['orders.columns.key = "order"', "a@b.example is no address", "x == 5, pass it on"]
+    "text",
+    [
+        'orders.columns.key = "order"',
+        "a@b.example is no address",
+        "x == 5, pass it on",
+        "orders/key=5/a b.csv is empty",
+        "auth = 3",
+    ],
 )
 def test_a_text_without_secrets_stays(text):
     assert redacted(text) == text
