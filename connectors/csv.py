@@ -7,6 +7,8 @@ import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 
 FORMULA = r"[=+\-@\t\r]"
+WITHIN = r"[;\t\r\n][ \"]*[=+\-@]"  # a formula where cells end at a semicolon or a tab
+START = r"([;\t\r\n])([ \"]*[=+\-@])"  # its separator, and what gets the apostrophe
 PLAIN_NUMBER = r"[+-]?\d+(?:\.\d+)?"
 
 
@@ -15,6 +17,8 @@ def write_csv(frame: pd.DataFrame | Iterable[pd.DataFrame], path: Path) -> None:
 
     A text, also a column's name, that starts with ``=``, ``+``, ``-``, ``@``, a tab or a carriage
     return gets a leading apostrophe, which spreadsheets do not show. Plain numbers stay as they are.
+    Where a spreadsheet splits at semicolons or tabs instead, a cell also starts after these and after
+    a line break: there a formula gets an apostrophe too, as in ``x;'=1+1``.
     Lines end as RFC 4180 has it, so that a line break of any kind inside a cell is quoted.
     """
     parts = [frame] if isinstance(frame, pd.DataFrame) else frame
@@ -33,13 +37,21 @@ def _safe(column: pd.Series) -> pd.Series:
     if column.isna().all():  # as most columns of an export are
         return column
     text = column.astype("string")
-    escaped = is_formula(text)
-    return text.mask(escaped, "'" + text) if escaped.any() else text
+    within = text.str.contains(WITHIN).fillna(False)
+    if within.any():
+        text = text.mask(within, text.str.replace(START, r"\1'\2", regex=True))
+    at_start = _starts_formula(text)
+    return text.mask(at_start, "'" + text) if at_start.any() else text
 
 
 def is_formula(column: pd.Series) -> "pd.Series[bool]":
     """Tell which texts a spreadsheet would take for a formula; :func:`write_csv` changes these."""
     text = column.astype("string")
+    within = text.str.contains(WITHIN).fillna(False)
+    return (_starts_formula(text) | within).astype(bool)
+
+
+def _starts_formula(text: pd.Series) -> "pd.Series[bool]":
     starts_so = text.str.match(FORMULA).fillna(False)
     if not starts_so.any():
         return starts_so.astype(bool)

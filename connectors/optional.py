@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +13,7 @@ import pyarrow.dataset as ds
 from connectors.csv import write_csv
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
+from connectors.presets.headings import close_heading
 from connectors.sources import SourceError, open_tables
 from connectors.texts import clean_text
 from features import tables
@@ -112,8 +112,8 @@ def _check_columns(
     missing = [column for column in required if column not in rows.columns]
     if missing:
         unused = [column for column in rows.columns if column not in contract.schema()]
-        close = get_close_matches(missing[0], unused, n=1)
-        hint = f" (is it {close[0]!r}?)" if close else ""
+        close = close_heading(missing[0], unused)
+        hint = f" (is it {close!r}?)" if close else ""
         raise SourceError(
             f"tables.{name} has the columns {', '.join(required)}: {', '.join(missing)} is missing{hint}. "
             "Rename the columns in the file or in a view"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from connectors import conventions, roles
 from connectors.doubts import rows_of, unbalanced
 from connectors.known_exports import UNKNOWN, KnownExport, known_export
+from connectors.presets.headings import is_data
 from connectors.roles import Table
 from connectors.sources import SourceError
 from connectors.values import Column, plain
@@ -89,12 +90,16 @@ def propose(table: Table, location: str) -> Recognized:
     Raises
     ------
     SourceError
-        No order id, no date and no customer is recognized.
+        No order id, no date and no customer is recognized, or the file has no header row.
     """
     headings = {name: column.name for name, column in table.items()}
     export = known_export(headings) or UNKNOWN
     if export.preset != "plain":
         return Recognized(export.preset, title=export.title, notes=export.notes)
+    if not export.title and any(map(is_data, headings.values())):
+        raise SourceError(
+            f"{location}: no header row, only data. Add a first row that names the {len(headings)} columns"
+        )
     by_name = {column.name: column for column in table.values()}
     named = _named_known(export, table) if export.title else _named(table)
     if not {"order_id", "ordered_at", *WHO} & set(named):

@@ -13,7 +13,7 @@ from connectors.orders import PRESETS
 from connectors.presets.refused import refusal
 from connectors.proposal import Recognized, propose
 from connectors.roles import Table
-from connectors.sources import SourceError, find_files
+from connectors.sources import SourceError, check_inside, find_files
 from connectors.values import Column, plain
 
 SAMPLE_ROWS = 50_000
@@ -59,11 +59,12 @@ def _columns(engine: Engine, location: str) -> dict[str, tuple[str, ...]]:
     """Return the column names of each file of a folder, by its name without ending."""
     path = Path(location)
     tables: dict[str, tuple[str, ...]] = {}
-    for file in find_files(location) if not path.is_dir() else sorted(path.iterdir()):
-        if path.is_dir() and not file.is_file():
-            continue
+    is_folder = path.is_dir()
+    files = [one for one in sorted(path.iterdir()) if one.is_file()] if is_folder else []
+    check_inside(path, files)
+    for file in files if is_folder else find_files(location):
         rows = engine.read_rows(find_files(str(file))).rows
-        name = file.name.split(".")[0] if path.is_dir() and kind_of(file) else "orders"
+        name = file.name.split(".")[0] if is_folder and kind_of(file) else "orders"
         tables[name] = tuple(column for column in rows.columns if column != FILE_COLUMN)
     one = set(tables.values())
     return {"orders": one.pop()} if len(one) == 1 else tables

@@ -52,7 +52,7 @@ def remove_runs(tracking: Tracking, runs: Sequence[str]) -> None:
     if gone and tracking.is_local:
         where = ["--backend-store-uri", tracking.uri, "--tracking-uri", tracking.uri]
         subprocess.run(  # noqa: S603  # our own environment's MLflow
-            [sys.executable, "-m", "mlflow", "gc", *where, "--run-ids", ",".join(gone)],
+            [sys.executable, "-P", "-m", "mlflow", "gc", *where, "--run-ids", ",".join(gone)],
             check=True,
             capture_output=True,
         )

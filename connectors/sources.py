@@ -1,17 +1,18 @@
 """Where an order history lies: files, folders and globs, or tables in a database."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from glob import glob
+from glob import glob, has_magic
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.addresses import bare, redacted
 from connectors.engine import (
     CSV_ENDINGS,
     FILE_COLUMN,
@@ -28,6 +29,7 @@ KINDS = (CSV_ENDINGS, PARQUET_ENDINGS, JSON_ENDINGS)
 ENDINGS = CSV_ENDINGS | PARQUET_ENDINGS | JSON_ENDINGS
 OURS = "rejects.csv"  # what a run writes beside the settings, maybe into the folder of the orders
 BATCH_ROWS = 200_000  # of a database at once
+_ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes a wildcard that is none
 ONE_TABLE = "orders"  # the name of a source's rows where it is one table
 
 
@@ -56,15 +58,6 @@ class Opened:
 def is_database(location: str) -> bool:
     """Tell a database's URL from a path."""
     return "://" in location
-
-
-def without_secrets(url: str) -> str:
-    """Return a URL as it may be shown: no user, password or query."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return urlunsplit(
-        (parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", "")
-    )
 
 
 def open_tables(
@@ -111,6 +104,7 @@ def open_tables(
     for name in names:
         files = sorted(f for f in folder.glob(f"{name}.*") if kind_of(f) in ENDINGS)
         if files:
+            check_inside(folder, files[:1])
             found = find_files(str(files[0]))
             tables[name] = engine.read_rows(found, encoding=source.encoding, nested=nested)
     if names[0] not in tables:
@@ -141,12 +135,13 @@ def find_files(location: str) -> list[Path]:
     path = Path(location)
     if path.is_dir():
         files = [f for f in path.iterdir() if kind_of(f) in ENDINGS and f.name != OURS]
-        _check_inside(path, files)
+        check_inside(path, files)
     elif path.is_file():
         files = [path]
     else:
         found = glob(location, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
         files = [f for f in map(Path, found) if f.is_file() and f.name != OURS]
+        check_inside(_fixed_folder(path), files)
     if not files:
         raise SourceError(
             f"orders.source must name CSV or Parquet files: nothing is at {location}. Set orders.source"
@@ -163,14 +158,24 @@ def find_files(location: str) -> list[Path]:
     return sorted(files)
 
 
-def _check_inside(folder: Path, files: list[Path]) -> None:
+def check_inside(folder: Path, files: list[Path]) -> None:
     """Refuse links that lead out of a folder: who may write into it must not choose what is read."""
     for file in files:
         if not file.resolve().is_relative_to(folder.resolve()):
             raise SourceError(
-                f"a folder's files must lie in it: {file} is a link to {file.resolve()}. Copy the file, or "
-                "name it in orders.source"
+                f"{file} is a link to {file.resolve()}, outside {folder}. Copy the file into the folder, or "
+                "name it alone"
             )
+
+
+def _fixed_folder(pattern: Path) -> Path:
+    """Return the folder that a pattern names before its first wildcard."""
+    folder = Path()
+    for part in pattern.parts[:-1]:
+        if has_magic(_ESCAPED.sub("", part)):
+            break
+        folder /= _ESCAPED.sub(r"\1", part)
+    return folder
 
 
 def _copy_tables(
@@ -182,7 +187,7 @@ def _copy_tables(
     limit: int | None,
 ) -> dict[str, ir.Table]:
     """Copy tables out of a database in batches, and open the copies."""
-    shown = without_secrets(url)
+    shown = bare(url)
     if not names and not table:
         raise SourceError(
             f"a database needs the table's name: orders.table is not set for {shown}. Set orders.table"
@@ -213,7 +218,7 @@ def _split(table: str) -> tuple[str, str | None]:
 
 
 def _connect(url: str) -> Any:  # noqa: ANN401  # any of Ibis' backends
-    shown = without_secrets(url)
+    shown = bare(url)
     is_file = url.startswith("duckdb://")
     path = url.removeprefix("duckdb:///")
     if is_file and not Path(path).is_file():
@@ -228,6 +233,7 @@ def _connect(url: str) -> Any:  # noqa: ANN401  # any of Ibis' backends
         ) from error
     except Exception as error:  # every backend has errors of its own
         finding = str(error).strip().split("\n")[0].replace(url, shown)
+        finding = redacted(finding)
         raise SourceError(
             f"the database must answer: {shown}: {type(error).__name__}: {finding}. Check the address, "
             "the rights, and the password in the environment"

@@ -7,7 +7,6 @@ several processes that meet an empty database would each migrate it, and fail.
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -19,6 +18,7 @@ import pandas as pd
 from filelock import FileLock
 from sqlalchemy.exc import SQLAlchemyError
 
+from connectors.addresses import redacted, redacted_address
 from connectors.reachable import why_unreachable
 
 if TYPE_CHECKING:
@@ -353,14 +353,10 @@ def _is_in_use(uri: str) -> bool:
 
 
 def _not_answering(uri: str, why: str) -> TrackingError:
+    shown = redacted_address(uri)
     return TrackingError(
-        f"MLflow must answer at {without_password(uri)}: {why}. Start it, or mend or unset MLFLOW_TRACKING_URI"
+        f"MLflow must answer at {shown}: {redacted(why.replace(uri, shown))}. Start it, or mend or unset MLFLOW_TRACKING_URI"
     )
-
-
-def without_password(uri: str) -> str:
-    """Return an address with the password in it, if any, made unreadable."""
-    return re.sub(r"(?<=//)([^/@:]*):[^/@]*@", r"\1:***@", uri)
 
 
 def _fits(tags: Mapping[str, str], as_of: str, training_digest: str) -> bool:

@@ -57,7 +57,7 @@ class Child:
         _rotate(self.log)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own module
-                [sys.executable, "-m", self._module, *arguments],
+                [sys.executable, "-P", "-m", self._module, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

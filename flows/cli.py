@@ -79,6 +79,9 @@ def main() -> None:
     """Run the command line."""
     for name, value in QUIET_BY_DEFAULT.items():
         os.environ.setdefault(name, value)
+    os.environ["PYTHONSAFEPATH"] = (
+        "1"  # no process that starts from here imports the folder's code
+    )
     app()
 
 

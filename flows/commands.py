@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from connectors.addresses import redacted, redacted_address
 from connectors.csv import write_csv
 from connectors.engine import Engine, EngineError, open_engine
 from connectors.klaviyo.errors import KeyRefusedError, KlaviyoError, UnavailableError
@@ -21,7 +22,7 @@ from connectors.proposal import Recognized
 from connectors.recognize import recognize
 from connectors.sources import SourceError
 from connectors.store import PublishedDay, Store, replace_file
-from connectors.tracking import TrackingError, without_password
+from connectors.tracking import TrackingError
 from features.tables import DataError
 from flows.checks import DayRefusedError, read_accepted
 from flows.demo import write_cdnow, write_store
@@ -75,11 +76,11 @@ def exit_code(error: BaseException) -> int:
 def in_words(error: BaseException) -> str:
     """Say an expected error in one line: rule, finding, next step."""
     if isinstance(error, OSError):
-        return (
+        return redacted(
             f"files must be there to read and free to write: {error.filename or 'a file'}: "
             f"{error.strerror or error}. Check the path, its rights and the disk"
         )
-    return str(error)
+    return redacted(str(error))
 
 
 def run_demo(
@@ -524,7 +525,7 @@ def day_facts(settings: Settings, day: PublishedDay) -> dict[str, Any]:
 
 
 def _mlflow(settings: Settings) -> dict[str, str]:
-    uri = without_password(settings.tracking_uri)
+    uri = redacted_address(settings.tracking_uri)
     is_server = uri.startswith("http")
     return {
         "tracking_uri": uri,

@@ -6,6 +6,7 @@ Prefect. What a flow does is imported when it runs: who only registers it stays 
 
 import inspect
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -24,6 +25,7 @@ from connectors.klaviyo.errors import KlaviyoError
 from connectors.sources import SourceError
 from connectors.tracking import TrackingError
 from features.tables import DataError
+from flows.access import SERVED_SETTINGS
 from flows.notify import FAILED, REFUSED, RETRAIN, has_told, notify
 from flows.settings import Settings, SettingsError, read_settings
 from flows.slot import slot_day, wait_until_over
@@ -51,11 +53,34 @@ IN_OUR_WORDS = (
 _log = logging.getLogger(__name__)
 
 
+def read_served(config: Path) -> Settings:
+    """Read the settings of a run; a worker of `perennial up` reads the served file and no other.
+
+    Raises
+    ------
+    SettingsError
+        Another file was asked for, or the file is wrong.
+    """
+    served = _served()
+    if served is not None and config.resolve() != served:
+        raise SettingsError(
+            f"this server runs {served} and no other settings. Leave the run's config parameter as the "
+            "deployment has it, or start `perennial up --config` with the other file"
+        )
+    return read_settings(config)
+
+
+def _served() -> Path | None:
+    """Return the settings file that this process's worker serves; None = one of a work pool."""
+    served = os.environ.get(SERVED_SETTINGS)
+    return Path(served) if served else None
+
+
 def named() -> str:
     """Return the current run's name: its flow and its day."""
     name, asked = current.flow_name, current.parameters
     try:
-        settings = read_settings(Path(asked["config"]))
+        settings = read_served(Path(asked["config"]))
         day = asked.get("as_of") or slot_day(settings, cron=_cron_of(settings, str(name)))
     except (SettingsError, OSError):  # the run itself will say so
         return str(name)
@@ -76,7 +101,7 @@ def _own_day(settings: Settings, flow: str) -> date:
 def tell(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> None:  # noqa: ARG001  # Prefect's names
     """Tell people that a run failed or was refused, unless the flow has told of the refusal."""
     try:
-        settings = read_settings(Path(flow_run.parameters["config"]))
+        settings = read_settings(_served() or Path(flow_run.parameters["config"]))
     except (SettingsError, OSError) as error:
         _log.error("nobody is told of %s: %s", flow_run.name, error)  # in one line
         return
@@ -97,7 +122,7 @@ def daily(config: Path, as_of: date | None = None, force: bool = False) -> None:
     """Score every customer as of the day before the run's slot, and publish."""
     from flows.daily import daily as work
 
-    settings = read_settings(config)
+    settings = read_served(config)
     with _shown(settings, as_of or _own_day(settings, "daily"), _trigger()):
         inspect.unwrap(work)(config, as_of, force=force)
 
@@ -109,7 +134,7 @@ def train(
     """Fit the models anew; the gate decides whether they score. A refusal ends the run as such."""
     from flows.train import train as work
 
-    settings = read_settings(config)
+    settings = read_served(config)
     day = as_of or _own_day(settings, "train")
     trigger = trigger or _trigger()
     with _shown(settings, day, trigger):
@@ -122,7 +147,7 @@ def monitor(config: Path, as_of: date | None = None) -> None:
     """Compare what was predicted with what happened, and ask for a retrain where that helps."""
     from flows.monitor import monitor as work
 
-    settings = read_settings(config)
+    settings = read_served(config)
     day = as_of or _own_day(settings, "monitor")
     with _shown(settings, day, _trigger()):
         inspect.unwrap(work)(config, day)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from connectors.tracking import without_password
+from connectors.addresses import redacted_address
 from flows.settings import Settings
 from flows.steps import in_prefect
 from reports.model_card import gate_table
@@ -60,7 +60,7 @@ def gate_page(
 
 def run_link(settings: Settings, run_id: str) -> str:
     """Return a Markdown link to an MLflow run, or its id where no server shows it."""
-    uri = without_password(settings.tracking_uri)
+    uri = redacted_address(settings.tracking_uri)
     if not uri.startswith("http"):
         return f"run `{run_id}` in `{uri}`"
     return f"[run {run_id}]({uri}/#/runs/{run_id})"

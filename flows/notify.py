@@ -23,6 +23,7 @@ from tenacity import (
 )
 from tenacity.wait import WaitBaseT
 
+from connectors.addresses import is_loopback, redacted
 from flows.settings import Settings
 from flows.unattended import NotifySettings
 
@@ -40,7 +41,6 @@ _told: list[tuple[str, str]] = []
 _EMAIL = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(r"(?<![\w.-])\+?\d[\d ()/.-]{7,}\d(?![\w-])")
 _NO_PHONE = re.compile(r"\d{4}-\d\d-\d\d|\d+(?:\.\d+){3}$")  # days, addresses of machines
-_IN_URL = re.compile(r"(?<=://)[^@/\s]+@")
 _SECRET_NAME = re.compile(r"KEY|TOKEN|PASSWORD|SECRET|WEBHOOK", re.IGNORECASE)
 
 
@@ -106,7 +106,7 @@ def without_secrets(text: str) -> str:
     for name, value in os.environ.items():
         if _SECRET_NAME.search(name) and len(value) >= 6:
             text = text.replace(value, "…")
-    text = _EMAIL.sub("…@…", _IN_URL.sub("…@", text))
+    text = _EMAIL.sub("…@…", redacted(text))
     return _PHONE.sub(lambda found: found[0] if _NO_PHONE.match(found[0]) else "…", text)
 
 
@@ -156,7 +156,13 @@ def _receivers(asked: NotifySettings) -> list[tuple[str, Send]]:
 def _post(url: str, message: Message) -> None:
     token = os.environ.get(TOKEN)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    with httpx.Client(timeout=SECONDS, headers=headers) as client:
+    address = httpx.URL(url)
+    is_encrypted = address.scheme == "https"
+    if token and not is_encrypted and not is_loopback(address.host):
+        raise _NotAgainError(f"${TOKEN} is only sent encrypted: use an https:// webhook")
+    # A proxy would read a token that is not encrypted.
+    trust_env = is_encrypted or not token
+    with httpx.Client(timeout=SECONDS, headers=headers, trust_env=trust_env) as client:
         client.post(url, json=message).raise_for_status()
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from connectors.addresses import redacted_address
 from flows.server import TemporaryServer, check_answers, configured_api_url, served_api_url
 from flows.steps import watched, with_prefect
 from flows.terminal import program, reporter, say
@@ -38,7 +39,8 @@ class Runner:
         if self._api_url is None:
             return {"api_url": None, "ui": None}
         if self._server is None:
-            return {"api_url": self._api_url, "ui": self._api_url.removesuffix("/api")}
+            shown = redacted_address(self._api_url)
+            return {"api_url": shown, "ui": shown.removesuffix("/api")}
         return {
             "api_url": self._api_url,
             "ui": f"PREFECT_HOME={self._server.home} {program('prefect')} server start",

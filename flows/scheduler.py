@@ -3,9 +3,10 @@
 import os
 import socket
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -37,6 +38,7 @@ def server_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(prefect_home(settings) / "pages"),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,connectors,reports",
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
     }
     told |= prefect_database(prefect_home(settings))
     if asked.database is not None:
@@ -62,7 +64,7 @@ def next_slots(api_url: str, deployments: Iterable[str], timezone: str) -> dict[
         It does not answer.
     """
     found: dict[str, str] = {}
-    with api_client() as client:
+    with api_client(api_url) as client:
         for one in deployments:
             asked = {
                 "flow_runs": {
@@ -81,14 +83,46 @@ def next_slots(api_url: str, deployments: Iterable[str], timezone: str) -> dict[
     return found
 
 
-def api_client() -> httpx.Client:
-    """Return a client of Prefect's server, who it is as Prefect's own says it."""
+def api_client(api_url: str) -> httpx.Client:
+    """Return a client of Prefect's server, with the credentials and the CSRF token of Prefect's own."""
     headers = {}
     if key := os.environ.get("PREFECT_API_KEY"):
         headers["Authorization"] = f"Bearer {key}"
     elif secret := os.environ.get("PREFECT_API_AUTH_STRING"):
         headers["Authorization"] = f"Basic {b64encode(secret.encode()).decode()}"
-    return httpx.Client(trust_env=False, timeout=30, headers=headers)
+    token = CsrfToken(api_url, headers)
+    return httpx.Client(trust_env=False, timeout=30, headers=headers, auth=token)
+
+
+class CsrfToken(httpx.Auth):
+    """The token that a server with CSRF protection asks for with every change.
+
+    Parameters
+    ----------
+    api_url
+        The server's.
+    headers
+        Of the request for the token.
+    """
+
+    requires_response_body = True
+
+    def __init__(self, api_url: str, headers: Mapping[str, str]) -> None:
+        self._client = str(uuid4())
+        url, params = f"{api_url}/csrf-token", {"client": self._client}
+        self._asking = httpx.Request("GET", url, params=params, headers=headers)
+        self._token: str | None = None
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Fetch the token once; a server without this protection has none."""
+        if request.method in ("POST", "PUT", "PATCH", "DELETE"):
+            if self._token is None:
+                answer = yield self._asking
+                self._token = answer.json()["token"] if answer.is_success else ""
+            if self._token:
+                request.headers["Prefect-Csrf-Token"] = self._token
+                request.headers["Prefect-Csrf-Client"] = self._client
+        yield request
 
 
 def check_port(port: int) -> None:

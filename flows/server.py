@@ -7,7 +7,6 @@ the pipe to its parent closes.
 
 import json
 import os
-import runpy
 import signal
 import socket
 import subprocess
@@ -20,6 +19,8 @@ from pathlib import Path
 import httpx
 from filelock import FileLock, Timeout
 
+from connectors.addresses import redacted, redacted_address
+from flows.access import OwnPagesOnly, Served, protection
 from flows.urls import prefect_database
 
 STARTUP_SECONDS = 300  # a first start migrates an empty database: 29 s on two quiet cores
@@ -57,7 +58,7 @@ def check_answers(api_url: str) -> None:
         httpx.get(f"{api_url}/health", timeout=10).raise_for_status()
     except httpx.HTTPError as error:
         raise ServerError(
-            f"Prefect must answer at {api_url}: {error}. Start it, or unset PREFECT_API_URL to run without"
+            f"Prefect must answer at {redacted_address(api_url)}: {redacted(str(error))}. Start it, or unset PREFECT_API_URL to run without"
         ) from error
 
 
@@ -111,11 +112,16 @@ class TemporaryServer:
         self.port = _free_port()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  # our own module
-                [sys.executable, "-m", "flows.server", str(self.port)],
+                [sys.executable, "-P", "-m", "flows.server", str(self.port)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**prefect_database(self.home), **os.environ, "PREFECT_HOME": str(self.home)},
+                env={
+                    **prefect_database(self.home),
+                    **os.environ,
+                    "PREFECT_HOME": str(self.home),
+                    "PYTHONSAFEPATH": "1",  # for what it starts itself
+                },
             )
 
     def wait(self) -> None:
@@ -190,12 +196,18 @@ def leave_with_parent(within_seconds: float = 10.0) -> None:
     threading.Thread(target=wait_and_leave, daemon=True).start()
 
 
-def _serve(port: str, pages: str) -> None:
+def _serve(port: int, *, pages: bool) -> None:
     leave_with_parent()
-    address = ["--host", "127.0.0.1", "--port", port]
-    sys.argv = ["prefect", "server", "start", *address, pages, "--log-level", "WARNING"]
-    runpy.run_module("prefect", run_name="__main__", alter_sys=True)
+    served = Served.on(port)
+    told = {"PREFECT_SERVER_UI_ENABLED": str(pages), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
+    for name, value in {**told, **protection(served)}.items():
+        os.environ.setdefault(name, value)  # read when Prefect is imported
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    app = OwnPagesOnly(create_app(final=True), served)
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "--no-ui")
+    _serve(int(sys.argv[1]), pages="--ui" in sys.argv[2:])

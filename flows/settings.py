@@ -5,14 +5,12 @@ import hashlib
 import json
 import math
 import os
-import re
 import tomllib
 from dataclasses import fields
 from datetime import date, datetime, timedelta
 from glob import escape, has_magic
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from babel import localedata
@@ -26,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from connectors.addresses import check_no_secret, redacted_address
 from connectors.order_source import OrderSource
 from flows.marketing import KlaviyoSettings
 from flows.unattended import NotifySettings, ScheduleSettings
@@ -62,12 +61,6 @@ def _known_encoding(name: str) -> str:
         raise ValueError(f"{name!r} is not an encoding such as 'utf-8' or 'cp1252'") from error
 
 
-def _no_password(source: str) -> str:
-    if "://" in source and urlsplit(source).password:
-        raise ValueError("a password stands in the environment, never in the settings")
-    return source
-
-
 def _known_locale(name: str) -> str:
     if not localedata.exists(name):
         raise ValueError(f"{name!r} is not a locale such as 'en_US' or 'de_DE'")
@@ -91,7 +84,7 @@ class StoreSettings(Section):
 class OrdersSettings(Section):
     """The order history."""
 
-    source: Annotated[str, Field(min_length=1), AfterValidator(_no_password)]
+    source: Annotated[str, Field(min_length=1), AfterValidator(check_no_secret)]
     table: str | None = None
     preset: Literal["plain", "shopify", "woocommerce", "stripe", "fivetran", "dbt_shopify"] = (
         "plain"
@@ -123,7 +116,7 @@ class OrdersSettings(Section):
         return self
 
 
-Location = Annotated[str, Field(min_length=1), AfterValidator(_no_password)] | None
+Location = Annotated[str, Field(min_length=1), AfterValidator(check_no_secret)] | None
 
 
 class TablesSettings(Section):
@@ -224,7 +217,7 @@ class EngineSettings(Section):
     """Where tables are computed."""
 
     backend: Literal["duckdb", "spark", "postgresql"] = "duckdb"
-    url: Annotated[str, Field(min_length=1), AfterValidator(_no_password)] | None = None
+    url: Annotated[str, Field(min_length=1), AfterValidator(check_no_secret)] | None = None
     memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = None
 
     @model_validator(mode="after")
@@ -490,5 +483,13 @@ def _in_words(problem: Any) -> str:  # noqa: ANN401  # pydantic's ErrorDetails
     if problem["type"] == "missing":
         return f"{key} must be set"
     message = problem["msg"].removeprefix("Value error, ")
-    found = re.sub(r"://[^@/]*@", "://…@", repr(problem["input"]))  # no user, no password
-    return f"{key}: {message[0].lower()}{message[1:]}; found {found}"
+    return f"{key}: {message[0].lower()}{message[1:]}; found {_shown(problem['input'])!r}"
+
+
+def _shown(value: Any) -> Any:  # noqa: ANN401  # a TOML value
+    """Return a value without the users, passwords and tokens of addresses in it."""
+    if isinstance(value, dict):
+        return {name: _shown(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    return redacted_address(value) if isinstance(value, str) else value

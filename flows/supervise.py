@@ -21,8 +21,10 @@ from zoneinfo import ZoneInfo
 import httpx
 from filelock import FileLock, Timeout
 
+from connectors.addresses import redacted_address
 from connectors.store import Store
 from features.tables import DataError
+from flows.access import SERVED_SETTINGS
 from flows.child import Child
 from flows.notify import FAILED, STALE, notify
 from flows.scheduler import (
@@ -75,7 +77,8 @@ class Supervisor:
         self.stopping = threading.Event()
         home, told = prefect_home(settings), server_environment(settings)
         self._lock = FileLock(home / UP_LOCK, timeout=2)  # another command may look at it
-        self._worker = Child("worker", "flows.worker", home / "worker.log", told)
+        served = {**told, SERVED_SETTINGS: str(self.config)}
+        self._worker = Child("worker", "flows.worker", home / "worker.log", served)
         self._server: Child | None = None
         if configured_api_url() is None:
             self._server = Child("server", "flows.server", home / "server.log", told)
@@ -135,7 +138,7 @@ class Supervisor:
 
     def _await_server(self, server: Child) -> None:
         deadline = time.monotonic() + STARTUP_SECONDS
-        with api_client() as client:
+        with api_client(self.api_url) as client:
             while not self.stopping.wait(0.2):
                 if not server.is_alive() or time.monotonic() > deadline:
                     raise ServerError(self._did_not_start(server))
@@ -186,9 +189,10 @@ class Supervisor:
 
     def _facts(self) -> dict[str, Any]:
         coming = self._coming_runs()
+        shown = redacted_address(self.api_url)
         return {
-            "ui": self.api_url.removesuffix("/api"),
-            "api_url": self.api_url,
+            "ui": shown.removesuffix("/api"),
+            "api_url": shown,
             "home": str(prefect_home(self.settings)),
             "timezone": self.settings.store.timezone,
             "deployments": [
@@ -254,7 +258,10 @@ class Supervisor:
         try:
             coming = self._next_slots()
         except httpx.HTTPError as error:
-            self.tell("unanswered", {"api_url": self.api_url, "error": type(error).__name__})
+            self.tell(
+                "unanswered",
+                {"api_url": redacted_address(self.api_url), "error": type(error).__name__},
+            )
             self._unanswered += 1
             if self._unanswered >= UNANSWERED_TO_RESTART and self._server is not None:
                 self._unanswered = 0

@@ -1,10 +1,10 @@
 """What a store sets of the unattended way: when flows run, and who is told when they do not."""
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from connectors.addresses import check_no_secret
 from flows.cron import CRON_FIELDS, CRON_PART
 
 OFF = "off"
@@ -36,16 +36,16 @@ def _is_cron_part(text: str, least: int, most: int, names: dict[str, int]) -> bo
     return len(ends) < 2 or int(ends[0]) <= int(ends[1])
 
 
-def _no_password(url: str) -> str:
-    if urlsplit(url).password:
-        raise ValueError("a password stands in the environment, never in the settings")
-    return url
-
-
 def _one_line(text: str) -> str:
     if any(not c.isprintable() for c in text):
         raise ValueError("is one line of printable characters")
     return text
+
+
+def _host(text: str) -> str:
+    if "@" in text or "/" in text:
+        raise ValueError("is a host name only; $PERENNIAL_SMTP_USER and _PASSWORD log in")
+    return _one_line(text)
 
 
 Cron = Annotated[str, AfterValidator(_cron)]
@@ -68,7 +68,7 @@ class ScheduleSettings(BaseModel):
         Annotated[
             str,
             Field(pattern=r"^(postgresql\+asyncpg|sqlite\+aiosqlite)://"),
-            AfterValidator(_no_password),
+            AfterValidator(check_no_secret),
         ]
         | None
     ) = None
@@ -82,11 +82,11 @@ class NotifySettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    webhook: Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_no_password)] | None = (
-        None
-    )
+    webhook: (
+        Annotated[str, Field(pattern=r"^https?://"), AfterValidator(check_no_secret)] | None
+    ) = None
     email_to: tuple[Address, ...] = ()
-    smtp_host: Annotated[str, Field(min_length=1), AfterValidator(_one_line)] = "localhost"
+    smtp_host: Annotated[str, Field(min_length=1), AfterValidator(_host)] = "localhost"
     smtp_port: Annotated[int, Field(ge=1, le=65535)] = 25
     smtp_starttls: bool = False
     sender: Address | None = None

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
-from connectors.presets.headings import missing_column
+from connectors.presets.headings import missing_column, shown_headings
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables
 from connectors.presets.renewals import renews
 from connectors.presets.statuses import SHOPIFY, UNKNOWN, plain_status, void_by_status
@@ -98,7 +98,7 @@ def _with_mapped(order: ir.Table, mapping: Mapping[str, str], key: str) -> ir.Ta
     for ours, place in (("order_id", key), *day):
         if place not in order.columns:
             raise PresetError(
-                f"Fivetran's tables: {missing_column(ours, place, names)}. It has {', '.join(names)}"
+                f"Fivetran's tables: {missing_column(ours, place, names)}. It has {shown_headings(names)}"
             )
     return order
 
@@ -107,7 +107,7 @@ def _check_who(order: ir.Table, found: Mapping[str, str]) -> None:
     if not {*WHO} & {*found}:
         raise PresetError(
             "orders need a customer: the table has no customer_id, email or phone. Set "
-            f"orders.columns.customer_id; it has {', '.join(n for n in order.columns if n != FILE_COLUMN)}"
+            f"orders.columns.customer_id; it has {shown_headings([n for n in order.columns if n != FILE_COLUMN])}"
         )
 
 
@@ -132,7 +132,7 @@ def _model(
             names = [name for name in order.columns if name != FILE_COLUMN]
             raise PresetError(
                 f"dbt_shopify's orders: {missing_column('net_amount', 'net_sales', names)}. It has "
-                f"{', '.join(names)}"
+                f"{shown_headings(names)}"
             )
         if "net_sales" in order.columns and subtotals:
             _check_net_sales(engine, order, subtotals[0])
@@ -419,7 +419,7 @@ def _check_columns(table: ir.Table, *names: str) -> None:
     if missing:
         raise PresetError(
             f"Fivetran's tables have their own columns: one has no {', '.join(missing)}, only "
-            f"{', '.join(n for n in table.columns if n != FILE_COLUMN)}. Copy it as it is, or mend "
+            f"{shown_headings([n for n in table.columns if n != FILE_COLUMN])}. Copy it as it is, or mend "
             "orders.columns"
         )
 

@@ -1,11 +1,15 @@
 """Headings of exports: the same in any case, with any spaces and punctuation."""
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 
 import ibis
 import ibis.expr.types as ir
 
+_DATA = re.compile(  # an e-mail address, a day, a time, a long number
+    r"\S@\S+\.\S|\d{1,4}[-/.]\d{1,2}[-/.]\d|\d [^\W\d]{3,9}\.?,? \d{4}|[^\W\d]{3,9} \d{1,2},? \d{4}|\d:\d\d|\d{6}"
+)
 Headings = Mapping[str, tuple[str, ...]]  # ours: theirs, in every wording of theirs
 UNMATCHED = "customers are matched without it, so that one may count as several or as none"
 
@@ -75,6 +79,26 @@ def theirs_of(headings: Headings, ours: Collection[str]) -> Callable[[Sequence[s
     return lambda names: [name for name in names if plain_heading(name) in wanted]
 
 
+def is_data(name: str) -> bool:
+    """Tell a cell of data from a heading: where a file has no header row, its first row is one of data."""
+    is_number = any(map(str.isdigit, name)) and not any(map(str.isalpha, name))
+    return is_number or _DATA.search(name) is not None
+
+
+def shown_headings(available: Sequence[str]) -> str:
+    """Return the columns of a source as a message may list them: never a row of data."""
+    if any(map(is_data, available)):
+        return f"no header row above its {len(available)} columns: add one that names them"
+    return ", ".join(available)
+
+
+def close_heading(theirs: str, available: Sequence[str]) -> str | None:
+    """Return the column whose name is most like another; None = none is, or they are a row of data."""
+    if any(map(is_data, available)):
+        return None
+    return next(iter(get_close_matches(theirs, available, n=1)), None)
+
+
 def missing_column(ours: str, theirs: str, available: Sequence[str]) -> str:
     """Return what a column is missing as, and the setting that names another.
 
@@ -87,8 +111,8 @@ def missing_column(ours: str, theirs: str, available: Sequence[str]) -> str:
     available
         The export's columns.
     """
-    close = get_close_matches(theirs, available, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    close = close_heading(theirs, available)
+    hint = f" (did you mean {close!r}?)" if close else ""
     return f'no column {theirs!r}{hint}: set orders.columns.{ours} = "…"'
 
 

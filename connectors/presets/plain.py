@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from difflib import get_close_matches
 
 import ibis
 import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
+from connectors.presets.headings import close_heading, shown_headings
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables
 from connectors.presets.statuses import plain_status, void_by_status
 from connectors.texts import clean_text
@@ -210,7 +210,7 @@ def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dic
     if not problems and not has_value:
         problems.append(
             "orders need a value: map orders.columns.net_amount, or for a file of order lines line_amount, or "
-            f"quantity and unit_price. The source has {', '.join(available)}"
+            f"quantity and unit_price. The source has {shown_headings(available)}"
         )
     if problems:
         raise ValueError(" ".join("; ".join(problems).split()))
@@ -233,8 +233,8 @@ def _unmapped(ours: str) -> str:
 
 
 def _missing(ours: str, theirs: str, available: Sequence[str]) -> str:
-    close = get_close_matches(theirs, available, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(available)}."
+    close = close_heading(theirs, available)
+    hint = f"did you mean {close!r}?" if close else f"it has {shown_headings(available)}."
     return (
         f"orders need {ours}: the source has no column {theirs!r}; {hint} "
         f'Set orders.columns.{ours} = "…"'

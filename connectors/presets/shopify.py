@@ -19,6 +19,7 @@ from connectors.presets.headings import (
     find_headings,
     lacking_column,
     missing_column,
+    shown_headings,
     theirs_of,
 )
 from connectors.presets.preset import Preset, PresetError, SourceRows, Tables
@@ -158,7 +159,7 @@ def _find_headings(available: Sequence[str], mapping: Mapping[str, str]) -> dict
     if problems:
         raise PresetError(
             f"a Shopify order export has a row per line item: this has {'; '.join(problems)}; "
-            f'it has {", ".join(available)}. Export under Orders > Export as "CSV for Excel, Numbers" '
+            f'it has {shown_headings(available)}. Export under Orders > Export as "CSV for Excel, Numbers" '
             'or "Plain CSV file", or set orders.preset = "plain"'
         )
     return found

@@ -12,7 +12,7 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
-from connectors.presets.headings import missing_column, plain_heading
+from connectors.presets.headings import missing_column, plain_heading, shown_headings
 from connectors.presets.preset import OURS, PresetError, SourceRows, is_older
 from connectors.presets.renewals import renews
 from connectors.presets.statuses import SHOPIFY, UNKNOWN, plain_status, void_by_status
@@ -188,7 +188,7 @@ def _texts(
     if problems:
         raise PresetError(
             f"orders of Shopify's API: {'; '.join(problems)}. Fetch the orders with all their fields; "
-            f"these have {', '.join(names)}"
+            f"these have {shown_headings(names)}"
         )
     return found, texts
 

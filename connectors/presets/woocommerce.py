@@ -14,7 +14,13 @@ import ibis.expr.types as ir
 
 from connectors.engine import FILE_COLUMN, Engine
 from connectors.order_source import OrderSource
-from connectors.presets.headings import UNMATCHED, lacking_column, missing_column, plain_heading
+from connectors.presets.headings import (
+    UNMATCHED,
+    lacking_column,
+    missing_column,
+    plain_heading,
+    shown_headings,
+)
 from connectors.presets.preset import OURS, Preset, PresetError, SourceRows, Tables, is_older
 from connectors.presets.statuses import UNKNOWN, plain_status, void_by_status
 from connectors.texts import clean_text, trim
@@ -109,7 +115,7 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     if unknown:
         raise PresetError(
             f"orders.columns must name columns of the source: {', '.join(unknown)} is not there; it has "
-            f"{', '.join(names)}. Mend orders.columns"
+            f"{shown_headings(names)}. Mend orders.columns"
         )
     form = "webtoffee" if {*names} & (WEBTOFFEE - {"status"}) else "rest"
     rows = _with_mapped(rows, mapping, form)
@@ -154,7 +160,7 @@ def _check_columns(rows: ir.Table, form: str, names: list[str]) -> None:
         raise PresetError(
             f"WooCommerce's orders have {', '.join(sorted(WEBTOFFEE))} (WebToffee's Order Export) or "
             f"{', '.join(sorted(REST))} and date_created_gmt (REST API): this has {'; '.join(missing)}; it "
-            f'has {", ".join(names)}. Export again, or set orders.preset = "plain"'
+            f'has {shown_headings(names)}. Export again, or set orders.preset = "plain"'
         )
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import warnings
 from datetime import date
+from glob import escape
 
 import duckdb
 import ibis
@@ -15,7 +16,8 @@ import pytest
 from connectors.engine import open_engine
 from connectors.order_source import OrderSource
 from connectors.orders import look_at_source, read_orders
-from connectors.sources import SourceError, find_files, without_secrets
+from connectors.recognize import recognize
+from connectors.sources import SourceError, find_files, open_tables
 from features.rfm import customer_state
 from features.synthetic import simulate
 
@@ -176,11 +178,52 @@ def test_what_a_run_writes_beside_the_orders_is_not_read_with_them(tmp_path):
     assert find_files(str(tmp_path / "rejects.csv")) == [tmp_path / "rejects.csv"]
 
 
-def test_an_address_is_shown_without_user_password_and_query():
-    shown = without_secrets(
-        "postgresql://ann:hush@db.example.com:5432/shop?sslmode=require&password=x"
-    )
-    assert shown == "postgresql://db.example.com:5432/shop"
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "in/*.csv",
+        "in/more.*",
+        "in/**/*.csv",
+        "i[n]/*.csv",
+        "*/more.csv",
+        "in/m?re.csv",
+        "in/deep*/*.csv",
+    ],
+)
+def test_a_link_that_leads_out_is_not_followed_by_a_pattern(tmp_path, pattern):
+    folder, elsewhere = tmp_path / "shop [1]", tmp_path / "elsewhere"
+    (folder / "in").mkdir(parents=True)
+    elsewhere.mkdir()
+    for place in (folder / "in", elsewhere):
+        (place / "orders.csv").write_text("order_id\n1\n")
+    assert len(find_files(f"{escape(str(folder))}/in/*.csv")) == 1
+    (folder / "in" / "more.csv").symlink_to(elsewhere / "orders.csv")
+    (folder / "in" / "deeper").symlink_to(elsewhere)
+    with pytest.raises(SourceError, match="is a link to"):
+        find_files(f"{escape(str(folder))}/{pattern}")
+
+
+def test_a_link_within_the_folder_of_a_pattern_or_named_alone_is_followed(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "orders.csv").write_text("order_id\n1\n")
+    (tmp_path / "in" / "link.csv").symlink_to(tmp_path / "orders.csv")
+    assert len(find_files(str(tmp_path / "*" / "*.csv"))) == 1
+    assert len(find_files(str(tmp_path / "in" / "link.csv"))) == 1
+    (tmp_path / "linked").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "link.csv").unlink()
+    (tmp_path / "in" / "a.csv").write_text("order_id\n1\n")
+    assert len(find_files(str(tmp_path / "linked" / "*.csv"))) == 1
+
+
+def test_a_link_that_leads_out_is_no_table_of_a_folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "order.csv").write_text("id\n1\n")
+    (tmp_path / "in" / "order.csv").symlink_to(tmp_path / "order.csv")
+    with open_engine(ZONE) as engine:
+        with pytest.raises(SourceError, match="is a link to"):
+            open_tables(engine, OrderSource(str(tmp_path / "in")), tmp_path, names=("order",))
+        with pytest.raises(SourceError, match="is a link to"):
+            recognize(engine, str(tmp_path / "in"))
 
 
 def test_a_link_that_leads_out_of_a_folder_is_not_followed(tmp_path):

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import pandas as pd
 
+from flows.scheduler import api_client
 from tests.flows.conftest import AS_OF, make_orders
 
 PROGRAM = Path(sys.executable).with_name("perennial")
@@ -135,7 +135,7 @@ class Up:
         return self.ask("flow_runs/filter", asked)
 
     def ask(self, path: str, asked: dict[str, Any]) -> Any:
-        with httpx.Client(trust_env=False, timeout=60) as client:
+        with api_client(self.api_url) as client:
             answer = client.post(f"{self.api_url}/{path}", json=asked).raise_for_status()
             return answer.json() if answer.content else None
 

@@ -1,12 +1,14 @@
 """People are told: a real webhook and a real mail server on this machine, and both when they fail."""
 
 import json
+import os
 import ssl
 import threading
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -229,6 +231,52 @@ def test_messages_carry_neither_people_nor_secrets(tmp_path, webhook, monkeypatc
         "rows": ["…@…", 25_900],
     }
     assert len(without_secrets("x" * 10)) == 10
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example:18098/x",
+        "HTTP://hooks.example/x",
+        "http://10.0.0.7/x",
+        "http://[2001:db8::1]/x",
+        "http://127.0.0.1.example/x",
+        "http://localhost@hooks.example/x",
+    ],
+)
+@pytest.mark.parametrize("is_set_in", ["settings", "environment"])
+def test_a_token_is_never_sent_in_the_clear_beyond_this_machine(
+    tmp_path, monkeypatch, url, is_set_in
+):
+    monkeypatch.setenv("PERENNIAL_WEBHOOK_TOKEN", "tok_1234567")
+    monkeypatch.setenv("PERENNIAL_WEBHOOK", url)
+    if is_set_in == "settings" and url.startswith("http:") and "@" not in url:
+        monkeypatch.delenv("PERENNIAL_WEBHOOK")
+    asked = {} if "PERENNIAL_WEBHOOK" in os.environ else {"webhook": url}
+    sent = []
+    monkeypatch.setattr(httpx.Client, "send", lambda *_args, **_more: sent.append(1))
+    [said] = notify(shop(tmp_path, **asked), "failed", "it failed", {}, AT_ONCE)
+    assert "use an https:// webhook" in said
+    assert "tok_1234567" not in said
+    assert sent == []
+
+
+def test_a_token_is_sent_to_this_machine_without_the_proxy(tmp_path, monkeypatch, webhook):
+    proxy = Webhook()
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.server_port}")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("PERENNIAL_WEBHOOK_TOKEN", "tok_1234567")
+    try:
+        for host in ("127.0.0.1", "localhost"):
+            url = webhook.url.replace("127.0.0.1", host)
+            assert notify(shop(tmp_path, webhook=url), "failed", "x", {}, AT_ONCE) == []
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+    assert [said["Authorization"] for said, _ in webhook.got] == ["Bearer tok_1234567"] * 2
+    assert proxy.got == []
 
 
 def certificate(folder):

@@ -47,14 +47,56 @@ def test_what_is_no_crontab_line_is_refused(tmp_path, line, said):
         build(tmp_path, schedule={"daily": line})
 
 
-def test_passwords_are_refused_and_not_repeated(tmp_path):
+SECRETS = [
+    "{scheme}://me:hunter2@db.example/x",
+    "{scheme}://me:p@hunter2@db.example/x",
+    "{scheme}://me:hunter2/x@db.example/x",
+    "{scheme}://db.example/x?password=hunter2",
+    "{scheme}://db.example/x?pass%77ord=hunter2",
+    "{scheme}://db.example/x;pwd=hunter2",
+    "{scheme}://db.example/x?a=b&token=hunter2",
+    "{scheme}://db.example/x?sslpassword=hunter2",
+]
+SETTINGS = [
+    ("orders", "source", "postgresql", {}),
+    ("orders", "source", "snowflake", {}),
+    ("engine", "url", "postgresql", {"backend": "postgresql"}),
+    ("engine", "url", "sc", {"backend": "spark"}),
+    ("schedule", "database", "postgresql+asyncpg", {}),
+    ("notify", "webhook", "https", {}),
+    ("paths", "mirror", "s3", {}),
+    ("tables", "customers", "mysql", {}),
+]
+
+
+@pytest.mark.parametrize("address", SECRETS)
+@pytest.mark.parametrize(("section", "key", "scheme", "more"), SETTINGS)
+def test_passwords_are_refused_and_not_repeated(tmp_path, address, section, key, scheme, more):
+    values = {section: {key: address.format(scheme=scheme), **more}}
+    with pytest.raises(SettingsError, match=rf"{section}\.{key}: .*environment") as error:
+        build_settings({"orders": {"source": "a.csv"}} | values, tmp_path)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("address", SECRETS)
+def test_a_value_that_is_wrong_for_another_reason_is_said_without_its_password(tmp_path, address):
     for section in (
-        {"schedule": {"database": "postgresql+asyncpg://me:hunter2@db/prefect"}},
-        {"notify": {"webhook": "https://me:hunter2@chat.example/hook"}},
+        {"schedule": {"database": address.format(scheme="mysql")}},
+        {"notify": {"webhook": address.format(scheme="ftp")}},
+        {"notify": {"email_to": [address.format(scheme="mailto")]}},
+        {"notify": address.format(scheme="https")},
+        {"engine": {"backend": address.format(scheme="postgresql")}},
+        {"engine": [{"url": address.format(scheme="postgresql")}]},
     ):
-        with pytest.raises(SettingsError, match="environment") as error:
+        with pytest.raises(SettingsError) as error:
             build(tmp_path, **section)
         assert "hunter2" not in str(error.value)
+
+
+def test_a_mail_servers_password_stands_in_the_environment(tmp_path):
+    with pytest.raises(SettingsError, match="PERENNIAL_SMTP_USER") as error:
+        build(tmp_path, notify={"smtp_host": "smtp://me:hunter2@mail.example"})
+    assert "hunter2" not in str(error.value)
 
 
 def test_a_database_that_prefect_cannot_use_is_refused(tmp_path):
