@@ -4,6 +4,7 @@ import re
 from ipaddress import IPv6Address, ip_address
 from urllib.parse import unquote
 
+LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 MARK = "://"
 NO_SECRET = "a password stands in the environment, never in the settings"  # noqa: S105  # a message
 
@@ -66,17 +67,20 @@ def bare(address: str) -> str:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Tell whether a host is this machine itself: ``localhost``, 127.0.0.0/8 or ``::1``."""
+    """Tell whether a host is this machine itself: ``localhost``, 127.0.0.1 or ``::1``.
+
+    The rest of 127.0.0.0/8 is not: containers and tunnels listen there for others.
+    """
     if host is None:
         return False
     if host.lower() == "localhost":
         return True
     try:
-        found = ip_address(host)
+        address = ip_address(host)
     except ValueError:
         return False
-    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return (mapped or found).is_loopback
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address) in LOOPBACK
 
 
 def _scheme(address: str) -> str:
