@@ -1,5 +1,6 @@
 """CSV files that people open in a spreadsheet."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from pandas.api.types import is_datetime64_any_dtype, is_numeric_dtype
 FORMULA = r"[=+\-@\t\r]"
 WITHIN = r"[;\t\r\n][ \"]*[=+\-@]"  # a formula where cells end at a semicolon or a tab
 START = r"([;\t\r\n])([ \"]*[=+\-@])"  # its separator, and what gets the apostrophe
+MARKED = r"(^|[;\t\r\n])'([ \"]*[=+\-@\t\r])"
 PLAIN_NUMBER = r"[+-]?\d+(?:\.\d+)?"
 
 
@@ -42,6 +44,11 @@ def _safe(column: pd.Series) -> pd.Series:
         text = text.mask(within, text.str.replace(START, r"\1'\2", regex=True))
     at_start = _starts_formula(text)
     return text.mask(at_start, "'" + text) if at_start.any() else text
+
+
+def unmarked(text: str) -> str:
+    """Return a cell without the apostrophes that :func:`write_csv` puts before formulas."""
+    return re.sub(MARKED, r"\1\2", text)
 
 
 def is_formula(column: pd.Series) -> "pd.Series[bool]":

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from connectors.csv import is_formula
+from connectors.csv import unmarked
 
 IsNamed = Callable[[str], bool]
 EMAIL = re.compile(r"[^\s<>,;:\"(){}\[\]|=/\\]+@[^\s<>,;:\"(){}\[\]|=/\\]+")
 PHONE = re.compile(r"^[+(]?[0-9][0-9 ()./\-\u00a0]{5,}[0-9]$")
+DATE = re.compile(r"^\d{4}-\d{2}-\d{2}")
 LINE = "error_message"  # of rejected lines
 DIGITS = (7, 15)  # of a phone number
 # Columns of the files that Perennial writes itself.
@@ -31,7 +32,7 @@ def plain(name: str) -> str:
 def phone_form(text: str) -> str | None:
     """Return a phone number as the orders have it, its digits after a plus where it has one; None = it is none."""
     text = text.strip()
-    if not PHONE.match(text):
+    if not PHONE.match(text) or DATE.match(text):
         return None
     given = re.sub(r"^00", "+", text)
     digits = re.sub(r"[^0-9]", "", re.sub(r"^(\+[0-9 ]{1,4})\(0\)", r"\1", given))
@@ -102,11 +103,7 @@ def _names_of_line(text: str) -> set[str]:
 
 def _names_in(cell: str, *, of_people: bool) -> set[str]:
     """Return the names that a cell may hold."""
-    text = cell.strip()
-    if text.startswith("'") and is_formula(pd.Series([text[1:]])).any():
-        text = text[
-            1:
-        ]  # as :func:`connectors.csv.write_csv` marks what a spreadsheet would compute
+    text = unmarked(cell).strip()
     names = {plain(one.strip("'.")) for one in EMAIL.findall(text)}
     names |= {plain(one) for one in EMAIL.findall(text)}
     phone = phone_form(text)
