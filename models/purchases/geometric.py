@@ -171,9 +171,10 @@ class BetaGeometric(PurchaseModel):
         active, left = self._terms(*as_arrays(x, t_x, T))
         total = _log_sum(active)
         alive = 1 / (1 + np.exp(np.minimum(left - total, 700)))
-        shares = np.stack([np.exp(part - total) for part in active])
-        # Rounded parts far below 1 need not sum to 1.
-        return np.asarray(shares / shares.sum(axis=0) * alive)
+        shares = [np.exp(part - total) for part in active]
+        # Rounded parts far below 1 need not sum to 1. One after another: NumPy's own sum rounds by shape.
+        whole = reduce(np.add, shares)
+        return np.stack([share / whole * alive for share in shares])
 
     def active_tails(self, days: ArrayLike, x: ArrayLike, T: ArrayLike) -> Iterator[Array]:
         """Yield the chances of at least 1, 2, 3, ... purchases of someone who is active, by phase.

@@ -1,11 +1,13 @@
 """Whether it paid, on orders that were planted: who was invested in orders .4 times more."""
 
-from datetime import date, timedelta
+import json
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from connectors.formats import FORMAT
 from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import REQUIRED_FILES, Store
 from features.tables import Commitments
@@ -69,6 +71,8 @@ def plant(folder, *, n=4000, lift=0.4, share=0.5, seed=1):
     def write(into):
         for name in REQUIRED_FILES:
             (into / name).write_text("{}")
+        record = {"format": FORMAT, "published_at": datetime.now(UTC).isoformat()}
+        (into / "run.json").write_text(json.dumps(record))
         known.to_parquet(into / "scores.parquet", index=False)
         write_table(commitments, Commitments, into / COMMITMENTS)
 
