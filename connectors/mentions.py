@@ -1,7 +1,7 @@
 """Which rows of a table name a person: by id, e-mail or phone number."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
 import numpy as np
@@ -109,26 +109,3 @@ def _names_in(cell: str, *, of_people: bool) -> set[str]:
     phone = phone_form(text)
     names |= {phone} if phone else set()
     return names | {plain(text)} if of_people else names
-
-
-def columns_of_people(
-    available: Iterable[str], headings: Iterable[str], mapped: Mapping[str, str]
-) -> set[str]:
-    """Return which columns of a file of rejected rows hold customers' ids, e-mails and phone numbers.
-
-    Parameters
-    ----------
-    available
-        The file's columns.
-    headings
-        Those that a preset reads as such, in any case and punctuation.
-    mapped
-        ``{ours: theirs}`` of the settings.
-    """
-    ours = [mapped.get(name, name) for name in ("customer_id", "email", "phone")]
-    wanted = {_heading(name) for name in (*headings, *ours)}
-    return {name for name in available if _heading(name.removeprefix("raw.")) in wanted}
-
-
-def _heading(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -12,9 +12,10 @@ from connectors.csv import write_csv
 from connectors.engine import open_engine
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.payloads import EMAIL, PHONE
-from connectors.mentions import OURS, IsNamed, columns_of_people, forms, matches, mentions
+from connectors.mentions import OURS, IsNamed, forms, matches, mentions
 from connectors.optional import read_table
 from connectors.orders import PRESETS, History
+from connectors.presets.headings import columns_of_people
 from connectors.store import replace_file
 from flows.settings import Settings
 

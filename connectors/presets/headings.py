@@ -1,7 +1,7 @@
 """Headings of exports: the same in any case, with any spaces and punctuation."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 import ibis
@@ -129,3 +129,22 @@ def lacking_column(ours: str, theirs: str, so: str) -> str:
         What follows.
     """
     return f"{theirs} is missing: {so}. Export it too, or set orders.columns.{ours}"
+
+
+def columns_of_people(
+    available: Iterable[str], headings: Iterable[str], mapped: Mapping[str, str]
+) -> set[str]:
+    """Return which columns of a file of rejected rows hold customers' ids, e-mails and phone numbers.
+
+    Parameters
+    ----------
+    available
+        The file's columns.
+    headings
+        Those that a preset reads as such, in any case and punctuation.
+    mapped
+        ``{ours: theirs}`` of the settings.
+    """
+    ours = [mapped.get(name, name) for name in ("customer_id", "email", "phone")]
+    wanted = {plain_heading(name) for name in (*headings, *ours)}
+    return {name for name in available if plain_heading(name.removeprefix("raw.")) in wanted}

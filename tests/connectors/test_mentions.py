@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from connectors.csv import unmarked, write_csv
-from connectors.mentions import columns_of_people, mentions, one_of, phone_form
+from connectors.mentions import mentions, one_of, phone_form
+from connectors.presets.headings import columns_of_people
 
 ANNA = ["c7", "Anna.O'Neil@Example.com", "+49 170 1234567"]
 
