@@ -62,16 +62,18 @@ def test_a_whole_home_has_no_damage(home):
         ("mlruns/mlflow.db", "perennial train"),
     ],
 )
-def test_each_kind_of_file_is_named_with_its_way_back(home, name, advice, how):
+def test_each_kind_of_file_is_named_with_its_way_back(home, name, advice):
     path = home / name
     whole = path.read_bytes()
-    path.write_bytes(
-        {"empty": b"", "cut": whole[: len(whole) // 2], "other": b"garbage" * 99}[how]
-    )
-    words = describe_damage(home / "perennial.toml")
-    assert f"{path} cannot be read (" in words
-    assert advice in words
-    assert words.count("cannot be read") == 1
+    broken = [whole[: len(whole) // 2], b"garbage" * 99]
+    if path.suffix != ".db":  # an empty file is an empty database, which MLflow fills
+        broken.append(b"")
+    for content in broken:
+        path.write_bytes(content)
+        words = describe_damage(home / "perennial.toml")
+        assert f"{path} cannot be read (" in words
+        assert advice in words
+        assert words.count("cannot be read") == 1
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"format": "two"}', "\x00\x00"])
