@@ -15,12 +15,13 @@ from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.properties import property_table
 from connectors.programs import write_table
-from connectors.store import REQUIRED_FILES, PublishedDay, Store
+from connectors.store import PublishedDay, Store
 from features.tables import Scores
 from flows.outbox import SyncPlaces
 from flows.settings import Settings, build_settings
 from flows.sync import sync_day
 from tests.klaviyo_double import KEY, Double, Fault, Server
+from tests.published import write_required_files
 
 DAY = date(2024, 6, 30)
 ACCOUNT = "AbC123"
@@ -96,8 +97,7 @@ def publish_scores(settings: Settings, scores: pd.DataFrame, run_id: str) -> Pub
     """Publish scores as a day."""
 
     def write(folder: Path) -> None:
-        for name in REQUIRED_FILES:
-            (folder / name).write_text('{"model_version": "1"}' if name == "run.json" else "")
+        write_required_files(folder, model_version="1")
         write_table(scores, Scores, folder / "scores.parquet")
 
     return Store(settings.exports).publish(scores["as_of"].iloc[0], run_id, write)

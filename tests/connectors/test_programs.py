@@ -6,8 +6,9 @@ import pandas as pd
 import pytest
 
 from connectors.programs import COMMITMENTS, Programs, empty, write_table
-from connectors.store import REQUIRED_FILES, Store
+from connectors.store import Store
 from features.tables import Assignments, Commitments
+from tests.published import write_required_files
 
 DAY = date(2026, 3, 1)
 
@@ -34,8 +35,7 @@ def programs(tmp_path):
 
 def publish(programs, on, run, ids):
     def write(folder):
-        for name in REQUIRED_FILES:
-            (folder / name).write_text("{}")
+        write_required_files(folder)
         write_table(committed(ids, on), Commitments, folder / COMMITMENTS)
 
     programs.store.publish(on, run, write)

@@ -6,23 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from connectors.formats import FORMAT
 from connectors.store import REQUIRED_FILES, Store
 from features.tables import DataError
+from tests.published import write_required_files
 
 MONDAY, TUESDAY = date(2024, 1, 1), date(2024, 1, 2)
-
-
-def write_whole(folder: Path) -> None:
-    for name in REQUIRED_FILES:
-        (folder / name).write_text("{}")
-    record = {"format": FORMAT, "published_at": datetime.now(UTC).isoformat()}
-    (folder / "run.json").write_text(json.dumps(record))
 
 
 @pytest.fixture
@@ -36,7 +29,7 @@ def test_nothing_is_current_before_the_first_day(store):
 
 
 def test_a_published_day_is_current(store):
-    day = store.publish(MONDAY, "a", write_whole)
+    day = store.publish(MONDAY, "a", write_required_files)
     assert store.current() == day
     assert day.folder == store.exports / "scores/as_of=2024-01-01/run=a"
     assert json.loads(store.pointer.read_text()) == {
@@ -47,14 +40,14 @@ def test_a_published_day_is_current(store):
 
 
 def test_the_exports_folder_can_be_moved(store, tmp_path):
-    store.publish(MONDAY, "a", write_whole)
+    store.publish(MONDAY, "a", write_required_files)
     store.exports.rename(tmp_path / "elsewhere")
     assert Store(tmp_path / "elsewhere").current().file("run.json").exists()
 
 
 def test_an_earlier_day_never_becomes_current(store):
-    tuesday = store.publish(TUESDAY, "b", write_whole)
-    monday = store.publish(MONDAY, "a", write_whole)
+    tuesday = store.publish(TUESDAY, "b", write_required_files)
+    monday = store.publish(MONDAY, "a", write_required_files)
     assert store.current() == tuesday
     store.make_current(monday)
     assert store.current() == tuesday
@@ -62,15 +55,15 @@ def test_an_earlier_day_never_becomes_current(store):
 
 
 def test_the_same_day_again_replaces_the_pointer_and_keeps_the_old_run(store):
-    store.publish(MONDAY, "a", write_whole)
-    again = store.publish(MONDAY, "b", write_whole)
+    store.publish(MONDAY, "a", write_required_files)
+    again = store.publish(MONDAY, "b", write_required_files)
     assert store.current() == again
     assert [day.run_id for day in store.days(MONDAY)] == ["a", "b"]
 
 
 def test_a_day_with_a_file_missing_is_not_published(store):
     def forget_the_page(folder: Path) -> None:
-        write_whole(folder)
+        write_required_files(folder)
         (folder / "report.html").unlink()
 
     with pytest.raises(DataError, match=r"report\.html was not written"):
@@ -80,10 +73,10 @@ def test_a_day_with_a_file_missing_is_not_published(store):
 
 
 def test_an_error_while_writing_publishes_nothing(store):
-    first = store.publish(MONDAY, "a", write_whole)
+    first = store.publish(MONDAY, "a", write_required_files)
 
     def fail(folder: Path) -> None:
-        write_whole(folder)
+        write_required_files(folder)
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
@@ -93,9 +86,9 @@ def test_an_error_while_writing_publishes_nothing(store):
 
 
 def test_a_run_is_published_once(store):
-    store.publish(MONDAY, "a", write_whole)
+    store.publish(MONDAY, "a", write_required_files)
     with pytest.raises(DataError, match="written once"):
-        store.publish(MONDAY, "a", write_whole)
+        store.publish(MONDAY, "a", write_required_files)
 
 
 PUBLISHER = """
@@ -159,7 +152,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_day_current(store):
 @pytest.mark.parametrize("touched", [["a"], ["a", "b"], ["b", "a"], ["c", "a", "b"]])
 def test_publications_are_in_their_order_whatever_was_rewritten_since(store, touched):
     for run in "abc":
-        store.publish(MONDAY, run, write_whole)
+        store.publish(MONDAY, run, write_required_files)
     for run in touched:
         (store.exports / f"scores/as_of=2024-01-01/run={run}/new").touch()
     assert [day.run_id for day in store.days(MONDAY)] == ["a", "b", "c"]
@@ -168,7 +161,7 @@ def test_publications_are_in_their_order_whatever_was_rewritten_since(store, tou
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format": 2}', '{"published_at": "soon"}'])
 def test_a_publication_whose_record_is_broken_is_named(store, text):
-    day = store.publish(MONDAY, "a", write_whole)
+    day = store.publish(MONDAY, "a", write_required_files)
     day.file("run.json").write_text(text)
     with pytest.raises(DataError, match=r"run\.json is not\. Bring .*run=a back from a backup"):
         store.days(MONDAY)

@@ -1,20 +1,19 @@
 """Whether it paid, on orders that were planted: who was invested in orders .4 times more."""
 
-import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from connectors.formats import FORMAT
 from connectors.programs import COMMITMENTS, Programs, write_table
-from connectors.store import REQUIRED_FILES, Store
+from connectors.store import Store
 from features.tables import Commitments
 from flows.beliefs import read_beliefs
 from flows.responders import KNOWN, read_responders
 from flows.settings import read_settings
 from tests.flows.conftest import write_shop
+from tests.published import write_required_files
 
 DAY = date(2024, 1, 10)
 PLANNED = DAY + timedelta(days=29 + 90)
@@ -69,10 +68,7 @@ def plant(folder, *, n=4000, lift=0.4, share=0.5, seed=1):
     known = pd.DataFrame(dict.fromkeys(KNOWN, value)).assign(customer_id=ids)
 
     def write(into):
-        for name in REQUIRED_FILES:
-            (into / name).write_text("{}")
-        record = {"format": FORMAT, "published_at": datetime.now(UTC).isoformat()}
-        (into / "run.json").write_text(json.dumps(record))
+        write_required_files(into)
         known.to_parquet(into / "scores.parquet", index=False)
         write_table(commitments, Commitments, into / COMMITMENTS)
 
