@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation exports forgotten online-retail order-lines docs lock clean mutation clean-machine audit audit-forecasts licenses site notebooks
+.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation exports corruptions forgotten online-retail order-lines docs lock clean mutation clean-machine audit audit-forecasts licenses site notebooks
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -106,6 +106,9 @@ simulation: install  ## the simulated stores beside the stores that they stand f
 
 exports: install  ## 100 rewritten exports of each platform against the clean ones
 	@EXPORT_EXAMPLES=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/connectors/test_any_export.py
+
+corruptions: install  ## break 100 files of a home, one at a time, and run a command on each
+	@CORRUPTIONS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/flows/test_corruption.py
 
 forgotten: install  ## forget people in 100 seeded situations, and look for them in every file
 	@FORGET_SITUATIONS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/flows/test_forget.py

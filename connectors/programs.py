@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.kept import CHECKSUMS, read_parquet
 from connectors.store import Store, replace_file
 from features.tables import Assignments, Commitments, Table
 
@@ -35,7 +36,7 @@ class Programs:
 
     def assignments(self) -> pd.DataFrame:
         """Return every draw so far, :class:`features.tables.Assignments`."""
-        return pd.read_parquet(self.path) if self.path.exists() else empty(Assignments)
+        return read_parquet(self.path) if self.path.exists() else empty(Assignments)
 
     def add_assignments(self, new: pd.DataFrame) -> None:
         """Keep new draws beside those there are."""
@@ -53,7 +54,7 @@ class Programs:
         """
         days = self.store.published_days(since, until)
         files = [day.file(COMMITMENTS) for day in days if day.as_of != but]
-        found = [pd.read_parquet(path) for path in files if path.exists()]
+        found = [read_parquet(path) for path in files if path.exists()]
         found = [frame for frame in found if len(frame)]
         return pd.concat(found, ignore_index=True) if found else empty(Commitments)
 
@@ -81,7 +82,7 @@ def write_table(frame: pd.DataFrame, table: type[Table], path: Path) -> None:
     """Write a table as Parquet, in exactly its columns and types."""
     schema = arrow_schema(table)
     rows = pa.Table.from_pandas(frame[schema.names], schema=schema, preserve_index=False)
-    pq.write_table(rows, path, compression="zstd")
+    pq.write_table(rows, path, **CHECKSUMS)
 
 
 def write_portions(portions: Iterable[pa.Table], table: type[Table], path: Path) -> None:
@@ -89,7 +90,7 @@ def write_portions(portions: Iterable[pa.Table], table: type[Table], path: Path)
     schema = arrow_schema(table)
     # Amounts and ids seldom repeat: to look whether they do takes longer than to write them.
     repeats = [f.name for f in schema if f.type != pa.float64() and f.name != "customer_id"]
-    with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeats) as writer:
+    with pq.ParquetWriter(path, schema, use_dictionary=repeats, **CHECKSUMS) as writer:
         for portion in portions:
             writer.write_table(portion)
 

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from connectors.kept import checked, with_digest
 from connectors.store import replace_file
 from segments.investment import Belief, Beliefs
 
@@ -51,12 +52,15 @@ def keep_readout(state: Path, found: dict[str, Any]) -> None:
 
 
 def _write(state: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    text = json.dumps(rows, indent=2, allow_nan=False) + "\n"
+    text = json.dumps(with_digest({"rows": rows}), indent=2, allow_nan=False) + "\n"
     state.mkdir(parents=True, exist_ok=True)
     replace_file(state / name, lambda draft: draft.write_text(text))
 
 
 def _read(state: Path, name: str = FILE) -> list[dict[str, Any]]:
     path = state / name
-    found: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-    return found
+    if not path.exists():
+        return []
+    kept = json.loads(path.read_text())
+    rows: list[dict[str, Any]] = checked(kept)["rows"] if isinstance(kept, dict) else kept
+    return rows  # an earlier version kept the rows alone

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from connectors.engine import Engine
+from connectors.kept import read_parquet
 from connectors.orders import History
 from connectors.store import PublishedDay, Store, replace_file
 from features.tables import DataError
@@ -121,7 +122,7 @@ def check_decided(
     if before is not None:
         trained = open_tracking(settings).tags(model_version)["run_id"]
         moved = compare_scores(
-            pd.read_parquet(before.file("scores.parquet"), columns=COMPARED),
+            read_parquet(before.file("scores.parquet"), COMPARED),
             scores[COMPARED],
             (as_of - before.as_of).days,
             is_new_model=before.record()["trained_run_id"] != trained,

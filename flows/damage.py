@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.kept import DIGESTS, check_digests, checked
 from flows.settings import Settings, SettingsError, read_settings
 
 ADVICE = (  # a folder or file under the home, the first that fits: the way back
@@ -62,12 +63,16 @@ def _advice(settings: Settings, path: Path) -> str:
 
 def _check_json(path: Path) -> None:
     value = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(value, dict):
+        checked(value)
+    if path.name == DIGESTS:
+        check_digests(path.parent)
     if not value and path.stat().st_size < len("{} "):
         raise ValueError("it is empty")
 
 
 def _check_parquet(path: Path) -> None:
-    pq.ParquetFile(path).read()
+    pq.ParquetFile(path, page_checksum_verification=True).read()
 
 
 def _check_database(path: Path) -> None:

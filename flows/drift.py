@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from connectors.engine import Engine
+from connectors.kept import checked, with_digest
 from features.rfm import customer_state
 from flows.forecaster import BINS, Forecaster
 from flows.prepare import known_customers
@@ -110,7 +111,7 @@ def write_bins(
         },
     }
     path = folder / BINS
-    path.write_text(json.dumps(said, indent=1, allow_nan=False) + "\n")
+    path.write_text(json.dumps(with_digest(said), indent=1, allow_nan=False) + "\n")
     return path
 
 
@@ -177,8 +178,7 @@ def measure_drift(
 def read_bins(model: Path) -> dict[str, Any] | None:
     """Return the bins in a model's folder; None where it was trained without."""
     path = model / BINS
-    found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
-    return found
+    return checked(json.loads(path.read_text())) if path.exists() else None
 
 
 def _told(state: ir.Table) -> ir.Table:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from connectors.kept import DIGESTS, check_digests, write_digests
 from features.tables import DataError, FirstBasket, Recent
 from flows.stacked import TREES_FILE, RuleModel, StackedModel, history_of, load_correction
 from models.history import CALENDAR, CustomerHistory
@@ -412,17 +413,24 @@ class Forecaster:
             "pace": None if self.pace is None else self.pace.to_dict(),
             "correction": correction,
         }
-        (folder / PARAMETERS).write_text(json.dumps(parameters, indent=2) + "\n")
         for name, classifier in ((CLASSIFIER, self.classifier), (BY_DAYS, self.by_days)):
             if classifier is not None:
                 skops.io.dump(classifier, folder / name)
+        (folder / PARAMETERS).write_text(json.dumps(parameters, indent=2) + "\n")
+        write_digests(folder, (PARAMETERS, CLASSIFIER, BY_DAYS, TREES_FILE))
 
     @classmethod
     def load(cls, folder: Path) -> "Forecaster":
         """Read a model that :meth:`save` wrote.
 
         One of an earlier version, whose corrections were computed differently, is read without them.
+
+        Raises
+        ------
+        ChangedFileError
+            A file is not as it was written.
         """
+        check_digests(folder)
         record = json.loads((folder / PARAMETERS).read_text())
         order_value = record.get("order_value", {"first_level": record.get("first_level", 1.0)})
         level = record.get("level", (0.0, 0.0))
@@ -493,6 +501,7 @@ def model_files(folder: Path) -> dict[str, Path]:
         "by_days": folder / BY_DAYS,
         "trees": folder / TREES_FILE,
         "bins": folder / BINS,
+        "digests": folder / DIGESTS,
     }
     return {name: path for name, path in named.items() if path.exists()}
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.csv import write_csv
+from connectors.kept import CHECKSUMS, read_parquet
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
@@ -126,7 +127,7 @@ def _forget_rows(settings: Settings, path: Path, names: set[str]) -> int:
     if not path.exists() or not path.stat().st_size:
         return 0
     if path.suffix == ".parquet":
-        rows = pd.read_parquet(path)
+        rows = read_parquet(path)
     else:
         rows = pd.read_csv(path, dtype="str", keep_default_na=False)
     if path.name == "rejects.csv":
@@ -142,7 +143,7 @@ def _forget_rows(settings: Settings, path: Path, names: set[str]) -> int:
 
         def write(draft: Path) -> None:
             draft.touch(mode=mode)
-            pq.write_table(table, draft, compression="zstd")
+            pq.write_table(table, draft, **CHECKSUMS)
 
         replace_file(path, write)
     else:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from connectors.kept import read_parquet
 from connectors.optional import read_table
 from connectors.orders import History
 from connectors.programs import Programs
@@ -345,7 +346,7 @@ def find_responders(settings: Settings, watched: Path, as_of: date) -> dict[str,
     days = pd.to_datetime(rows["start_date"]).dt.date
     parts = []
     for day in store.published_days(days.min(), days.max()):
-        known = pd.read_parquet(day.file("scores.parquet"), columns=["customer_id", *KNOWN])
+        known = read_parquet(day.file("scores.parquet"), ["customer_id", *KNOWN])
         parts.append(rows[days == day.as_of].merge(known, on="customer_id"))
     said, proved = {}, {}
     for tier, of_tier in pd.concat(parts, ignore_index=True).groupby("group", sort=True):

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from connectors.kept import checked, with_digest
 from connectors.store import replace_file
 from features.tables import DataError
 
@@ -57,7 +58,7 @@ def keep_request(state: Path, request: Json) -> bool:
 
 
 def _replace(path: Path, said: Json) -> bool:
-    text = json.dumps(said, indent=1, allow_nan=False) + "\n"
+    text = json.dumps(with_digest(said), indent=1, allow_nan=False) + "\n"
     if path.exists() and path.read_text() == text:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +70,7 @@ def _read(path: Path) -> Json | None:
     if not path.exists():
         return None
     try:
-        found: Json = json.loads(path.read_text())
+        found: Json = checked(json.loads(path.read_text()))
         schema = int(found["schema"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(

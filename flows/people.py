@@ -10,6 +10,7 @@ import pandas as pd
 from connectors.contacts import APART, CONTACTS
 from connectors.csv import write_csv
 from connectors.engine import open_engine
+from connectors.kept import read_parquet
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.payloads import EMAIL, PHONE
 from connectors.mentions import OURS, IsNamed, forms, matches, mentions
@@ -96,7 +97,7 @@ def keep_contacts(settings: Settings, history: History) -> None:
     def write(draft: Path) -> None:
         draft.unlink(missing_ok=True)
         draft.touch(mode=0o600)  # it names people
-        rows[~gone].to_parquet(draft, index=False)
+        rows[~gone].to_parquet(draft, index=False, write_page_checksum=True)
 
     replace_file(path, write)
 
@@ -106,7 +107,7 @@ def _read_contacts(path: Path | None) -> pd.DataFrame:
     if path is None or not path.exists():
         rows = pd.DataFrame({name: pd.Series(dtype="str") for name in CONTACTS})
     else:
-        rows = pd.read_parquet(path).reindex(columns=list(CONTACTS))  # an older one has no ids
+        rows = read_parquet(path).reindex(columns=list(CONTACTS))  # an older one has no ids
     return rows.set_index("customer_id")
 
 

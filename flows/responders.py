@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from connectors.kept import checked, with_digest
 from connectors.store import replace_file
 from flows.stacked import TRUSTED_TREES
 from models.lift import Effect, LiftError, PolicyValue, Qini, Uplift, policy_value, qini
@@ -109,7 +110,7 @@ def keep_responders(state: Path, as_of: date, effects: Mapping[str, Effect]) -> 
         trees = {tier: list(effect.trees) for tier, effect in effects.items()}
         replace_file(folder / TREES, lambda draft: skops.io.dump(trees, draft))
     weights = {tier: list(effect.weights) for tier, effect in effects.items()}
-    text = json.dumps(weights, indent=2) + "\n"
+    text = json.dumps(with_digest(weights), indent=2) + "\n"
     replace_file(folder / FILE, lambda draft: draft.write_text(text))
 
 
@@ -120,7 +121,7 @@ def read_responders(state: Path, as_of: date) -> dict[str, Effect]:
     if not known:
         return {}
     newest = max(known, key=lambda path: path.name)
-    weights: dict[str, list[float]] = json.loads((newest / FILE).read_text())
+    weights: dict[str, list[float]] = checked(json.loads((newest / FILE).read_text()))
     if not weights:
         return {}
     import skops.io

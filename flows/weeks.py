@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from connectors.engine import Engine
+from connectors.kept import read_parquet
 from connectors.store import PublishedDay
 from features.labels import beside, outcomes
 from features.window import Window, outcome_window
@@ -101,7 +102,7 @@ def count_day(
         ``as_of, model_version``, and by window ``"7"`` and ``"28"`` what :func:`_count` says; None
         where it has not matured.
     """
-    expected = pd.read_parquet(day.file(EXPECTED))
+    expected = read_parquet(day.file(EXPECTED))
     scores = engine.parquet(day.file("scores.parquet")).select(*SCORED)
     said: Json = {
         "as_of": day.as_of.isoformat(),

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from connectors.kept import CHECKSUMS, read_arrow
 from connectors.klaviyo.errors import readable
 from connectors.mentions import matches
 from connectors.store import replace_file
@@ -46,7 +47,7 @@ class Confirmed:
         if not self.path.exists():
             return no_rows()
         with readable(self.path, LOST):
-            table = pq.read_table(self.path, schema=SCHEMA)
+            table = read_arrow(self.path, schema=SCHEMA)
         frame: pd.DataFrame = table.to_pandas(date_as_object=False)
         return frame
 
@@ -68,7 +69,7 @@ class Confirmed:
     def _write(self, rows: pd.DataFrame) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         table = pa.Table.from_pandas(rows[SCHEMA.names], schema=SCHEMA, preserve_index=False)
-        replace_file(self.path, lambda draft: pq.write_table(table, draft, compression="zstd"))
+        replace_file(self.path, lambda draft: pq.write_table(table, draft, **CHECKSUMS))
 
 
 def no_rows() -> pd.DataFrame:

@@ -24,6 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.kept import CHECKSUMS, read_arrow
 from connectors.klaviyo.confirmed import no_rows
 from connectors.klaviyo.errors import readable
 from connectors.mentions import matches
@@ -203,7 +204,7 @@ class Manifest:
 
     def _read(self, file: int) -> pd.DataFrame:
         with self._readable(_rows_file(file)) as path:
-            table = pq.read_table(path, schema=ROWS)
+            table = read_arrow(path, schema=ROWS)
         frame: pd.DataFrame = table.to_pandas()
         return frame
 
@@ -284,4 +285,4 @@ def _rows_file(number: int) -> str:
 
 def _write_rows(rows: pd.DataFrame, path: Path) -> None:
     table = pa.Table.from_pandas(rows[ROWS.names], schema=ROWS, preserve_index=False)
-    pq.write_table(table, path, compression="zstd")
+    pq.write_table(table, path, **CHECKSUMS)

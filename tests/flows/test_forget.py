@@ -4,78 +4,16 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 
 import pandas as pd
 import pytest
 
-from features.synthetic import simulate
+from tests.flows.small_home import AS_OF, COMMAND, ODD, run, write_home
 
 SITUATIONS = int(os.environ.get("FORGET_SITUATIONS", "2"))  # make forgotten tries 100
-AS_OF = date(2025, 6, 30)
-ODD = [
-    "=1+cmd",
-    "+49 170 555",
-    "o'neil",
-    "a,b",
-    'q"uote',
-    "ünï çødé",
-    "@home",
-    "-7x",
-    "tab\tbed",
-    " spaced ",
-]
-SETTINGS = """
-[orders]
-source = "export/*.csv"
-[orders.columns]
-customer_id = "user"
-email = "mail"
-phone = "tel"
-net_amount = "amount"
-ordered_at = "day"
-[tables]
-customers = "customers.csv"
-[model]
-learned = false
-backtest_cutoffs = 1
-"""
-COMMAND = [sys.executable, "-P", "-m", "flows.cli"]
-
-
-def write_home(home: Path) -> pd.DataFrame:
-    """Write a store whose people have e-mails and phone numbers in its orders; return who they are."""
-    orders = simulate(60, date(2024, 1, 1), date(2025, 7, 1), 3, "coffee").orders.to_pandas()
-    ids = sorted(orders["customer_id"].unique())
-    odd = dict(zip(ids[:: len(ids) // len(ODD)], ODD, strict=False))
-    people = pd.DataFrame({"user": [odd.get(one, one) for one in ids]}, index=ids)
-    people["mail"] = [f"person{i}.o'x@example.com" for i in range(len(ids))]
-    people["tel"] = [f"+49 170 {1000000 + i}" for i in range(len(ids))]
-    people["second"] = [f"other{i}@example.org" for i in range(len(ids))]  # in the shop's table
-    rows = orders[["order_id", "customer_id", "ordered_at", "net_amount"]]
-    rows = rows.rename(columns={"net_amount": "amount", "ordered_at": "day"})
-    rows["day"] = rows["day"].dt.strftime("%Y-%m-%d %H:%M:%S")
-    rows = rows.join(people[["user", "mail", "tel"]], on="customer_id").drop(columns="customer_id")
-    rows["remark"] = ""
-    (home / "export").mkdir(parents=True)
-    rows.to_csv(home / "export" / "orders.csv", index=False)
-    table = pd.DataFrame({"customer_id": people["user"].str.strip(), "email": people["second"]})
-    table.to_csv(home / "customers.csv", index=False)
-    (home / "perennial.toml").write_text(SETTINGS)
-    return people.reset_index(drop=True)
-
-
-def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, words[0], "--config", str(home / "perennial.toml"), *words[1:]],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )
 
 
 def add_rejects(home: Path, person: pd.Series, random: Random) -> None:
