@@ -19,7 +19,7 @@ CORRUPTIONS = int(os.environ.get("CORRUPTIONS", "4"))  # make corruptions tries 
 YESTERDAY, TODAY, TOMORROW = (AS_OF + timedelta(days=n) for n in (-1, 0, 1))
 COMMANDS = [
     ("run", "--as-of", TOMORROW.isoformat()),
-    ("run", "--as-of", TODAY.isoformat(), "--force"),
+    ("train", "--as-of", TODAY.isoformat()),
     ("score", "--as-of", TOMORROW.isoformat()),
     ("status",),
     ("monitor", "--as-of", TODAY.isoformat()),
@@ -90,8 +90,10 @@ def expected_of(home: Path, command: tuple[str, ...], known: dict[Any, Any], fol
         whole = folder / "whole"
         shutil.copytree(home, whole)
         done = run(whole, *command)
-        assert done.returncode in (0, 10), done.stderr
-        known[command] = numbers(published(whole))
+        assert done.returncode in (0, 10, 20), (
+            done.stderr
+        )  # a training may end with no better model
+        known[command] = (done.returncode, numbers(published(whole)))
     return known[command]
 
 
@@ -100,7 +102,7 @@ def test_a_broken_file_is_named_or_changes_nothing(home, seed, tmp_path):
     base, known = home
     random = Random(seed)
     command = random.choice(COMMANDS)
-    expected = expected_of(base, command, known, tmp_path)
+    code, expected = expected_of(base, command, known, tmp_path)
     here = tmp_path / "home"
     shutil.copytree(base, here)
     kept = [here / "state", here / "exports", here / "mlruns", here / ".prefect"]
@@ -119,17 +121,10 @@ def test_a_broken_file_is_named_or_changes_nothing(home, seed, tmp_path):
 
     done = run(here, *command)
 
-    case = (
-        seed,
-        command,
-        fault,
-        path.relative_to(here),
-        done.returncode,
-        done.stdout,
-        done.stderr,
-    )
+    ended = f"{done.returncode}: {done.stderr[-900:]}"
+    case = f"{command} after {fault} of {path.relative_to(here)} ended with {ended}"
     assert "Traceback" not in done.stderr + done.stdout, case
-    if done.returncode == 0:
+    if done.returncode == code:
         if set(here.glob("exports/scores/*/*")) != days_before:
             assert numbers(published(here)) == expected, case
         return
