@@ -23,6 +23,7 @@ from connectors.store import replace_file
 
 SECONDS = 300.0
 POLL_SECONDS = 0.2
+MOST_PROCESSES = 2**31  # as the kernel counts them
 
 
 class LeaseLostError(RuntimeError):
@@ -48,6 +49,23 @@ class Holder:
     pid: int
     since: str
     until: str
+
+    @classmethod
+    def from_text(cls, text: str) -> "Holder":
+        """Read a holder as :class:`Lease` writes it.
+
+        Raises
+        ------
+        ValueError
+            The text names no holder; a TypeError where it has other fields.
+        """
+        holder = cls(**json.loads(text))
+        moments = [datetime.fromisoformat(one) for one in (holder.since, holder.until)]
+        if any(one.tzinfo is None for one in moments):
+            raise ValueError("a time without its zone")
+        if not 0 < holder.pid < MOST_PROCESSES:
+            raise ValueError("no process has this id")
+        return holder
 
     def is_over(self, now: datetime) -> bool:
         """Tell whether the lease ended, or its holder is known to be dead."""
@@ -160,11 +178,11 @@ class Lease:
 
     def _read(self) -> Holder | None:
         try:
-            return Holder(**json.loads(self.path.read_text()))
+            return Holder.from_text(self.path.read_text())
         except FileNotFoundError:
             return None
         except (ValueError, TypeError):
-            return None  # cut short by a crash: it names nobody
+            return None  # damaged, or cut short by a crash: it names nobody
 
     def _lock(self) -> FileLock:
         self.path.parent.mkdir(parents=True, exist_ok=True)

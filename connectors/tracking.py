@@ -156,6 +156,8 @@ class Tracking:
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.WARNING)
+        # It prints the traceback of each error that it raises.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         self._mlflow = mlflow
         self.uri = uri
         self.is_local = artifacts is not None

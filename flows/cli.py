@@ -1,7 +1,7 @@
 """The command line. Nothing heavy is imported before a command needs it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -109,7 +109,7 @@ def demo(
     from flows.simulate import Simulation
 
     asked = Simulation(profile, customers, seed=seed) if data is Data.store else None
-    _do(json, lambda: run_demo(home, config, asked))
+    _do(json, lambda: run_demo(home, config, asked), config, written=[(home or Path()) / DEFAULT])
 
 
 @app.command()
@@ -135,7 +135,7 @@ def simulate(
     asked = Simulation(
         profile, customers, start.date(), end.date(), seed, None if form is None else form.value
     )
-    _do(json, lambda: simulate_store(out, asked))
+    _do(json, lambda: simulate_store(out, asked), written=[out])
 
 
 @app.command()
@@ -149,7 +149,7 @@ def init(
     """Create perennial.toml, with the settings that fit an export if one is given."""
     from flows.commands import write_settings
 
-    _do(json, lambda: write_settings(config, source))
+    _do(json, lambda: write_settings(config, source), written=[config])
 
 
 @app.command()
@@ -178,7 +178,7 @@ def orders(
     """
     from flows.commands import write_orders
 
-    _do(json, lambda: write_orders(config, out, _day(as_of)), config)
+    _do(json, lambda: write_orders(config, out, _day(as_of)), config, written=[out])
 
 
 @app.command()
@@ -288,6 +288,7 @@ def backtest(
     _do(
         json,
         lambda: backtest_models(config, _day(as_of), horizon_days, cutoffs, prefect=prefect),
+        config,
     )
 
 
@@ -370,7 +371,7 @@ def report(
     """Write the page of the current day again."""
     from flows.commands import write_report
 
-    _do(json, lambda: write_report(config, out), config)
+    _do(json, lambda: write_report(config, out), config, written=[out])
 
 
 @app.command()
@@ -428,33 +429,42 @@ def _day(as_of: datetime | None) -> date | None:
     return None if as_of is None else as_of.date()
 
 
-def _do(as_json: bool, command: Callable[[], Any], config: Path | None = None) -> None:
+def _do(
+    as_json: bool,
+    command: Callable[[], Any],
+    config: Path | None = None,
+    *,
+    written: Sequence[Path] = (),
+) -> None:
     """Run a command, show its outcome, and leave with its exit code.
 
-    An error that nobody expected is that of files that cannot be read, where the home of `config` has some.
+    An error that nobody expected is that of a disk that cannot be written to, or of files that cannot be
+    read, where the home of `config` has some. `written` are files outside the home.
 
     Raises
     ------
     Exit
         Always, with the exit code.
     """
-    from flows.commands import EXPECTED_ERRORS, exit_code, in_words
+    from flows.commands import EXPECTED_ERRORS, exit_code, gives_no_reason, in_words
+    from flows.disk import disk_error
     from flows.shown import show_outcome
     from flows.terminal import show_error
 
     try:
         outcome = command()
-    except EXPECTED_ERRORS as error:
-        is_unnamed = isinstance(error, OSError) and not error.filename  # as Arrow's are
-        words = _damage(config) if is_unnamed else None
-        show_error(words or in_words(error), exit_code(error), as_json=as_json)
-        raise typer.Exit(exit_code(error)) from None
     except Exception as error:
-        damage = _damage(config)
-        if damage is None:
+        is_unclear = gives_no_reason(error)
+        ended = disk_error(error, config, written=written, is_unclear=is_unclear) or error
+        is_expected = isinstance(ended, EXPECTED_ERRORS)
+        is_unnamed = (
+            ended is error and isinstance(error, OSError) and not error.filename
+        )  # as Arrow's are
+        damage = _damage(config) if is_unnamed or not is_expected else None
+        if damage is None and not is_expected:
             raise
-        show_error(damage, exit_code(error), as_json=as_json)
-        raise typer.Exit(exit_code(error)) from None
+        show_error(damage or in_words(ended), exit_code(ended), as_json=as_json)
+        raise typer.Exit(exit_code(ended)) from None
     show_outcome(outcome, as_json=as_json)
     raise typer.Exit(outcome.code)
 

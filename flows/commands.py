@@ -26,6 +26,7 @@ from connectors.tracking import TrackingError
 from features.tables import DataError
 from flows.checks import DayRefusedError, read_accepted
 from flows.demo import write_cdnow, write_store
+from flows.disk import FullDiskError, ReadOnlyDiskError
 from flows.prepare import open_tracking
 from flows.runner import Runner, choose_runner
 from flows.server import ServerError
@@ -59,6 +60,7 @@ EXPECTED_ERRORS = (
     DataError,
     FitError,
     KlaviyoError,
+    FullDiskError,
     ServerError,
     TrackingError,
 )
@@ -73,9 +75,14 @@ def exit_code(error: BaseException) -> int:
     return WRONG_USAGE if isinstance(error, WRONG_USAGE_ERRORS) else REFUSED
 
 
+def gives_no_reason(error: BaseException) -> bool:
+    """Return whether nobody expected an error, or another program ended with it."""
+    return not isinstance(error, EXPECTED_ERRORS) or isinstance(error, ServerError | TrackingError)
+
+
 def in_words(error: BaseException) -> str:
     """Say an expected error in one line: rule, finding, next step."""
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and not isinstance(error, ReadOnlyDiskError):
         return redacted(
             f"files must be there to read and free to write: {error.filename or 'a file'}: "
             f"{error.strerror or error}. Check the path, its rights and the disk"
@@ -329,13 +336,13 @@ def write_settings(path: Path, source: Path | None = None) -> Outcome:
     if path.exists():
         raise SettingsError(f"settings are never written over: {path} exists. Name another file")
     if source is None:
-        path.write_text(settings_template())
+        _write_text(path, settings_template())
         advice = f"set orders.source in {path}, then run perennial check{_config(path)}"
         return Outcome("said", {"written": str(path), "next": advice})
     with open_engine() as engine:
         proposed = recognize(engine, str(source))
     where = relpath(source.resolve(), path.resolve().parent)
-    path.write_text(fill_template(where, proposed), encoding="utf-8")
+    _write_text(path, fill_template(where, proposed))
     facts: dict[str, Any] = {"written": str(path), "preset": proposed.preset}
     if proposed.title:
         facts["export"] = proposed.title
@@ -470,8 +477,12 @@ def write_report(config: Path, out: Path) -> Outcome:
     from flows.publish import page_of  # pandas and Arrow take a second
 
     settings = read_settings(config)
-    out.write_text(page_of(_current(settings)), encoding="utf-8")
+    _write_text(out, page_of(_current(settings)))
     return Outcome("said", {"written": str(out)})
+
+
+def _write_text(path: Path, text: str) -> None:
+    replace_file(path, lambda draft: draft.write_text(text, encoding="utf-8"))
 
 
 def say_status(config: Path, fail_if_stale: str | None = None) -> Outcome:

@@ -43,12 +43,16 @@ def describe_damage(config: Path) -> str | None:
 
 
 def find_damage(settings: Settings) -> Iterator[tuple[Path, str]]:
-    """Yield the files under the home that are not what their names say, each with the reason."""
+    """Yield the files under the home that are not what their names say, each with the reason.
+
+    What a write left that was cut short is no such file: it is in hidden files and folders.
+    """
     folders = {settings.state, settings.exports, settings.mlruns}
     for folder in sorted(folders):
         for path in sorted(folder.rglob("*")):
             check = CHECKS.get(path.suffix)
-            if check is None or not path.is_file():
+            is_draft = any(part.startswith(".") for part in path.relative_to(folder).parts)
+            if check is None or is_draft or not path.is_file():
                 continue
             try:
                 check(path)

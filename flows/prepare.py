@@ -48,8 +48,8 @@ def workspace(settings: Settings, shared: Path | None = None) -> Iterator[Path]:
         for left in parent.glob("run-*"):  # of runs that were killed: nobody else is at work
             shutil.rmtree(left, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=parent))
-        (folder / HOLDING).write_text(name)
         try:
+            (folder / HOLDING).write_text(name)
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)

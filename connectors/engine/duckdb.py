@@ -124,22 +124,22 @@ class DuckDBEngine(Engine):
             "SET preserve_insertion_order = false"
         )  # a sort holds all the same
         try:
-            self._connection.to_parquet(
-                table, str(path), compression="uncompressed", parquet_version="V2"
-            )
+            self._copy(table, path, "FORMAT parquet, COMPRESSION uncompressed, PARQUET_VERSION v2")
         finally:
             self._connection.raw_sql("RESET preserve_insertion_order")
 
     def write_for_others(self, table: ir.Table, path: Path) -> None:
         """Write a table as one Parquet file that every engine reads, its rows in order."""
-        self._connection.to_parquet(table, str(path), compression="snappy")
+        self._copy(table, path, "FORMAT parquet, COMPRESSION snappy")
 
     def write_csv(self, table: ir.Table, path: Path) -> None:
         r"""Write a table as CSV for another database: no header, nulls as ``\N``."""
-        form = r"(FORMAT csv, HEADER false, NULLSTR '\N', FORCE_QUOTE *)"
-        self._connection.raw_sql(
-            f"COPY ({self._connection.compile(table)}) TO '{_text(path)}' {form}"
-        )
+        self._copy(table, path, r"FORMAT csv, HEADER false, NULLSTR '\N', FORCE_QUOTE *")
+
+    def _copy(self, table: ir.Table, path: Path, form: str) -> None:
+        """Write a table to a file: Ibis quotes a path as Python does, DuckDB reads it as SQL."""
+        query = self._connection.compile(table)
+        self._connection.raw_sql(f"COPY ({query}) TO '{_text(path)}' ({form})")
 
     def csv(self, path: Path, schema: ibis.Schema) -> ir.Table:
         """Return a CSV file that another database wrote, its rows in order."""

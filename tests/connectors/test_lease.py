@@ -117,3 +117,28 @@ def test_a_lease_that_a_crash_cut_short_is_free(tmp_path):
     path = tmp_path / "lease.json"
     path.write_text('{"name": "ab')
     assert Lease(path, Watch()).holder() is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"until": "soon"},
+        {"until": "2999-01-01T00:00:00"},
+        {"until": 5},
+        {"since": None},
+        {"pid": "a"},
+        {"pid": 0},
+        {"pid": -1},
+        {"pid": 10**30},
+    ],
+)
+def test_a_damaged_holder_is_nobody(tmp_path, damage):
+    path = tmp_path / "lease.json"
+    lease = Lease(path, lambda: datetime.now(UTC))
+    with lease.hold():
+        whole = json.loads(path.read_text())
+        assert lease.holder() is not None
+    path.write_text(json.dumps({**whole, **damage}))
+    assert lease.holder() is None
+    with lease.hold() as name:
+        lease.check(name)

@@ -48,6 +48,14 @@ def test_a_whole_home_has_no_damage(home):
     assert describe_damage(home / "perennial.toml") is None
 
 
+def test_what_a_write_left_that_was_cut_short_is_no_damage(home):
+    stage = home / "exports/scores/as_of=2026-01-02/.stage-b"
+    stage.mkdir()
+    for path in (stage / "kpis.json", home / "state/.format.json.draft.json"):
+        path.write_text('{"format": ')
+    assert describe_damage(home / "perennial.toml") is None
+
+
 @pytest.mark.parametrize(
     ("name", "advice"),
     [

@@ -30,6 +30,10 @@ NAMES = [
     "a;b",
     "{a}",
     "~",
+    "a\\b",
+    "'\"",
+    "$HOME",
+    "-a",
 ]
 ORDERS = "order_id,customer_id,ordered_at,net_amount\n1,a,2026-01-01,5\n2,b,2026-01-02,6\n"
 CODE = """
