@@ -165,14 +165,16 @@ class Store:
                 )
             _clear_stages(final.parent)
             stage.mkdir(parents=True)
-            write(stage)
-            missing = [name for name in REQUIRED_FILES if not (stage / name).exists()]
-            if missing:
-                raise DataError(f"a published day is whole: {', '.join(missing)} was not written")
-            flush_tree(stage)
-            if fence is not None:
-                fence()
-            stage.rename(final)
+            try:
+                write(stage)
+                _check_whole(stage)
+                flush_tree(stage)
+                if fence is not None:
+                    fence()
+                stage.rename(final)
+            except BaseException:
+                shutil.rmtree(stage, ignore_errors=True)  # on a full disk it would keep the space
+                raise
             flush(final.parent)
             day = PublishedDay(as_of, run_id, final)
             if is_current:
@@ -203,10 +205,25 @@ class Store:
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Replace a file at once: whatever moment the process dies at, it is there as before or as after."""
     draft = path.with_name(f".{path.name}.draft")
-    write(draft)
-    flush(draft)
-    draft.replace(path)
+    try:
+        write(draft)
+        flush(draft)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)  # on a full disk it would keep the space
+        raise
     flush(path.parent)
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """Replace a file by a copy of another, at once."""
+    replace_file(path, lambda draft: shutil.copyfile(source, draft))
+
+
+def _check_whole(folder: Path) -> None:
+    missing = [name for name in REQUIRED_FILES if not (folder / name).exists()]
+    if missing:
+        raise DataError(f"a published day is whole: {', '.join(missing)} was not written")
 
 
 def _clear_stages(folder: Path) -> None:

@@ -18,6 +18,7 @@ from connectors.optional import read_table
 from connectors.orders import History
 from connectors.orders import read_orders as import_orders
 from connectors.state import bring_up_to_date
+from connectors.store import copy_file
 from connectors.tracking import Tracking
 from features.first_basket import first_baskets
 from features.recent import recent
@@ -114,7 +115,7 @@ def read_orders(settings: Settings, known_by: date, work: Path) -> History:
     except DataError:  # which names the file; else it is the published day's
         if rejects.exists():
             leave_out(settings, rejects, Erasures(settings.state))
-            shutil.copyfile(rejects, settings.home / "rejects.csv")
+            copy_file(rejects, settings.home / "rejects.csv")
         raise
     leave_out(settings, rejects, Erasures(settings.state))
     said.write_text(json.dumps(history.to_dict()))

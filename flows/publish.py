@@ -17,7 +17,7 @@ from connectors.klaviyo.plan import Audience, broken_rules
 from connectors.klaviyo.properties import property_table
 from connectors.orders import History
 from connectors.programs import COMMITMENTS, write_parts, write_portions, write_table
-from connectors.store import PublishedDay, Store
+from connectors.store import PublishedDay, Store, copy_file
 from connectors.tracking import Tracking
 from features.tables import Commitments, DataError, Scores
 from flows.beliefs import read_readouts
@@ -233,7 +233,7 @@ def publish(
             fence=lambda: check_lease(settings, decided),
         )
         if purpose is Purpose.CURRENT:
-            shutil.copyfile(day.file("rejects.csv"), settings.home / "rejects.csv")
+            copy_file(day.file("rejects.csv"), settings.home / "rejects.csv")
         forget_refusal(settings, as_of)
         run.log(
             params={"model_version": model_version, "settings_digest": settings.digest},

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.store import REQUIRED_FILES, Store
+from connectors.store import REQUIRED_FILES, Store, replace_file
 from features.tables import DataError
 from tests.published import write_required_files
 
@@ -83,6 +83,20 @@ def test_an_error_while_writing_publishes_nothing(store):
         store.publish(TUESDAY, "b", fail)
     assert store.current() == first
     assert store.days(TUESDAY) == []
+    assert not list(store.exports.glob("scores/*/.stage-*"))  # it would keep the space
+
+
+def test_a_draft_that_could_not_be_written_is_removed(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("old")
+
+    def fail(draft: Path) -> None:
+        draft.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        replace_file(path, fail)
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("a.json", "old")]
 
 
 def test_a_run_is_published_once(store):
