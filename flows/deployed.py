@@ -26,6 +26,8 @@ from connectors.sources import SourceError
 from connectors.tracking import TrackingError
 from features.tables import DataError
 from flows.access import SERVED_SETTINGS
+from flows.damage import describe_damage
+from flows.disk import disk_error
 from flows.notify import FAILED, REFUSED, RETRAIN, has_told, notify
 from flows.settings import Settings, SettingsError, read_settings
 from flows.slot import slot_day, wait_until_over
@@ -100,8 +102,9 @@ def _own_day(settings: Settings, flow: str) -> date:
 
 def tell(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> None:  # noqa: ARG001  # Prefect's names
     """Tell people that a run failed or was refused, unless the flow has told of the refusal."""
+    config = _served() or Path(flow_run.parameters["config"])
     try:
-        settings = read_settings(_served() or Path(flow_run.parameters["config"]))
+        settings = read_settings(config)
     except (SettingsError, OSError) as error:
         _log.error("nobody is told of %s: %s", flow_run.name, error)  # in one line
         return
@@ -109,7 +112,11 @@ def tell(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> No
     kind = REFUSED if isinstance(found, REFUSALS) else FAILED
     if kind == REFUSED and has_told(REFUSED):
         return
-    facts = {"run": flow_run.name, "what": _in_words(found, state), "details": _page_of(flow_run)}
+    facts = {
+        "run": flow_run.name,
+        "what": _in_words(found, state, config),
+        "details": _page_of(flow_run),
+    }
     notify(settings, kind, f"{flow_run.name} {kind}", facts)
 
 
@@ -209,9 +216,10 @@ def _error_of(state: "State[Any]") -> BaseException | None:
     return found
 
 
-def _in_words(error: BaseException | None, state: "State[Any]") -> str:
+def _in_words(error: BaseException | None, state: "State[Any]", config: Path) -> str:
     if error is None:
         return state.message or state.name or "it ended"
     if isinstance(error, IN_OUR_WORDS):
         return str(error)
-    return f"{type(error).__name__}; the run's log says more"
+    reason = disk_error(error, config) or describe_damage(config)
+    return str(reason or f"{type(error).__name__}; the run's log says more")

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import date
+from errno import ENOSPC
 
 import pytest
 from prefect.client.schemas.objects import FlowRun
@@ -47,6 +48,7 @@ def told(tmp_path, monkeypatch):
         (SyncRefusedError("too many changed"), "refused", "too many changed"),
         (SettingsError("orders must be set"), "failed", "orders must be set"),
         (KeyError(CUSTOMER), "failed", "KeyError; the run's log says more"),
+        (OSError(ENOSPC, "No space left on device"), "failed", "No space left in /"),
     ],
 )
 def test_a_refusal_is_told_as_one_and_an_unexpected_error_by_its_kind(told, error, kind, what):
@@ -54,6 +56,13 @@ def test_a_refusal_is_told_as_one_and_an_unexpected_error_by_its_kind(told, erro
     assert (found, subject) == (kind, f"daily 2026-11-21 {kind}")
     assert facts["what"].startswith(what)
     assert CUSTOMER not in str(facts)
+
+
+def test_an_unexpected_error_in_a_damaged_home_names_the_file(told, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/measured.json").write_text("{")
+    [(_, _, facts)] = told(Failed(data=KeyError("effects")))
+    assert facts["what"].startswith(f"{tmp_path / 'state/measured.json'} cannot be read")
 
 
 def test_a_process_that_was_killed_is_told_of_by_how_it_ended(told):
