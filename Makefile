@@ -124,8 +124,8 @@ notebooks: install  ## run the notebooks and write their pages under docs/notebo
 
 docs: install  ## write the data dictionary and the references of settings and commands from the code
 	@$(BIN)/python -m reports.dictionary > docs/data-dictionary.md
-	@$(BIN)/python -m flows.reference settings > docs/settings.md
-	@$(BIN)/python -m flows.reference commands > docs/commands.md
+	@$(BIN)/python -m perennial.cli.reference settings > docs/settings.md
+	@$(BIN)/python -m perennial.cli.reference commands > docs/commands.md
 
 site: install  ## build docs/ into site/, strictly: a broken link ends it
 	@rm -rf site

@@ -17,10 +17,10 @@ TEN_STEPS = textwrap.dedent(
     import sys, time
     started = time.perf_counter()
     from pathlib import Path
-    from flows.cli import QUIET_BY_DEFAULT
+    from perennial.cli.main import QUIET_BY_DEFAULT
     import os; os.environ.update(QUIET_BY_DEFAULT)
-    from flows.runner import choose_runner
-    from flows.steps import flow, step
+    from perennial.service.runner import choose_runner
+    from perennial.pipeline.runtime.steps import flow, step
 
     @step
     def nothing(number):
@@ -62,7 +62,7 @@ EVERY_MODULE = textwrap.dedent(
     """
 )
 STARTS = {
-    "perennial --help": ["-m", "flows.cli", "--help"],
+    "perennial --help": ["-m", "perennial.cli.main", "--help"],
     "import every module of features, models and segments": ["-c", EVERY_MODULE],
     "import prefect": ["-c", "import prefect"],
     "import mlflow": ["-c", "import mlflow"],

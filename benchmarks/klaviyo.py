@@ -71,8 +71,8 @@ def prepare(home: Path, profiles: int) -> None:
     from connectors.programs import write_table
     from connectors.store import REQUIRED_FILES, Store
     from features.tables import Scores
-    from flows.outbox import SyncPlaces
-    from flows.settings import read_settings
+    from perennial.pipeline.activation.outbox import SyncPlaces
+    from perennial.pipeline.settings.store import read_settings
 
     (home / "perennial.toml").write_text(SETTINGS)
     settings = read_settings(home / "perennial.toml")
@@ -101,8 +101,8 @@ def plan(home: Path) -> dict[str, float]:
     started = time.perf_counter()
     from connectors.klaviyo.api import MOST_LOOKED_UP
     from connectors.store import Store
-    from flows.outbox import write_plan
-    from flows.settings import read_settings
+    from perennial.pipeline.activation.outbox import write_plan
+    from perennial.pipeline.settings.store import read_settings
 
     settings = read_settings(home / "perennial.toml")
     day = Store(settings.exports).current()

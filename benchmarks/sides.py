@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from benchmarks.histories import AS_OF, STORE
 
 if TYPE_CHECKING:
-    from flows.settings import Settings
+    from perennial.pipeline.settings.store import Settings
 
 HORIZON_DAYS, RATE_PER_YEAR = 365, 0.10
 TRAINING = "training, not counted"
@@ -151,7 +151,7 @@ def perennial(folder: Path) -> Steps:
 def learned(folder: Path) -> Steps:
     """Do the same with a learned champion, trained before: trees, weights, second-purchase classifier."""
     from flows.score import find_model
-    from flows.settings import read_settings
+    from perennial.pipeline.settings.store import read_settings
 
     steps = _trained(folder, is_learned=True)
     model = find_model(read_settings(_config(folder, is_learned=True)), AS_OF)
@@ -165,7 +165,7 @@ def learned(folder: Path) -> Steps:
 
 
 def _state(settings: "Settings", work: Path, steps: Steps, *, looks_further: bool) -> Path:
-    from flows.prepare import build_customer_state, read_orders
+    from perennial.pipeline.ingestion.read import build_customer_state, read_orders
 
     with told(steps, "read orders, every rule"):
         history = read_orders(settings, AS_OF, work)
@@ -175,9 +175,9 @@ def _state(settings: "Settings", work: Path, steps: Steps, *, looks_further: boo
 
 def _fit(settings: "Settings", state: Path, work: Path) -> None:
     from features.rfm import state_cells
-    from flows.forecaster import Forecaster
-    from flows.prepare import engine_for
-    from flows.spend import fit_order_value
+    from perennial.pipeline.training.forecaster import Forecaster
+    from perennial.pipeline.ingestion.read import engine_for
+    from perennial.pipeline.training.spend import fit_order_value
     from models.purchases import fit_purchases
 
     with engine_for(settings, work) as opened:
@@ -192,8 +192,8 @@ def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: S
     from connectors.programs import write_portions
     from connectors.store import REQUIRED_FILES, Store
     from features.tables import Scores
-    from flows.decide import decide
-    from flows.score_table import published_scores
+    from perennial.pipeline.scoring.decide import decide
+    from perennial.pipeline.scoring.score_table import published_scores
 
     with told(steps, "scores, segments, investment"):
         decided = decide(settings, state, model, AS_OF, state.parent)
@@ -224,7 +224,7 @@ def _night(folder: Path, *, is_learned: bool) -> Steps:
     """Score as a night does; training is told apart and not counted."""
     import shutil
 
-    from flows.runner import choose_runner
+    from perennial.service.runner import choose_runner
     from flows.score import score
 
     steps = _trained(folder, is_learned=is_learned)
@@ -248,7 +248,7 @@ def _trained(folder: Path, *, is_learned: bool) -> Steps:
 
 def training(config: Path) -> Steps:
     """Train as of the day before."""
-    from flows.runner import choose_runner
+    from perennial.service.runner import choose_runner
     from flows.train import train
 
     with choose_runner(config.parent, prefect=False) as runner:
@@ -258,7 +258,7 @@ def training(config: Path) -> Steps:
 
 def _config(folder: Path, *, is_learned: bool) -> Path:
     """Return the settings of a store whose champion may be learned, or not."""
-    from flows.cli import QUIET_BY_DEFAULT
+    from perennial.cli.main import QUIET_BY_DEFAULT
 
     os.environ.update(QUIET_BY_DEFAULT)
     home = folder / ("learned" if is_learned else "plain")
@@ -282,7 +282,7 @@ backtest_cutoffs = 1
 
 
 def _settings(folder: Path, home: Path) -> "Settings":
-    from flows.settings import build_settings
+    from perennial.pipeline.settings.store import build_settings
 
     said = {
         "orders": {"source": str(folder / "orders.parquet")},

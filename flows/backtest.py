@@ -17,11 +17,11 @@ from features.labels import outcomes
 from features.rfm import customer_state, purchases
 from features.tables import DataError
 from features.window import outcome_window, previous_window
-from flows.fit import Fits, fit_recipe
-from flows.forecaster import Forecaster
-from flows.prepare import engine_for, known_customers, read_orders, workspace
-from flows.settings import Settings, read_settings
-from flows.steps import flow, progress, step
+from perennial.pipeline.training.recipe import Fits, fit_recipe
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.ingestion.read import engine_for, known_customers, read_orders, workspace
+from perennial.pipeline.settings.store import Settings, read_settings
+from perennial.pipeline.runtime.steps import flow, progress, step
 from models.baselines import cell_means, hiatus_cut, rfm_cells
 from models.cells import distinct
 from models.evaluation import (

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from connectors.retention import old_score_runs, old_versions, remove_runs, remove_versions
 from connectors.store import PublishedDay, Store
-from flows.mirrored import mirror_exports
-from flows.prepare import open_tracking, workspace
-from flows.settings import Settings, read_settings
-from flows.steps import flow, step
+from perennial.pipeline.publishing.mirrored import mirror_exports
+from perennial.pipeline.ingestion.read import open_tracking, workspace
+from perennial.pipeline.settings.store import Settings, read_settings
+from perennial.pipeline.runtime.steps import flow, step
 
 KEPT = ("run.json", "commitments.parquet", "kpis.json", "expected.parquet")
 

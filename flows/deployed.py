@@ -25,13 +25,13 @@ from connectors.klaviyo.errors import KlaviyoError
 from connectors.sources import SourceError
 from connectors.tracking import TrackingError
 from features.tables import DataError
-from flows.access import SERVED_SETTINGS
-from flows.damage import describe_damage
-from flows.disk import disk_error
-from flows.notify import FAILED, REFUSED, RETRAIN, has_told, notify
-from flows.settings import Settings, SettingsError, read_settings
-from flows.slot import slot_day, wait_until_over
-from flows.steps import watched
+from perennial.service.access import SERVED_SETTINGS
+from perennial.pipeline.runtime.damage import describe_damage
+from perennial.pipeline.runtime.disk import disk_error
+from perennial.pipeline.runtime.notifications import FAILED, REFUSED, RETRAIN, has_told, notify
+from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
+from perennial.pipeline.runtime.slot import slot_day, wait_until_over
+from perennial.pipeline.runtime.steps import watched
 from models.gate import FAILED as GATE_FAILED
 from models.purchases import FitError
 

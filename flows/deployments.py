@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.announce import DRIFT_CONFIRMED
-from flows.settings import Settings
-from flows.unattended import OFF
+from perennial.pipeline.runtime.events import DRIFT_CONFIRMED
+from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.schedule import OFF
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment

@@ -15,11 +15,11 @@ from connectors.programs import Programs
 from connectors.store import Store
 from features.labels import outcomes_since
 from features.tables import DataError
-from flows.beliefs import keep_beliefs, keep_readout
-from flows.prepare import engine_for, open_tracking, read_orders, workspace
-from flows.responders import KNOWN, keep_responders, learn_responder
-from flows.settings import Settings, read_settings
-from flows.steps import flow, step
+from perennial.pipeline.experiments.effects import keep_beliefs, keep_readout
+from perennial.pipeline.ingestion.read import engine_for, open_tracking, read_orders, workspace
+from perennial.pipeline.experiments.uplift_targeting import KNOWN, keep_responders, learn_responder
+from perennial.pipeline.settings.store import Settings, read_settings
+from perennial.pipeline.runtime.steps import flow, step
 from models.lift import (
     SUSPICIOUS,
     Lift,

@@ -9,11 +9,11 @@ from connectors.orders import History
 from connectors.store import PublishedDay, Store
 from connectors.tracking import Run
 from features.tables import DataError
-from flows.announce import DRIFT_CONFIRMED, announce
-from flows.drift import measure_drift, read_bins
-from flows.expected import EXPECTED, WINDOWS
-from flows.judge import find_alerts, judge_request, of_weeks
-from flows.monitored import (
+from perennial.pipeline.runtime.events import DRIFT_CONFIRMED, announce
+from perennial.pipeline.training.drift import measure_drift, read_bins
+from perennial.pipeline.scoring.expected import EXPECTED, WINDOWS
+from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_weeks
+from perennial.pipeline.runtime.monitoring_state import (
     SCHEMA,
     Json,
     keep_monitoring,
@@ -21,10 +21,10 @@ from flows.monitored import (
     read_monitoring,
     read_request,
 )
-from flows.prepare import engine_for, open_tracking, read_orders, workspace
-from flows.settings import Settings, read_settings
-from flows.steps import flow, step
-from flows.weeks import Peak, count_day, has_matured, weeks_apart
+from perennial.pipeline.ingestion.read import engine_for, open_tracking, read_orders, workspace
+from perennial.pipeline.settings.store import Settings, read_settings
+from perennial.pipeline.runtime.steps import flow, step
+from perennial.pipeline.monitoring.weeks import Peak, count_day, has_matured, weeks_apart
 
 RECOUNT_DAYS = 35  # after a window's end, since orders and refunds arrive late
 LOGGED_WEEKS = 104

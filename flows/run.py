@@ -9,10 +9,10 @@ from typing import Any
 from connectors.klaviyo.errors import SyncRefusedError
 from connectors.store import PublishedDay
 from features.tables import DataError
-from flows.prepare import workspace
+from perennial.pipeline.ingestion.read import workspace
 from flows.score import Scored, find_model, score
-from flows.settings import Settings, read_settings
-from flows.steps import flow, step
+from perennial.pipeline.settings.store import Settings, read_settings
+from perennial.pipeline.runtime.steps import flow, step
 from flows.sync import find_day, sync_day
 from flows.train import train
 from models.gate import FAILED

@@ -8,18 +8,18 @@ from typing import Any
 
 from connectors.store import PublishedDay
 from features.tables import DataError
-from flows.checks import check_decided, check_orders
-from flows.decide import decide
-from flows.forecaster import Forecaster
-from flows.kpis import REFILLS, measure_retention
-from flows.mirrored import mirror_exports
-from flows.moments import list_moments
-from flows.people import keep_contacts
-from flows.prepare import build_customer_state, open_tracking, read_orders, workspace
-from flows.publish import find_published, past_ratios, publish
-from flows.purpose import Purpose
-from flows.settings import Settings, read_settings
-from flows.steps import flow, in_prefect, step
+from perennial.pipeline.publishing.checks import check_decided, check_orders
+from perennial.pipeline.scoring.decide import decide
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.scoring.kpis import REFILLS, measure_retention
+from perennial.pipeline.publishing.mirrored import mirror_exports
+from perennial.pipeline.scoring.moments import list_moments
+from perennial.pipeline.ingestion.people import keep_contacts
+from perennial.pipeline.ingestion.read import build_customer_state, open_tracking, read_orders, workspace
+from perennial.pipeline.publishing.publish import find_published, past_ratios, publish
+from perennial.pipeline.runtime.purpose import Purpose
+from perennial.pipeline.settings.store import Settings, read_settings
+from perennial.pipeline.runtime.steps import flow, in_prefect, step
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def score(
         )
         mirror_exports(settings)
         if in_prefect():
-            from flows.artifacts import show_day
+            from perennial.pipeline.publishing.artifacts import show_day
 
             show_day(day)
         return Scored(day, is_new=True)

@@ -23,12 +23,12 @@ from connectors.klaviyo.lists import keep_list
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.segments import keep_segments as keep
 from connectors.store import PublishedDay, Store
-from flows.account import open_hands
-from flows.monitored import frozen_because
-from flows.outbox import SyncPlaces, list_members, list_rejects, terms_of, write_plan
-from flows.prepare import open_tracking
-from flows.settings import Settings, SettingsError, read_settings
-from flows.steps import again_after, flow, in_prefect, progress, step
+from perennial.pipeline.activation.account import open_hands
+from perennial.pipeline.runtime.monitoring_state import frozen_because
+from perennial.pipeline.activation.outbox import SyncPlaces, list_members, list_rejects, terms_of, write_plan
+from perennial.pipeline.ingestion.read import open_tracking
+from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
+from perennial.pipeline.runtime.steps import again_after, flow, in_prefect, progress, step
 from models.gate import FAILED
 
 UNSEEN_SCOPES = (

@@ -12,14 +12,14 @@ from connectors.orders import History
 from connectors.tracking import Run, Tracking
 from features.tables import DataError
 from flows.backtest import evaluate_cutoffs
-from flows.drift import write_bins
-from flows.fit import fit_recipe
-from flows.forecaster import EXAMPLE, INPUTS, OUTPUTS, Forecaster, model_files
-from flows.gate_artifact import show_gate
-from flows.pictures import draw_all
-from flows.prepare import engine_for, open_tracking, read_orders, workspace
-from flows.settings import Settings, read_settings
-from flows.steps import flow, step
+from perennial.pipeline.training.drift import write_bins
+from perennial.pipeline.training.recipe import fit_recipe
+from perennial.pipeline.training.forecaster import EXAMPLE, INPUTS, OUTPUTS, Forecaster, model_files
+from perennial.pipeline.training.gate_artifact import show_gate
+from perennial.pipeline.training.pictures import draw_all
+from perennial.pipeline.ingestion.read import engine_for, open_tracking, read_orders, workspace
+from perennial.pipeline.settings.store import Settings, read_settings
+from perennial.pipeline.runtime.steps import flow, step
 from models.gate import FAILED, PASSED, Evidence, judge
 from models.purchases import FitError
 from reports.model_card import gate_table, model_card

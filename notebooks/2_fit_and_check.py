@@ -21,9 +21,9 @@ from connectors.orders import read_orders
 from features.regularity import gap_facts
 from features.rfm import customer_state, state_cells
 from flows.backtest import backtest
-from flows.demo import write_cdnow
-from flows.pictures import draw_cutoff, frequency_fit, matrices
-from flows.settings import read_settings
+from perennial.cli.demo import write_cdnow
+from perennial.pipeline.training.pictures import draw_cutoff, frequency_fit, matrices
+from perennial.pipeline.settings.store import read_settings
 from models.purchases import Regularity, fit_family
 
 AS_OF, HORIZON = date(1997, 12, 31), 181

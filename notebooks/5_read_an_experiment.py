@@ -22,11 +22,11 @@ from connectors.engine import open_engine
 from features.rfm import customer_state, state_cells
 from features.synthetic import simulate
 from features.synthetic.profiles import EFFECTS
-from flows.forecaster import HISTORY, Forecaster
+from perennial.pipeline.training.forecaster import HISTORY, Forecaster
 from flows.measure import Experiment, compare, watch
-from flows.prepare import read_orders
-from flows.settings import build_settings
-from flows.spend import fit_order_value
+from perennial.pipeline.ingestion.read import read_orders
+from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.training.spend import fit_order_value
 from models.lift import average_lift, smallest_lift
 from models.purchases import MBGNBD, fit_purchases
 from reports.charts import spans_chart

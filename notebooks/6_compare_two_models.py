@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from flows.forecaster import Forecaster
-from flows.prepare import open_tracking
-from flows.settings import read_settings
-from flows.simulate import Simulation, write_simulation
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.ingestion.read import open_tracking
+from perennial.pipeline.settings.store import read_settings
+from perennial.cli.simulate import Simulation, write_simulation
 from flows.train import train
 from reports.charts import spans_chart
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli import QUIET_BY_DEFAULT
+from perennial.cli.main import QUIET_BY_DEFAULT
 
 os.environ.update(QUIET_BY_DEFAULT)
 for configured in ("PREFECT_API_URL", "PREFECT_PROFILE", "MLFLOW_TRACKING_URI"):

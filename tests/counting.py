@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import ibis
 import pytest
 
-from flows.portions import States
+from perennial.pipeline.scoring.portions import States
 
 METRICS = ("CUMULATIVE_ROWS_SCANNED",)
 

@@ -26,10 +26,10 @@ import pandas as pd
 
 from connectors.store import Store
 from features.tables import DataError
-from flows.checks import DayRefusedError, refusals
+from perennial.pipeline.publishing.checks import DayRefusedError, refusals
 from flows.daily import daily
 from flows.score import score
-from flows.settings import read_settings
+from perennial.pipeline.settings.store import read_settings
 from flows.train import train
 from tests.flows.conftest import AS_OF, make_orders, write_shop
 

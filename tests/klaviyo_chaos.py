@@ -237,7 +237,7 @@ def one_run(seed: int, profiles: int, *, kills: bool = True) -> dict[str, Any]:
         clock = RemoteClock(url)
         hands = Hands(Klaviyo(connection, clock, tries=tries), clock, Erasures(settings.state))
         import connectors.klaviyo.pack as packing
-        import flows.outbox as outbox
+        import perennial.pipeline.activation.outbox as outbox
 
         outbox.pack = lambda sizes: packing.pack(sizes, rows_a_job)
         from connectors.store import Store

@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from flows.server import _free_port
+from perennial.service.server import _free_port
 
 COMMAND = "apt-get install postgresql"  # also for macOS: brew install postgresql@17
 EXTENSION = "pg_trgm"

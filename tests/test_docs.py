@@ -8,12 +8,14 @@ from typer.main import get_command
 
 from connectors.klaviyo.api import ENDPOINTS, PROBES
 from features.tables import TABLES
-from flows import commands, judge, notify
-from flows.checks import NAMES
-from flows.cli import app
-from flows.marketing import DEFAULT_PROPERTIES
-from flows.reference import setting_names
-from flows.settings import Settings
+from perennial.cli import commands
+from perennial.pipeline.monitoring import judge
+from perennial.pipeline.runtime import notifications as notify
+from perennial.pipeline.publishing.checks import NAMES
+from perennial.cli.main import app
+from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
+from perennial.cli.reference import setting_names
+from perennial.pipeline.settings.store import Settings
 from models import gate
 
 ROOT = Path(__file__).parents[1]

@@ -20,7 +20,7 @@ from connectors.klaviyo.payloads import (
 from connectors.klaviyo.plan import Audience, broken_rules
 from connectors.klaviyo.printable import printable
 from connectors.klaviyo.properties import list_properties, property_table, row_hashes
-from flows.marketing import DEFAULT_PROPERTIES, KlaviyoSettings
+from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES, KlaviyoSettings
 from tests.klaviyo_double import START
 from tests.klaviyo_store import DAY, make_scores
 

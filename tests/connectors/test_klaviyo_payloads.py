@@ -49,7 +49,7 @@ from connectors.klaviyo.payloads import (
     ProfileAttributes,
 )
 from connectors.klaviyo.properties import list_properties, property_table
-from flows.marketing import DEFAULT_PROPERTIES, KlaviyoSettings
+from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES, KlaviyoSettings
 from tests.klaviyo_store import make_scores
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from connectors.klaviyo.properties import (
     property_table,
     row_hashes,
 )
-from flows.marketing import DEFAULT_PROPERTIES
+from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
 from tests.klaviyo_store import DAY, change, make_scores
 
 PROPERTIES = list_properties("Retention", DEFAULT_PROPERTIES)

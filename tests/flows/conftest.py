@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from perennial.cli.main import app
 
 FIRST_DAY = date(2023, 1, 1)
 AS_OF = date(2024, 6, 30)

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from flows.scheduler import api_client
+from perennial.service.scheduler import api_client
 from tests.flows.conftest import AS_OF, make_orders
 
 PROGRAM = Path(sys.executable).with_name("perennial")

@@ -38,7 +38,7 @@ customers = "customers.csv"
 learned = false
 backtest_cutoffs = 1
 """
-COMMAND = [sys.executable, "-P", "-m", "flows.cli"]
+COMMAND = [sys.executable, "-P", "-m", "perennial.cli.main"]
 
 
 def write_home(home: Path) -> pd.DataFrame:

@@ -3,10 +3,10 @@
 import pytest
 
 from connectors.tracking import Tracking, TrackingError
-from flows.commands import _mlflow, in_words
-from flows.runner import choose_runner
-from flows.server import ServerError, check_answers
-from flows.settings import build_settings
+from perennial.cli.commands import _mlflow, in_words
+from perennial.service.runner import choose_runner
+from perennial.service.server import ServerError, check_answers
+from perennial.pipeline.settings.store import build_settings
 
 FORMS = [
     "{}://me:hunter2@127.0.0.1:1{}",

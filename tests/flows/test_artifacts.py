@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows.artifacts import page_markdown, segment_rows
+from perennial.pipeline.publishing.artifacts import page_markdown, segment_rows
 from tests.reports.sample import kpis, record, rich_record
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from flows.child import LONGEST_LOG, Child
-from flows.operate import in_words
-from flows.runner import choose_runner
-from flows.scheduler import server_environment
-from flows.server import UP_LOCK, forget_serving, say_serving, served_api_url
-from flows.settings import build_settings
+from perennial.service.child import LONGEST_LOG, Child
+from perennial.cli.operate import in_words
+from perennial.service.runner import choose_runner
+from perennial.service.scheduler import server_environment
+from perennial.service.server import UP_LOCK, forget_serving, say_serving, served_api_url
+from perennial.pipeline.settings.store import build_settings
 
 CODE = """
 import subprocess, sys, time
-from flows.server import leave_with_parent
+from perennial.service.server import leave_with_parent
 leave_with_parent(within_seconds=0.5)
 if "with a child" in sys.argv:
     print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid, flush=True)

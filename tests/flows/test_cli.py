@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands import settings_template
-from flows.settings import build_settings
+from perennial.cli.commands import settings_template
+from perennial.pipeline.settings.store import build_settings
 from tests.flows.conftest import AS_OF, SETTINGS, make_orders, write_shop
 
 GOOD = "order_id,customer_id,ordered_at,net_amount\n1,a,2024-01-01,10\n2,a,2024-02-01,25\n"
@@ -244,7 +244,7 @@ def test_results_for_people_say_where_things_are(published, perennial):
 
 def test_help_does_not_import_what_is_heavy():
     code = (
-        "import sys; from typer.testing import CliRunner; from flows.cli import app;"
+        "import sys; from typer.testing import CliRunner; from perennial.cli.main import app;"
         "assert CliRunner().invoke(app, ['--help']).exit_code == 0;"
         "print(sorted({'mlflow', 'prefect', 'pandas', 'numpy', 'ibis', 'sklearn'} & set(sys.modules)))"
     )
@@ -256,7 +256,7 @@ def test_a_run_in_process_says_so_and_does_not_import_prefect(tmp_path):
     config = write_shop(tmp_path, make_orders(120))
     code = (
         "import sys; sys.argv = ['perennial', *sys.argv[1:]]\n"
-        "from flows.cli import main\n"
+        "from perennial.cli.main import main\n"
         "try:\n    main()\n"
         "except SystemExit as end:\n"
         "    print('prefect' in sys.modules, file=sys.stderr); sys.exit(end.code)"

@@ -10,8 +10,8 @@ import pytest
 
 from connectors.retention import remove_runs
 from connectors.tracking import Tracking
-from flows.child import Child
-from flows.server import TemporaryServer
+from perennial.service.child import Child
+from perennial.service.server import TemporaryServer
 from tests.flows.serving import PROGRAM, environment
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_the_temporary_server_runs_none(planted, tmp_path):
     assert not planted.exists()
 
 
-@pytest.mark.parametrize("module", ["flows.server", "flows.worker"])
+@pytest.mark.parametrize("module", ["perennial.service.server", "perennial.service.worker"])
 def test_a_child_of_the_schedule_runs_none(planted, tmp_path, module):
     child = Child("child", module, tmp_path / "log", {})
     child.start()  # without the arguments that it needs: it ends after its imports
@@ -83,7 +83,7 @@ def test_the_command_runs_none(planted, asked):
 
 
 def test_what_the_command_starts_inherits_a_safe_path():
-    code = "import os, sys, flows.cli as cli; cli.app = lambda: print(os.environ['PYTHONSAFEPATH']); cli.main()"
+    code = "import os, sys, perennial.cli.main as cli; cli.app = lambda: print(os.environ['PYTHONSAFEPATH']); cli.main()"
     made = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT,
         env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},

@@ -16,12 +16,12 @@ from connectors.programs import COMMITMENTS
 from connectors.state import bring_up_to_date
 from connectors.store import Store
 from features.tables import DataError
-from flows.checks import DayRefusedError, refusals
-from flows.commands import exit_code
+from perennial.pipeline.publishing.checks import DayRefusedError, refusals
+from perennial.cli.commands import exit_code
 from flows.daily import daily
-from flows.settings import read_settings
-from flows.slot import slot_day
-from flows.status import how_things_stand, read_limit
+from perennial.pipeline.settings.store import read_settings
+from perennial.pipeline.runtime.slot import slot_day
+from perennial.pipeline.status.status import how_things_stand, read_limit
 from tests.flows.conftest import AS_OF, make_orders
 from tests.flows.test_notify import Webhook
 

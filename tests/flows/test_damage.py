@@ -7,8 +7,8 @@ import sqlite3
 import pandas as pd
 import pytest
 
-from flows.damage import describe_damage, find_damage
-from flows.settings import read_settings
+from perennial.pipeline.runtime.damage import describe_damage, find_damage
+from perennial.pipeline.settings.store import read_settings
 
 ORDERS = "order_id,customer_id,ordered_at,net_amount\n1,a,2026-01-01,5\n2,b,2026-01-02,6\n"
 

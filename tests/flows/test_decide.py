@@ -10,13 +10,13 @@ import pytest
 
 from connectors.klaviyo.erasure import Erasures
 from features.tables import DataError
-from flows.beliefs import keep_beliefs, read_beliefs
-from flows.decide import score_customers
-from flows.forecaster import Forecaster
-from flows.ledger import Earlier
-from flows.prospects import prospects
-from flows.responders import KNOWN
-from flows.settings import build_settings
+from perennial.pipeline.experiments.effects import keep_beliefs, read_beliefs
+from perennial.pipeline.scoring.decide import score_customers
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.scoring.ledger import Earlier
+from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.experiments.uplift_targeting import KNOWN
+from perennial.pipeline.settings.store import build_settings
 from models.lift import Effect
 from models.order_value import OrderValue
 from models.purchases import MBGNBD, ParetoNBD
@@ -159,7 +159,7 @@ def test_a_measured_effect_moves_the_budget(tmp_path):
 
 def test_explorers_are_the_same_for_a_period():
     ids = pd.Series([f"c{i}" for i in range(5000)])
-    from flows.ledger import explorers
+    from perennial.pipeline.scoring.ledger import explorers
 
     with_some = settings(investment={"exploration": 0.2})
     begin = date.fromordinal(30 * 24_000)

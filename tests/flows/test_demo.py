@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows.server import ServerError, TemporaryServer, configured_api_url
+from perennial.service.server import ServerError, TemporaryServer, configured_api_url
 from tests.invariants.published import PublishedFigures, violations
 from tests.reports.browser import look_at, needs_browser
 
@@ -145,7 +145,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
 def test_a_server_leaves_when_its_parent_is_killed(tmp_path):
     """However a command ends, nothing of it stays behind."""
     code = (
-        "import sys, time; from pathlib import Path; from flows.server import TemporaryServer;"
+        "import sys, time; from pathlib import Path; from perennial.service.server import TemporaryServer;"
         "server = TemporaryServer(Path(sys.argv[1])); server.start();"
         "print(server._process.pid, flush=True); time.sleep(600)"
     )

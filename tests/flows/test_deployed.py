@@ -10,8 +10,9 @@ from prefect.states import Crashed, Failed
 
 from connectors.klaviyo.errors import SyncRefusedError
 from features.tables import DataError
-from flows import deployed, notify
-from flows.settings import SettingsError, read_settings
+from flows import deployed
+from perennial.pipeline.runtime import notifications as notify
+from perennial.pipeline.settings.store import SettingsError, read_settings
 from flows.train import Trained
 from tests.flows.conftest import write_shop
 

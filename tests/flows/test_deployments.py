@@ -10,7 +10,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 
 from flows.deployments import DRIFT, list_deployments, to_prefect
-from flows.settings import build_settings
+from perennial.pipeline.settings.store import build_settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from flows.disk import FullDiskError, ReadOnlyDiskError, disk_error
+from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError, disk_error
 from tests.flows.test_forget import COMMAND, write_home
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ import pytest
 
 from connectors.engine import open_engine
 from features.rfm import customer_state
-from flows.drift import FIGURES, SCORES, measure_drift, read_bins, write_bins
-from flows.forecaster import Forecaster
-from flows.settings import build_settings
+from perennial.pipeline.training.drift import FIGURES, SCORES, measure_drift, read_bins, write_bins
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.settings.store import build_settings
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.purchases import NBD

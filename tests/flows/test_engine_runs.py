@@ -19,7 +19,7 @@ from connectors.engine import EngineError, open_engine
 from connectors.programs import arrow_schema, empty, write_parts
 from connectors.store import PublishedDay, Store
 from features.tables import Assignments
-from flows.settings import SettingsError, build_settings
+from perennial.pipeline.settings.store import SettingsError, build_settings
 from tests.flows.conftest import AS_OF
 from tests.flows.test_engines import assert_same
 from tests.spark import URL, require_spark
@@ -146,7 +146,7 @@ def _scores_of(day: PublishedDay) -> pd.DataFrame:
 
 def _kill_while_writing(config: Path, day: date, writes: int) -> None:
     """Kill a run while Spark writes the so-manieth table; Spark's own process follows it."""
-    program = [sys.executable, "-m", "flows.cli", "score"]
+    program = [sys.executable, "-m", "perennial.cli.main", "score"]
     process = subprocess.Popen(
         [*program, "--config", config, "--as-of", day.isoformat()],
         start_new_session=True,

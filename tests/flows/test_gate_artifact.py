@@ -2,8 +2,8 @@
 
 from datetime import date
 
-from flows.gate_artifact import gate_page, run_link, show_gate
-from flows.settings import build_settings
+from perennial.pipeline.training.gate_artifact import gate_page, run_link, show_gate
+from perennial.pipeline.settings.store import build_settings
 
 GATE = {
     "gate": "failed",

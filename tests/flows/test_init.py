@@ -9,8 +9,8 @@ import pytest
 from connectors.proposal import Recognized
 from features.synthetic import simulate
 from features.synthetic.forms import FORMS
-from flows.commands import fill_template, settings_template
-from flows.settings import SettingsError, build_settings, read_settings
+from perennial.cli.commands import fill_template, settings_template
+from perennial.pipeline.settings.store import SettingsError, build_settings, read_settings
 from tests.features.synthetic.conftest import END, START
 
 LINES = (

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from openapi_client.models import ListMembersDeleteQuery
 
-from flows.forget import forget_person
+from perennial.pipeline.activation.forget import forget_person
 from tests.connectors.test_klaviyo_payloads import (
     BODIES,
     at_same_moment,

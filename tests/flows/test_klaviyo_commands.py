@@ -19,10 +19,10 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience
 from connectors.programs import arrow_schema
 from features.tables import Scores
-from flows.forget import forget_person
-from flows.people import name_customers
-from flows.publish import marketing_segments
-from flows.settings import Settings, build_settings, read_settings
+from perennial.pipeline.activation.forget import forget_person
+from perennial.pipeline.ingestion.people import name_customers
+from perennial.pipeline.publishing.publish import marketing_segments
+from perennial.pipeline.settings.store import Settings, build_settings, read_settings
 from tests.flows.conftest import AS_OF, SETTINGS, make_orders
 from tests.klaviyo_double import KEY, SCOPES, Double, Fault, Server, VirtualClock
 from tests.klaviyo_store import Shop, make_scores, publish_scores, store_settings
@@ -169,7 +169,7 @@ def test_what_is_wrong_is_said_with_its_exit_code(
 
 
 def test_a_klaviyo_out_of_reach_is_tried_later(shop, fresh, klaviyo, perennial, monkeypatch):
-    monkeypatch.setattr("flows.account.SystemClock", VirtualClock)
+    monkeypatch.setattr("perennial.pipeline.activation.account.SystemClock", VirtualClock)
     klaviyo.fault = lambda *_: Fault("drop")
     assert perennial("sync", "--config", shop, "--apply", "--json").code == 30
 
@@ -194,7 +194,7 @@ def test_scores_that_no_longer_come_true_are_not_sent(shop, fresh, klaviyo, pere
 
 
 def test_scores_of_a_model_that_the_gate_refused_are_not_sent(shop, fresh, klaviyo, perennial):
-    from flows.prepare import open_tracking
+    from perennial.pipeline.ingestion.read import open_tracking
 
     settings = read_settings(shop)
     tracking = open_tracking(settings)

@@ -28,16 +28,16 @@ from features.tables import (
     Referrals,
     Reviews,
 )
-from flows.kpis.dashboard import dashboard
-from flows.kpis.day import Day
-from flows.kpis.measures import (
+from perennial.pipeline.scoring.kpis.dashboard import dashboard
+from perennial.pipeline.scoring.kpis.day import Day
+from perennial.pipeline.scoring.kpis.measures import (
     advocacy_measures,
     bundle_measures,
     discount_measures,
     loyalty_measures,
     product_measures,
 )
-from flows.settings import build_settings
+from perennial.pipeline.settings.store import build_settings
 from reports.measures import repeat
 from reports.measures.cohorts import cohorts
 from reports.measures.products import discount_section, refill_windows

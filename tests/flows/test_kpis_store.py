@@ -16,8 +16,8 @@ from connectors.orders import History
 from connectors.quality import Quality
 from features import journeys
 from features.synthetic import simulate
-from flows.kpis.day import opened
-from flows.kpis.measures import (
+from perennial.pipeline.scoring.kpis.day import opened
+from perennial.pipeline.scoring.kpis.measures import (
     advocacy_measures,
     bundle_measures,
     discount_measures,
@@ -25,7 +25,7 @@ from flows.kpis.measures import (
     product_measures,
     write_refills,
 )
-from flows.settings import build_settings
+from perennial.pipeline.settings.store import build_settings
 from reports.measures import forecast, repeat
 
 AS_OF = date(2025, 10, 31)

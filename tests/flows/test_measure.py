@@ -9,9 +9,9 @@ import pytest
 from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import Store
 from features.tables import Commitments
-from flows.beliefs import read_beliefs
-from flows.responders import KNOWN, read_responders
-from flows.settings import read_settings
+from perennial.pipeline.experiments.effects import read_beliefs
+from perennial.pipeline.experiments.uplift_targeting import KNOWN, read_responders
+from perennial.pipeline.settings.store import read_settings
 from tests.flows.conftest import write_shop
 from tests.published import write_required_files
 

@@ -15,12 +15,12 @@ from rich.console import Console
 from connectors.programs import ARROW_TYPES
 from connectors.store import Store
 from features.tables import DataError, Expected
-from flows.announce import announce
-from flows.expected import EXPECTED
-from flows.forecaster import Forecaster
-from flows.forget import forget_person
-from flows.judge import find_alerts, judge_request, of_weeks
-from flows.monitored import (
+from perennial.pipeline.runtime.events import announce
+from perennial.pipeline.scoring.expected import EXPECTED
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.activation.forget import forget_person
+from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_weeks
+from perennial.pipeline.runtime.monitoring_state import (
     MONITORING,
     RETRAIN,
     frozen_because,
@@ -28,10 +28,10 @@ from flows.monitored import (
     read_monitoring,
     read_request,
 )
-from flows.prepare import open_tracking
-from flows.settings import MonitoringSettings, read_settings
-from flows.shown.models import drift_table
-from flows.weeks import has_matured, weeks_apart
+from perennial.pipeline.ingestion.read import open_tracking
+from perennial.pipeline.settings.store import MonitoringSettings, read_settings
+from perennial.cli.shown.models import drift_table
+from perennial.pipeline.monitoring.weeks import has_matured, weeks_apart
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.purchases import MBGNBD

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from tenacity import wait_none
 
-from flows.notify import has_told, notify, without_secrets
-from flows.server import _free_port
-from flows.settings import build_settings
+from perennial.pipeline.runtime.notifications import has_told, notify, without_secrets
+from perennial.service.server import _free_port
+from perennial.pipeline.settings.store import build_settings
 from tests.flows.conftest import write_shop
 
 AT_ONCE = wait_none()

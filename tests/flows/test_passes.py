@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import flows.prepare
+import perennial.pipeline.ingestion.read
 from connectors.engine.duckdb import DuckDBEngine
-from flows.decide import decide
-from flows.forecaster import Forecaster
-from flows.portions import States
-from flows.prepare import build_customer_state, read_orders
-from flows.settings import build_settings
-from flows.together import Together
+from perennial.pipeline.scoring.decide import decide
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.scoring.portions import States
+from perennial.pipeline.ingestion.read import build_customer_state, read_orders
+from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.scoring.together import Together
 from models.order_value import OrderValue
 from models.purchases import BGNBD
 from models.spend import Spend
@@ -93,14 +93,14 @@ def test_a_second_scan_is_noticed(history, tmp_path, monkeypatch):
 
 
 def test_a_look_at_the_whole_history_for_a_state_is_noticed(history, tmp_path, monkeypatch):
-    once = flows.prepare.customer_state
+    once = perennial.pipeline.ingestion.read.customer_state
 
     def beside_itself(orders, as_of, **how):
         state = once(orders, as_of, **how)
         counts = orders.group_by("customer_id").aggregate(seen=orders.count())
         return state.semi_join(counts, "customer_id")
 
-    monkeypatch.setattr(flows.prepare, "customer_state", beside_itself)
+    monkeypatch.setattr(perennial.pipeline.ingestion.read, "customer_state", beside_itself)
     with pytest.raises(AssertionError):
         check_passes(daily(history, tmp_path / "home"))
 

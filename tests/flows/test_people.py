@@ -11,9 +11,9 @@ from connectors.engine import open_engine
 from connectors.klaviyo.erasure import Erasures
 from connectors.order_source import OrderSource
 from connectors.orders import History, read_orders
-from flows.forget import forget_person
-from flows.people import contacts_path, keep_contacts, known_names, name_customers
-from flows.settings import Settings, build_settings
+from perennial.pipeline.activation.forget import forget_person
+from perennial.pipeline.ingestion.people import contacts_path, keep_contacts, known_names, name_customers
+from perennial.pipeline.settings.store import Settings, build_settings
 
 AS_OF = date(2026, 11, 21)
 ORDERS = """order_id,customer_id,email,phone,ordered_at,net_amount

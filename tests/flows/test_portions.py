@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import flows.portions
+import perennial.pipeline.scoring.portions
 from connectors.klaviyo.erasure import Erasures
-from flows.ledger import Earlier
-from flows.portions import Shelf, States, side_by_side, texts
+from perennial.pipeline.scoring.ledger import Earlier
+from perennial.pipeline.scoring.portions import Shelf, States, side_by_side, texts
 from models.lift import Effect
 from tests.flows.test_decide import customers, decided
 
@@ -26,7 +26,7 @@ class _ByMoney:
 def both(monkeypatch, *args, **how):
     """Decide as a whole, and cut into eleven portions."""
     whole = decided(*args, **how)
-    monkeypatch.setattr(flows.portions, "ROWS", 37)
+    monkeypatch.setattr(perennial.pipeline.scoring.portions, "ROWS", 37)
     return whole, decided(*args, **how)
 
 
@@ -55,7 +55,7 @@ def test_so_is_a_later_day_with_tiers_in_force_and_effects_that_were_proved(monk
 
 @pytest.mark.parametrize("kept", ["frame", "file", "folder"])
 def test_every_customer_comes_once_and_in_order_but_for_the_forgotten(kept, monkeypatch, tmp_path):
-    monkeypatch.setattr(flows.portions, "ROWS", 37)
+    monkeypatch.setattr(perennial.pipeline.scoring.portions, "ROWS", 37)
     source, erased = customers(), Erasures(tmp_path)
     erased.add([*source["customer_id"][37:74], "c0399"])  # a whole portion, and the last
     if kept != "frame":
@@ -95,7 +95,7 @@ def test_a_shelf_gives_back_what_was_put_on_it(is_on_disk, tmp_path):
 
 
 def test_what_is_found_side_by_side_comes_in_order_and_few_are_taken_at_once():
-    cores = flows.portions.cpu_count()
+    cores = perennial.pipeline.scoring.portions.cpu_count()
     taken, let_go = [], threading.Event()
 
     def items():

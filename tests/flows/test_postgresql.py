@@ -5,7 +5,7 @@ import json
 import mlflow
 import pytest
 
-from flows.server import _free_port
+from perennial.service.server import _free_port
 from tests.flows.conftest import AS_OF, SETTINGS, write_shop
 from tests.flows.serving import Up, processes_of
 from tests.postgresql import COMMAND, PASSWORD, find_binaries, run_postgresql

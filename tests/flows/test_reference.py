@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.reference import (
+from perennial.cli.reference import (
     command_reference,
     comment_of,
     setting_names,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flows.responders import (
+from perennial.pipeline.experiments.uplift_targeting import (
     KNOWN,
     features_of,
     keep_responders,

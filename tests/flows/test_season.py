@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
-from flows.forecaster import Forecaster
-from flows.pictures import season
-from flows.prospects import prospects
-from flows.season import StorePace, learn_pace
-from flows.settings import build_settings
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.pictures import season
+from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.training.season import StorePace, learn_pace
+from perennial.pipeline.settings.store import build_settings
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.price_level import PriceLevel
@@ -82,7 +82,7 @@ def test_without_a_season_none_is_used():
 def test_a_season_needs_strong_evidence_and_later_days_that_confirm_it(
     name, value, reason, monkeypatch
 ):
-    monkeypatch.setattr(f"flows.season.{name}", value)
+    monkeypatch.setattr(f"perennial.pipeline.training.season.{name}", value)
     pace = learn(np.where(PEAK, 2.5, 1.0))
     assert not pace.has_season
     assert reason in pace.note

@@ -5,8 +5,8 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.commands import settings_template
-from flows.settings_file import (
+from perennial.cli.commands import settings_template
+from perennial.pipeline.settings.file import (
     add_comments,
     comment_values,
     commented_lines,

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from prefect._vendor.croniter import croniter
 from prefect.server.schemas.schedules import CronSchedule
 
-from flows.cron import fires_at
-from flows.settings import Settings, build_settings
-from flows.slot import slot_day, wait_until_over
-from flows.unattended import ScheduleSettings
+from perennial.pipeline.settings.cron import fires_at
+from perennial.pipeline.settings.store import Settings, build_settings
+from perennial.pipeline.runtime.slot import slot_day, wait_until_over
+from perennial.pipeline.settings.schedule import ScheduleSettings
 
 ZONES = [
     "America/Santiago", "America/Havana", "Africa/Cairo", "Asia/Beirut", "America/Asuncion",

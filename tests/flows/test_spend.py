@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
-from flows.spend import fit_order_value
+from perennial.pipeline.training.spend import fit_order_value
 from models.order_value import mean_price_factor
 from models.price_level import PriceLevel
 from models.purchases import FitError

@@ -12,10 +12,10 @@ from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from features.rfm import customer_state
 from features.tables import Recent
-from flows.fit import fit_recipe
-from flows.forecaster import INPUTS, PARAMETERS, Forecaster, second_order_lift
-from flows.prepare import with_recent
-from flows.stacked import (
+from perennial.pipeline.training.recipe import fit_recipe
+from perennial.pipeline.training.forecaster import INPUTS, PARAMETERS, Forecaster, second_order_lift
+from perennial.pipeline.ingestion.read import with_recent
+from perennial.pipeline.training.stacked import (
     Corrections,
     RuleModel,
     StackedModel,
@@ -26,7 +26,7 @@ from flows.stacked import (
     plain_forecast,
     tree_features,
 )
-from flows.stacking import (
+from perennial.pipeline.training.stacking import (
     CUTOFFS,
     LEAST_LEAD,
     PLAIN,

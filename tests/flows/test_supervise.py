@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from flows import supervise
-from flows.settings import read_settings
-from flows.supervise import Supervisor
+from perennial.service import supervise
+from perennial.pipeline.settings.store import read_settings
+from perennial.service.supervise import Supervisor
 from tests.flows.conftest import AS_OF, write_shop
 
 SERVED = [

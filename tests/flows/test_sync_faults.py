@@ -11,8 +11,8 @@ from connectors.klaviyo.errors import (
     SyncRefusedError,
     UnavailableError,
 )
-from flows.shown import show_outcome
-from flows.terminal import Outcome
+from perennial.cli.shown import show_outcome
+from perennial.cli.terminal import Outcome
 from tests.klaviyo_double import Fault
 from tests.klaviyo_store import Shop, change, dying, held, store_settings
 

@@ -5,8 +5,8 @@ import pytest
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import RequestRefusedError, UnavailableError
 from connectors.klaviyo.manifest import Manifest
-from flows.shown import show_outcome
-from flows.terminal import Outcome
+from perennial.cli.shown import show_outcome
+from perennial.cli.terminal import Outcome
 from tests.klaviyo_double import Fault, RefusedError
 from tests.klaviyo_store import Shop, change, dying
 

@@ -9,8 +9,8 @@ import pytest
 from connectors.klaviyo.book import LONGEST_LAG, Book, Intent, Made
 from connectors.klaviyo.errors import KlaviyoError, RequestRefusedError, UnavailableError
 from connectors.klaviyo.segments import is_same_definition
-from flows.shown import show_outcome
-from flows.terminal import Outcome
+from perennial.cli.shown import show_outcome
+from perennial.cli.terminal import Outcome
 from tests.klaviyo_double import START, Fault
 from tests.klaviyo_store import Shop, store_settings
 

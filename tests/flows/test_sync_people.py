@@ -10,7 +10,7 @@ from connectors.klaviyo.errors import (
     RequestRefusedError,
     UnavailableError,
 )
-from flows.forget import forget_person
+from perennial.pipeline.activation.forget import forget_person
 from tests.klaviyo_store import Shop, change, dying
 
 HELD, TREATED = "c0000007", "c0000003"  # make_scores holds the seventh of each ten out

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from flows.shown.day import RATED, backtest_table, segment_table, tier_table
-from flows.shown.state import show_said
+from perennial.cli.shown.day import RATED, backtest_table, segment_table, tier_table
+from perennial.cli.shown.state import show_said
 
 METRICS = dict.fromkeys(RATED, 0.8765) | {"value_ratio": 12.345, "mae_orders": 2.094}
 MODELS = (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.settings import SettingsError, build_settings
+from perennial.pipeline.settings.store import SettingsError, build_settings
 
 
 def build(folder, **sections):

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from flows.server import _free_port
+from perennial.service.server import _free_port
 from tests.flows.conftest import write_shop
 from tests.flows.serving import (
     PROGRAM,
@@ -76,11 +76,11 @@ def story(published, tmp_path_factory):
         lap("a retrain after drift completed")
         artifacts = up.ask("artifacts/filter", {})
         logs = up.ask("logs/filter", {"limit": 200})
-        worker = up.children()["flows.worker"]
+        worker = up.children()["perennial.service.worker"]
         os.kill(worker, signal.SIGKILL)
         up.wait_for("restarted")
         lap("a killed worker restarted")
-        is_other = up.children()["flows.worker"] != worker
+        is_other = up.children()["perennial.service.worker"] != worker
         deployments = {one["name"]: one for one in up.ask("deployments/filter", {})}
         took["stopped"] = round(up.stop(), 1)
         left = processes_of(folder)

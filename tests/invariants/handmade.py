@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from connectors.klaviyo.properties import property_table
-from flows.settings import Settings, build_settings
+from perennial.pipeline.settings.store import Settings, build_settings
 from reports.page import render_page
 from reports.tables import (
     budget_table,

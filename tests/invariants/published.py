@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from connectors.store import Store
-from flows.settings import Settings, read_settings
+from perennial.pipeline.settings.store import Settings, read_settings
 from tests.invariants.page import Page
 
 IDS = {"order_id": str, "customer_id": str}

@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
+from perennial.cli.main import app
 from tests.flows.conftest import write_shop
 from tests.invariants.published import PublishedFigures, violations
 from tests.invariants.stores import AS_OF, ODD_STORES

@@ -14,8 +14,8 @@ from connectors.engine import open_engine
 from connectors.orders import read_orders
 from connectors.sources import SourceError
 from features.tables import DataError
-from flows.commands import write_settings
-from flows.settings import SettingsError, read_settings
+from perennial.cli.commands import write_settings
+from perennial.pipeline.settings.store import SettingsError, read_settings
 from tests.connectors.exports.shapes import SHAPES, Right, Shape
 
 CENT = 0.005

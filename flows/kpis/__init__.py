@@ -1,5 +1,0 @@
-"""The retention measures of a day."""
-
-from flows.kpis.measures import KPIS, REFILLS, measure_retention
-
-__all__ = ["KPIS", "REFILLS", "measure_retention"]

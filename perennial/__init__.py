@@ -1,0 +1,1 @@
+"""Perennial: which customers deserve heavier retention investment, and whether it paid."""

@@ -1,0 +1,555 @@
+"""What each command does, apart from how it is typed and shown."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from getpass import getuser
+from importlib.resources import files
+from os.path import relpath
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from connectors.addresses import redacted, redacted_address
+from connectors.csv import write_csv
+from connectors.engine import Engine, EngineError, open_engine
+from connectors.klaviyo.errors import KeyRefusedError, KlaviyoError, UnavailableError
+from connectors.optional import read_table
+from connectors.order_source import OrderSource
+from connectors.orders import look_at_source, read_orders
+from connectors.proposal import Recognized
+from connectors.recognize import recognize
+from connectors.sources import SourceError
+from connectors.store import PublishedDay, Store, replace_file
+from connectors.tracking import TrackingError
+from features.tables import DataError
+from perennial.pipeline.publishing.checks import DayRefusedError, read_accepted
+from perennial.cli.demo import write_cdnow, write_store
+from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError
+from perennial.pipeline.ingestion.read import open_tracking
+from perennial.service.runner import Runner, choose_runner
+from perennial.service.server import ServerError
+from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
+from perennial.pipeline.settings.file import (
+    add_comments,
+    comment_values,
+    commented_lines,
+    replace_section,
+    set_value,
+    toml_value,
+)
+from perennial.cli.terminal import Outcome, program, progress_bar
+from models.gate import FAILED
+from models.purchases import FitError
+from segments.holdout import CONTROL
+
+NAMED_BY_EMAIL = {"shopify"}  # presets whose exports have no other name of a customer
+
+ORDER_ENDINGS = (".parquet", ".csv")
+EARLY_DAYS = 7  # an export that ends so long before the day is run as of its own last day
+
+if TYPE_CHECKING:
+    from perennial.pipeline.training.registry import Decided
+    from perennial.cli.simulate import Simulation
+
+DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED, TRY_AGAIN = 0, 2, 10, 20, 30
+WRONG_USAGE_ERRORS = (SettingsError, SourceError, EngineError, OSError, KeyRefusedError)
+EXPECTED_ERRORS = (
+    *WRONG_USAGE_ERRORS,
+    DataError,
+    FitError,
+    KlaviyoError,
+    FullDiskError,
+    ServerError,
+    TrackingError,
+)
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of an expected error."""
+    if isinstance(error, UnavailableError) or (
+        isinstance(error, DayRefusedError) and error.is_late
+    ):
+        return TRY_AGAIN
+    return WRONG_USAGE if isinstance(error, WRONG_USAGE_ERRORS) else REFUSED
+
+
+def gives_no_reason(error: BaseException) -> bool:
+    """Return whether nobody expected an error, or another program ended with it."""
+    return not isinstance(error, EXPECTED_ERRORS) or isinstance(error, ServerError | TrackingError)
+
+
+def in_words(error: BaseException) -> str:
+    """Say an expected error in one line: rule, finding, next step."""
+    if isinstance(error, OSError) and not isinstance(error, ReadOnlyDiskError):
+        return redacted(
+            f"files must be there to read and free to write: {error.filename or 'a file'}: "
+            f"{error.strerror or error}. Check the path, its rights and the disk"
+        )
+    return redacted(str(error))
+
+
+def run_demo(
+    home: Path | None = None, config: Path | None = None, simulation: "Simulation | None" = None
+) -> Outcome:
+    """Go the whole way, through Prefect, on CDNOW or on a simulation.
+
+    Parameters
+    ----------
+    home
+        Folder to publish in; by default the current one for CDNOW, one of its own for a simulation.
+    config
+        Settings that name the home folder instead.
+    simulation
+        What to simulate; None = CDNOW.
+    """
+    if config is not None:
+        home = read_settings(config).home
+    if home is None:
+        home = Path() if simulation is None else Path("demo") / simulation.folder
+    home = home.resolve()
+    demo = write_cdnow(home) if simulation is None else write_store(home, simulation)
+    with choose_runner(home, prefect=True) as runner:
+        outcome = _publish_day("run", demo.config, demo.as_of, runner)
+    return Outcome(outcome.kind, {**outcome.facts, "seconds": runner.seconds})
+
+
+def simulate_store(out: Path, asked: "Simulation") -> Outcome:
+    """Write a simulated store: its tables, its truth, and settings that read it."""
+    from perennial.cli.simulate import CONFIG, write_simulation  # the simulation takes a second to import
+
+    with progress_bar("simulate") as progress:
+        said = write_simulation(asked, out, progress)
+    traps = {trap["trap"]: trap["count"] for trap in said["planted"]}
+    advice = f"perennial run --config {out / CONFIG} --as-of {asked.last_day}"
+    facts = {"written": str(out), "asked": said["asked"], "rows": said["rows"], "planted": traps}
+    return Outcome("said", {**facts, "next": advice})
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a day is asked for.
+
+    Attributes
+    ----------
+    as_of
+        The day; None = yesterday, and before it the days that were missed.
+    force
+        Whether to publish a day again, from other inputs.
+    accepted, because
+        Checks that may refuse in vain, and why.
+    """
+
+    as_of: date | None = None
+    force: bool = False
+    accepted: Sequence[str] = ()
+    because: str = ""
+
+
+def run_day(name: str, config: Path, asked: Asked, *, prefect: bool) -> Outcome:
+    """Run the flow ``run`` or ``score``; the daily way without a day also fills in what was missed."""
+    settings = read_settings(config)
+    accepted = read_accepted(asked.accepted, asked.because)
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        day = _whole_day(settings, asked.as_of)
+        flow = "daily" if name == "run" and asked.as_of is None else name
+        return _publish_day(flow, config, day, runner, force=asked.force, accepted=accepted)
+
+
+def _publish_day(
+    name: str,
+    config: Path,
+    as_of: date,
+    runner: Runner,
+    *,
+    force: bool = False,
+    accepted: Mapping[str, str] | None = None,
+) -> Outcome:
+    from flows.daily import daily  # pandas, Ibis and Arrow take seconds
+    from flows.run import run
+    from flows.score import score
+
+    flows: dict[str, Callable[..., Any]] = {"daily": daily, "run": run, "score": score}
+    open_tracking(read_settings(config))  # makes MLflow's store, while Prefect's server starts
+    done = runner.run(
+        flows[name], config=config.resolve(), as_of=as_of, force=force, accepted=accepted
+    )
+    scored = done.scored if name == "daily" else done
+    facts = day_facts(read_settings(config), scored.day)
+    facts["status"] = "published" if scored.is_new else "already_published"
+    if name == "daily":
+        facts["caught_up"] = [day.isoformat() for day in done.caught_up]
+        facts["refused"] = {day.isoformat(): why for day, why in done.refused.items()}
+    facts["sync"] = scored.sync
+    facts["timings"] = runner.timings
+    facts["prefect"] = runner.where
+    return Outcome("day", facts, DONE if scored.is_new else NOTHING_TO_DO)
+
+
+def backfill_days(config: Path, first: date, last: date, *, prefect: bool) -> Outcome:
+    """Run the flow ``backfill``."""
+    settings = read_settings(config)
+    _whole_day(settings, last)
+    if first > last:
+        raise SettingsError(
+            f"a backfill goes from one day to a later one: {first} is after {last}. Exchange them"
+        )
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.backfill import backfill  # pandas, Ibis and Arrow take seconds
+
+        open_tracking(settings)
+        done = runner.run(backfill, config=config.resolve(), as_of=first, until=last)
+    facts = {
+        "published": [day.isoformat() for day in done.published],
+        "already_published": [day.isoformat() for day in done.there],
+        "refused": {day.isoformat(): why for day, why in done.refused.items()},
+        "prefect": runner.where,
+    }
+    code = REFUSED if done.refused else DONE if done.published else NOTHING_TO_DO
+    return Outcome("backfilled", facts, code)
+
+
+def train_models(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
+    """Run the flow ``train``."""
+    settings = read_settings(config)
+    day = _whole_day(settings, as_of)
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.train import train  # scikit-learn and matplotlib take seconds
+
+        open_tracking(settings)
+
+        trained = runner.run(train, config=config.resolve(), as_of=day)
+    facts = {
+        "as_of": day.isoformat(),
+        "model_version": trained.model_version,
+        "run_id": trained.run_id,
+        "gate": trained.gate,
+        "is_champion": trained.is_champion,
+        "reasons": list(trained.reasons),
+        "notes": list(trained.notes),
+        "timings": runner.timings,
+        "mlflow": _mlflow(settings),
+        "prefect": runner.where,
+    }
+    return Outcome("trained", facts, REFUSED if trained.gate == FAILED else DONE)
+
+
+def promote_model(config: Path, version: str, because: str) -> Outcome:
+    """Make a version the champion, over the gate if need be."""
+    from perennial.pipeline.training.registry import promote_version
+
+    settings = read_settings(config)
+    return _decided(promote_version(settings, version, because, getuser()), because)
+
+
+def roll_back_model(config: Path, because: str) -> Outcome:
+    """Make the version before the champion again."""
+    from perennial.pipeline.training.registry import roll_back
+
+    return _decided(roll_back(read_settings(config), because, getuser()), because)
+
+
+def _decided(decided: "Decided", because: str) -> Outcome:
+    facts = {"champion": decided.champion, "before": decided.before, "because": because}
+    return Outcome(
+        "said", {**facts, "next": "perennial run --force, to publish the day again with it"}
+    )
+
+
+def backtest_models(
+    config: Path, as_of: date | None, horizon_days: int | None, cutoffs: int, *, prefect: bool
+) -> Outcome:
+    """Run the flow ``backtest``; by default from the latest day whose horizon is over."""
+    settings = read_settings(config)
+    horizon = horizon_days or settings.model.horizon_days
+    day = as_of or _whole_day(settings, None) - timedelta(days=horizon)
+    _whole_day(settings, day)
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.backtest import backtest  # scikit-learn takes seconds
+
+        found = runner.run(
+            backtest, config=config.resolve(), as_of=day, horizon_days=horizon, cutoffs=cutoffs
+        )
+    return Outcome("backtest", found)
+
+
+def measure_lift(
+    config: Path, as_of: date | None, program: str, *, early: bool, prefect: bool
+) -> Outcome:
+    """Run the flow ``measure``."""
+    settings = read_settings(config)
+    day = _whole_day(settings, as_of)
+    if program != CONTROL and program not in settings.holdout.programs:
+        known = ", ".join([CONTROL, *settings.holdout.programs])
+        raise SettingsError(f"--program is one of {known}: {program!r} is none. Name one of them")
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.measure import measure  # pandas, Ibis and scikit-learn take seconds
+
+        open_tracking(settings)
+        found = runner.run(
+            measure, config=config.resolve(), as_of=day, program=program, early=early
+        )
+    return Outcome("measured", found)
+
+
+def monitor_forecasts(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
+    """Run the flow ``monitor``."""
+    settings = read_settings(config)
+    day = _whole_day(settings, as_of)
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.monitor import monitor  # pandas and Ibis take seconds
+
+        open_tracking(settings)
+        found = runner.run(monitor, config=config.resolve(), as_of=day)
+    return Outcome("monitored", {**found, "timings": runner.timings, "mlflow": _mlflow(settings)})
+
+
+def sync_klaviyo(config: Path, *, apply: bool, create_missing: bool, prefect: bool) -> Outcome:
+    """Run the flow ``sync`` on the published day."""
+    settings = read_settings(config)
+    day = _current(settings)
+    with choose_runner(settings.home, prefect=prefect) as runner:
+        from flows.sync import sync  # pandas, Arrow and MLflow take seconds
+
+        open_tracking(settings)
+        said = runner.run(
+            sync,
+            config=config.resolve(),
+            as_of=day.as_of,
+            apply=apply,
+            create_missing=create_missing,
+        )
+    return Outcome("synced", {**said, "timings": runner.timings, "prefect": runner.where})
+
+
+def forget_customer(config: Path, customer: str) -> Outcome:
+    """Forget a person: state, exports, and Klaviyo where a key for that is set."""
+    from perennial.pipeline.activation.forget import forget_person  # pandas and Arrow take seconds
+
+    facts = forget_person(read_settings(config), customer)
+    return Outcome("said", facts, code=0 if facts["found"] else WRONG_USAGE)
+
+
+def write_settings(path: Path, source: Path | None = None) -> Outcome:
+    """Write commented settings, never over a file that is there; `source` is an export to look at."""
+    if path.exists():
+        raise SettingsError(f"settings are never written over: {path} exists. Name another file")
+    if source is None:
+        _write_text(path, settings_template())
+        advice = f"set orders.source in {path}, then run perennial check{_config(path)}"
+        return Outcome("said", {"written": str(path), "next": advice})
+    with open_engine() as engine:
+        proposed = recognize(engine, str(source))
+    where = relpath(source.resolve(), path.resolve().parent)
+    _write_text(path, fill_template(where, proposed))
+    facts: dict[str, Any] = {"written": str(path), "preset": proposed.preset}
+    if proposed.title:
+        facts["export"] = proposed.title
+    if proposed.columns:
+        facts["columns"] = dict(proposed.columns)
+    facts |= {name: dict(values) for name, values in proposed.settings.items() if values}
+    if proposed.notes:
+        facts["notes"] = list(proposed.notes)
+    if proposed.questions:
+        facts["missing"] = {question.key: str(question) for question in proposed.questions}
+    return Outcome("said", {**facts, "next": _next_of_init(path, proposed)})
+
+
+def _next_of_init(path: Path, proposed: Recognized) -> str:
+    """Return what to do after init: what is missing first."""
+    keys = [question.key for question in proposed.questions]
+    store = proposed.settings.get("store", {})
+    keys += [f"store.{name}" for name in ("currency", "timezone") if name not in store]
+    return f"set {', '.join(keys)} in {path}, then run perennial check{_config(path)}"
+
+
+def fill_template(source: str, proposed: Recognized) -> str:
+    """Return the settings' template for a source that was looked at."""
+    text = set_value(settings_template(), "orders", "source", source)
+    text = set_value(text, "orders", "preset", proposed.preset)
+    if proposed.preset in NAMED_BY_EMAIL:
+        text = set_value(text, "klaviyo", "identifier", "email")
+    for section, values in proposed.settings.items():
+        for key, value in values.items():
+            text = set_value(text, section, key, value)
+    of_columns = [q for q in proposed.questions if q.key not in OrderSource.__dataclass_fields__]
+    for question in proposed.questions:
+        if question not in of_columns:
+            text = comment_values(text, "orders", question.choices, question.text)
+    lines = [f"{ours} = {toml_value(theirs)}" for ours, theirs in proposed.columns.items()]
+    for question in of_columns:
+        lines += commented_lines(question.choices, question.text)
+    text = replace_section(text, "orders.columns", lines)
+    return add_comments(text, "orders", proposed.notes)
+
+
+def settings_template() -> str:
+    """Return the commented settings that ``perennial init`` writes."""
+    return files("flows").joinpath("perennial.toml").read_text()
+
+
+def check_store(config: Path, as_of: date | None) -> Outcome:
+    """Look at settings, files, columns and rows; every problem at once."""
+    settings = read_settings(config)
+    day = _whole_day(settings, as_of)
+    with TemporaryDirectory() as folder, _engine(settings, Path(folder)) as engine:
+        found = look_at_source(engine, settings.order_source, day)
+        tables = {
+            name: asdict(read_table(engine, name, location, day, Path(folder)))
+            for name, location in settings.optional_tables.items()
+        }
+    counts = {
+        name: {k: v for k, v in read.items() if k != "path"} for name, read in tables.items()
+    }
+    facts = {"as_of": day.isoformat(), "currency": settings.store.currency, **found}
+    advice = _next_of_check(config, date.fromisoformat(found["summary"]["last_day"]), day)
+    return Outcome("checked", {**facts, "tables": counts, "next": advice})
+
+
+def _engine(settings: Settings, scratch: Path) -> AbstractContextManager[Engine]:
+    chosen, zone = settings.engine, settings.store.timezone
+    return open_engine(zone, backend=chosen.backend, url=chosen.url, scratch=scratch)
+
+
+def _next_of_check(config: Path, last: date, day: date) -> str:
+    """Return the run to do after a check: as of the last whole day of an export that ends long before."""
+    run = f"perennial run{_config(config)}"
+    if day - last <= timedelta(days=EARLY_DAYS):
+        return run
+    return f"the last order is of {last}, so run {run} --as-of {last - timedelta(days=1)}"
+
+
+def _config(path: Path) -> str:
+    """Return the option that names the settings, where they are not at the usual place."""
+    return "" if path == Path("perennial.toml") else f" --config {path}"
+
+
+def write_orders(config: Path, out: Path, as_of: date | None) -> Outcome:
+    """Write the orders as Perennial reads them: canceled ones left out, customers linked."""
+    settings = read_settings(config)
+    day = _whole_day(settings, as_of)
+    if out.suffix.lower() not in ORDER_ENDINGS:
+        raise SettingsError(
+            f"orders are written as {' or '.join(ORDER_ENDINGS)}: {out.name} is neither. Name another file"
+        )
+    with TemporaryDirectory() as folder, _engine(settings, Path(folder)) as engine:
+        history = read_orders(engine, settings.order_source, day, Path(folder) / "orders")
+        orders = engine.local.parquet(history.orders).order_by("ordered_at", "order_id")
+        if out.suffix.lower() == ".csv":
+            replace_file(out, lambda draft: write_csv(engine.local.frames(orders), draft))
+        else:
+            replace_file(out, lambda draft: engine.local.write_parquet(orders, draft))
+        customers = engine.local.frame(orders.aggregate(n=orders.customer_id.nunique()))
+    facts = {
+        "written": str(out),
+        "as_of": day.isoformat(),
+        "customers": int(customers["n"].iloc[0]),
+        "orders": history.accounting.orders,
+        "rows_in": history.accounting.rows_in,
+        "merged": history.accounting.merged,
+        "rejected": history.accounting.rejected,
+        "warnings": list(history.quality.warnings),
+    }
+    return Outcome("said", facts)
+
+
+def clean_up(config: Path, *, apply: bool) -> Outcome:
+    """Run the flow ``clean``: say what is older than the settings keep, and with `apply` remove it."""
+    from flows.clean import clean  # MLflow takes seconds
+
+    settings = read_settings(config)
+    old = clean(config, settings.yesterday(datetime.now(UTC)), apply=apply)
+    facts: dict[str, Any] = {
+        "files_of_old_days": len(old.files),
+        "replaced_publications": len(old.folders),
+        "mlflow_runs": len(old.runs),
+        "model_versions": ", ".join(old.versions) or "none",
+        "is_removed": apply,
+    }
+    if not apply:
+        facts["next"] = "perennial clean --apply, to remove them"
+    return Outcome("said", facts)
+
+
+def write_report(config: Path, out: Path) -> Outcome:
+    """Write the page of the current day again."""
+    from perennial.pipeline.publishing.publish import page_of  # pandas and Arrow take a second
+
+    settings = read_settings(config)
+    _write_text(out, page_of(_current(settings)))
+    return Outcome("said", {"written": str(out)})
+
+
+def _write_text(path: Path, text: str) -> None:
+    replace_file(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+
+
+def say_status(config: Path, fail_if_stale: str | None = None) -> Outcome:
+    """Say how things stand; with `fail_if_stale`, such as ``26h``, refuse what is older."""
+    from perennial.pipeline.status.status import how_things_stand, now, read_limit  # MLflow takes seconds
+
+    settings = read_settings(config)
+    try:
+        limit = None if fail_if_stale is None else read_limit(fail_if_stale)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    stands = how_things_stand(settings, now(), limit)
+    if stands["current"] is None and limit is None:
+        _current(settings)  # says that nothing is published, and what to do
+    facts = {"store": settings.store.name, **stands, "limit": fail_if_stale}
+    if stands["current"] is not None:
+        facts |= day_facts(settings, _current(settings))
+    return Outcome("status", facts, REFUSED if stands["is_stale"] else DONE)
+
+
+def _current(settings: Settings) -> PublishedDay:
+    day = Store(settings.exports).current()
+    if day is None:
+        raise DataError(f"nothing is published under {settings.exports} yet. Run `perennial run`")
+    return day
+
+
+def day_facts(settings: Settings, day: PublishedDay) -> dict[str, Any]:
+    """Return what there is to say of a published day."""
+    record = day.record()
+    names = ("as_of", "run_id", "model_version", "customers", "accounting", "zero_amount")
+    return {
+        **{name: record[name] for name in names},
+        "currency": record["currency"],
+        "segments": record["segments"],
+        "tiers": record["tiers"],
+        "experiment": record["budget"].get("experiment"),
+        "backtest": record["backtest"],
+        "notes": record["notes"],
+        "files": {
+            "page": str(day.file("report.html")),
+            "scores": str(day.file("scores.parquet")),
+            "segments": str(day.file("segments.csv")),
+            "moments": str(day.file("moments.csv")),
+            "rejects": str(day.file("rejects.csv")),
+            "record": str(day.file("run.json")),
+            "current": str(settings.exports / "CURRENT.json"),
+        },
+        "mlflow": _mlflow(settings),
+    }
+
+
+def _mlflow(settings: Settings) -> dict[str, str]:
+    uri = redacted_address(settings.tracking_uri)
+    is_server = uri.startswith("http")
+    return {
+        "tracking_uri": uri,
+        "ui": uri if is_server else f"{program('mlflow')} ui --backend-store-uri {uri}",
+    }
+
+
+def _whole_day(settings: Settings, as_of: date | None) -> date:
+    """Return the day asked for, by default yesterday; a day that is not over is refused."""
+    yesterday = settings.yesterday(datetime.now(UTC))
+    if as_of is not None and as_of > yesterday:
+        raise SettingsError(
+            f"--as-of is a day that is over in {settings.store.timezone}: {as_of} is after yesterday, "
+            f"{yesterday}. Name that day or an earlier one"
+        )
+    return as_of or yesterday

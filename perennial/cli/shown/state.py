@@ -1,0 +1,126 @@
+"""How things stand, what was sent, and what a command said."""
+
+from typing import Any
+
+from rich.console import Console
+
+from perennial.cli.shown.words import count, plain, say_text, say_where, show_refused
+from perennial.cli.terminal import short_path
+
+SENTENCES = ("missing",)  # whose values are sentences, one line each
+
+
+def show_status(console: Console, facts: dict[str, Any]) -> None:
+    """Show how things stand, in one screen."""
+    current = facts["current"]
+    if current is None:
+        console.print("\n[bold red]Nothing is published[/]: perennial run\n")
+    else:
+        mark = "[bold red]Stale[/]" if facts["is_stale"] else "[bold]Current[/]"
+        console.print(
+            f"\n{mark}: {current['as_of']}, {_days(current['days_behind'])}, published "
+            f"{current['hours']:,.1f} hours ago; {current['customers']:,} customers"
+        )
+        model = facts["model"]
+        trained = model["trained_as_of"] or "a day that is not known"
+        say_where(
+            console, "Model", f"version {model['version']}, trained on orders up to {trained}"
+        )
+        checks = current["checks"]
+        odd = [c for c in checks if c["verdict"] != "passed"]
+        say_where(console, "Checks", f"{len(checks) - len(odd)} of {len(checks)} passed")
+        for check in odd:
+            console.print(
+                f"  {check['verdict']}: {plain(check['rule'])}: {plain(check['finding'])}"
+            )
+        say_where(console, "Page", short_path(facts["files"]["page"]))
+        say_where(console, "MLflow", facts["mlflow"]["ui"])
+    if facts["missing"]:
+        say_where(console, "Missing", ", ".join(facts["missing"]))
+    show_refused(console, {one["as_of"]: one["why"] for one in facts["refused"]})
+    if facts["at_work"]:
+        at_work = facts["at_work"]
+        where = f"process {at_work['pid']} on {at_work['host']}"
+        say_where(console, "At work", f"{where}, since {at_work['since'][:16].replace('T', ' ')}")
+    console.print()
+
+
+def _days(behind: int) -> str:
+    if behind <= 0:
+        return "the last day that is over"
+    return f"{behind} day{'s' if behind > 1 else ''} before the last that is over"
+
+
+def show_backfilled(console: Console, facts: dict[str, Any]) -> None:
+    """Show what a backfill published."""
+    console.print(
+        f"\n[bold]{len(facts['published'])} days published as history[/], "
+        f"{len(facts['already_published'])} were there; nobody was told, and nothing was committed"
+    )
+    show_refused(console, facts["refused"])
+
+
+LEFT_ALONE = ". Perennial did not make these and leaves them alone. Rename them in Klaviyo, or yours in [klaviyo]"
+
+
+def show_synced(console: Console, facts: dict[str, Any]) -> None:
+    """Show what was or would be sent to Klaviyo."""
+    counts = facts["counts"]
+    if facts["status"] == "planned":
+        known = "" if facts["looked_up"] else ", none of them looked up: no key is set"
+        console.print(
+            f"\n[bold]A sync of {facts['as_of']} would send {count(counts['to_send'], 'profile')}[/] in "
+            f"{count(facts['jobs'], 'job')}{known}. Nothing was sent: add --apply for that"
+        )
+    else:
+        rejected = f", {facts['rejected']:,} rejected: see Rejects" if facts["rejected"] else ""
+        console.print(
+            f"\n[bold]Synced {facts['as_of']}[/]: {facts['confirmed']:,} of {count(facts['sent'], 'profile')} "
+            f"confirmed{rejected}"
+        )
+    parts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n)
+    console.print(f"Customers: {parts or 'see the sync that was resumed'}")
+    if events := facts.get("events_unverified"):
+        console.print(
+            f"Events: {count(events, 'event')} accepted, none verified, since Klaviyo reports no result of events. "
+            "See the metric in Klaviyo"
+        )
+    for name, of_kind in facts.get("segments", {}).items():
+        if of_kind:
+            hint = LEFT_ALONE if name == "foreign" else ""
+            console.print(f"Segments {name}: {plain(', '.join(of_kind))}{hint}")
+    foreign = [name for name, said in facts.get("lists", {}).items() if said["is_foreign"]]
+    if foreign:
+        console.print(f"Lists foreign: {plain(', '.join(foreign))}{LEFT_ALONE}")
+    for name, path in facts["files"].items():
+        say_where(console, name.replace("_", " ").capitalize(), short_path(path))
+
+
+def show_said(console: Console, facts: dict[str, Any]) -> None:
+    """Show facts one by one."""
+    for name, value in facts.items():
+        if isinstance(value, list | tuple):
+            for one in value:
+                say_text(console, name.rstrip("s").replace("_", " ").capitalize(), str(one))
+            continue
+        shown = name.replace("_", " ").capitalize()
+        if name in SENTENCES and isinstance(value, dict):
+            for key, sentence in value.items():
+                say_text(console, shown, f"{key}: {sentence}")
+        else:
+            say_where(console, shown, _listed(value))
+
+
+def _listed(value: Any) -> str:  # noqa: ANN401  # a JSON value
+    """Write a value in one line: what is in it one by one, what is below it in brackets."""
+    if isinstance(value, dict):
+        parts = [
+            f"{key} ({_listed(said)})" if isinstance(said, dict) else f"{key} {_listed(said)}"
+            for key, said in value.items()
+            if said
+        ]
+        return ", ".join(parts) or "nothing"
+    if isinstance(value, list | tuple):
+        return " ".join(_listed(one) for one in value)
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    return f"{value:,}" if is_count else str(value)

@@ -1,0 +1,108 @@
+"""What people read: progress and results on standard error, JSON on standard output."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
+
+from perennial.pipeline.runtime.steps import Reporter
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended.
+
+    Attributes
+    ----------
+    kind
+        What to show: ``day``, ``trained``, ``backtest``, ``said``; ``silent`` = nothing.
+    facts
+        What ``--json`` prints.
+    code
+        Exit code.
+    """
+
+    kind: str
+    facts: dict[str, Any]
+    code: int = 0
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Say one line on standard error."""
+    _console().print(text, style="dim", soft_wrap=True)
+
+
+def reporter() -> Reporter:
+    """Return what tells of a step's start and end: a moving line on a terminal, plain lines elsewhere."""
+    console = _console()
+    if not console.is_terminal:
+        return _say_end
+    status = console.status("")
+
+    def report(name: str, seconds: float | None) -> None:
+        title = name.replace("_", " ")
+        if seconds is None:
+            status.update(f"{title} …")
+            status.start()
+        else:
+            status.stop()
+            console.print(f"[green]✓[/] {title} [dim]{seconds:.1f} s[/]")
+
+    return report
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Give what shows how much is done: a bar on a terminal, a line at each tenth elsewhere."""
+    console = _console()
+    said = 0
+
+    def say_tenth(done: int, whole: int) -> None:
+        nonlocal said
+        if done * 10 // whole > said:
+            said = done * 10 // whole
+            say(f"{title}: {said * 10} %")
+
+    if not console.is_terminal:
+        yield say_tenth
+        return
+    with Progress(console=console, transient=True) as bars:
+        bar = bars.add_task(title, total=None)
+        yield lambda done, whole: bars.update(bar, completed=done, total=whole)
+
+
+def _say_end(name: str, seconds: float | None) -> None:
+    if seconds is not None:
+        say(f"{name.replace('_', ' ')}: {seconds:.1f} s")
+
+
+def show_error(message: str, code: int, *, as_json: bool) -> None:
+    """Say what went wrong in one line."""
+    message = " ".join(message.split())
+    if as_json:
+        sys.stdout.write(json.dumps({"error": message, "exit_code": code}) + "\n")
+    _console().print(f"[red]perennial:[/] {escape(message)}", soft_wrap=True)
+
+
+def program(name: str) -> str:
+    """Return how to call an installed program: by name if it is on the path, else by its place."""
+    beside = Path(sys.executable).with_name(name)
+    found = shutil.which(name)
+    return name if found and Path(found) == beside else short_path(str(beside))
+
+
+def short_path(path: str) -> str:
+    """Write a path from the current folder where it is below it."""
+    return str(Path(path).relative_to(Path.cwd())) if Path.cwd() in Path(path).parents else path

@@ -1,0 +1,1 @@
+"""What flows are made of: reading, training, scoring, publishing, monitoring, activation."""

@@ -1,0 +1,1 @@
+"""From a published day to Klaviyo, and the erasure of a person."""

@@ -1,0 +1,199 @@
+"""Forget a person: out of state and exports, onto the erasure list, and out of Klaviyo."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors.csv import write_csv
+from connectors.kept import CHECKSUMS, read_parquet
+from connectors.klaviyo.client import Klaviyo, connect
+from connectors.klaviyo.confirmed import Confirmed
+from connectors.klaviyo.erasure import Erasures
+from connectors.klaviyo.guards import check_account
+from connectors.klaviyo.manifest import Manifest
+from connectors.klaviyo.payloads import (
+    EMAIL,
+    DeletedAttributes,
+    DeletedData,
+    DeletedProfile,
+    Deletion,
+    DeletionAttributes,
+    DeletionBody,
+)
+from connectors.klaviyo.printable import printable
+from connectors.mentions import forms, matches, one_of
+from connectors.store import replace_file
+from perennial.pipeline.activation.account import SystemClock, api_url, open_hands, read_key
+from perennial.pipeline.scoring.expected import EXPECTED
+from perennial.pipeline.publishing.mirrored import mirror_exports
+from perennial.pipeline.activation.outbox import SyncPlaces
+from perennial.pipeline.ingestion.people import contacts_path, known_names, named_people, rejected_people
+from perennial.pipeline.ingestion.read import waiting_lease
+from perennial.pipeline.settings.store import Settings, SettingsError
+from flows.sync import one_sync
+
+SOURCES = "remove them from the sources too; until then the list of the forgotten keeps them out"
+UNDER_WAY = (
+    "a killed sync had handed them in: say `perennial sync --apply`, so that it ends, and then this again; and "
+    "remove them from the sources too"
+)
+NOBODY = (
+    "nobody of that name is in the state or the exports: check the spelling, or name another id, e-mail or phone "
+    "number of theirs. The name is on the list of the forgotten, should it come with an order"
+)
+PRIVACY_KEY = "KLAVIYO_PRIVACY_KEY"  # the variable's name
+
+
+def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
+    """Forget a person for good.
+
+    The erasure list comes first, so that whatever fails later, nothing of them goes out again.
+    Doing it again does no harm, and goes on where it failed.
+
+    Parameters
+    ----------
+    settings
+        The store's.
+    customer
+        Customer id, e-mail or phone number.
+
+    Returns
+    -------
+    dict
+        Whether anybody was ``found``, how many rows were removed from what, what Klaviyo was asked,
+        and what is left to do.
+    """
+    with waiting_lease(settings), one_sync(settings):
+        names = known_names(settings, customer)
+        erasures = Erasures(settings.state)
+        was_forgotten = all(form in erasures for form in forms(customer))
+        erasures.add(names)
+        state, may_come = _forget_state(settings, names)
+        removed = {
+            "state": state,
+            "exports": sum(_forget_rows(settings, path, names) for path in _exports(settings)),
+        }
+        mirror_exports(settings)
+        is_found = (
+            was_forgotten or any(removed.values()) or names != {customer.strip(), *forms(customer)}
+        )
+        klaviyo = _ask_klaviyo(settings, names)
+        return {
+            "found": is_found,
+            "removed": removed,
+            "klaviyo": klaviyo,
+            "next": UNDER_WAY if may_come else SOURCES if is_found else NOBODY,
+        }
+
+
+def _forget_state(settings: Settings, names: set[str]) -> tuple[int, bool]:
+    """Remove a person from what outlives a day, and what no sync needs any more.
+
+    Tells how many rows that were, and whether a killed sync may still bring them to Klaviyo.
+    """
+    may_come = False
+    removed = _forget_rows(settings, settings.state / "assignments.parquet", names)
+    removed += _forget_rows(settings, contacts_path(settings), names)
+    for left in (settings.home / "scratch").glob("run-*"):  # of runs that were killed
+        shutil.rmtree(left, ignore_errors=True)
+    for account in (settings.state / "klaviyo").glob("*/"):
+        removed += Confirmed(account / "confirmed.parquet").forget(names)
+        for left in account.glob(".open.*"):
+            shutil.rmtree(left)
+        manifest = Manifest.open(account / "open")
+        if manifest is not None:
+            may_come |= manifest.forget(names)
+    for path in (SyncPlaces.of(settings).would_send, SyncPlaces.of(settings).rejects):
+        path.unlink(missing_ok=True)  # the next plan writes them again
+    return removed, may_come
+
+
+def _exports(settings: Settings) -> Iterator[Path]:
+    """Give every file of every published day that names customers."""
+    yield settings.home / "rejects.csv"
+    for folder in settings.exports.glob("scores/as_of=*/run=*"):
+        files = sorted([*folder.rglob("*.parquet"), *folder.glob("*.csv")])
+        named = (path for path in files if path.name != EXPECTED)  # numbers of customers only
+        yield from (path for path in named if path.is_file())  # scores may be a folder of parts
+
+
+def _forget_rows(settings: Settings, path: Path, names: set[str]) -> int:
+    """Remove a person's rows from a file, at once or not at all; return how many there were."""
+    if not path.exists() or not path.stat().st_size:
+        return 0
+    if path.suffix == ".parquet":
+        rows = read_parquet(path)
+    else:
+        rows = pd.read_csv(path, dtype="str", keep_default_na=False)
+    if path.name == "rejects.csv":
+        gone = rejected_people(settings, rows, one_of(names))
+    else:
+        gone = named_people(rows, one_of(names))
+    if not gone.any():
+        return 0
+    kept = rows[~gone]
+    if path.suffix == ".parquet":
+        table = pa.Table.from_pandas(kept, schema=pq.read_schema(path), preserve_index=False)
+        mode = path.stat().st_mode & 0o777
+
+        def write(draft: Path) -> None:
+            draft.touch(mode=mode)
+            pq.write_table(table, draft, **CHECKSUMS)
+
+        replace_file(path, write)
+    else:
+        replace_file(path, lambda draft: write_csv(kept, draft))
+    return int(gone.sum())
+
+
+def _ask_klaviyo(settings: Settings, names: set[str]) -> str:
+    """Ask Klaviyo to delete a person, with a key that may do that and nothing else."""
+    if settings.klaviyo.account is None:
+        return "not asked: klaviyo.account is not set"
+    key = read_key(PRIVACY_KEY)
+    if not key.get_secret_value():
+        return f"not asked: set {PRIVACY_KEY} and say it again, or delete the profile in Klaviyo"
+    who = _klaviyo_names(settings, names)
+    with connect(key.get_secret_value(), api_url()) as connection:
+        klaviyo = Klaviyo(connection, SystemClock())
+        check_account(klaviyo, settings.klaviyo.account)
+        for one in who:
+            deletion = Deletion(attributes=DeletionAttributes(profile=DeletedData(data=one)))
+            klaviyo.delete_person(DeletionBody(data=deletion))
+    if not who:
+        return "not asked: Klaviyo knows nobody of that name, as far as the keys show"
+    return f"asked to delete {len(who)} profile{'s' if len(who) > 1 else ''}"
+
+
+def _klaviyo_names(settings: Settings, names: set[str]) -> list[DeletedProfile]:
+    """Return what a person is called in Klaviyo: e-mails as they are, ids looked up.
+
+    By an id Klaviyo may know somebody under an address that the shop no longer has.
+
+    Raises
+    ------
+    SettingsError
+        Nothing but an id is known, and there is no key to look it up with.
+    """
+    emails = pd.Series(sorted(names), dtype="str").str.extract(f"({EMAIL})")[0].dropna()
+    found = [DeletedProfile(attributes=DeletedAttributes(email=email)) for email in emails]
+    if settings.klaviyo.identifier == "email":
+        return found
+    with open_hands(settings, needs_key=False) as hands:
+        if hands is None and found:
+            return found
+        if hands is None:
+            raise SettingsError(
+                "a person without a known e-mail is looked up in Klaviyo: KLAVIYO_API_KEY is not set. Set it and "
+                "say it again; the erasure list has them already"
+            )
+        check_account(hands.klaviyo, str(settings.klaviyo.account))
+        asked = [name for name in sorted(names) if printable(name) == name]
+        known = hands.klaviyo.profiles(settings.klaviyo.identifier, asked) if asked else []
+    others = [one for one in known if not matches(pd.Series([one.email]), emails).any()]
+    return [*found, *(DeletedProfile(id=one.id) for one in others)]

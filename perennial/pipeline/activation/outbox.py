@@ -1,0 +1,305 @@
+"""What a sync writes down: the plan, what would be sent, and who could not be told."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from connectors.csv import write_csv
+from connectors.kept import read_arrow
+from connectors.klaviyo.apply import ERASED, UNCLEAR, Hands
+from connectors.klaviyo.confirmed import Confirmed, newest
+from connectors.klaviyo.erasure import Erasures
+from connectors.klaviyo.errors import SyncRefusedError
+from connectors.klaviyo.guards import check_counts, check_types
+from connectors.klaviyo.lookup import look_up
+from connectors.klaviyo.manifest import Manifest, SyncHeader
+from connectors.klaviyo.pack import fewest_jobs, pack, write_profiles
+from connectors.klaviyo.plan import REJECTS, Audience, Plan, broken_rules, plan_changes
+from connectors.klaviyo.properties import columns_needed, property_table
+from connectors.store import PublishedDay, replace_file
+from perennial.pipeline.ingestion.people import contacts_path, name_customers
+from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.runtime.steps import progress
+
+SAMPLE = 3
+NO_TERMS = {"enabled", "allow_wide_key", "segments", "lists", "fresh_days", "stale_days"}
+HINTS = {UNCLEAR: "Klaviyo did not say which rows failed; the row is sent again next time"}
+OTHER_HINT = "mend the field in the shop system; the row is sent again next time"
+
+
+@dataclass(frozen=True)
+class SyncPlaces:
+    """Where a sync keeps what it knows, and where it writes what people read.
+
+    Attributes
+    ----------
+    state
+        Of the account, for good.
+    out
+        For people; replaced by every plan.
+    """
+
+    state: Path
+    out: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> "SyncPlaces":
+        """Return a store's places."""
+        account = str(settings.klaviyo.account)
+        return cls(settings.state / "klaviyo" / account, settings.home / "klaviyo")
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one sync that runs."""
+        return self.state.parent / ".lock"
+
+    @property
+    def open(self) -> Path:
+        """The sync under way."""
+        return self.state / "open"
+
+    @property
+    def confirmed(self) -> Path:
+        """What Klaviyo has confirmed."""
+        return self.state / "confirmed.parquet"
+
+    @property
+    def segments(self) -> Path:
+        """Which segments are ours."""
+        return self.state / "segments.json"
+
+    @property
+    def lists(self) -> Path:
+        """Which lists are ours."""
+        return self.state / "lists.json"
+
+    @property
+    def last(self) -> Path:
+        """How many customers the last sync had."""
+        return self.state / "last.json"
+
+    @property
+    def types(self) -> Path:
+        """The type of every property that was ever sent."""
+        return self.state / "types.json"
+
+    @property
+    def plan(self) -> Path:
+        """Counts of the newest plan."""
+        return self.out / "plan.json"
+
+    @property
+    def would_send(self) -> Path:
+        """The newest plan's profiles, a JSON line each."""
+        return self.out / "would_send.jsonl"
+
+    @property
+    def rejects(self) -> Path:
+        """Who could not be told, and why."""
+        return self.out / "rejects.csv"
+
+    @property
+    def outcome(self) -> Path:
+        """Counts of the newest sync."""
+        return self.out / "outcome.json"
+
+
+def read_audience(settings: Settings, day: PublishedDay) -> Audience:
+    """Read the published scores, and who their customers are to Klaviyo."""
+    properties = settings.klaviyo.all_properties
+    read = read_arrow(day.file("scores.parquet"), columns_needed(properties))
+    scores = read.to_pandas(date_as_object=False, self_destruct=True, split_blocks=True)
+    names = name_customers(settings, scores["customer_id"], day.as_of, contacts_path(settings))
+    return Audience(scores, names.key, names.email, settings.klaviyo.identifier)
+
+
+def write_plan(
+    settings: Settings,
+    day: PublishedDay,
+    hands: Hands | None,
+    *,
+    create_missing: bool,
+    apply: bool,
+) -> dict[str, Any]:
+    """Compare, look up, pack and write down; with `apply`, make it the sync under way.
+
+    Parameters
+    ----------
+    settings, day
+        What is published.
+    hands
+        To look people up; None = nobody is, and everybody counts as known.
+    create_missing
+        Whether people whom Klaviyo does not know are sent.
+    apply
+        Whether it is to be carried out.
+
+    Raises
+    ------
+    SyncRefusedError
+        The plan breaks a guard; it is written down all the same.
+    """
+    places, properties = SyncPlaces.of(settings), settings.klaviyo.all_properties
+    check_types(places.types, properties, keep=False)
+    plan = plan_changes(
+        read_audience(settings, day),
+        properties,
+        _confirmed(places),
+        Erasures(settings.state),
+        day.as_of,
+        settings.klaviyo.refresh_days,
+    )
+    if hands is not None:
+        plan = look_up(plan, hands.klaviyo, create_missing=create_missing, progress=_say_looked_up)
+    bodies = write_profiles(plan.rows, plan.said)
+    sizes = np.array([len(body) for body in bodies], dtype=np.int64)
+    job = pack(sizes)
+    said: dict[str, Any] = {
+        "status": "planned",
+        "as_of": day.as_of.isoformat(),
+        "run_id": day.run_id,
+        "looked_up": hands is not None,
+        "counts": {
+            "to_send": len(bodies),
+            "created": 0,
+            "customers_before": _customers_before(places),
+            **plan.counts,
+        },
+        "jobs": int(job.max() + 1) if len(job) else 0,
+        "least_jobs": fewest_jobs(sizes),
+        "megabytes": round(float(sizes.sum()) / 1e6, 3),
+        "refused": None,
+        "files": {
+            "plan": str(places.plan),
+            "would_send": str(places.would_send),
+            "rejects": str(places.rejects),
+        },
+    }
+    try:
+        check_counts(said["counts"], settings.klaviyo.limits)
+    except SyncRefusedError as error:
+        said["refused"] = str(error)
+    _write_down(places, plan, bodies, said)
+    if said["refused"]:
+        raise SyncRefusedError(said["refused"])
+    if apply:
+        check_types(places.types, properties, keep=True)
+        text = json.dumps({"customers": plan.counts["customers"]})
+        replace_file(places.last, lambda draft: draft.write_text(text))
+    if apply and bodies:
+        rows = plan.rows.assign(row=np.arange(len(bodies)), body=bodies)
+        header = SyncHeader(
+            day.as_of.isoformat(),
+            day.run_id,
+            str(settings.klaviyo.account),
+            said["jobs"],
+            terms_of(settings, create_missing=create_missing),
+            f"{settings.klaviyo.prefix} Segment Changed" if settings.klaviyo.events else "",
+        )
+        parts = [rows[job == number] for number in range(said["jobs"])]
+        Manifest.create(places.open, header, parts)
+    return said
+
+
+def terms_of(settings: Settings, *, create_missing: bool) -> str:
+    """Return a digest of what a plan is made by: another asks for another plan."""
+    said = settings.klaviyo.model_dump(mode="json", exclude=NO_TERMS)
+    text = json.dumps([said, create_missing], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def list_rejects(settings: Settings, manifest: Manifest) -> int:
+    """Add the rows that Klaviyo did not confirm to those that were never sent; return how many."""
+    places = SyncPlaces.of(settings)
+    rows = [
+        {
+            "customer_id": customer,
+            "key": key,
+            "code": code,
+            "detail": detail,
+            "field": pointer.rpartition("/")[2],
+            "hint": HINTS.get(code, OTHER_HINT),
+        }
+        for customer, key, (code, detail, pointer) in manifest.faults()
+        if code != ERASED
+    ]
+    if rows:
+        told = (
+            pd.read_csv(places.rejects, dtype="str", keep_default_na=False)
+            if places.rejects.exists()
+            else None
+        )
+        new = pd.DataFrame(rows)
+        whole = new if told is None else pd.concat([told, new], ignore_index=True)
+        whole = whole.drop_duplicates(["customer_id", "code"], keep="last")
+        replace_file(places.rejects, lambda draft: write_csv(whole, draft))
+    return len(rows)
+
+
+def list_members(settings: Settings, day: PublishedDay, erased: Erasures) -> dict[str, set[str]]:
+    """Return who belongs on each list, by Klaviyo's ids: only people whose rows were confirmed."""
+    chosen = settings.klaviyo
+    if not chosen.lists:
+        return {}
+    audience = read_audience(settings, day)
+    gone = erased.covers(audience.scores["customer_id"], audience.key, audience.email)
+    may = (broken_rules(audience, gone) == "") & ~gone & ~audience.scores["is_holdout"]
+    said = property_table(audience.scores, chosen.all_properties)
+    confirmed = Confirmed(SyncPlaces.of(settings).confirmed).read()
+    ids = confirmed.set_index("customer_id")["profile_id"].dropna()
+    members = {}
+    for name, conditions in chosen.lists.items():
+        fits = may.copy()
+        for title, value in conditions.items():
+            fits &= said[f"{chosen.prefix} {title}"] == value
+        people = audience.scores["customer_id"][fits]
+        members[f"{chosen.prefix}: {name}"] = set(ids.reindex(people).dropna())
+    return members
+
+
+def _customers_before(places: SyncPlaces) -> int:
+    """Return how many customers the last sync had."""
+    return int(json.loads(places.last.read_text())["customers"]) if places.last.exists() else 0
+
+
+def _confirmed(places: SyncPlaces) -> pd.DataFrame:
+    """Return what is confirmed, by a sync under way too."""
+    known, manifest = Confirmed(places.confirmed).read(), Manifest.open(places.open)
+    if manifest is None:
+        return known
+    for number in manifest.numbers:
+        rows = manifest.confirmed(number)
+        known = newest(known, rows) if len(rows) else known
+    return known
+
+
+def _write_down(
+    places: SyncPlaces, plan: Plan, bodies: Iterable[bytes], said: dict[str, Any]
+) -> None:
+    places.out.mkdir(parents=True, exist_ok=True)
+    replace_file(places.would_send, lambda draft: draft.write_bytes(_lines(bodies)))
+    code = plan.rejects["code"]
+    table = plan.rejects.assign(
+        detail=code.map({name: said[0] for name, said in REJECTS.items()}),
+        field="",
+        hint=code.map({name: said[1] for name, said in REJECTS.items()}),
+    )
+    replace_file(places.rejects, lambda draft: write_csv(table, draft))
+    sample = plan.said.head(SAMPLE).to_dict("records")  # without whom it is said of
+    text = json.dumps({**said, "sample": sample}, indent=2, default=str) + "\n"
+    replace_file(places.plan, lambda draft: draft.write_text(text))
+
+
+def _lines(bodies: Iterable[bytes]) -> bytes:
+    return b"".join(body + b"\n" for body in bodies)
+
+
+def _say_looked_up(done: int, whole: int) -> None:
+    if done == whole or done % 10_000 == 0:
+        progress(f"looking people up: {done:,} of {whole:,}")

@@ -1,0 +1,1 @@
+"""What an investment brought, by the control group."""

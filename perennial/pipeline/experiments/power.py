@@ -1,0 +1,62 @@
+"""What an experiment can tell, said before anything is sent."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from perennial.pipeline.settings.store import Settings
+from models.lift import customers_needed, smallest_lift
+from models.spend import Spend
+
+Array = NDArray[np.float64]
+
+
+def experiment(
+    settings: Settings,
+    spend: Spend,
+    expected_orders: Array,
+    margin_per_order: Array,
+    commitments: pd.DataFrame,
+) -> dict[str, Any] | None:
+    """Say the smallest lift that those newly committed can show, and how many would show the assumed one.
+
+    Parameters
+    ----------
+    settings, spend
+        The store's, and its model of what orders are worth.
+    expected_orders, margin_per_order
+        Shape (n,): of the customers who are newly committed, within the horizon.
+    commitments
+        Their rows.
+
+    Returns
+    -------
+    dict or None
+        ``treated, control, days``, ``smallest_margin`` and ``assumed_margin`` a customer, and
+        ``customers_needed`` of both arms together; None where an arm is empty or nothing is expected.
+
+    Notes
+    -----
+    Orders come at random around what is expected of each customer, and are worth what Gamma-Gamma says:
+    the variance that the covariate cannot take out. Customers who are not as forecast add to it.
+    """
+    held = int(commitments["is_holdout"].sum())
+    treated, days = len(commitments) - held, settings.holdout.measure_days
+    if not held or not treated:
+        return None
+    orders = expected_orders * days / settings.model.horizon_days
+    squared = margin_per_order**2 * (1 + 1 / spend.p)
+    deviation = float(np.sqrt((orders * squared).mean()))
+    assumed = float(commitments["assumed_gain"].mean())
+    if not deviation > 0 or not assumed > 0:
+        return None
+    return {
+        "treated": treated,
+        "control": held,
+        "days": days,
+        "smallest_margin": smallest_lift(treated, held, deviation),
+        "assumed_margin": assumed,
+        "customers_needed": customers_needed(assumed, deviation, settings.holdout.share),
+    }

@@ -1,0 +1,166 @@
+"""Who responds: learned where arms were drawn at random, proved, and kept from one run to the next."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from connectors.kept import checked, with_digest
+from connectors.store import replace_file
+from perennial.pipeline.training.stacked import TRUSTED_TREES
+from models.lift import Effect, LiftError, PolicyValue, Qini, Uplift, policy_value, qini
+from segments.investment import Action, Prospects
+
+Array = NDArray[np.float64]
+
+FILE, TREES = "responders.json", "responders.skops"
+KNOWN = (  # columns of Scores, as published on the day that a customer was drawn
+    "frequency",
+    "recency_days",
+    "age_days",
+    "monetary_value",
+    "orders",
+    "revenue",
+    "p_alive",
+    "p_order_90d",
+    "churn_probability",
+    "expected_orders",
+    "expected_order_value",
+    "expected_margin",
+)
+LARGEST_MULTIPLE = 3.0  # of the assumed effect: what is learned of one customer is noisy
+
+
+def learn_responder(rows: pd.DataFrame) -> tuple[dict[str, Any], Effect | None]:
+    """Learn whose margin an action raises, and whether that ranks those who were not seen.
+
+    Parameters
+    ----------
+    rows
+        Customers of one tier: :data:`KNOWN` as of the draw, ``is_holdout, margin, cost, share``.
+
+    Returns
+    -------
+    tuple
+        ``learner, qini`` (of customers predicted by trees that have not seen them), ``is_used``, and
+        what a rule that acts where the predicted uplift is above its cost would have brought a customer,
+        net of that cost, beside acting for all and for nobody: ``rule, everybody, nobody``; or a ``note``
+        why nothing was learned. The trees, where the interval of the Qini lies above 0; else None.
+    """
+    treated = ~rows["is_holdout"].to_numpy(dtype=bool)
+    margin, cost = (rows[name].to_numpy(dtype=np.float64) for name in ("margin", "cost"))
+    try:
+        learned = Uplift.fit(features_of(rows), treated, margin)
+        found: Qini = qini(learned.cross_fitted, treated, margin)
+        is_used = bool(found.low > 0)
+        said = {
+            "learner": learned.learner,
+            "qini": _interval(found),
+            "is_used": is_used,
+            **_rules(learned.cross_fitted, treated, margin, cost, float(rows["share"].mean())),
+        }
+    except LiftError as error:
+        return {"note": str(error), "is_used": False}, None
+    return said, learned.effect if is_used else None
+
+
+def _rules(
+    uplift: Array, treated: NDArray[np.bool_], margin: Array, cost: Array, held_share: float
+) -> dict[str, Any]:
+    """Weigh outcomes by the inverse of the chance of the arm, for the rule and for the two simple ones."""
+    usual = float(cost[treated].mean())
+    net = margin - np.where(treated, cost, 0.0)
+    propensity = np.where(treated, 1 - held_share, held_share)
+    rules = {
+        "rule": uplift > usual,
+        "everybody": np.ones(len(net), dtype=bool),
+        "nobody": np.zeros(len(net), dtype=bool),
+    }
+    said = {}
+    for name, chosen in rules.items():
+        said[name] = _interval(
+            policy_value(treated, propensity, net, chosen, is_self_normalized=True)
+        )
+    return said
+
+
+def _interval(found: Qini | PolicyValue) -> dict[str, float | None]:
+    """Return an estimate and its ends as JSON values; None for an end that is nowhere."""
+    ends = {"estimate": found.estimate, "low": found.low, "high": found.high}
+    return {name: value if np.isfinite(value) else None for name, value in ends.items()}
+
+
+def features_of(rows: pd.DataFrame) -> Array:
+    """Lay out what is known of customers, shape (n, k)."""
+    return np.column_stack([rows[name].to_numpy(dtype=np.float64) for name in KNOWN])
+
+
+def keep_responders(state: Path, as_of: date, effects: Mapping[str, Effect]) -> None:
+    """Keep what was proved as of a day, by tier; nothing where nothing was, so that it is used no longer."""
+    import skops.io
+
+    folder = state / "responders" / as_of.isoformat()
+    folder.mkdir(parents=True, exist_ok=True)
+    if effects:
+        trees = {tier: list(effect.trees) for tier, effect in effects.items()}
+        replace_file(folder / TREES, lambda draft: skops.io.dump(trees, draft))
+    weights = {tier: list(effect.weights) for tier, effect in effects.items()}
+    text = json.dumps(with_digest(weights), indent=2) + "\n"
+    replace_file(folder / FILE, lambda draft: draft.write_text(text))
+
+
+def read_responders(state: Path, as_of: date) -> dict[str, Effect]:
+    """Return what was proved by a day, by tier."""
+    kept = [path.parent for path in (state / "responders").glob(f"*/{FILE}")]
+    known = [path for path in kept if date.fromisoformat(path.name) <= as_of]
+    if not known:
+        return {}
+    newest = max(known, key=lambda path: path.name)
+    weights: dict[str, list[float]] = checked(json.loads((newest / FILE).read_text()))
+    if not weights:
+        return {}
+    import skops.io
+
+    trees = skops.io.load(newest / TREES, trusted=TRUSTED_TREES)
+    return {tier: Effect(tuple(trees[tier]), tuple(of)) for tier, of in weights.items()}
+
+
+def multiples(
+    effects: Mapping[str, Effect],
+    features: Array,
+    watched: Prospects,
+    actions: Sequence[Action],
+) -> dict[str, Array]:
+    """Say how each customer's effect compares with the assumed one, by tier.
+
+    Parameters
+    ----------
+    effects
+        What was proved, by tier.
+    features
+        Shape (n, k): see :func:`features_of`.
+    watched
+        What there is to win within the days that an experiment watches.
+    actions
+        The tiers and what is assumed of them.
+
+    Returns
+    -------
+    dict
+        Shape (n,) each: the predicted uplift over the assumed gain, from 0 to 3.
+    """
+    by_tier = {action.tier: action for action in actions}
+    found = {}
+    for tier, effect in effects.items():
+        if tier not in by_tier:
+            continue
+        action = by_tier[tier]
+        orders = watched.faster * action.assumed_lift + watched.kept * action.assumed_keep
+        assumed = np.maximum(orders * watched.margin_per_order, 1e-9)
+        found[tier] = np.clip(effect(features) / assumed, 0.0, LARGEST_MULTIPLE)
+    return found

@@ -1,0 +1,1 @@
+"""From the order history to what is known of each customer."""

@@ -1,0 +1,244 @@
+"""Check a day before and after it is scored; what is refused is told, and yesterday stays current."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from connectors.engine import Engine
+from connectors.kept import read_parquet
+from connectors.orders import History
+from connectors.store import PublishedDay, Store, replace_file
+from features.tables import DataError
+from perennial.pipeline.ingestion.read import engine_for, open_tracking
+from perennial.pipeline.scoring.score_table import WRITTEN
+from perennial.pipeline.settings.store import Settings, SettingsError
+from perennial.pipeline.runtime.steps import step
+from models.checks import (
+    WARNED,
+    Check,
+    Source,
+    accept,
+    check_scores,
+    check_source,
+    compare_scores,
+    refused,
+)
+from models.checks.source import MOST_WINDOW_DAYS
+
+CHECKS = "checks.json"
+NAMES = (
+    "orders_are_fresh",
+    "orders_of_the_day",
+    "customers_stay",
+    "history_stays",
+    "model_is_young",
+    "scores_are_possible",
+    "states_are_coherent",
+    "budget_is_kept",
+    "value_is_steady",
+    "segments_are_steady",
+    "customers_stay_put",
+)
+COMPARED = ["customer_id", "segment", "expected_value"]
+
+
+class DayRefusedError(DataError):
+    """Checks refuse a day; `is_late` where waiting for the source may mend it."""
+
+    def __init__(self, message: str, *, is_late: bool) -> None:
+        super().__init__(message)
+        self.is_late = is_late
+
+
+def read_accepted(accepted: Sequence[str], because: str) -> dict[str, str]:
+    """Say which checks a person accepts, and why.
+
+    Raises
+    ------
+    SettingsError
+        A check that there is not, or no reason.
+    """
+    unknown = [name for name in accepted if name not in NAMES]
+    if unknown:
+        raise SettingsError(
+            f"--accept names a check: {', '.join(unknown)} is none. There are {', '.join(NAMES)}"
+        )
+    if accepted and not because.strip():
+        raise SettingsError(
+            'a check is accepted for a reason, which is kept: add --because "the store was closed"'
+        )
+    return dict.fromkeys(accepted, because)
+
+
+@step
+def check_orders(
+    settings: Settings,
+    history: History,
+    model_version: str,
+    as_of: date,
+    work: Path,
+    accepted: Mapping[str, str],
+) -> Path:
+    """Check what came in; return the file of the checks.
+
+    Raises
+    ------
+    DayRefusedError
+        A check refuses the day, and nobody accepted it.
+    """
+    before = _published_before(settings, as_of)
+    with engine_for(settings, work) as engine:
+        source = _source(engine, history, before, as_of)
+    trained = open_tracking(settings).tags(model_version)["as_of"]
+    source = replace(source, model_age_days=(as_of - date.fromisoformat(trained)).days)
+    return _judge(settings, check_source(source, settings.checks.source), as_of, work, accepted)
+
+
+@step
+def check_decided(
+    settings: Settings,
+    decided: Path,
+    model_version: str,
+    as_of: date,
+    work: Path,
+    accepted: Mapping[str, str],
+) -> Path:
+    """Check what comes out, and that it is like the day before; return the file of all checks.
+
+    Raises
+    ------
+    DayRefusedError
+        A check refuses the day, and nobody accepted it.
+    """
+    scores = pd.read_parquet(decided / WRITTEN)
+    before, moved = _published_before(settings, as_of), None
+    if before is not None:
+        trained = open_tracking(settings).tags(model_version)["run_id"]
+        moved = compare_scores(
+            read_parquet(before.file("scores.parquet"), COMPARED),
+            scores[COMPARED],
+            (as_of - before.as_of).days,
+            is_new_model=before.record()["trained_run_id"] != trained,
+        )
+    budget = json.loads((decided / "budget.json").read_text())
+    found = check_scores(
+        scores,
+        moved,
+        settings.checks.scores,
+        committed=budget["committed"],
+        left=budget["left"],
+    )
+    return _judge(settings, found, as_of, work, accepted)
+
+
+def warnings_of(checks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the findings that a reader must know, in words."""
+    said = []
+    for check in checks:
+        if check["verdict"] == WARNED:
+            said.append(f"{check['rule']}: {check['finding']}")
+        elif check["because"] is not None:
+            said.append(
+                f"{check['rule']}: {check['finding']}; accepted, because {check['because']}"
+            )
+    return said
+
+
+def refusal_file(settings: Settings, as_of: date) -> Path:
+    """Return where the refusal of a day is kept until the day is published."""
+    return settings.state / "refusals" / f"as_of={as_of.isoformat()}.json"
+
+
+def forget_refusal(settings: Settings, as_of: date) -> None:
+    """Drop the refusal of a day that is published now."""
+    refusal_file(settings, as_of).unlink(missing_ok=True)
+
+
+def refusals(settings: Settings) -> list[dict[str, Any]]:
+    """Return the days that are refused and not published, the newest first."""
+    paths = sorted((settings.state / "refusals").glob("as_of=*.json"), reverse=True)
+    return [json.loads(path.read_text()) for path in paths]
+
+
+def _judge(
+    settings: Settings, found: list[Check], as_of: date, work: Path, accepted: Mapping[str, str]
+) -> Path:
+    """Keep the checks for the day's record, or refuse the day."""
+    path = work / f"{as_of.isoformat()}-{CHECKS}"
+    checks = accept(found, accepted)
+    earlier = json.loads(path.read_text()) if path.exists() else []
+    names = {check.name for check in checks}
+    said = [one for one in earlier if one["name"] not in names] + [c.to_dict() for c in checks]
+    path.write_text(json.dumps(said, indent=2))
+    no = refused(checks)
+    if no:
+        _refuse(settings, no, as_of)
+    return path
+
+
+def _refuse(settings: Settings, no: list[Check], as_of: date) -> None:
+    names = " ".join(f"--accept {check.name}" for check in no)
+    error = DayRefusedError(
+        f"{as_of} is not published: {'; '.join(str(check) for check in no)}. What was published before "
+        f'stays current. To publish it all the same: `perennial run --as-of {as_of} {names} --because "…"`',
+        is_late=all(check.is_late for check in no),
+    )
+    keep_refusal(settings, as_of, str(error), [check.to_dict() for check in no])
+    raise error
+
+
+def keep_refusal(
+    settings: Settings, as_of: date, why: str, checks: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Remember why a day was refused until it is published."""
+    path = refusal_file(settings, as_of)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    said = {
+        "as_of": as_of.isoformat(),
+        "refused_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "why": why,
+        "checks": list(checks),
+    }
+    text = json.dumps(said, indent=2) + "\n"
+    replace_file(path, lambda draft: draft.write_text(text))
+
+
+def _published_before(settings: Settings, as_of: date) -> PublishedDay | None:
+    days = Store(settings.exports).published_days(date.min, as_of - timedelta(days=1))
+    return days[-1] if days and days[-1].file("scores.parquet").exists() else None
+
+
+def _source(engine: Engine, history: History, before: PublishedDay | None, as_of: date) -> Source:
+    orders = engine.parquet(history.orders)
+    # Weeks before the last order, so that it is known what a source that fell silent used to bring.
+    latest = min(history.last_date, as_of)
+    start = max(history.first_date, latest - timedelta(days=MOST_WINDOW_DAYS))
+    late = orders.filter(orders.order_date >= start)
+    counts = engine.frame(late.group_by("order_date").aggregate(orders=late.count()))
+    customers = engine.frame(orders.aggregate(n=orders.customer_id.nunique()))["n"].iloc[0]
+    daily = _by_day(counts, start, as_of)
+    if before is None:
+        return Source(daily, int(customers))
+    past = orders.filter(orders.order_date <= before.as_of)
+    record = before.record()
+    return Source(
+        daily,
+        int(customers),
+        customers_before=record["customers"],
+        orders_then=record["accounting"]["orders"],
+        orders_now=int(engine.frame(past.aggregate(n=past.count()))["n"].iloc[0]),
+    )
+
+
+def _by_day(counts: pd.DataFrame, start: date, as_of: date) -> NDArray[np.int64]:
+    """Return the orders of each day, those without any as zeros."""
+    days = pd.date_range(start, as_of)
+    known = pd.Series(counts["orders"].to_numpy(), pd.to_datetime(counts["order_date"]))
+    return np.asarray(known.reindex(days, fill_value=0), dtype=np.int64)

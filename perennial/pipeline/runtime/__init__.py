@@ -1,0 +1,1 @@
+"""What every step needs: how it runs, where its files are, who is notified."""

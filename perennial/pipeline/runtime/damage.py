@@ -1,0 +1,89 @@
+"""Files under a home that cannot be read, where a command ended without saying why."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors.kept import DIGESTS, check_digests, checked
+from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
+
+ADVICE = (  # a folder or file under the home, the first that fits: the way back
+    ("state/contacts.parquet", "Remove it: the next run writes it again"),
+    ("state/lease.json", "Remove it while no run is under way"),
+    ("state/klaviyo", "Bring it back from a backup, or move the folder away: the next sync asks Klaviyo again"),
+    ("state", "Bring it back from a backup: what was drawn and measured stands there alone"),
+    ("exports/CURRENT.json", "Remove it and run the newest day again"),
+    ("exports/scores", "Bring its folder back from a backup, or move the folder away and run the day again"),
+    ("mlruns", "Bring the folder mlruns back from a backup, or move it away and run `perennial train`"),
+)  # fmt: skip
+
+
+def describe_damage(config: Path) -> str | None:
+    """Name the files of a home that cannot be read, and the way back; None = all can be.
+
+    Parameters
+    ----------
+    config
+        The store's settings.
+    """
+    try:
+        settings = read_settings(config)
+    except (SettingsError, OSError):
+        return None
+    damaged = [
+        f"{path} cannot be read ({why}). {_advice(settings, path)}"
+        for path, why in find_damage(settings)
+    ]
+    return ". ".join(damaged) or None
+
+
+def find_damage(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """Yield the files under the home that are not what their names say, each with the reason.
+
+    What a write left that was cut short is no such file: it is in hidden files and folders.
+    """
+    folders = {settings.state, settings.exports, settings.mlruns}
+    for folder in sorted(folders):
+        for path in sorted(folder.rglob("*")):
+            check = CHECKS.get(path.suffix)
+            is_draft = any(part.startswith(".") for part in path.relative_to(folder).parts)
+            if check is None or is_draft or not path.is_file():
+                continue
+            try:
+                check(path)
+            except (ValueError, OSError, sqlite3.Error, pa.ArrowException) as error:
+                yield path, " ".join(str(error).split())[:120] or type(error).__name__
+
+
+def _advice(settings: Settings, path: Path) -> str:
+    place = path.relative_to(settings.home).as_posix()
+    return next((so for start, so in ADVICE if place.startswith(start)), ADVICE[-1][1])
+
+
+def _check_json(path: Path) -> None:
+    value = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(value, dict):
+        checked(value)
+    if path.name == DIGESTS:
+        check_digests(path.parent)
+    if not value and path.stat().st_size < len("{} "):
+        raise ValueError("it is empty")
+
+
+def _check_parquet(path: Path) -> None:
+    pq.ParquetFile(path, page_checksum_verification=True).read()
+
+
+def _check_database(path: Path) -> None:
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+        (first,) = database.execute("pragma quick_check(1)").fetchone()
+    if first != "ok":
+        raise ValueError(first)
+
+
+CHECKS = {".json": _check_json, ".parquet": _check_parquet, ".db": _check_database}

@@ -1,0 +1,1 @@
+"""From customer states and a model to scores, segments and decisions."""

@@ -1,0 +1,382 @@
+"""From customer states to scores: predict, name the segment, choose the investment.
+
+Three rounds over the customers, a portion at a time (:mod:`perennial.pipeline.scoring.portions`): what each will do, and what
+there is to win; what each action would gain; what is said of each. Between them stands what can only be
+told of all together: segments, the holdout, and who gets the budget.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from connectors.klaviyo.erasure import Erasures
+from connectors.programs import COMMITMENTS, Programs, write_table
+from connectors.store import Store
+from features.tables import Commitments, Expected
+from perennial.pipeline.scoring.expected import EXPECTED, expected_sums, expected_table
+from perennial.pipeline.training.forecaster import HISTORY, Forecaster
+from perennial.pipeline.scoring.ledger import (
+    Earlier,
+    Standing,
+    Standings,
+    chosen_of,
+    explorers,
+    list_commitments,
+    plan_budget,
+)
+from perennial.pipeline.scoring.outlook import Lookout
+from perennial.pipeline.scoring.portions import Portion, Shelf, States, side_by_side
+from perennial.pipeline.experiments.power import experiment
+from perennial.pipeline.runtime.purpose import Purpose
+from perennial.pipeline.scoring.score_table import SCHEMA, WRITTEN, Placed, score_table
+from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.ingestion.signals import read_signals
+from perennial.pipeline.runtime.steps import step
+from perennial.pipeline.scoring.together import Together
+from segments.evidence import Signals
+from segments.investment import Funded, Granted, Offered, Offers, fund
+from segments.journey import journey_stage
+from segments.loyalty import loyalty_tiers
+from segments.newcomers import WINDOW, top_newcomers
+
+Array = NDArray[np.float64]
+
+OF_FIRST_TIME = [
+    "customer_id",
+    "age_days",
+    "first_order_date",
+    "expected_order_value",
+    "p_second_order",
+    "segment",
+    "investment_tier",
+    "is_holdout",
+]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a day decides.
+
+    Attributes
+    ----------
+    scores
+        Table :class:`features.tables.Scores` but for ``model_version`` and ``run_id``; without rows where
+        they were written to a file.
+    commitments
+        What is newly committed.
+    in_force
+        The same, and what earlier days committed to customers who still have the tier.
+    assignments
+        Who is newly drawn.
+    newcomers
+        First-time buyers whose second order is worth most, see :mod:`segments.newcomers`.
+    expected
+        Table :class:`features.tables.Expected`.
+    budget
+        ``committed`` (today), ``left`` (of the period's, before today), ``next_return`` (what one
+        more unit would bring back; None where there is nothing to fund), ``experiment`` (what those newly
+        committed can show, see :mod:`perennial.pipeline.experiments.power`) and ``curve`` (``budget``, the
+        ``gain`` of each net of cost, and what is ``spent``, but for those who are explored).
+    """
+
+    scores: pd.DataFrame
+    commitments: pd.DataFrame
+    in_force: pd.DataFrame
+    assignments: pd.DataFrame
+    newcomers: pd.DataFrame
+    expected: pd.DataFrame
+    budget: dict[str, Any]
+
+
+@step
+def decide(
+    settings: Settings,
+    state: Path,
+    model: Path,
+    as_of: date,
+    work: Path,
+    *,
+    purpose: Purpose = Purpose.CURRENT,
+) -> Path:
+    """Predict what each customer will do and choose what to do for them; return the folder of the files.
+
+    The forgotten are no customers: they get no draw and take no budget. Of a day of history nothing
+    reaches marketing: its tiers are what would have been chosen, and nothing is committed.
+    """
+    earlier, signals = Earlier.read(settings, as_of), read_signals(settings, as_of, work)
+    states = States(state, Erasures(settings.state))
+    with (
+        TemporaryDirectory(dir=work) as folder,
+        pq.ParquetWriter(work / WRITTEN, SCHEMA) as writer,
+    ):
+        lookout = Lookout(
+            settings, Forecaster.load(model), earlier.responders, Shelf(Path(folder)), as_of
+        )
+        day = _Day(settings, as_of, states, lookout, earlier, signals)
+        decided = day.decide(writer.write_table)
+    programs = Programs(settings.state, Store(settings.exports))
+    # A draw depends on nothing but the customer: should the day fail later, it stays right.
+    programs.add_assignments(decided.assignments)
+    committed = decided.commitments
+    if purpose is Purpose.HISTORY:
+        committed = committed.head(0)
+    write_table(committed, Commitments, work / COMMITMENTS)
+    write_table(decided.in_force, Commitments, work / "in_force.parquet")
+    decided.newcomers.to_parquet(work / "newcomers.parquet", index=False)
+    write_table(decided.expected, Expected, work / EXPECTED)
+    (work / "budget.json").write_text(json.dumps(decided.budget))
+    return work
+
+
+def score_customers(
+    settings: Settings,
+    state: pd.DataFrame,
+    forecaster: Forecaster,
+    as_of: date,
+    earlier: Earlier | None = None,
+    erased: Erasures | None = None,
+    signals: Signals | None = None,
+) -> Decided:
+    """Score customers in memory.
+
+    Parameters
+    ----------
+    settings
+        The store's.
+    state
+        Table :class:`features.tables.CustomerState`.
+    forecaster
+        The model.
+    as_of
+        Last day whose orders are known.
+    earlier
+        What earlier days decided; None = nothing.
+    erased
+        The forgotten, who are no customers; None = nobody.
+    signals
+        What customers said and did besides buying; None = nothing is known of it.
+    """
+    tables = [SCHEMA.empty_table()]
+    earlier, states = earlier or Earlier(), States(state, erased)
+    lookout = Lookout(settings, forecaster, earlier.responders, Shelf(), as_of)
+    decided = _Day(settings, as_of, states, lookout, earlier, signals or Signals()).decide(
+        tables.append
+    )
+    return replace(decided, scores=pa.concat_tables(tables).to_pandas())
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the last round tells of a portion.
+
+    Attributes
+    ----------
+    scores
+        Table :class:`features.tables.Scores` but for what is known when it is published.
+    in_force
+        What earlier days committed to its customers.
+    new, chosen
+        Scores of those who are newly committed, their first amounts, and what they get.
+    first_time
+        First-time buyers of late.
+    expected
+        Sums of what is expected, by cell.
+    """
+
+    scores: pa.Table
+    in_force: pd.DataFrame
+    new: pd.DataFrame
+    chosen: pd.DataFrame
+    first_time: pd.DataFrame
+    expected: Array
+
+
+@dataclass(frozen=True)
+class _Day:
+    """A day to decide: customers, what is known of them and what was decided before."""
+
+    settings: Settings
+    as_of: date
+    states: States
+    lookout: Lookout
+    earlier: Earlier
+    signals: Signals
+
+    def decide(self, write: Callable[[pa.Table], None]) -> Decided:
+        """Decide, and hand the scores over, portion by portion."""
+        settings, earlier = self.settings, self.earlier
+        seen = list(side_by_side(self.lookout.look, self.states))
+        together = Together.of(settings, self.as_of, seen, earlier.assignments, self.signals)
+        del seen
+        stands = Standings.of_day(settings, earlier.commitments, self.as_of)
+        offers = Offers.of(
+            settings.actions,
+            together.segments,
+            plan_budget(settings, earlier.commitments, self.as_of),
+            earlier.beliefs,
+        )
+        funded = self._fund(together, stands, offers)
+
+        def tell(portion: Portion) -> _Told:
+            return self._tell(portion, together, stands, offers, funded)
+
+        told = []
+        for one in side_by_side(tell, self.states):
+            write(one.scores)
+            told.append(replace(one, scores=SCHEMA.empty_table()))
+        commitments, watched = self._commitments(told)
+        return Decided(
+            scores=SCHEMA.empty_table().to_pandas(),
+            commitments=commitments,
+            in_force=_joined([*(one.in_force for one in told), commitments]),
+            assignments=together.drawn,
+            newcomers=self._newcomers(told),
+            expected=expected_table(
+                np.sum([one.expected for one in told], axis=0), together.starts, self.as_of
+            ),
+            budget={
+                "committed": funded.spent,
+                "left": offers.plan.budget,
+                "next_return": funded.next_return if np.isfinite(funded.next_return) else None,
+                "curve": _curve(funded),
+                "experiment": watched,
+            },
+        )
+
+    def _fund(self, together: Together, stands: Standings, offers: Offers) -> Funded:
+        """Weigh every action for every customer, and choose within the budget."""
+        n, k = len(together.customers), len(offers.tiers)
+        net, costs = np.empty((n, k)), np.empty((n, k))
+        explores = np.zeros(n, dtype=bool)
+
+        def weigh(number: int) -> None:
+            rows = together.rows(number)
+            customers = together.customers.iloc[rows]
+            if offers.plan.exploration > 0:
+                explores[rows] = explorers(self.settings, customers, self.as_of)
+            offered = self._offered(number, together, offers)
+            net[rows], costs[rows] = offered.net(explores[rows]), offered.costs
+            net[rows][stands.of(customers).is_bound, 1:] = -1.0
+
+        list(side_by_side(weigh, range(len(together.begins) - 1)))
+        return fund(net, costs, offers, held=together.is_held, explores=explores)
+
+    def _offered(self, number: int, together: Together, offers: Offers) -> Offered:
+        outlook = self.lookout.outlook(number)
+        segment = together.segment[together.rows(number)].astype(np.intp)
+        return offers.to(outlook.to_win, segment, outlook.moved(self.lookout.responders))
+
+    def _tell(
+        self,
+        portion: Portion,
+        together: Together,
+        stands: Standings,
+        offers: Offers,
+        funded: Funded,
+    ) -> _Told:
+        """Lay out the scores of a portion, and list who is newly committed."""
+        state, outlook = portion.numbers, self.lookout.outlook(portion.number)
+        standing = stands.of(portion.customers)
+        chosen = funded.chosen[together.rows(portion.number)].astype(np.intp)
+        granted = self._offered(portion.number, together, offers).granted(chosen)
+        scores = score_table(
+            portion,
+            self.as_of,
+            outlook.predicted,
+            outlook["expected_value"] * self.settings.store.margin,
+            self._placed(portion, together, standing, granted),
+        )
+        is_new = granted.tier != "none"
+        new = scores.filter(pa.array(is_new)).to_pandas()
+        first_time = scores.select(OF_FIRST_TIME).filter(
+            pc.is_in(scores["segment"], pa.array(WINDOW))
+        )
+        return _Told(
+            scores,
+            standing.in_force,
+            new.assign(first_amount=state["first_amount"].to_numpy()[is_new]),
+            chosen_of(granted, is_new),
+            first_time.to_pandas(),
+            expected_sums(
+                state["age_days"], outlook["expected_orders"], outlook.counts, together.starts
+            ),
+        )
+
+    def _placed(
+        self, portion: Portion, together: Together, standing: Standing, granted: Granted
+    ) -> Placed:
+        """Say where a portion's customers stand."""
+        settings, state, rows = self.settings, portion.numbers, together.rows(portion.number)
+        x, t_x, T = (state[name] for name in HISTORY)
+        loyalty = loyalty_tiers(state["orders"], state["revenue"], settings.loyalty.tiers)
+        is_new = standing.tier == ""
+        return Placed(
+            segment=together.segment[rows],
+            segments=together.segments,
+            rfm=together.rfm[rows],
+            journey_stage=journey_stage(
+                x,
+                t_x,
+                T,
+                together.cycle_days,
+                together.is_advocate[rows],
+                settings.journey,
+            ),
+            loyalty_tier=loyalty.tier,
+            investment_tier=np.where(is_new, granted.tier, standing.tier).astype(object),
+            orders_to_next_tier=loyalty.orders_to_next,
+            expected_return=np.where(is_new, granted.expected_return, standing.expected_return),
+            is_holdout=together.is_held[rows],
+            is_measured=granted.is_measured,
+        )
+
+    def _commitments(self, told: Sequence[_Told]) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+        """List what is newly committed, and say what an experiment can show of it."""
+        new, chosen = _joined([one.new for one in told]), _joined([one.chosen for one in told])
+        watched = self.lookout.prospects(new, new, self.settings.holdout.measure_days)
+        commitments = list_commitments(new, chosen, watched, self.settings, self.as_of)
+        return commitments, experiment(
+            self.settings,
+            self.lookout.forecaster.spend,
+            new["expected_orders"].to_numpy(),
+            watched.margin_per_order,
+            commitments,
+        )
+
+    def _newcomers(self, told: Sequence[_Told]) -> pd.DataFrame:
+        """Name first-time buyers by the margin of a second order today, and of what is expected after it."""
+        found = _joined([one.first_time for one in told])
+        time = self.lookout.forecaster.time(self.as_of)
+        T = time.before(found["age_days"])
+        after = self.lookout.forecaster.purchases.expected_orders(
+            time.after(self.settings.model.horizon_days), np.ones_like(T), T, T
+        )
+        margin = found["expected_order_value"].to_numpy() * self.settings.store.margin
+        return top_newcomers(found, margin * (1 + after), self.settings.lifecycle)
+
+
+def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    some = [part for part in parts if len(part)]
+    return pd.concat(some, ignore_index=True) if some else parts[0]
+
+
+def _curve(funded: Funded) -> dict[str, Any] | None:
+    curve = funded.curve
+    if curve is None:
+        return None
+    return {
+        "budget": curve.budget.tolist(),
+        "gain": curve.gain.tolist(),
+        "spent": funded.curve_spent,
+    }

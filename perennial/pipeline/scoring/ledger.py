@@ -1,0 +1,170 @@
+"""What is committed to whom, from one day to the next: nobody drawn again, nothing spent twice."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from connectors.draws import buckets
+from connectors.programs import Programs, empty, since
+from connectors.store import Store
+from features.tables import Assignments, Commitments, DataError
+from perennial.pipeline.experiments.effects import read_beliefs
+from perennial.pipeline.experiments.uplift_targeting import read_responders
+from perennial.pipeline.settings.store import Settings
+from models.lift import Effect
+from segments.holdout import BUCKETS, CONTROL, Draw, RedrawError, assign
+from segments.investment import Beliefs, Granted, Plan, Prospects
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What earlier days decided, and must not be decided again.
+
+    Attributes
+    ----------
+    assignments, commitments
+        Tables :class:`features.tables.Assignments` and :class:`features.tables.Commitments`.
+    beliefs
+        Effects that were measured.
+    responders
+        By tier, what predicts each customer's effect, where that was proved.
+    """
+
+    assignments: pd.DataFrame = field(default_factory=lambda: empty(Assignments))
+    commitments: pd.DataFrame = field(default_factory=lambda: empty(Commitments))
+    beliefs: Beliefs = field(default_factory=dict)
+    responders: Mapping[str, Effect] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, settings: Settings, as_of: date) -> "Earlier":
+        """Read what days near `as_of` committed, on either side, and all that was drawn and measured."""
+        programs = Programs(settings.state, Store(settings.exports))
+        days = settings.investment.period_days + settings.investment.rest_days
+        return cls(
+            programs.assignments(),
+            programs.commitments(since(as_of, days), since(as_of, -days), but=as_of),
+            read_beliefs(settings.state, as_of),
+            read_responders(settings.state, as_of),
+        )
+
+
+def draw_arms(
+    settings: Settings, customer_id: pd.Series, known: pd.DataFrame, as_of: date
+) -> tuple[NDArray[np.bool_], pd.DataFrame]:
+    """Draw whoever is new into the control group and the arms of the programs."""
+    chosen = settings.holdout
+    control = Draw(CONTROL, chosen.share, chosen.salt)
+    others = [
+        Draw(name, share, f"{chosen.salt}:{name}") for name, share in chosen.programs.items()
+    ]
+    try:
+        held, drawn = assign(customer_id, known, control, as_of, buckets)
+        rows = [
+            drawn,
+            *(assign(customer_id[~held], known, other, as_of, buckets)[1] for other in others),
+        ]
+    except RedrawError as error:
+        raise DataError(str(error)) from error
+    return held, pd.concat([part for part in rows if len(part)] or [drawn], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is committed already: arrays of shape (n,), the tier empty where nothing is, and its rows."""
+
+    tier: NDArray[np.object_]
+    expected_return: NDArray[np.float64]
+    is_bound: NDArray[np.bool_]
+    in_force: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Standings:
+    """What earlier days committed: the last of each customer who is not past resting from it.
+
+    Attributes
+    ----------
+    last
+        Rows of :class:`features.tables.Commitments`, by customer id, and ``age_days`` since.
+    period_days
+        For how long a customer keeps a tier.
+    """
+
+    last: pd.DataFrame
+    period_days: int
+
+    @classmethod
+    def of_day(cls, settings: Settings, commitments: pd.DataFrame, as_of: date) -> "Standings":
+        """Find what counts on a day."""
+        chosen = settings.investment
+        days = (pd.Timestamp(as_of) - pd.to_datetime(commitments["committed_date"])).dt.days
+        counts = (days > 0) & (days < chosen.period_days + chosen.rest_days)
+        before = commitments.assign(age_days=days)[counts].sort_values("committed_date")
+        last = before.drop_duplicates("customer_id", keep="last").set_index("customer_id")
+        return cls(last, chosen.period_days)
+
+    def of(self, customers: pd.Series) -> Standing:
+        """Say who of some customers has a tier from an earlier day, and who rests from one."""
+        known = self.last.reindex(customers)
+        age = known["age_days"].to_numpy(dtype=np.float64)
+        has_tier = age < self.period_days
+        returns = (known["expected_gain"] / known["expected_cost"]).to_numpy(dtype=np.float64)
+        tier = np.where(has_tier, known["investment_tier"].to_numpy(dtype=object), "")
+        in_force = known[has_tier].reset_index(names="customer_id")[list(Commitments.schema())]
+        return Standing(tier.astype(object), returns, ~np.isnan(age), in_force)
+
+
+def plan_budget(settings: Settings, commitments: pd.DataFrame, as_of: date) -> Plan:
+    """Leave of the period's budget what no day within a period of this one has committed."""
+    chosen = settings.investment
+    days = (pd.to_datetime(commitments["committed_date"]) - pd.Timestamp(as_of)).dt.days.abs()
+    mine = commitments[(days < chosen.period_days) & ~commitments["is_holdout"].astype(bool)]
+    return Plan(
+        budget=max(chosen.budget - float(mine["expected_cost"].sum()), 0.0),
+        caution=chosen.caution,
+        hurdle=chosen.hurdle,
+        exploration=chosen.exploration,
+        seed=as_of.toordinal(),
+    )
+
+
+def explorers(settings: Settings, customer_id: pd.Series, as_of: date) -> NDArray[np.bool_]:
+    """Draw in whom to explore: the same customers for a period, others in the next."""
+    period = as_of.toordinal() // settings.investment.period_days
+    key, ids = f"{period:016d}"[-16:], customer_id.to_numpy(dtype=object)
+    hashed = pd.util.hash_array(ids, hash_key=key, categorize=False)
+    return np.asarray(hashed % BUCKETS < settings.investment.exploration * BUCKETS)
+
+
+def chosen_of(granted: Granted, rows: NDArray[np.bool_]) -> pd.DataFrame:
+    """Return what some customers get: ``tier, gain, gain_low, gain_high, is_measured, cost``."""
+    columns = ("tier", "gain", "gain_low", "gain_high", "is_measured", "cost")
+    return pd.DataFrame({name: getattr(granted, name)[rows] for name in columns})
+
+
+def list_commitments(
+    scores: pd.DataFrame,
+    chosen: pd.DataFrame,
+    watched: Prospects,
+    settings: Settings,
+    as_of: date,
+) -> pd.DataFrame:
+    """List what is newly committed, to the customers of `scores`, by what an experiment will see of it."""
+    actions = {action.tier: action for action in settings.actions}
+    assumed = chosen["tier"].map({t: (a.assumed_lift, a.assumed_keep) for t, a in actions.items()})
+    lift, keep = np.array([*assumed], dtype=np.float64).reshape(-1, 2).T
+    rows = scores[["customer_id", "segment", "is_holdout", "expected_margin"]]
+    return rows.assign(
+        committed_date=as_of,
+        investment_tier=chosen["tier"].to_numpy(),
+        expected_cost=chosen["cost"].to_numpy(),
+        expected_gain=chosen["gain"].to_numpy(),
+        gain_low=chosen["gain_low"].to_numpy(),
+        gain_high=chosen["gain_high"].to_numpy(),
+        is_measured=chosen["is_measured"].to_numpy(),
+        assumed_gain=(watched.faster * lift + watched.kept * keep) * watched.margin_per_order,
+    )[list(Commitments.schema())].reset_index(drop=True)

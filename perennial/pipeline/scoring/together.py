@@ -1,0 +1,94 @@
+"""What can only be told of all customers together: segments, scores by rank, who is held out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from perennial.pipeline.scoring.ledger import draw_arms
+from perennial.pipeline.scoring.outlook import Seen
+from perennial.pipeline.settings.store import Settings
+from models.baselines import rfm_cells
+from models.monitoring import tenth_starts
+from segments.evidence import Signals, advocates
+from segments.lifecycle import lifecycle_segments
+from segments.rhythm import store_cycle_days
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Together:
+    """What is told of all n customers together.
+
+    Attributes
+    ----------
+    begins
+        Where each portion begins, and where the last one ends.
+    customers
+        Their ids.
+    segment, segments
+        Shape (n,): codes of their segments, and the names.
+    rfm
+        Shape (n,): RFM scores.
+    cycle_days
+        Natural cycle of what is bought.
+    is_advocate, is_held
+        Shape (n,): of whom there is evidence of advocacy, and who is held out.
+    drawn
+        Who is newly drawn.
+    starts
+        Expected orders at which their tenths begin.
+    """
+
+    begins: NDArray[np.intp]
+    customers: pd.Series
+    segment: NDArray[np.int8]
+    segments: Sequence[str]
+    rfm: NDArray[np.int16]
+    cycle_days: float
+    is_advocate: NDArray[np.bool_]
+    is_held: NDArray[np.bool_]
+    drawn: pd.DataFrame
+    starts: Array
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        as_of: date,
+        seen: Sequence[Seen],
+        known: pd.DataFrame,
+        signals: Signals,
+    ) -> "Together":
+        """Name segments, find advocates, draw arms."""
+        customers = pd.concat([one.customers for one in seen], ignore_index=True)
+        columns = np.concatenate([one.columns for one in seen], axis=1)
+        x, t_x, T, revenue, value, orders = columns
+        cycle_days = settings.kpis.natural_cycle_days or store_cycle_days(x, t_x, T)
+        segment, segments = pd.factorize(
+            lifecycle_segments(
+                x, t_x, T, revenue, value, settings.lifecycle, cycle_days=cycle_days
+            ),
+            sort=True,
+        )
+        held, drawn = draw_arms(settings, customers, known, as_of)
+        return cls(
+            np.cumsum([0, *(len(one.customers) for one in seen)]),
+            customers,
+            segment.astype(np.int8),
+            list(segments),
+            rfm_cells(T - t_x, x, revenue).astype(np.int16),
+            cycle_days,
+            advocates(pd.Index(customers), signals),
+            held,
+            drawn,
+            tenth_starts(orders) if len(orders) else np.zeros(0),
+        )
+
+    def rows(self, number: int) -> slice:
+        """Return the rows of a portion."""
+        return slice(int(self.begins[number]), int(self.begins[number + 1]))

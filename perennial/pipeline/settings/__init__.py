@@ -1,0 +1,1 @@
+"""What a store sets in ``perennial.toml``."""

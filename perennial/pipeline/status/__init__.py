@@ -1,0 +1,1 @@
+"""Which day is current, how old it is, and what was refused."""

@@ -1,0 +1,140 @@
+"""How things stand: which day is current, how old it is, by which model, and what was refused."""
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from connectors.store import PublishedDay, Store
+from perennial.pipeline.publishing.checks import refusals
+from perennial.pipeline.ingestion.read import lease_of, open_tracking
+from perennial.pipeline.settings.store import Settings
+
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Age:
+    """How old what readers see is.
+
+    Attributes
+    ----------
+    hours
+        Since it was published.
+    days_behind
+        Days from the published one to the last that is over.
+    limit
+        From when on it is stale; None = nobody asked.
+    """
+
+    hours: float
+    days_behind: int
+    limit: timedelta | None = None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether it was published too long ago, or is of a day too long ago."""
+        if self.limit is None:
+            return False
+        return timedelta(hours=self.hours) > self.limit or self.days_behind > max(
+            1, self.limit // DAY
+        )
+
+
+def age_of(
+    settings: Settings, day: PublishedDay, now: datetime, limit: timedelta | None = None
+) -> Age:
+    """Say how old a published day is.
+
+    Parameters
+    ----------
+    settings
+        The store's, with its time zone.
+    day
+        The published day.
+    now
+        The moment, with its zone.
+    limit
+        From when on it is stale.
+    """
+    published = datetime.fromisoformat(day.record()["published_at"])
+    hours = (now - published) / timedelta(hours=1)
+    return Age(round(hours, 2), (settings.yesterday(now) - day.as_of).days, limit)
+
+
+def how_things_stand(
+    settings: Settings, now: datetime, limit: timedelta | None = None
+) -> dict[str, Any]:
+    """Return all of it as JSON values; ``current`` is None where nothing is published."""
+    store = Store(settings.exports)
+    day = store.current()
+    holder = lease_of(settings).holder()
+    said: dict[str, Any] = {
+        "current": None,
+        "refused": refusals(settings),
+        "missing": [one.isoformat() for one in missing_days(settings, settings.yesterday(now))],
+        "at_work": None if holder is None else asdict(holder),
+        "is_stale": limit is not None,
+    }
+    if day is None:
+        return said
+    age, record = age_of(settings, day, now, limit), day.record()
+    return said | {
+        "current": {
+            "as_of": day.as_of.isoformat(),
+            "published_at": record["published_at"],
+            "hours": age.hours,
+            "days_behind": age.days_behind,
+            "customers": record["customers"],
+            "checks": record["checks"],
+        },
+        "model": _model(settings, record["model_version"], day.as_of),
+        "is_stale": age.is_stale,
+    }
+
+
+def missing_days(settings: Settings, day: date) -> list[date]:
+    """List the days of late that should be published and are not, in order, `day` included."""
+    store = Store(settings.exports)
+    known = {one.as_of for one in store.published_days(date.min, day)}
+    if not known:
+        return []
+    start = max(min(known), day - timedelta(days=settings.schedule.catch_up_days))
+    between = (start + timedelta(days=n) for n in range((day - start).days + 1))
+    return [one for one in between if one not in known]
+
+
+def read_limit(text: str) -> timedelta:
+    """Read a length of time such as ``26h`` or ``2d``.
+
+    Raises
+    ------
+    ValueError
+        It is neither hours nor days.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([hd])", text)
+    if found is None:
+        raise ValueError(
+            f"a length of time is hours or days, such as 26h or 2d: {text!r} is neither"
+        )
+    return float(found[1]) * (DAY if found[2] == "d" else timedelta(hours=1))
+
+
+def now() -> datetime:
+    """Return the moment."""
+    return datetime.now(UTC)
+
+
+def _model(settings: Settings, version: str, as_of: date) -> dict[str, Any]:
+    tracking = open_tracking(settings)
+    if not tracking.has(version):
+        return {"version": version, "trained_as_of": None, "age_days": None, "gate": None}
+    tags = tracking.tags(version)
+    trained = date.fromisoformat(tags["as_of"])
+    return {
+        "version": version,
+        "trained_as_of": trained.isoformat(),
+        "age_days": (as_of - trained).days,
+        "gate": tags.get("gate"),
+        "champion": tracking.champion(),
+    }

@@ -1,0 +1,1 @@
+"""From customer states to a registered model."""

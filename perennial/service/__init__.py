@@ -1,0 +1,1 @@
+"""``perennial up``: Prefect's server and worker, kept running."""
