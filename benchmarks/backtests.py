@@ -19,10 +19,10 @@ import pandas as pd
 
 from benchmarks.online_retail import COLUMNS, data_file
 from flows.backtest import backtest
-from perennial.cli.demo import write_cdnow
-from perennial.cli.simulate import CONFIG, Simulation, write_simulation
 from flows.train import train
 from models.gate import BASELINES, PURCHASE_MODELS
+from perennial.cli.demo import write_cdnow
+from perennial.cli.simulate import CONFIG, Simulation, write_simulation
 
 PAGE = Path("docs/backtests.md")
 SHOWN = {

@@ -19,7 +19,7 @@ TEN_STEPS = textwrap.dedent(
     from pathlib import Path
     from perennial.cli.main import QUIET_BY_DEFAULT
     import os; os.environ.update(QUIET_BY_DEFAULT)
-    from perennial.service.runner import choose_runner
+    from perennial.cli.runner import choose_runner
     from perennial.pipeline.runtime.steps import flow, step
 
     @step

@@ -14,13 +14,13 @@ import pandas as pd
 from connectors.accounting import Accounting
 from connectors.orders import History
 from connectors.quality import Quality
-from perennial.pipeline.training.forecaster import Forecaster
-from perennial.pipeline.scoring.kpis import measure_retention
-from perennial.pipeline.ingestion.read import build_customer_state
-from perennial.pipeline.settings.store import build_settings
 from models.order_value import OrderValue
 from models.purchases import MBGNBD
 from models.spend import Spend
+from perennial.pipeline.ingestion.read import build_customer_state
+from perennial.pipeline.scoring.kpis import measure_retention
+from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.training.forecaster import Forecaster
 from reports.page import render_page
 from tests.reports.sample import rich_record
 

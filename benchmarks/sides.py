@@ -150,7 +150,7 @@ def perennial(folder: Path) -> Steps:
 
 def learned(folder: Path) -> Steps:
     """Do the same with a learned champion, trained before: trees, weights, second-purchase classifier."""
-    from flows.score import find_model
+    from perennial.pipeline.publishing.steps import find_model
     from perennial.pipeline.settings.store import read_settings
 
     steps = _trained(folder, is_learned=True)
@@ -175,10 +175,10 @@ def _state(settings: "Settings", work: Path, steps: Steps, *, looks_further: boo
 
 def _fit(settings: "Settings", state: Path, work: Path) -> None:
     from features.rfm import state_cells
-    from perennial.pipeline.training.forecaster import Forecaster
-    from perennial.pipeline.ingestion.read import engine_for
-    from perennial.pipeline.training.spend import fit_order_value
     from models.purchases import fit_purchases
+    from perennial.pipeline.ingestion.read import engine_for
+    from perennial.pipeline.training.forecaster import Forecaster
+    from perennial.pipeline.training.spend import fit_order_value
 
     with engine_for(settings, work) as opened:
         table = opened.parquet(state)
@@ -224,8 +224,8 @@ def _night(folder: Path, *, is_learned: bool) -> Steps:
     """Score as a night does; training is told apart and not counted."""
     import shutil
 
-    from perennial.service.runner import choose_runner
     from flows.score import score
+    from perennial.cli.runner import choose_runner
 
     steps = _trained(folder, is_learned=is_learned)
     config = _config(folder, is_learned=is_learned)
@@ -248,8 +248,8 @@ def _trained(folder: Path, *, is_learned: bool) -> Steps:
 
 def training(config: Path) -> Steps:
     """Train as of the day before."""
-    from perennial.service.runner import choose_runner
     from flows.train import train
+    from perennial.cli.runner import choose_runner
 
     with choose_runner(config.parent, prefect=False) as runner:
         runner.run(train, config=config, as_of=AS_OF - timedelta(days=1))

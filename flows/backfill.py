@@ -5,12 +5,12 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from features.tables import DataError
-from perennial.pipeline.ingestion.read import workspace
-from perennial.pipeline.runtime.purpose import Purpose
 from flows.run import train_if_needed
 from flows.score import score
-from perennial.pipeline.settings.store import read_settings
+from perennial.pipeline.ingestion.read import workspace
+from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import flow, progress
+from perennial.pipeline.settings.store import read_settings
 
 
 @dataclass(frozen=True)

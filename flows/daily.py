@@ -9,16 +9,17 @@ from typing import Any
 
 from connectors.store import PublishedDay, Store
 from features.tables import DataError
-from perennial.pipeline.publishing.checks import DayRefusedError, keep_refusal
-from perennial.pipeline.ingestion.read import workspace
-from perennial.pipeline.runtime.purpose import Purpose
-from perennial.pipeline.publishing.refusal import tell_refused
 from flows.run import plan_marketing, train_if_needed
-from flows.score import Scored, score
-from perennial.pipeline.settings.store import Settings, read_settings
+from flows.score import score
+from perennial.pipeline.ingestion.read import workspace
+from perennial.pipeline.publishing.checks import DayRefusedError, keep_refusal
+from perennial.pipeline.publishing.refusal import tell_refused
+from perennial.pipeline.publishing.steps import Scored
+from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.slot import slot_day
-from perennial.pipeline.status.status import missing_days
 from perennial.pipeline.runtime.steps import flow, in_prefect, progress, step
+from perennial.pipeline.settings.store import Settings, read_settings
+from perennial.pipeline.status.status import missing_days
 
 
 @dataclass(frozen=True)

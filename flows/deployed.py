@@ -25,21 +25,21 @@ from connectors.klaviyo.errors import KlaviyoError
 from connectors.sources import SourceError
 from connectors.tracking import TrackingError
 from features.tables import DataError
-from perennial.service.access import SERVED_SETTINGS
+from models.gate import FAILED as GATE_FAILED
+from models.purchases import FitError
 from perennial.pipeline.runtime.damage import describe_damage
 from perennial.pipeline.runtime.disk import disk_error
 from perennial.pipeline.runtime.notifications import FAILED, REFUSED, RETRAIN, has_told, notify
-from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
+from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS
 from perennial.pipeline.runtime.slot import slot_day, wait_until_over
 from perennial.pipeline.runtime.steps import watched
-from models.gate import FAILED as GATE_FAILED
-from models.purchases import FitError
+from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
     from prefect import Flow
     from prefect.client.schemas.objects import FlowRun, State
 
-    from flows.train import Trained
+    from perennial.pipeline.training.steps import Trained
 
 OUR_LOGGERS = ("flows", "connectors", "reports")
 BY_DRIFT, BY_SCHEDULE, BY_HAND = "drift", "schedule", "by hand"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from perennial.pipeline.runtime.events import DRIFT_CONFIRMED
-from perennial.pipeline.settings.store import Settings
 from perennial.pipeline.settings.schedule import OFF
+from perennial.pipeline.settings.store import Settings
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment

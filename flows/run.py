@@ -9,13 +9,14 @@ from typing import Any
 from connectors.klaviyo.errors import SyncRefusedError
 from connectors.store import PublishedDay
 from features.tables import DataError
-from perennial.pipeline.ingestion.read import workspace
-from flows.score import Scored, find_model, score
-from perennial.pipeline.settings.store import Settings, read_settings
-from perennial.pipeline.runtime.steps import flow, step
-from flows.sync import find_day, sync_day
+from flows.score import score
 from flows.train import train
 from models.gate import FAILED
+from perennial.pipeline.activation.sync import find_day, sync_day
+from perennial.pipeline.ingestion.read import workspace
+from perennial.pipeline.publishing.steps import Scored, find_model
+from perennial.pipeline.runtime.steps import flow, step
+from perennial.pipeline.settings.store import Settings, read_settings
 
 
 @flow

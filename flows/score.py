@@ -1,60 +1,27 @@
 """Score every customer as of a day, decide who gets which investment, and publish."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-from connectors.store import PublishedDay
 from features.tables import DataError
-from perennial.pipeline.publishing.checks import check_decided, check_orders
-from perennial.pipeline.scoring.decide import decide
-from perennial.pipeline.training.forecaster import Forecaster
-from perennial.pipeline.scoring.kpis import REFILLS, measure_retention
-from perennial.pipeline.publishing.mirrored import mirror_exports
-from perennial.pipeline.scoring.moments import list_moments
 from perennial.pipeline.ingestion.people import keep_contacts
-from perennial.pipeline.ingestion.read import build_customer_state, open_tracking, read_orders, workspace
+from perennial.pipeline.ingestion.read import (
+    build_customer_state,
+    read_orders,
+    workspace,
+)
+from perennial.pipeline.publishing.checks import check_decided, check_orders
+from perennial.pipeline.publishing.mirrored import mirror_exports
 from perennial.pipeline.publishing.publish import find_published, past_ratios, publish
+from perennial.pipeline.publishing.steps import Scored, find_model
 from perennial.pipeline.runtime.purpose import Purpose
-from perennial.pipeline.settings.store import Settings, read_settings
-from perennial.pipeline.runtime.steps import flow, in_prefect, step
-
-
-@dataclass(frozen=True)
-class Model:
-    """A registered model that may score a day.
-
-    Attributes
-    ----------
-    version
-        Of the registered model.
-    folder
-        Its files.
-    """
-
-    version: str
-    folder: Path
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A published day, and whether this run published it.
-
-    Attributes
-    ----------
-    day
-        The day.
-    is_new
-        False where the same orders, settings and model had already published it.
-    sync
-        What a sync would send; None where no account is set.
-    """
-
-    day: PublishedDay
-    is_new: bool
-    sync: dict[str, Any] | None = None
+from perennial.pipeline.runtime.steps import flow, in_prefect
+from perennial.pipeline.scoring.decide import decide
+from perennial.pipeline.scoring.kpis import REFILLS, measure_retention
+from perennial.pipeline.scoring.moments import list_moments
+from perennial.pipeline.settings.store import read_settings
+from perennial.pipeline.training.forecaster import Forecaster
 
 
 @flow
@@ -111,11 +78,3 @@ def score(
 
             show_day(day)
         return Scored(day, is_new=True)
-
-
-@step
-def find_model(settings: Settings, as_of: date) -> Model | None:
-    """Resolve once which version scores a day: the champion, unless it knows later orders."""
-    tracking = open_tracking(settings)
-    version = tracking.valid_on(as_of.isoformat(), settings.training_digest)
-    return None if version is None else Model(version, tracking.fetch(version) / "artifacts")

@@ -24,8 +24,8 @@ from connectors.orders import read_orders
 from connectors.recognize import recognize
 from connectors.rules import RULES
 from features.journeys import gaps, journeys
-from perennial.pipeline.settings.store import build_settings
 from perennial.cli.simulate import Simulation, write_simulation
+from perennial.pipeline.settings.store import build_settings
 from reports.charts import bars_chart, curves_chart
 from reports.measures.repeat import second_order
 

@@ -21,10 +21,10 @@ from connectors.orders import read_orders
 from features.regularity import gap_facts
 from features.rfm import customer_state, state_cells
 from flows.backtest import backtest
-from perennial.cli.demo import write_cdnow
-from perennial.pipeline.training.pictures import draw_cutoff, frequency_fit, matrices
-from perennial.pipeline.settings.store import read_settings
 from models.purchases import Regularity, fit_family
+from perennial.cli.demo import write_cdnow
+from perennial.pipeline.settings.store import read_settings
+from perennial.pipeline.training.pictures import draw_cutoff, frequency_fit, matrices
 
 AS_OF, HORIZON = date(1997, 12, 31), 181
 home = Path(tempfile.mkdtemp())

@@ -19,11 +19,11 @@ import pandas as pd
 
 from connectors.engine import open_engine
 from connectors.orders import read_orders
-from perennial.pipeline.scoring.decide import score_customers
 from perennial.cli.demo import AS_OF, write_cdnow
-from perennial.pipeline.training.recipe import fit_recipe
 from perennial.pipeline.ingestion.read import known_customers
+from perennial.pipeline.scoring.decide import score_customers
 from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.training.recipe import fit_recipe
 from reports.charts import bars_chart, curves_chart
 from reports.tables import budget_table, segment_table
 

@@ -22,13 +22,13 @@ from connectors.engine import open_engine
 from features.rfm import customer_state, state_cells
 from features.synthetic import simulate
 from features.synthetic.profiles import EFFECTS
-from perennial.pipeline.training.forecaster import HISTORY, Forecaster
-from flows.measure import Experiment, compare, watch
-from perennial.pipeline.ingestion.read import read_orders
-from perennial.pipeline.settings.store import build_settings
-from perennial.pipeline.training.spend import fit_order_value
 from models.lift import average_lift, smallest_lift
 from models.purchases import MBGNBD, fit_purchases
+from perennial.pipeline.experiments.readout import Experiment, compare, watch
+from perennial.pipeline.ingestion.read import read_orders
+from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.training.forecaster import HISTORY, Forecaster
+from perennial.pipeline.training.spend import fit_order_value
 from reports.charts import spans_chart
 from segments.holdout import CONTROL, is_holdout
 from segments.lifecycle import lifecycle_segments

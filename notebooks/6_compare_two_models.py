@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from perennial.pipeline.training.forecaster import Forecaster
+from flows.train import train
+from perennial.cli.simulate import Simulation, write_simulation
 from perennial.pipeline.ingestion.read import open_tracking
 from perennial.pipeline.settings.store import read_settings
-from perennial.cli.simulate import Simulation, write_simulation
-from flows.train import train
+from perennial.pipeline.training.forecaster import Forecaster
 from reports.charts import spans_chart
 
 home = Path(tempfile.mkdtemp()) / "store"

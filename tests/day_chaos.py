@@ -26,11 +26,11 @@ import pandas as pd
 
 from connectors.store import Store
 from features.tables import DataError
-from perennial.pipeline.publishing.checks import DayRefusedError, refusals
 from flows.daily import daily
 from flows.score import score
-from perennial.pipeline.settings.store import read_settings
 from flows.train import train
+from perennial.pipeline.publishing.checks import DayRefusedError, refusals
+from perennial.pipeline.settings.store import read_settings
 from tests.flows.conftest import AS_OF, make_orders, write_shop
 
 DONE, BROKEN, REFUSED, LATE = 0, 1, 20, 30

@@ -18,8 +18,8 @@ from connectors.programs import write_table
 from connectors.store import PublishedDay, Store
 from features.tables import Scores
 from perennial.pipeline.activation.outbox import SyncPlaces
+from perennial.pipeline.activation.sync import sync_day
 from perennial.pipeline.settings.store import Settings, build_settings
-from flows.sync import sync_day
 from tests.klaviyo_double import KEY, Double, Fault, Server
 from tests.published import write_required_files
 

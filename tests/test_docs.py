@@ -8,15 +8,15 @@ from typer.main import get_command
 
 from connectors.klaviyo.api import ENDPOINTS, PROBES
 from features.tables import TABLES
-from perennial.cli import commands
-from perennial.pipeline.monitoring import judge
-from perennial.pipeline.runtime import notifications as notify
-from perennial.pipeline.publishing.checks import NAMES
-from perennial.cli.main import app
-from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
-from perennial.cli.reference import setting_names
-from perennial.pipeline.settings.store import Settings
 from models import gate
+from perennial.cli import commands
+from perennial.cli.main import app
+from perennial.cli.reference import setting_names
+from perennial.pipeline.monitoring import judge
+from perennial.pipeline.publishing.checks import NAMES
+from perennial.pipeline.runtime import notifications as notify
+from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
+from perennial.pipeline.settings.store import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

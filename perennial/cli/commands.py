@@ -24,13 +24,14 @@ from connectors.sources import SourceError
 from connectors.store import PublishedDay, Store, replace_file
 from connectors.tracking import TrackingError
 from features.tables import DataError
-from perennial.pipeline.publishing.checks import DayRefusedError, read_accepted
+from models.gate import FAILED
+from models.purchases import FitError
 from perennial.cli.demo import write_cdnow, write_store
-from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError
+from perennial.cli.runner import Runner, choose_runner
+from perennial.cli.terminal import Outcome, program, progress_bar
 from perennial.pipeline.ingestion.read import open_tracking
-from perennial.service.runner import Runner, choose_runner
-from perennial.service.server import ServerError
-from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
+from perennial.pipeline.publishing.checks import DayRefusedError, read_accepted
+from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError
 from perennial.pipeline.settings.file import (
     add_comments,
     comment_values,
@@ -39,9 +40,8 @@ from perennial.pipeline.settings.file import (
     set_value,
     toml_value,
 )
-from perennial.cli.terminal import Outcome, program, progress_bar
-from models.gate import FAILED
-from models.purchases import FitError
+from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
+from perennial.service.server import ServerError
 from segments.holdout import CONTROL
 
 NAMED_BY_EMAIL = {"shopify"}  # presets whose exports have no other name of a customer
@@ -50,8 +50,8 @@ ORDER_ENDINGS = (".parquet", ".csv")
 EARLY_DAYS = 7  # an export that ends so long before the day is run as of its own last day
 
 if TYPE_CHECKING:
-    from perennial.pipeline.training.registry import Decided
     from perennial.cli.simulate import Simulation
+    from perennial.pipeline.training.registry import Decided
 
 DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED, TRY_AGAIN = 0, 2, 10, 20, 30
 WRONG_USAGE_ERRORS = (SettingsError, SourceError, EngineError, OSError, KeyRefusedError)
@@ -117,7 +117,10 @@ def run_demo(
 
 def simulate_store(out: Path, asked: "Simulation") -> Outcome:
     """Write a simulated store: its tables, its truth, and settings that read it."""
-    from perennial.cli.simulate import CONFIG, write_simulation  # the simulation takes a second to import
+    from perennial.cli.simulate import (  # the simulation takes a second to import
+        CONFIG,
+        write_simulation,
+    )
 
     with progress_bar("simulate") as progress:
         said = write_simulation(asked, out, progress)
@@ -386,7 +389,7 @@ def fill_template(source: str, proposed: Recognized) -> str:
 
 def settings_template() -> str:
     """Return the commented settings that ``perennial init`` writes."""
-    return files("flows").joinpath("perennial.toml").read_text()
+    return files("perennial.cli").joinpath("perennial.toml").read_text()
 
 
 def check_store(config: Path, as_of: date | None) -> Outcome:
@@ -487,7 +490,11 @@ def _write_text(path: Path, text: str) -> None:
 
 def say_status(config: Path, fail_if_stale: str | None = None) -> Outcome:
     """Say how things stand; with `fail_if_stale`, such as ``26h``, refuse what is older."""
-    from perennial.pipeline.status.status import how_things_stand, now, read_limit  # MLflow takes seconds
+    from perennial.pipeline.status.status import (  # MLflow takes seconds
+        how_things_stand,
+        now,
+        read_limit,
+    )
 
     settings = read_settings(config)
     try:

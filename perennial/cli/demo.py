@@ -89,7 +89,10 @@ def write_store(home: Path, asked: "Simulation") -> Demo:
     SettingsError
         Impossible arguments, or a folder that has something else.
     """
-    from perennial.cli.simulate import CONFIG, write_simulation  # the simulation takes a second to import
+    from perennial.cli.simulate import (  # the simulation takes a second to import
+        CONFIG,
+        write_simulation,
+    )
 
     with progress_bar("simulate") as progress:
         write_simulation(asked, home, progress)

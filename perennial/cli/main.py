@@ -447,9 +447,9 @@ def _do(
         Always, with the exit code.
     """
     from perennial.cli.commands import EXPECTED_ERRORS, exit_code, gives_no_reason, in_words
-    from perennial.pipeline.runtime.disk import disk_error
     from perennial.cli.shown import show_outcome
     from perennial.cli.terminal import show_error
+    from perennial.pipeline.runtime.disk import disk_error
 
     try:
         outcome = command()

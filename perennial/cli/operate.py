@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from perennial.cli.terminal import Outcome, say
 from perennial.pipeline.runtime.notifications import FAILED, PASSWORD, WEBHOOK, notify, receivers
 from perennial.pipeline.settings.store import SettingsError, read_settings
 from perennial.service.supervise import Supervisor
-from perennial.cli.terminal import Outcome, say
 
 DONE, TRY_AGAIN = 0, 30
 

@@ -11,8 +11,8 @@ from typer import Context
 from typer.cli import get_docs_for_click
 from typer.main import get_command
 
-from perennial.cli.main import app
 from perennial.cli.commands import settings_template
+from perennial.cli.main import app
 from perennial.pipeline.settings.store import Settings
 
 SETTINGS_HEAD = """# Settings

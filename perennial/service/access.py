@@ -12,9 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-SERVED_SETTINGS = (
-    "PERENNIAL_SERVED_SETTINGS"  # the one settings file that a worker's runs may read
-)
 UI_API_URLS = ("PREFECT_UI_API_URL", "PREFECT_SERVER_UI_API_URL")  # name a proxy's address
 
 Message = MutableMapping[str, Any]

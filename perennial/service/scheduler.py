@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from perennial.service.server import configured_api_url
+from perennial.pipeline.runtime.prefect_api import configured_api_url
 from perennial.pipeline.settings.store import Settings, SettingsError
 from perennial.pipeline.settings.urls import prefect_database
 

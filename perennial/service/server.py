@@ -13,15 +13,14 @@ import subprocess
 import sys
 import threading
 import time
-import tomllib
 from pathlib import Path
 
 import httpx
 from filelock import FileLock, Timeout
 
 from connectors.addresses import redacted, redacted_address
-from perennial.service.access import OwnPagesOnly, Served, protection
 from perennial.pipeline.settings.urls import prefect_database
+from perennial.service.access import OwnPagesOnly, Served, protection
 
 STARTUP_SECONDS = 300  # a first start migrates an empty database: 29 s on two quiet cores
 UP_LOCK = ".up.lock"  # in Prefect's home, held by `perennial up`
@@ -30,20 +29,6 @@ ATTEMPTS = 2  # another program may take the port between choosing and binding i
 
 class ServerError(RuntimeError):
     """Prefect's server did not start: says what it said last."""
-
-
-def configured_api_url() -> str | None:
-    """Return the Prefect server that the environment or the active profile names, if any."""
-    if os.environ.get("PREFECT_API_URL"):
-        return os.environ["PREFECT_API_URL"]
-    home = Path(os.environ.get("PREFECT_HOME", Path.home() / ".prefect"))
-    path = Path(os.environ.get("PREFECT_PROFILES_PATH", home / "profiles.toml"))
-    if not path.is_file():
-        return None
-    profiles = tomllib.loads(path.read_text())
-    active = os.environ.get("PREFECT_PROFILE", profiles.get("active", ""))
-    url = profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
-    return str(url) if url else None
 
 
 def check_answers(api_url: str) -> None:

@@ -24,9 +24,10 @@ from filelock import FileLock, Timeout
 from connectors.addresses import redacted_address
 from connectors.store import Store
 from features.tables import DataError
-from perennial.service.access import SERVED_SETTINGS
-from perennial.service.child import Child
 from perennial.pipeline.runtime.notifications import FAILED, STALE, notify
+from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS, configured_api_url
+from perennial.pipeline.settings.store import Settings, SettingsError
+from perennial.service.child import Child
 from perennial.service.scheduler import (
     api_client,
     check_port,
@@ -39,11 +40,9 @@ from perennial.service.server import (
     UP_LOCK,
     ServerError,
     check_answers,
-    configured_api_url,
     forget_serving,
     say_serving,
 )
-from perennial.pipeline.settings.store import Settings, SettingsError
 
 STARTUP_SECONDS = 300.0  # a first start migrates an empty database
 LOOK_SECONDS = 0.5  # between looks at the children

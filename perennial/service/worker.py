@@ -27,8 +27,8 @@ from prefect.runner import Runner
 from prefect.states import Crashed
 
 from flows.deployments import list_deployments, to_prefect
-from perennial.service.server import leave_with_parent
 from perennial.pipeline.settings.store import read_settings
+from perennial.service.server import leave_with_parent
 
 if TYPE_CHECKING:
     from uuid import UUID

@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from perennial.service.access import OwnPagesOnly, Served, protection
 from flows.deployed import read_served
+from perennial.pipeline.settings.store import SettingsError
+from perennial.service.access import OwnPagesOnly, Served, protection
 from perennial.service.scheduler import api_client
 from perennial.service.server import _free_port
-from perennial.pipeline.settings.store import SettingsError
 from tests.flows.conftest import write_shop
 from tests.flows.serving import Up
 from tests.flows.test_notify import webhook  # noqa: F401  # a fixture

@@ -4,9 +4,9 @@ import pytest
 
 from connectors.tracking import Tracking, TrackingError
 from perennial.cli.commands import _mlflow, in_words
-from perennial.service.runner import choose_runner
-from perennial.service.server import ServerError, check_answers
+from perennial.cli.runner import choose_runner
 from perennial.pipeline.settings.store import build_settings
+from perennial.service.server import ServerError, check_answers
 
 FORMS = [
     "{}://me:hunter2@127.0.0.1:1{}",

@@ -11,15 +11,15 @@ from connectors.engine import open_engine
 from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from features.rfm import customer_state, state_cells
-from perennial.pipeline.training.recipe import fit_recipe
-from perennial.pipeline.training.forecaster import PARAMETERS, Forecaster
-from perennial.pipeline.training.pictures import frequency_fit, matrices
-from perennial.pipeline.scoring.prospects import _ways
-from perennial.pipeline.training.stacking import _fitted_again
 from models.gate import Evidence, judge
 from models.order_value import OrderValue
 from models.purchases import MBGCNBD, MBGNBD, Averaged, BetaGeometric, ParetoNBD
 from models.spend import Spend
+from perennial.pipeline.scoring.prospects import _ways
+from perennial.pipeline.training.forecaster import PARAMETERS, Forecaster
+from perennial.pipeline.training.pictures import frequency_fit, matrices
+from perennial.pipeline.training.recipe import fit_recipe
+from perennial.pipeline.training.stacking import _fitted_again
 from tests.flows.conftest import AS_OF, make_orders
 
 AVERAGE = Averaged(

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from perennial.service.child import LONGEST_LOG, Child
 from perennial.cli.operate import in_words
-from perennial.service.runner import choose_runner
+from perennial.cli.runner import choose_runner
+from perennial.pipeline.settings.store import build_settings
+from perennial.service.child import LONGEST_LOG, Child
 from perennial.service.scheduler import server_environment
 from perennial.service.server import UP_LOCK, forget_serving, say_serving, served_api_url
-from perennial.pipeline.settings.store import build_settings
 
 CODE = """
 import subprocess, sys, time

@@ -16,11 +16,11 @@ from connectors.programs import COMMITMENTS
 from connectors.state import bring_up_to_date
 from connectors.store import Store
 from features.tables import DataError
-from perennial.pipeline.publishing.checks import DayRefusedError, refusals
-from perennial.cli.commands import exit_code
 from flows.daily import daily
-from perennial.pipeline.settings.store import read_settings
+from perennial.cli.commands import exit_code
+from perennial.pipeline.publishing.checks import DayRefusedError, refusals
 from perennial.pipeline.runtime.slot import slot_day
+from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.status.status import how_things_stand, read_limit
 from tests.flows.conftest import AS_OF, make_orders
 from tests.flows.test_notify import Webhook

@@ -10,17 +10,17 @@ import pytest
 
 from connectors.klaviyo.erasure import Erasures
 from features.tables import DataError
-from perennial.pipeline.experiments.effects import keep_beliefs, read_beliefs
-from perennial.pipeline.scoring.decide import score_customers
-from perennial.pipeline.training.forecaster import Forecaster
-from perennial.pipeline.scoring.ledger import Earlier
-from perennial.pipeline.scoring.prospects import prospects
-from perennial.pipeline.experiments.uplift_targeting import KNOWN
-from perennial.pipeline.settings.store import build_settings
 from models.lift import Effect
 from models.order_value import OrderValue
 from models.purchases import MBGNBD, ParetoNBD
 from models.spend import Spend
+from perennial.pipeline.experiments.effects import keep_beliefs, read_beliefs
+from perennial.pipeline.experiments.uplift_targeting import KNOWN
+from perennial.pipeline.scoring.decide import score_customers
+from perennial.pipeline.scoring.ledger import Earlier
+from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.training.forecaster import Forecaster
 from segments.evidence import Signals, advocates
 from segments.investment import Belief
 

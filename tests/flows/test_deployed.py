@@ -13,7 +13,7 @@ from features.tables import DataError
 from flows import deployed
 from perennial.pipeline.runtime import notifications as notify
 from perennial.pipeline.settings.store import SettingsError, read_settings
-from flows.train import Trained
+from perennial.pipeline.training.steps import Trained
 from tests.flows.conftest import write_shop
 
 CUSTOMER = "ann@example.com"

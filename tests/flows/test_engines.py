@@ -25,18 +25,18 @@ from features.rfm import customer_state, spend_cells, state_cells
 from features.season import purchase_spans, purchases_between
 from features.synthetic import simulate
 from features.window import outcome_window
-from perennial.pipeline.scoring.decide import score_customers
-from perennial.pipeline.training.forecaster import Forecaster
-from perennial.pipeline.ingestion.read import known_customers
-from perennial.pipeline.training.season import clock
-from perennial.pipeline.settings.store import build_settings
-from perennial.pipeline.training.spend import fit_order_value
-from perennial.pipeline.training.stacking import first_day
 from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
 from models.price_level import PriceLevel
 from models.purchases import MBGNBD
 from models.spend import Spend
+from perennial.pipeline.ingestion.read import known_customers
+from perennial.pipeline.scoring.decide import score_customers
+from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.season import clock
+from perennial.pipeline.training.spend import fit_order_value
+from perennial.pipeline.training.stacking import first_day
 from tests.postgresql import COMMAND, PASSWORD, find_binaries, run_postgresql
 from tests.requirements import require
 from tests.spark import URL, require_spark

@@ -2,8 +2,8 @@
 
 from datetime import date
 
-from perennial.pipeline.training.gate_artifact import gate_page, run_link, show_gate
 from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.training.gate_artifact import gate_page, run_link, show_gate
 
 GATE = {
     "gate": "failed",

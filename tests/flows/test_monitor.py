@@ -15,11 +15,16 @@ from rich.console import Console
 from connectors.programs import ARROW_TYPES
 from connectors.store import Store
 from features.tables import DataError, Expected
-from perennial.pipeline.runtime.events import announce
-from perennial.pipeline.scoring.expected import EXPECTED
-from perennial.pipeline.training.forecaster import Forecaster
+from models.operational_time import PaceIndex
+from models.order_value import OrderValue
+from models.purchases import MBGNBD
+from models.spend import Spend
+from perennial.cli.shown.models import drift_table
 from perennial.pipeline.activation.forget import forget_person
+from perennial.pipeline.ingestion.read import open_tracking
 from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_weeks
+from perennial.pipeline.monitoring.weeks import has_matured, weeks_apart
+from perennial.pipeline.runtime.events import announce
 from perennial.pipeline.runtime.monitoring_state import (
     MONITORING,
     RETRAIN,
@@ -28,14 +33,9 @@ from perennial.pipeline.runtime.monitoring_state import (
     read_monitoring,
     read_request,
 )
-from perennial.pipeline.ingestion.read import open_tracking
+from perennial.pipeline.scoring.expected import EXPECTED
 from perennial.pipeline.settings.store import MonitoringSettings, read_settings
-from perennial.cli.shown.models import drift_table
-from perennial.pipeline.monitoring.weeks import has_matured, weeks_apart
-from models.operational_time import PaceIndex
-from models.order_value import OrderValue
-from models.purchases import MBGNBD
-from models.spend import Spend
+from perennial.pipeline.training.forecaster import Forecaster
 from tests.flows.conftest import AS_OF
 
 DAYS = [AS_OF + timedelta(days=7 * k) for k in range(4)]

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tenacity import wait_none
 
 from perennial.pipeline.runtime.notifications import has_told, notify, without_secrets
-from perennial.service.server import _free_port
 from perennial.pipeline.settings.store import build_settings
+from perennial.service.server import _free_port
 from tests.flows.conftest import write_shop
 
 AT_ONCE = wait_none()

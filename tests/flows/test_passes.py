@@ -12,15 +12,15 @@ import pytest
 
 import perennial.pipeline.ingestion.read
 from connectors.engine.duckdb import DuckDBEngine
-from perennial.pipeline.scoring.decide import decide
-from perennial.pipeline.training.forecaster import Forecaster
-from perennial.pipeline.scoring.portions import States
-from perennial.pipeline.ingestion.read import build_customer_state, read_orders
-from perennial.pipeline.settings.store import build_settings
-from perennial.pipeline.scoring.together import Together
 from models.order_value import OrderValue
 from models.purchases import BGNBD
 from models.spend import Spend
+from perennial.pipeline.ingestion.read import build_customer_state, read_orders
+from perennial.pipeline.scoring.decide import decide
+from perennial.pipeline.scoring.portions import States
+from perennial.pipeline.scoring.together import Together
+from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.training.forecaster import Forecaster
 from tests.counting import Work, counted, counted_states
 
 AS_OF = date(2026, 6, 30)

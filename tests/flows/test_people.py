@@ -12,7 +12,12 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.order_source import OrderSource
 from connectors.orders import History, read_orders
 from perennial.pipeline.activation.forget import forget_person
-from perennial.pipeline.ingestion.people import contacts_path, keep_contacts, known_names, name_customers
+from perennial.pipeline.ingestion.people import (
+    contacts_path,
+    keep_contacts,
+    known_names,
+    name_customers,
+)
 from perennial.pipeline.settings.store import Settings, build_settings
 
 AS_OF = date(2026, 11, 21)

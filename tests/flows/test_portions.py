@@ -10,9 +10,9 @@ import pytest
 
 import perennial.pipeline.scoring.portions
 from connectors.klaviyo.erasure import Erasures
+from models.lift import Effect
 from perennial.pipeline.scoring.ledger import Earlier
 from perennial.pipeline.scoring.portions import Shelf, States, side_by_side, texts
-from models.lift import Effect
 from tests.flows.test_decide import customers, decided
 
 FRAMES = ("scores", "commitments", "in_force", "assignments", "newcomers")

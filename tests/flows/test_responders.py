@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.lift import Effect
 from perennial.pipeline.experiments.uplift_targeting import (
     KNOWN,
     features_of,
@@ -14,7 +15,6 @@ from perennial.pipeline.experiments.uplift_targeting import (
     multiples,
     read_responders,
 )
-from models.lift import Effect
 from segments.investment import Action, Plan, Prospects, invest
 
 DAY = date(2024, 5, 1)

@@ -9,16 +9,16 @@ import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
-from perennial.pipeline.training.forecaster import Forecaster
-from perennial.pipeline.training.pictures import season
-from perennial.pipeline.scoring.prospects import prospects
-from perennial.pipeline.training.season import StorePace, learn_pace
-from perennial.pipeline.settings.store import build_settings
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.price_level import PriceLevel
 from models.purchases import MBGNBD
 from models.spend import Spend
+from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.pictures import season
+from perennial.pipeline.training.season import StorePace, learn_pace
 
 FIRST, DAYS = date(2022, 1, 1), 3 * 365
 AS_OF = FIRST + timedelta(days=DAYS - 1)

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from features.tables import OrderLines, Orders
-from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.ingestion.signals import read_refunded, read_signals, read_upgrades
+from perennial.pipeline.settings.store import build_settings
 
 START, AS_OF = date(2024, 1, 1), date(2024, 12, 31)
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from prefect._vendor.croniter import croniter
 from prefect.server.schemas.schedules import CronSchedule
 
-from perennial.pipeline.settings.cron import fires_at
-from perennial.pipeline.settings.store import Settings, build_settings
 from perennial.pipeline.runtime.slot import slot_day, wait_until_over
+from perennial.pipeline.settings.cron import fires_at
 from perennial.pipeline.settings.schedule import ScheduleSettings
+from perennial.pipeline.settings.store import Settings, build_settings
 
 ZONES = [
     "America/Santiago", "America/Havana", "Africa/Cairo", "Asia/Beirut", "America/Asuncion",

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
-from perennial.pipeline.training.spend import fit_order_value
 from models.order_value import mean_price_factor
 from models.price_level import PriceLevel
 from models.purchases import FitError
 from models.spend import Spend
+from perennial.pipeline.training.spend import fit_order_value
 
 TRUTH = Spend(p=6.0, q=4.0, gamma=15.0)
 

@@ -12,9 +12,23 @@ from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from features.rfm import customer_state
 from features.tables import Recent
-from perennial.pipeline.training.recipe import fit_recipe
-from perennial.pipeline.training.forecaster import INPUTS, PARAMETERS, Forecaster, second_order_lift
+from models.operational_time import PaceIndex
+from models.order_value import OrderValue
+from models.price_level import PriceLevel
+from models.purchases import BGNBD, MBGNBD
+from models.rules import RULES, Steps
+from models.spend import Spend
+from models.stacking import BANDS, Correction
+from models.trees import fit_trees
+from models.value import discounted_orders
 from perennial.pipeline.ingestion.read import with_recent
+from perennial.pipeline.training.forecaster import (
+    INPUTS,
+    PARAMETERS,
+    Forecaster,
+    second_order_lift,
+)
+from perennial.pipeline.training.recipe import fit_recipe
 from perennial.pipeline.training.stacked import (
     Corrections,
     RuleModel,
@@ -38,15 +52,6 @@ from perennial.pipeline.training.stacking import (
     look_back,
     window_of,
 )
-from models.operational_time import PaceIndex
-from models.order_value import OrderValue
-from models.price_level import PriceLevel
-from models.purchases import BGNBD, MBGNBD
-from models.rules import RULES, Steps
-from models.spend import Spend
-from models.stacking import BANDS, Correction
-from models.trees import fit_trees
-from models.value import discounted_orders
 from tests.flows.conftest import make_orders
 
 DAYS = 90

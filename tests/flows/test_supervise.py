@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from perennial.service import supervise
 from perennial.pipeline.settings.store import read_settings
+from perennial.service import supervise
 from perennial.service.supervise import Supervisor
 from tests.flows.conftest import AS_OF, write_shop
 

@@ -15,7 +15,7 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.payloads import Profile
-from flows.sync import one_sync
+from perennial.pipeline.activation.sync import one_sync
 from tests.klaviyo_double import SCOPES, Fault
 from tests.klaviyo_store import DAY, Shop, change, dying, store_settings
 
@@ -267,7 +267,7 @@ def test_vanished_customers_are_refused(shop):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from flows.sync import one_sync
+from perennial.pipeline.activation.sync import one_sync
 from tests.klaviyo_store import store_settings
 with one_sync(store_settings(Path(sys.argv[1]))):
     print("held", flush=True)

@@ -29,13 +29,18 @@ from connectors.klaviyo.printable import printable
 from connectors.mentions import forms, matches, one_of
 from connectors.store import replace_file
 from perennial.pipeline.activation.account import SystemClock, api_url, open_hands, read_key
-from perennial.pipeline.scoring.expected import EXPECTED
-from perennial.pipeline.publishing.mirrored import mirror_exports
 from perennial.pipeline.activation.outbox import SyncPlaces
-from perennial.pipeline.ingestion.people import contacts_path, known_names, named_people, rejected_people
+from perennial.pipeline.activation.sync import one_sync
+from perennial.pipeline.ingestion.people import (
+    contacts_path,
+    known_names,
+    named_people,
+    rejected_people,
+)
 from perennial.pipeline.ingestion.read import waiting_lease
+from perennial.pipeline.publishing.mirrored import mirror_exports
+from perennial.pipeline.scoring.expected import EXPECTED
 from perennial.pipeline.settings.store import Settings, SettingsError
-from flows.sync import one_sync
 
 SOURCES = "remove them from the sources too; until then the list of the forgotten keeps them out"
 UNDER_WAY = (

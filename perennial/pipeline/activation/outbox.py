@@ -24,8 +24,8 @@ from connectors.klaviyo.plan import REJECTS, Audience, Plan, broken_rules, plan_
 from connectors.klaviyo.properties import columns_needed, property_table
 from connectors.store import PublishedDay, replace_file
 from perennial.pipeline.ingestion.people import contacts_path, name_customers
-from perennial.pipeline.settings.store import Settings
 from perennial.pipeline.runtime.steps import progress
+from perennial.pipeline.settings.store import Settings
 
 SAMPLE = 3
 NO_TERMS = {"enabled", "allow_wide_key", "segments", "lists", "fresh_days", "stale_days"}

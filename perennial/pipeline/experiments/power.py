@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from perennial.pipeline.settings.store import Settings
 from models.lift import customers_needed, smallest_lift
 from models.spend import Spend
+from perennial.pipeline.settings.store import Settings
 
 Array = NDArray[np.float64]
 

@@ -25,8 +25,8 @@ from features.recent import recent
 from features.rfm import customer_state
 from features.tables import DataError
 from perennial.pipeline.ingestion.people import leave_out
-from perennial.pipeline.settings.store import Settings
 from perennial.pipeline.runtime.steps import progress, step
+from perennial.pipeline.settings.store import Settings
 
 ALIKE = ("frequency", "age_days", "recency_days")  # what customers are ordered by, once stated
 HOLDING = "lease"  # file of a run's folder: the name that it holds the lease by

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from perennial.pipeline.training.drift import FAR_MOVED
+from models.monitoring import OF_LAST, Rule, Week, is_frozen, is_retrain_due, standing
+from perennial.pipeline.monitoring.weeks import RULES
 from perennial.pipeline.runtime.monitoring_state import SCHEMA, Json
 from perennial.pipeline.settings.store import MonitoringSettings
-from perennial.pipeline.monitoring.weeks import RULES
-from models.monitoring import OF_LAST, Rule, Week, is_frozen, is_retrain_due, standing
+from perennial.pipeline.training.drift import FAR_MOVED
 
 LATE_DAYS = 1
 OLD_MODEL_DAYS, TOO_OLD_DAYS = 45, 90
@@ -62,7 +62,7 @@ def judge_request(
     before
         The last request; None without any.
     found
-        ``due`` and ``model``, as :func:`flows.monitor.judge_forecasts` says them.
+        ``due`` and ``model``, as :func:`perennial.pipeline.monitoring.steps.judge_forecasts` says them.
     as_of
         The day.
     cooldown_days

@@ -14,7 +14,6 @@ from connectors.kept import read_parquet
 from connectors.store import PublishedDay
 from features.labels import beside, outcomes
 from features.window import Window, outcome_window
-from perennial.pipeline.scoring.expected import EXPECTED, WINDOWS
 from models.evaluation import capture, normalized_gini
 from models.monitoring import (
     TENURES,
@@ -25,6 +24,7 @@ from models.monitoring import (
     slope_through,
     tenure_places,
 )
+from perennial.pipeline.scoring.expected import EXPECTED, WINDOWS
 
 WEEK = WINDOWS[0]
 RULES = {

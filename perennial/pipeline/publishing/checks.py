@@ -16,10 +16,6 @@ from connectors.kept import read_parquet
 from connectors.orders import History
 from connectors.store import PublishedDay, Store, replace_file
 from features.tables import DataError
-from perennial.pipeline.ingestion.read import engine_for, open_tracking
-from perennial.pipeline.scoring.score_table import WRITTEN
-from perennial.pipeline.settings.store import Settings, SettingsError
-from perennial.pipeline.runtime.steps import step
 from models.checks import (
     WARNED,
     Check,
@@ -31,6 +27,10 @@ from models.checks import (
     refused,
 )
 from models.checks.source import MOST_WINDOW_DAYS
+from perennial.pipeline.ingestion.read import engine_for, open_tracking
+from perennial.pipeline.runtime.steps import step
+from perennial.pipeline.scoring.score_table import WRITTEN
+from perennial.pipeline.settings.store import Settings, SettingsError
 
 CHECKS = "checks.json"
 NAMES = (

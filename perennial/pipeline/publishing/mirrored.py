@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 from connectors.mirror import mirror
-from perennial.pipeline.settings.store import Settings
 from perennial.pipeline.runtime.steps import again_after, step
+from perennial.pipeline.settings.store import Settings
 
 
 def mirror_exports(settings: Settings) -> None:

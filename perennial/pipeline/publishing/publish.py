@@ -21,17 +21,17 @@ from connectors.store import PublishedDay, Store, copy_file
 from connectors.tracking import Tracking
 from features.tables import Commitments, DataError, Scores
 from perennial.pipeline.experiments.effects import read_readouts
+from perennial.pipeline.ingestion.people import Names, leave_out, name_customers
+from perennial.pipeline.ingestion.read import check_lease, open_tracking
 from perennial.pipeline.publishing.checks import forget_refusal, warnings_of
+from perennial.pipeline.runtime.monitoring_state import monitoring_known_by
+from perennial.pipeline.runtime.purpose import Purpose
+from perennial.pipeline.runtime.steps import current_timings, step
 from perennial.pipeline.scoring.expected import EXPECTED
 from perennial.pipeline.scoring.kpis import KPIS
 from perennial.pipeline.scoring.moments import MOMENTS
-from perennial.pipeline.runtime.monitoring_state import monitoring_known_by
-from perennial.pipeline.ingestion.people import Names, leave_out, name_customers
-from perennial.pipeline.ingestion.read import check_lease, open_tracking
-from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.scoring.score_table import MADE_LATER, WRITTEN, published_scores
 from perennial.pipeline.settings.store import Settings
-from perennial.pipeline.runtime.steps import current_timings, step
 from reports.page import render_page
 from reports.tables import (
     budget_table,

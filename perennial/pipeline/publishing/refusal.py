@@ -4,11 +4,11 @@ import logging
 from datetime import date
 
 from features.tables import DataError
-from perennial.pipeline.runtime.events import announce
 from perennial.pipeline.publishing.checks import DayRefusedError
+from perennial.pipeline.runtime.events import announce
 from perennial.pipeline.runtime.notifications import REFUSED, notify
-from perennial.pipeline.settings.store import Settings
 from perennial.pipeline.runtime.steps import in_prefect
+from perennial.pipeline.settings.store import Settings
 
 KEY = "day-refused"  # by which Prefect keeps their history
 

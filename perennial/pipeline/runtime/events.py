@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from perennial.service.server import configured_api_url
+from perennial.pipeline.runtime.prefect_api import configured_api_url
 from perennial.pipeline.runtime.steps import in_prefect
 
 RESOURCE = "perennial.store"

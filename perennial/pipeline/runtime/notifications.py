@@ -24,8 +24,8 @@ from tenacity import (
 from tenacity.wait import WaitBaseT
 
 from connectors.addresses import is_loopback, redacted
-from perennial.pipeline.settings.store import Settings
 from perennial.pipeline.settings.schedule import NotifySettings
+from perennial.pipeline.settings.store import Settings
 
 REFUSED, FAILED, STALE, RETRAIN = KINDS = ("refused", "failed", "stale", "retrain")
 WEBHOOK, USER, PASSWORD, TOKEN = (

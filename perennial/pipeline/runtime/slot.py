@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from perennial.pipeline.runtime.steps import progress
 from perennial.pipeline.settings.cron import fires_at
 from perennial.pipeline.settings.store import Settings
-from perennial.pipeline.runtime.steps import progress
 
 LONGEST_JUMP = timedelta(hours=3)  # of clocks that are set forward
 

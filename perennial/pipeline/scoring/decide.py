@@ -24,8 +24,11 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import Store
 from features.tables import Commitments, Expected
+from perennial.pipeline.experiments.power import experiment
+from perennial.pipeline.ingestion.signals import read_signals
+from perennial.pipeline.runtime.purpose import Purpose
+from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.expected import EXPECTED, expected_sums, expected_table
-from perennial.pipeline.training.forecaster import HISTORY, Forecaster
 from perennial.pipeline.scoring.ledger import (
     Earlier,
     Standing,
@@ -37,13 +40,10 @@ from perennial.pipeline.scoring.ledger import (
 )
 from perennial.pipeline.scoring.outlook import Lookout
 from perennial.pipeline.scoring.portions import Portion, Shelf, States, side_by_side
-from perennial.pipeline.experiments.power import experiment
-from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.scoring.score_table import SCHEMA, WRITTEN, Placed, score_table
-from perennial.pipeline.settings.store import Settings
-from perennial.pipeline.ingestion.signals import read_signals
-from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.together import Together
+from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.training.forecaster import HISTORY, Forecaster
 from segments.evidence import Signals
 from segments.investment import Funded, Granted, Offered, Offers, fund
 from segments.journey import journey_stage

@@ -12,10 +12,10 @@ from connectors.draws import buckets
 from connectors.programs import Programs, empty, since
 from connectors.store import Store
 from features.tables import Assignments, Commitments, DataError
+from models.lift import Effect
 from perennial.pipeline.experiments.effects import read_beliefs
 from perennial.pipeline.experiments.uplift_targeting import read_responders
 from perennial.pipeline.settings.store import Settings
-from models.lift import Effect
 from segments.holdout import BUCKETS, CONTROL, Draw, RedrawError, assign
 from segments.investment import Beliefs, Granted, Plan, Prospects
 

@@ -8,10 +8,10 @@ import pandas as pd
 
 from connectors.csv import write_csv
 from connectors.orders import History
-from perennial.pipeline.scoring.score_table import WRITTEN
-from perennial.pipeline.settings.store import Settings
 from perennial.pipeline.ingestion.signals import read_refunded, read_signals, read_upgrades
 from perennial.pipeline.runtime.steps import step
+from perennial.pipeline.scoring.score_table import WRITTEN
+from perennial.pipeline.settings.store import Settings
 from segments.loyalty import loyalty_tiers
 from segments.moments import find_moments
 

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from perennial.pipeline.scoring.expected import WINDOWS
-from perennial.pipeline.training.forecaster import HISTORY, OUTPUTS, Forecaster
-from perennial.pipeline.scoring.portions import Portion, Shelf
-from perennial.pipeline.scoring.prospects import prospects
-from perennial.pipeline.experiments.uplift_targeting import features_of, multiples
-from perennial.pipeline.settings.store import Settings
 from models.lift import Effect
 from models.monitoring import Counts
+from perennial.pipeline.experiments.uplift_targeting import features_of, multiples
+from perennial.pipeline.scoring.expected import WINDOWS
+from perennial.pipeline.scoring.portions import Portion, Shelf
+from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.training.forecaster import HISTORY, OUTPUTS, Forecaster
 from segments.investment import Prospects
 
 Array = NDArray[np.float64]

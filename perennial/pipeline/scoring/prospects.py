@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from perennial.pipeline.training.forecaster import Forecaster
-from perennial.pipeline.settings.store import Settings
 from models.cells import distinct
 from models.purchases import PurchaseModel
 from models.purchases.response import Response, response
+from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.training.forecaster import Forecaster
 from segments.investment import Prospects
 
 Array = NDArray[np.float64]

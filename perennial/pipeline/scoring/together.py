@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.baselines import rfm_cells
+from models.monitoring import tenth_starts
 from perennial.pipeline.scoring.ledger import draw_arms
 from perennial.pipeline.scoring.outlook import Seen
 from perennial.pipeline.settings.store import Settings
-from models.baselines import rfm_cells
-from models.monitoring import tenth_starts
 from segments.evidence import Signals, advocates
 from segments.lifecycle import lifecycle_segments
 from segments.rhythm import store_cycle_days

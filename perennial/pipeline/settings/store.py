@@ -26,11 +26,11 @@ from pydantic import (
 
 from connectors.addresses import check_no_secret, redacted_address
 from connectors.order_source import OrderSource
+from models.checks.scores import ScoreLimits
+from models.checks.source import SourceLimits
 from perennial.pipeline.settings.klaviyo import KlaviyoSettings
 from perennial.pipeline.settings.schedule import NotifySettings, ScheduleSettings
 from perennial.pipeline.settings.urls import sqlite_url
-from models.checks.scores import ScoreLimits
-from models.checks.source import SourceLimits
 from segments.investment import Action
 from segments.journey import JourneyRules
 from segments.lifecycle import LifecycleRules

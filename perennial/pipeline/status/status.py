@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from connectors.store import PublishedDay, Store
-from perennial.pipeline.publishing.checks import refusals
 from perennial.pipeline.ingestion.read import lease_of, open_tracking
+from perennial.pipeline.publishing.checks import refusals
 from perennial.pipeline.settings.store import Settings
 
 DAY = timedelta(days=1)

@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike
 
 from connectors.kept import DIGESTS, check_digests, write_digests
 from features.tables import DataError, FirstBasket, Recent
-from perennial.pipeline.training.stacked import TREES_FILE, RuleModel, StackedModel, history_of, load_correction
 from models.history import CALENDAR, CustomerHistory
 from models.intervals import Levels, Outcomes, covered, informed_position
 from models.monitoring import Counts, expected_counts
@@ -25,6 +24,13 @@ from models.second_purchase import BY_DAYS as DAYS_COLUMNS
 from models.second_purchase import FEATURES, Classifier, design
 from models.spend import Spend
 from models.value import Forecast, ForecastMultipliers, SecondOrder, forecast, hazards, raised
+from perennial.pipeline.training.stacked import (
+    TREES_FILE,
+    RuleModel,
+    StackedModel,
+    history_of,
+    load_correction,
+)
 
 PARAMETERS = "parameters.json"
 CLASSIFIER = "second_purchase.skops"

@@ -6,8 +6,8 @@ from datetime import date
 from typing import Any
 
 from connectors.addresses import redacted_address
-from perennial.pipeline.settings.store import Settings
 from perennial.pipeline.runtime.steps import in_prefect
+from perennial.pipeline.settings.store import Settings
 from reports.model_card import gate_table
 
 _log = logging.getLogger(__name__)

@@ -8,12 +8,12 @@ import numpy as np
 
 from connectors.orders import History
 from features.rfm import customer_state, state_cells
-from perennial.pipeline.training.forecaster import Forecaster
-from perennial.pipeline.ingestion.read import engine_for
-from perennial.pipeline.training.season import timed
-from perennial.pipeline.settings.store import Settings
 from models.operational_time import PaceIndex
 from models.purchases import PurchaseModel
+from perennial.pipeline.ingestion.read import engine_for
+from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.season import timed
 from reports.charts import curves_chart, matrix_chart, pairs_chart
 
 if TYPE_CHECKING:

@@ -14,12 +14,6 @@ from features.labels import outcomes
 from features.regularity import gap_facts
 from features.rfm import customer_state, state_cells
 from features.window import outcome_window
-from perennial.pipeline.training.forecaster import Forecaster, first_order_design, second_order_lift
-from perennial.pipeline.ingestion.read import with_first_baskets
-from perennial.pipeline.training.season import Peaks, StorePace, clock, even_pace, learn_pace, timed
-from perennial.pipeline.training.spend import OrderValueFit, fit_order_value, learn_price_level
-from perennial.pipeline.training.stacked import history_of
-from perennial.pipeline.training.stacking import Calendar, StackingFit, first_day, fit_stacking, without_stacking
 from models.intervals import (
     COVERAGE,
     Levels,
@@ -41,6 +35,29 @@ from models.purchases import (
 from models.second_purchase import SecondPurchaseFit, fit_second_purchase
 from models.spend import SpendFit
 from models.value import ForecastMultipliers
+from perennial.pipeline.ingestion.read import with_first_baskets
+from perennial.pipeline.training.forecaster import (
+    Forecaster,
+    first_order_design,
+    second_order_lift,
+)
+from perennial.pipeline.training.season import (
+    Peaks,
+    StorePace,
+    clock,
+    even_pace,
+    learn_pace,
+    timed,
+)
+from perennial.pipeline.training.spend import OrderValueFit, fit_order_value, learn_price_level
+from perennial.pipeline.training.stacked import history_of
+from perennial.pipeline.training.stacking import (
+    Calendar,
+    StackingFit,
+    first_day,
+    fit_stacking,
+    without_stacking,
+)
 
 MAX_LANDMARKS = 4
 

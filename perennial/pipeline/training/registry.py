@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from connectors.tracking import Tracking
 from features.tables import DataError
+from models.gate import WAIVED
 from perennial.pipeline.ingestion.read import open_tracking
 from perennial.pipeline.settings.store import Settings
-from models.gate import WAIVED
 
 
 @dataclass(frozen=True)

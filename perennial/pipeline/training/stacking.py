@@ -15,6 +15,16 @@ from connectors.engine import Engine
 from features.labels import outcomes
 from features.rfm import customer_state, state_cells
 from features.window import outcome_window
+from models.evaluation import normalized_gini, paired_differences
+from models.operational_time import OperationalTime, PaceIndex
+from models.order_value import OrderValue
+from models.price_level import PriceLevel
+from models.purchases import FitError, Prior, PurchaseModel, fit_again
+from models.rules import RULES, fit_steps, rule_score
+from models.stacking import fit_chance, fit_orders, level_of
+from models.stacking import fit_order_value as fit_value_correction
+from models.trees import OutcomeTrees, TreeForecast, TreesError, fit_trees
+from models.value import ForecastMultipliers
 from perennial.pipeline.ingestion.read import with_recent
 from perennial.pipeline.training.season import timed
 from perennial.pipeline.training.spend import fit_order_value
@@ -29,16 +39,6 @@ from perennial.pipeline.training.stacked import (
     plain_forecast,
     tree_features,
 )
-from models.evaluation import normalized_gini, paired_differences
-from models.operational_time import OperationalTime, PaceIndex
-from models.order_value import OrderValue
-from models.price_level import PriceLevel
-from models.purchases import FitError, Prior, PurchaseModel, fit_again
-from models.rules import RULES, fit_steps, rule_score
-from models.stacking import fit_chance, fit_orders, level_of
-from models.stacking import fit_order_value as fit_value_correction
-from models.trees import OutcomeTrees, TreeForecast, TreesError, fit_trees
-from models.value import ForecastMultipliers
 
 Array = NDArray[np.float64]
 

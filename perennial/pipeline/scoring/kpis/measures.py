@@ -10,12 +10,12 @@ import pandas as pd
 
 from connectors.orders import History
 from features import advocacy, bundles, journeys, products
-from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.kpis.dashboard import dashboard
 from perennial.pipeline.scoring.kpis.day import Day, opened
 from perennial.pipeline.scoring.score_table import WRITTEN
 from perennial.pipeline.settings.store import Settings
-from perennial.pipeline.runtime.steps import step
+from perennial.pipeline.training.forecaster import Forecaster
 from reports.measures import advocacy as told
 from reports.measures import forecast, repeat
 from reports.measures import products as bought

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from connectors.addresses import redacted_address
-from perennial.service.server import TemporaryServer, check_answers, configured_api_url, served_api_url
-from perennial.pipeline.runtime.steps import watched, with_prefect
 from perennial.cli.terminal import program, reporter, say
+from perennial.pipeline.runtime.prefect_api import configured_api_url
+from perennial.pipeline.runtime.steps import watched, with_prefect
+from perennial.service.server import TemporaryServer, check_answers, served_api_url
 
 R = TypeVar("R")
 

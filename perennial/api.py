@@ -1,0 +1,5 @@
+"""The public Python API."""
+
+from importlib.metadata import version
+
+__version__ = version("perennial")

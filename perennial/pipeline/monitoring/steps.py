@@ -1,0 +1,215 @@
+"""Whether what was expected came true: matured weeks, how inputs moved, and what to do about it."""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from connectors.orders import History
+from connectors.store import PublishedDay, Store
+from connectors.tracking import Run
+from features.tables import DataError
+from perennial.pipeline.ingestion.read import engine_for, open_tracking
+from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_weeks
+from perennial.pipeline.monitoring.weeks import Peak, count_day, has_matured, weeks_apart
+from perennial.pipeline.runtime.events import DRIFT_CONFIRMED, announce
+from perennial.pipeline.runtime.monitoring_state import (
+    SCHEMA,
+    Json,
+    keep_request,
+    read_monitoring,
+    read_request,
+)
+from perennial.pipeline.runtime.steps import step
+from perennial.pipeline.scoring.expected import EXPECTED, WINDOWS
+from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.training.drift import measure_drift, read_bins
+
+RECOUNT_DAYS = 35  # after a window's end, since orders and refunds arrive late
+
+
+LOGGED_WEEKS = 104
+
+
+@step
+def find_newest(settings: Settings, as_of: date) -> PublishedDay:
+    """Find the newest day that is published by a day.
+
+    Raises
+    ------
+    DataError
+        There is none.
+    """
+    days = Store(settings.exports).published_days(date.min, as_of)
+    if not days:
+        raise DataError(
+            f"monitoring compares published days with what came: none up to {as_of} is published under "
+            f"{settings.exports}. Run `perennial run` first"
+        )
+    return days[-1]
+
+
+@step
+def count_weeks(settings: Settings, history: History, as_of: date, work: Path) -> Path:
+    """Count what came of each matured week; return the file.
+
+    Weeks that were counted before stay as they were once their late orders are in, or where their
+    day is not published any more.
+    """
+    before = (read_monitoring(settings.state) or {"weeks": []})["weeks"]
+    settle = settings.monitoring.settle_days
+    recorded = {
+        day: week
+        for week in before
+        if has_matured(day := date.fromisoformat(week["as_of"]), WINDOWS[0], as_of, settle)
+    }
+    last = as_of - timedelta(days=WINDOWS[0] + settle)
+    published = {
+        day.as_of: day
+        for day in Store(settings.exports).published_days(date.min, last)
+        if day.file(EXPECTED).is_file()
+    }
+    peaks = [Peak(*days) for days in settings.monitoring.peaks]
+    found = []
+    with engine_for(settings, work) as engine:
+        orders = engine.parquet(history.orders)
+        for day in weeks_apart(recorded, published):
+            is_settled = day + timedelta(days=WINDOWS[-1] + RECOUNT_DAYS) < as_of
+            if day in published and not (day in recorded and is_settled):
+                windows = [n for n in WINDOWS if has_matured(day, n, as_of, settle)]
+                found.append(
+                    count_day(engine, orders, history.last_date, published[day], windows, peaks)
+                )
+            else:
+                found.append(recorded[day])
+    path = work / "weeks.json"
+    path.write_text(json.dumps(found, allow_nan=False))
+    return path
+
+
+@step
+def look_at_inputs(
+    settings: Settings, history: History, newest: PublishedDay, as_of: date, work: Path
+) -> Path:
+    """Say how fresh orders, scores and model are, and how far inputs have moved; return the file."""
+    tracking = open_tracking(settings)
+    version = str(newest.record()["model_version"])
+    bins = read_bins(tracking.fetch(version) / "artifacts")
+    trained = tracking.tags(version)["as_of"]
+    latest = tracking.newest(settings.training_digest)
+    with engine_for(settings, work) as engine:
+        drift = measure_drift(
+            engine,
+            engine.parquet(history.orders),
+            newest.file("scores.parquet"),
+            newest.as_of,
+            settings,
+            bins,
+        )
+    found = {
+        "freshness": {
+            "last_order_date": history.last_date.isoformat(),
+            "orders_late_days": (as_of - history.last_date).days,
+            "published_as_of": newest.as_of.isoformat(),
+            "published_late_days": (as_of - newest.as_of).days,
+        },
+        "model": {
+            "version": version,
+            "trained_as_of": trained,
+            "age_days": (as_of - date.fromisoformat(trained)).days,
+            "newest_trained_as_of": None if latest is None else latest[1],
+        },
+        "drift": drift,
+    }
+    path = work / "inputs.json"
+    path.write_text(json.dumps(found, allow_nan=False))
+    return path
+
+
+@step
+def judge_forecasts(settings: Settings, weeks: Path, inputs: Path, as_of: date) -> dict[str, Any]:
+    """Say what is off, whether to freeze what goes to marketing, and whether to train again."""
+    counted, looked = json.loads(weeks.read_text()), json.loads(inputs.read_text())
+    first = Store(settings.exports).published_days(date.min, as_of)
+    expecting = [day.as_of for day in first if day.file(EXPECTED).is_file()]
+    matures = None
+    if expecting and not counted:
+        whole = WINDOWS[0] + settings.monitoring.settle_days
+        matures = (expecting[0] + timedelta(days=whole)).isoformat()
+    judged = of_weeks(settings.monitoring, counted)
+    found = {
+        "schema": SCHEMA,
+        "as_of": as_of.isoformat(),
+        "tolerance": settings.monitoring.tolerance,
+        "freeze": settings.monitoring.freeze,
+        **looked,
+        "weeks": counted,
+        "first_matures": matures,
+        **judged,
+    }
+    return {**found, "alerts": find_alerts(found)}
+
+
+@step
+def ask_to_train(settings: Settings, found: dict[str, Any], as_of: date) -> Json | None:
+    """Keep a request to train again where one is due, and tell Prefect once; return the last one."""
+    request = judge_request(
+        read_request(settings.state), found, as_of, settings.monitoring.cooldown_days
+    )
+    if request is None:
+        return None
+    keep_request(settings.state, request)
+    if request["asked_for"] and not request["announced"]:
+        # Kept before and after: a run that is killed between the two says it again, never not at all.
+        request = {**request, "announced": announce(DRIFT_CONFIRMED, request)}
+        keep_request(settings.state, request)
+    return request
+
+
+@step
+def log_monitoring(settings: Settings, found: dict[str, Any], as_of: date) -> str:
+    """Log what was found as an MLflow run, the weeks as steps; return its id."""
+    tags = {
+        "as_of": as_of.isoformat(),
+        "kind": "monitor",
+        "model_version": found["model"]["version"],
+    }
+    with open_tracking(settings).run(f"monitor {as_of}", tags) as run:
+        run.log(
+            metrics={
+                "model_age_days": found["model"]["age_days"],
+                "outside_share": found["drift"]["outside_share"],
+                "alerts": len(found["alerts"]),
+                **{f"psi.{row['name']}": row["psi"] for row in found["drift"]["figures"]},
+            }
+        )
+        _log_weeks(run, found["weeks"][-LOGGED_WEEKS:])
+        run.log_json(found, "monitoring.json")
+        run.log_text(_as_table(found["weeks"]), "weeks.csv")
+        return run.id
+
+
+def _log_weeks(run: Run, weeks: list[Json]) -> None:
+    """Log each figure of each week, by the number of weeks since Monday, 1 January of the year 1."""
+    series: dict[str, dict[int, float]] = {}
+    for week in weeks:
+        step_of = date.fromisoformat(week["as_of"]).toordinal() // WINDOWS[0]
+        for days in WINDOWS:
+            counted = week[str(days)]
+            for name in ("ratio", "low", "high", "value_ratio", "actual", "expected"):
+                if counted is not None and counted[name] is not None:
+                    series.setdefault(f"{name}.{days}d", {})[step_of] = counted[name]
+    run.log_series(series)
+
+
+def _as_table(weeks: list[Json]) -> str:
+    names = ("actual", "expected", "variance", "ratio", "low", "high", "value_ratio", "customers")
+    lines = [",".join(("as_of", "days", "model_version", "until", *names))]
+    for week in weeks:
+        for days in WINDOWS:
+            counted = week[str(days)]
+            if counted is not None:
+                said = (week["as_of"], days, week["model_version"], counted["until"])
+                values = ("" if counted[n] is None else counted[n] for n in names)
+                lines.append(",".join(str(value) for value in (*said, *values)))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,298 @@
+"""The steps of a training: check, fit, try on past days, judge, register."""
+
+import json
+import subprocess
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+from connectors.orders import History
+from connectors.tracking import Run, Tracking
+from features.tables import DataError
+from models.gate import FAILED, PASSED, Evidence, judge
+from models.purchases import FitError
+from perennial.pipeline.ingestion.read import engine_for, open_tracking
+from perennial.pipeline.runtime.steps import step
+from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.training.backtest import evaluate_cutoffs
+from perennial.pipeline.training.drift import write_bins
+from perennial.pipeline.training.forecaster import (
+    EXAMPLE,
+    INPUTS,
+    OUTPUTS,
+    Forecaster,
+    model_files,
+)
+from perennial.pipeline.training.pictures import draw_all
+from perennial.pipeline.training.recipe import fit_recipe
+from reports.model_card import gate_table, model_card
+
+SERVED_WITH = ("perennial", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registered model.
+
+    Attributes
+    ----------
+    model_version
+        Version of the registered model.
+    run_id
+        MLflow run that it was trained in.
+    gate
+        ``passed``, ``tie`` or ``failed``.
+    is_champion
+        Whether it scores from now on.
+    reasons
+        Why the gate did not let it, in words.
+    notes
+        What a reader must know.
+    """
+
+    model_version: str
+    run_id: str
+    gate: str
+    is_champion: bool
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model that scores, where it was trained for this store and these settings, and not later.
+
+    Attributes
+    ----------
+    version
+        Of the registered model; None = there is none.
+    folder
+        Its files.
+    is_later
+        Whether one that scores was trained on later orders: it stays, whatever the gate says.
+    """
+
+    version: str | None
+    folder: Path | None
+    is_later: bool
+
+
+@step
+def find_champion(settings: Settings, as_of: date) -> Champion:
+    """Resolve once which model a new one has to beat."""
+    tracking = open_tracking(settings)
+    version = tracking.champion()
+    tags = {} if version is None else tracking.tags(version)
+    if version is None or tags.get("training_digest") != settings.training_digest:
+        return Champion(None, None, is_later=False)
+    if tags["as_of"] > as_of.isoformat():
+        return Champion(None, None, is_later=True)
+    return Champion(version, tracking.fetch(version) / "artifacts", is_later=False)
+
+
+@step
+def fit_models(settings: Settings, history: History, as_of: date, work: Path) -> Path:
+    """Fit every part of the model; return its folder."""
+    folder = work / "model"
+    with engine_for(settings, work) as engine:
+        orders = engine.parquet(history.orders)
+        lines = None if history.order_lines is None else engine.parquet(history.order_lines)
+        fits = fit_recipe(
+            engine,
+            orders,
+            lines,
+            as_of,
+            settings.model.second_purchase_days,
+            settings.model.horizon_days,
+            is_learned=settings.model.learned,
+            peaks=settings.monitoring.peaks,
+        )
+        fits.forecaster.save(folder)
+        write_bins(engine, orders, lines, as_of, settings, fits.forecaster, folder)
+    said = {"parts": fits.parts(), "notes": fits.notes}
+    (folder / "fits.json").write_text(json.dumps(said, indent=2, allow_nan=False))
+    return folder
+
+
+@step
+def backtest_recipe(
+    settings: Settings, history: History, champion: Champion, as_of: date, work: Path
+) -> Path:
+    """Hold out a third of the history, at most the horizon, and try the recipe on days before that.
+
+    The cutoffs lie half such a window apart; the file says why where none can be.
+    """
+    days = min(settings.model.horizon_days, (as_of - history.first_date).days // 3)
+    path = work / "held_out.json"
+    try:
+        found = evaluate_cutoffs(
+            settings,
+            as_of - timedelta(days=days),
+            max(days, 1),
+            settings.model.backtest_cutoffs,
+            work,
+            step_days=max(days // 2, 1),
+            incumbent=champion.folder,
+        )
+        path.write_text(found.read_text())
+    except (DataError, FitError) as error:
+        path.write_text(json.dumps({"not_backtested": str(error)}))
+    return path
+
+
+@step
+def judge_model(model: Path, held_out: Path, champion: Champion, work: Path) -> Path:
+    """Let the gate judge by the model's parameters and its backtest; return the verdict's file."""
+    found = json.loads(held_out.read_text())
+    forecaster = Forecaster.load(model)
+    known = None
+    if champion.folder is not None:
+        known = Forecaster.load(champion.folder).spend.mean
+    parameters = forecaster.purchases.to_dict() | {
+        f"spend.{name}": value
+        for name, value in forecaster.spend.to_dict().items()
+        if name != "slope"
+    }
+    verdict = judge(Evidence(parameters, forecaster.spend.mean, found.get("cutoffs", ()), known))
+    path = work / "gate.json"
+    said = verdict.to_dict() | {
+        "reasons": verdict.reasons,
+        "warnings": verdict.warnings,
+        "champion": champion.version,
+    }
+    path.write_text(json.dumps(said, indent=2, allow_nan=False))
+    return path
+
+
+@step
+def register_model(
+    settings: Settings,
+    history: History,
+    model: Path,
+    held_out: Path,
+    verdict: Path,
+    as_of: date,
+    trigger: str,
+) -> str:
+    """Log everything to MLflow and register the model as the challenger; return its version."""
+    fits = json.loads((model / "fits.json").read_text())
+    backtest, gate = json.loads(held_out.read_text()), json.loads(verdict.read_text())
+    fits["notes"] += gate["warnings"]
+    if "not_backtested" in backtest:
+        fits["notes"].append(f"not backtested: {backtest['not_backtested']}")
+    (model / "fits.json").write_text(json.dumps(fits, indent=2, allow_nan=False))
+    tracking = open_tracking(settings)
+    tags = {
+        "kind": "train",
+        "as_of": as_of.isoformat(),
+        "data_digest": history.digest,
+        "training_digest": settings.training_digest,
+        "code_version": _code_version(),
+        "trigger": trigger,
+    }
+    with tracking.run(f"train {as_of}", {**tags, "gate": gate["gate"]}) as run:
+        run.log(params=settings.model.model_dump(), metrics=_counts(history))
+        run.log_data("orders", settings.orders.source, history.digest, "training")
+        run.log_json(fits, "fits.json")
+        run.log_json(gate, "gate.json")
+        run.log_text(gate_table(gate), "gate.md")
+        run.log_text(model_card(settings.store.name, as_of, fits, backtest, gate), "model_card.md")
+        for name, part in fits["parts"].items():
+            run.log_child(name, {**tags, "part": name}, part["params"], part["metrics"])
+        if "cutoffs" in backtest:
+            _log_backtest(run, backtest, tags)
+        for name, (figure, numbers) in draw_all(settings, history, model, backtest, as_of).items():
+            run.log_figure(figure, f"pictures/{name}.png")
+            run.log_json(numbers, f"pictures/{name}.json")
+        version = _register(tracking, run, settings, model, tags)
+    tracking.note(version, {"gate": gate["gate"], "reasons": "; ".join(gate["reasons"]) or "none"})
+    tracking.challenge(version)
+    return version
+
+
+@step
+def decide_champion(
+    settings: Settings, model: Path, version: str, champion: Champion, verdict: Path
+) -> Trained:
+    """Make the model champion if the gate lets it, and no later day's scores."""
+    gate = json.loads(verdict.read_text())
+    tracking = open_tracking(settings)
+    tags = tracking.tags(version)
+    is_champion = gate["gate"] == PASSED and not champion.is_later
+    if is_champion:
+        tracking.promote(version)
+    decision = "promoted" if is_champion else "refused" if gate["gate"] == FAILED else "kept"
+    tracking.note(version, {"decision": decision, "decided_by": "gate"})
+    said = json.loads((model / "fits.json").read_text())["notes"]
+    return Trained(
+        version, tags["run_id"], gate["gate"], is_champion, tuple(gate["reasons"]), tuple(said)
+    )
+
+
+def _register(
+    tracking: Tracking, run: Run, settings: Settings, model: Path, tags: dict[str, str]
+) -> str:
+    return tracking.register(
+        run,
+        code=Path(__file__).with_name("pyfunc.py"),
+        artifacts=model_files(model),
+        signature={
+            "inputs": INPUTS,
+            "outputs": dict.fromkeys(OUTPUTS, True),
+            "params": {
+                "horizon_days": settings.model.horizon_days,
+                "annual_discount_rate": settings.model.annual_discount_rate,
+                "as_of": tags["as_of"],
+            },
+        },
+        example=EXAMPLE,
+        requirements=[f"{name}=={installed(name)}" for name in SERVED_WITH],
+        tags=tags,
+    )
+
+
+def _code_version() -> str:
+    """Return the commit where the code is a checkout, else the package's version."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607  # found on the path, as a person would
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return installed("perennial")
+    return f"{installed('perennial')}+{found.stdout.strip()}"
+
+
+def _counts(history: History) -> dict[str, float]:
+    accounting = asdict(history.accounting)
+    rejected = accounting.pop("rejected")
+    merged = accounting.pop("merged")
+    return {
+        **accounting,
+        "rows_rejected": sum(rejected.values()),
+        "rows_merged": sum(merged.values()),
+    }
+
+
+def _log_backtest(run: Run, found: dict[str, Any], tags: dict[str, str]) -> None:
+    """Log each candidate at each cutoff as a child run, and the champion's means."""
+    run.log_json(found, "backtest.json")
+    for cutoff in found["cutoffs"]:
+        for name, metrics in cutoff["models"].items():
+            run.log_child(
+                f"{name} {cutoff['as_of']}",
+                {**tags, "part": "backtest", "candidate": name, "cutoff": cutoff["as_of"]},
+                {
+                    "candidate": name,
+                    "cutoff": cutoff["as_of"],
+                    "horizon_days": found["horizon_days"],
+                },
+                metrics,
+            )
+    run.log(metrics={f"holdout.{k}": v for k, v in found["mean"]["champion"].items()})
