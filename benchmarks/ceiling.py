@@ -30,11 +30,11 @@ from benchmarks.policies import (
 )
 from benchmarks.policies import SHARE as OF_CUSTOMERS
 from connectors.engine import open_engine
-from features.synthetic import World
-from features.synthetic.profiles import ACTIONS, EFFECTS, Profile
 from perennial.pipeline.ingestion.read import known_customers
 from perennial.pipeline.scoring.prospects import prospects
 from perennial.pipeline.training.forecaster import Forecaster
+from perennial.simulation import World
+from perennial.simulation.profiles import ACTIONS, EFFECTS, Profile
 from segments.allocation import allocate
 
 TEACHERS = 100  # seeds from here on teach

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from features.synthetic import PROFILES, expected_customers, simulate_pieces
+from perennial.simulation import PROFILES, expected_customers, simulate_pieces
 
 START, END = date(2023, 7, 1), date(2026, 7, 1)
 AS_OF = END - timedelta(days=1)

@@ -15,11 +15,11 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 
-from features.synthetic import PROFILES, Profile, World, facts, simulate
-from features.synthetic.draws import Array
 from models.cells import distinct
 from models.purchases import fit_purchases
 from models.spend import fit_spend
+from perennial.simulation import PROFILES, Profile, World, facts, simulate
+from perennial.simulation.draws import Array
 
 matplotlib.use("svg")
 

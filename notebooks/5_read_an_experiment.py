@@ -20,8 +20,6 @@ import pyarrow.parquet as pq
 
 from connectors.engine import open_engine
 from features.rfm import customer_state, state_cells
-from features.synthetic import simulate
-from features.synthetic.profiles import EFFECTS
 from models.lift import average_lift, smallest_lift
 from models.purchases import MBGNBD, fit_purchases
 from perennial.pipeline.experiments.readout import Experiment, compare, watch
@@ -29,6 +27,8 @@ from perennial.pipeline.ingestion.read import read_orders
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.training.forecaster import HISTORY, Forecaster
 from perennial.pipeline.training.spend import fit_order_value
+from perennial.simulation import simulate
+from perennial.simulation.profiles import EFFECTS
 from reports.charts import spans_chart
 from segments.holdout import CONTROL, is_holdout
 from segments.lifecycle import lifecycle_segments

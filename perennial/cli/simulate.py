@@ -14,10 +14,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from features.synthetic import PIECE, World, expected_customers, simulate_pieces
-from features.synthetic.forms import FORMS
-from features.synthetic.profiles import SimulationError, find_profile
 from perennial.pipeline.settings.store import SettingsError
+from perennial.simulation import PIECE, World, expected_customers, simulate_pieces
+from perennial.simulation.forms import FORMS
+from perennial.simulation.profiles import SimulationError, find_profile
 
 RECORD = "simulation.json"
 CONFIG = "perennial.toml"

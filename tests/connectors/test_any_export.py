@@ -21,9 +21,9 @@ from connectors.order_source import OrderSource
 from connectors.orders import PRESETS, read_orders
 from connectors.presets import shopify, stripe
 from connectors.sources import SourceError
-from features.synthetic import simulate
-from features.synthetic.forms import FORMS
 from features.tables import DataError
+from perennial.simulation import simulate
+from perennial.simulation.forms import FORMS
 
 AS_OF = date(2025, 6, 30)
 NAMES = ("plain", "shopify", "stripe", "woocommerce")

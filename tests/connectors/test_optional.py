@@ -9,7 +9,7 @@ import pytest
 from connectors.engine import open_engine
 from connectors.optional import TABLES, read_table
 from connectors.sources import SourceError
-from features.synthetic import simulate
+from perennial.simulation import simulate
 
 AS_OF = date(2025, 6, 30)
 

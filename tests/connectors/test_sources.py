@@ -19,7 +19,7 @@ from connectors.orders import look_at_source, read_orders
 from connectors.recognize import recognize
 from connectors.sources import SourceError, find_files, open_tables
 from features.rfm import customer_state
-from features.synthetic import simulate
+from perennial.simulation import simulate
 
 AS_OF = date(2025, 6, 30)
 ZONE = "America/New_York"

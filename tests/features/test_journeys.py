@@ -9,8 +9,8 @@ import pytest
 from benchmarks.online_retail import LAST_DAY, data_file, read
 from connectors.engine import open_engine
 from features import journeys, products
-from features.synthetic import simulate
 from models.survival import kaplan_meier
+from perennial.simulation import simulate
 from reports.measures import forecast
 from reports.measures.cohorts import cohorts
 

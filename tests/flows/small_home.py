@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from features.synthetic import simulate
+from perennial.simulation import simulate
 
 AS_OF = date(2025, 6, 30)
 ODD = [

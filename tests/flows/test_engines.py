@@ -23,7 +23,6 @@ from features.recent import recent
 from features.regularity import gap_facts
 from features.rfm import customer_state, spend_cells, state_cells
 from features.season import purchase_spans, purchases_between
-from features.synthetic import simulate
 from features.window import outcome_window
 from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
@@ -37,6 +36,7 @@ from perennial.pipeline.training.forecaster import Forecaster
 from perennial.pipeline.training.season import clock
 from perennial.pipeline.training.spend import fit_order_value
 from perennial.pipeline.training.stacking import first_day
+from perennial.simulation import simulate
 from tests.postgresql import COMMAND, PASSWORD, find_binaries, run_postgresql
 from tests.requirements import require
 from tests.spark import URL, require_spark

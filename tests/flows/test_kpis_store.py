@@ -15,7 +15,6 @@ from connectors.accounting import Accounting
 from connectors.orders import History
 from connectors.quality import Quality
 from features import journeys
-from features.synthetic import simulate
 from perennial.pipeline.scoring.kpis.day import opened
 from perennial.pipeline.scoring.kpis.measures import (
     advocacy_measures,
@@ -26,6 +25,7 @@ from perennial.pipeline.scoring.kpis.measures import (
     write_refills,
 )
 from perennial.pipeline.settings.store import build_settings
+from perennial.simulation import simulate
 from reports.measures import forecast, repeat
 
 AS_OF = date(2025, 10, 31)

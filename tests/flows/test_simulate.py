@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from features.synthetic import simulate
-from features.synthetic.forms import FORMS
 from perennial.cli import simulate as simulate_module
 from perennial.cli.simulate import CONFIG, RECORD, Simulation, write_simulation
 from perennial.pipeline.settings.store import build_settings
+from perennial.simulation import simulate
+from perennial.simulation.forms import FORMS
 from tests.flows.test_demo import demo
 from tests.invariants.published import PublishedFigures, violations
 from tests.reports.browser import look_at, needs_browser

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.synthetic import simulate
 from models.lift import average_lift
 from models.purchases import MBGNBD, fit_purchases
+from perennial.simulation import simulate
 
 START, DAY, WINDOW, RUNS, SIZE = date(2023, 7, 1), date(2025, 3, 1), 90, 2000, 3000
 

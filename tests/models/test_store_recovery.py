@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from connectors.engine import open_engine
 from features.labels import outcomes
 from features.rfm import customer_state
-from features.synthetic import PROFILES, Profile, simulate
 from features.window import outcome_window
 from models.evaluation import decile_table
 from models.history import CustomerHistory
 from models.intervals import Outcomes, covered_share
 from models.purchases import BGNBD, PurchasesFit, fit_purchases
 from models.spend import SpendFit, fit_spend
+from perennial.simulation import PROFILES, Profile, simulate
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -12,8 +12,8 @@ from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from connectors.presets.fivetran import DBT_SHOPIFY, FIVETRAN
 from connectors.sources import SourceError
-from features.synthetic import simulate
-from features.synthetic.forms import fivetran
+from perennial.simulation import simulate
+from perennial.simulation.forms import fivetran
 
 CENT = 0.0101
 AS_OF = date(2025, 12, 31)

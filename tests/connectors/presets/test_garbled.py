@@ -14,9 +14,9 @@ from connectors.engine import open_engine
 from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from connectors.sources import SourceError
-from features.synthetic import simulate
-from features.synthetic.forms import FORMS
 from features.tables import DataError
+from perennial.simulation import simulate
+from perennial.simulation.forms import FORMS
 
 AS_OF = date(2025, 6, 15)
 SLOW = settings(

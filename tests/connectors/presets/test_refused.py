@@ -3,8 +3,8 @@
 import pytest
 
 from connectors.presets.refused import refusal
-from features.synthetic.forms.shopify import COLUMNS as SHOPIFY
-from features.synthetic.forms.stripe import COLUMNS as STRIPE
+from perennial.simulation.forms.shopify import COLUMNS as SHOPIFY
+from perennial.simulation.forms.stripe import COLUMNS as STRIPE
 
 AMAZON = (
     "amazon-order-id,merchant-order-id,purchase-date,last-updated-date,order-status,"

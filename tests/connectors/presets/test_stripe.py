@@ -12,10 +12,10 @@ from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from connectors.presets.stripe import STRIPE
 from connectors.sources import SourceError
-from features.synthetic import simulate
-from features.synthetic.forms import stripe
-from features.synthetic.forms.stripe import COLUMNS
 from features.tables import DataError
+from perennial.simulation import simulate
+from perennial.simulation.forms import stripe
+from perennial.simulation.forms.stripe import COLUMNS
 
 CENT = 0.0101  # the tax on a refund is rounded to a cent
 AS_OF = date(2025, 12, 31)

@@ -16,8 +16,8 @@ from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from connectors.presets.woocommerce import NEEDED, WOOCOMMERCE, recognize
 from connectors.sources import SourceError
-from features.synthetic import simulate
-from features.synthetic.forms import FORMS
+from perennial.simulation import simulate
+from perennial.simulation.forms import FORMS
 
 AS_OF = date(2025, 12, 31)
 CENT = 0.0101  # tax on a refund is rounded to a cent

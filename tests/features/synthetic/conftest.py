@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.synthetic import World, simulate
-from features.synthetic.calendar import Calendar
-from features.synthetic.draws import Draws
-from features.synthetic.forms import FORMS, Form
-from features.synthetic.people import Arrivals, People, make_people
+from perennial.simulation import World, simulate
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.draws import Draws
+from perennial.simulation.forms import FORMS, Form
+from perennial.simulation.people import Arrivals, People, make_people
 
 START, END = date(2023, 7, 1), date(2025, 7, 1)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.synthetic import PROFILES, SimulationError, simulate
-from features.synthetic.baskets import PROMOTION, THANKS, Orders, discounts
-from features.synthetic.calendar import Calendar
-from features.synthetic.draws import Draws
-from features.synthetic.profiles import EFFECTS, Effect
+from perennial.simulation import PROFILES, SimulationError, simulate
+from perennial.simulation.baskets import PROMOTION, THANKS, Orders, discounts
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.draws import Draws
+from perennial.simulation.profiles import EFFECTS, Effect
 
 START, END = date(2023, 7, 1), date(2025, 7, 10)
 DAY = date(2024, 9, 1)

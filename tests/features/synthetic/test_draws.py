@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from features.synthetic.draws import Draws
+from perennial.simulation.draws import Draws
 
 MANY = np.arange(100_000)
 
 
 def test_the_mixing_is_the_published_one():
     # SplitMix64 from state 0 (Steele, Lea & Flood 2014; the reference code's first three outputs).
-    from features.synthetic.draws import GOLDEN, _mix
+    from perennial.simulation.draws import GOLDEN, _mix
 
     states = (np.arange(1, 4, dtype=np.uint64)) * GOLDEN
     assert [int(bits) for bits in _mix(states)] == [

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import gamma
 
-from features.synthetic import PROFILES
-from features.synthetic.calendar import Calendar
-from features.synthetic.people import People
-from features.synthetic.profiles import EFFECT_DAYS, EFFECTS, Effect
-from features.synthetic.purchases import action_effects, expected_orders
+from perennial.simulation import PROFILES
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.people import People
+from perennial.simulation.profiles import EFFECT_DAYS, EFFECTS, Effect
+from perennial.simulation.purchases import action_effects, expected_orders
 
 MARGIN, INCENTIVE, SPEND, YEAR, LIVES = 0.55, 0.05, 40.0, 365.0, 60_000
 

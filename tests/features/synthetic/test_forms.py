@@ -8,8 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from features.synthetic import PROFILES, simulate
-from features.synthetic.forms import FORMS, stripe, woocommerce
+from perennial.simulation import PROFILES, simulate
+from perennial.simulation.forms import FORMS, stripe, woocommerce
 
 CENT = 0.0101  # tax on a refund is rounded to a cent
 

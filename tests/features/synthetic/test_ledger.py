@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.synthetic.draws import Draws
-from features.synthetic.forms.ledger import Ledger, keep_ledger, span
-from features.synthetic.forms.planted import NO_PURCHASE, STRANGERS, _moved
+from perennial.simulation.draws import Draws
+from perennial.simulation.forms.ledger import Ledger, keep_ledger, span
+from perennial.simulation.forms.planted import NO_PURCHASE, STRANGERS, _moved
 
 ZONE = "America/Los_Angeles"
 

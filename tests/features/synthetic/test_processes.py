@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from benchmarks.simulation import REPEAT_RATES, figures, recover
-from features.synthetic import PROFILES, simulate
-from features.synthetic.facts import purchase_days
-from features.synthetic.people import CONVERTED, INVITING
-from features.synthetic.profiles import GAP_DAY, PRICE_DAY, SALES, Promotion
+from perennial.simulation import PROFILES, simulate
+from perennial.simulation.facts import purchase_days
+from perennial.simulation.people import CONVERTED, INVITING
+from perennial.simulation.profiles import GAP_DAY, PRICE_DAY, SALES, Promotion
 
 START = date(2023, 7, 1)
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from features.synthetic import PROFILES, Profile, SimulationError
-from features.synthetic.catalogs import Bundle, Product
-from features.synthetic.profiles import Channel, Peak, Promotion
+from perennial.simulation import PROFILES, Profile, SimulationError
+from perennial.simulation.catalogs import Bundle, Product
+from perennial.simulation.profiles import Channel, Peak, Promotion
 
 MUG, NAN = Product("Mug", "gifts", 14.0, 3), float("nan")
 

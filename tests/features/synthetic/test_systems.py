@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from features.synthetic.forms import stripe
-from features.synthetic.forms.shopify import COLUMNS
-from features.synthetic.forms.woocommerce import COLUMNS as WEBTOFFEE
+from perennial.simulation.forms import stripe
+from perennial.simulation.forms.shopify import COLUMNS
+from perennial.simulation.forms.woocommerce import COLUMNS as WEBTOFFEE
 
 CENT = 0.0101  # tax on a refund is rounded to a cent
 

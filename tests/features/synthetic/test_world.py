@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.synthetic import PROFILES, Profile, SimulationError, simulate, simulate_pieces
-from features.synthetic.records import ARROW, TABLES
+from perennial.simulation import PROFILES, Profile, SimulationError, simulate, simulate_pieces
+from perennial.simulation.records import ARROW, TABLES
 
 START, EARLY, LATE = date(2023, 7, 1), date(2025, 1, 15), date(2026, 3, 1)
 MOMENTS = {
@@ -31,7 +31,7 @@ PRINT_DIGEST = """
 import hashlib, io, sys
 from datetime import date
 import pyarrow.parquet as pq
-from features.synthetic import simulate
+from perennial.simulation import simulate
 world = simulate(300, date(2023, 7, 1), date(2024, 9, 1), int(sys.argv[1]), "beauty")
 written = io.BytesIO()
 for table in world.tables.values():

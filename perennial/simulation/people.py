@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from features.synthetic.calendar import Calendar
-from features.synthetic.draws import Array, Draws, Keys
-from features.synthetic.prices import Flags, Ints, budget, price_lists
-from features.synthetic.profiles import EFFECTS, REFERRAL, Profile
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.draws import Array, Draws, Keys
+from perennial.simulation.prices import Flags, Ints, budget, price_lists
+from perennial.simulation.profiles import EFFECTS, REFERRAL, Profile
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

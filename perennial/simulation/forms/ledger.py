@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.synthetic.draws import Array, Draws
-from features.synthetic.forms.planted import (
+from perennial.simulation.draws import Array, Draws
+from perennial.simulation.forms.planted import (
     COMMON,
     RULES,
     WHOLLY_REFUNDED,
@@ -23,7 +23,7 @@ from features.synthetic.forms.planted import (
     plant,
     seconds,
 )
-from features.synthetic.world import World
+from perennial.simulation.world import World
 
 TAX, SHIPPING, FREE_SHIPPING_FROM = 0.08, 4.90, 50.0
 GIFT_CARD, GIFT_CARD_SHARE = 50.0, 0.005
@@ -73,7 +73,7 @@ class Ledger:
     ----------
     orders
         One row per order: ``number`` from 1001 on, ``key``, ``kind`` (``"purchase"`` or one of
-        :data:`features.synthetic.forms.planted.NO_PURCHASE`), who ordered (``customer_id``,
+        :data:`perennial.simulation.forms.planted.NO_PURCHASE`), who ordered (``customer_id``,
         ``known_as``, ``is_guest``, ``email``, ``phone``, ``external_id``), ``ordered_at``,
         ``canceled_at``, ``refunded_at``, amounts in cents: ``items``, ``discount``, ``refund`` (of
         goods), ``tax``, ``shipping``, ``gift_card``; and whether its refund ``is_late``, after the
@@ -82,7 +82,7 @@ class Ledger:
         One row per line: ``number``, ``sku``, ``name``, ``quantity``, ``price`` of a unit,
         ``discount``, ``refund``, in cents.
     kinds
-        What of :data:`features.synthetic.forms.planted.NO_PURCHASE` is in it.
+        What of :data:`perennial.simulation.forms.planted.NO_PURCHASE` is in it.
     draws
         Random numbers for the form.
     world
@@ -165,7 +165,7 @@ def keep_ledger(
     world
         The world.
     kinds
-        What of :data:`features.synthetic.forms.planted.NO_PURCHASE` to plant.
+        What of :data:`perennial.simulation.forms.planted.NO_PURCHASE` to plant.
     has_dates
         Whether refunds have their dates: those from after the world's end are then not known.
     """

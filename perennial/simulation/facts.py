@@ -9,8 +9,8 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from features.synthetic.draws import Array
-from features.synthetic.world import World
+from perennial.simulation.draws import Array
+from perennial.simulation.world import World
 
 YEAR = 365
 PAID = ("paid_search", "paid_social", "influencer")

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import exprel
 
-from features.synthetic.calendar import Calendar
-from features.synthetic.draws import Array, Draws
-from features.synthetic.people import People
-from features.synthetic.prices import Flags, Ints
-from features.synthetic.profiles import ACTIONS, EFFECT_DAYS
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.draws import Array, Draws
+from perennial.simulation.people import People
+from perennial.simulation.prices import Flags, Ints
+from perennial.simulation.profiles import ACTIONS, EFFECT_DAYS
 
 MOST_STAGES = 700.0  # beyond it exp(-stages) is zero; nobody orders so often
 
@@ -30,7 +30,7 @@ class Actions:
     day, until
         Shape (actions,): first day of the effect, and the day after its last.
     lift, keep, incentive, kind
-        Shape (actions,): see :class:`features.synthetic.profiles.Effect`; number in ``ACTIONS``.
+        Shape (actions,): see :class:`perennial.simulation.profiles.Effect`; number in ``ACTIONS``.
     """
 
     first: Ints

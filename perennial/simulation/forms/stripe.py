@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from features.synthetic.forms.ledger import Form, Ledger, Planted, keep_ledger, money
-from features.synthetic.forms.planted import COMMON, seconds
-from features.synthetic.world import World
+from perennial.simulation.forms.ledger import Form, Ledger, Planted, keep_ledger, money
+from perennial.simulation.forms.planted import COMMON, seconds
+from perennial.simulation.world import World
 
 UTC = "%Y-%m-%d %H:%M:%S"
 RATES = {"USD": 0.92, "EUR": 1.08, "GBP": 1.15}  # foreign currency for a unit of the store's

@@ -4,11 +4,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from features.synthetic.calendar import Calendar
-from features.synthetic.draws import Array, Draws, Keys
-from features.synthetic.people import People, uses_promotion
-from features.synthetic.prices import Flags, Ints, budget, price_lists
-from features.synthetic.profiles import Profile
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.draws import Array, Draws, Keys
+from perennial.simulation.people import People, uses_promotion
+from perennial.simulation.prices import Flags, Ints, budget, price_lists
+from perennial.simulation.profiles import Profile
 
 EXTRAS, EXTRA_CHANCE = 3, 0.45  # further products beside the main one, each by chance
 AGAIN, LED_ON = 0.6, 0.3  # a later order is for the first product again, or for what it leads to

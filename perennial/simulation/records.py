@@ -11,15 +11,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features import tables
-from features.synthetic import aftermath
-from features.synthetic.aftermath import Events
-from features.synthetic.baskets import FRIEND, PROMOTION, THANKS, WELCOME, Discounts, Lines, Orders
-from features.synthetic.calendar import Calendar
-from features.synthetic.draws import Array, Draws, Keys
-from features.synthetic.people import People, cycle_days
-from features.synthetic.prices import Ints
-from features.synthetic.profiles import ACTIONS, REFERRAL
-from features.synthetic.purchases import Actions, action_effects
+from perennial.simulation import aftermath
+from perennial.simulation.aftermath import Events
+from perennial.simulation.baskets import (
+    FRIEND,
+    PROMOTION,
+    THANKS,
+    WELCOME,
+    Discounts,
+    Lines,
+    Orders,
+)
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.draws import Array, Draws, Keys
+from perennial.simulation.people import People, cycle_days
+from perennial.simulation.prices import Ints
+from perennial.simulation.profiles import ACTIONS, REFERRAL
+from perennial.simulation.purchases import Actions, action_effects
 
 ARROW = {
     "string": pa.string(),

@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.synthetic.baskets import Lines, Orders
-from features.synthetic.calendar import Calendar
-from features.synthetic.draws import Array, Draws
-from features.synthetic.people import CONVERTED, Arrivals, People, join
-from features.synthetic.prices import Flags, Ints
-from features.synthetic.profiles import ACTIONS, EFFECTS
-from features.synthetic.purchases import Actions
+from perennial.simulation.baskets import Lines, Orders
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.draws import Array, Draws
+from perennial.simulation.people import CONVERTED, Arrivals, People, join
+from perennial.simulation.prices import Flags, Ints
+from perennial.simulation.profiles import ACTIONS, EFFECTS
+from perennial.simulation.purchases import Actions
 
 REWARD = 10.0  # store's currency, to who invited
 ACCEPTING = 0.72  # of the customers agree to marketing

@@ -6,9 +6,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from features.synthetic.calendar import Calendar
-from features.synthetic.draws import Array, Draws, Keys
-from features.synthetic.profiles import Profile
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.draws import Array, Draws, Keys
+from perennial.simulation.profiles import Profile
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from features.synthetic.forms.ledger import Form, Ledger, keep_ledger, money
-from features.synthetic.forms.planted import COMMON
-from features.synthetic.world import World
+from perennial.simulation.forms.ledger import Form, Ledger, keep_ledger, money
+from perennial.simulation.forms.planted import COMMON
+from perennial.simulation.world import World
 
 LOCAL = "%Y-%m-%d %H:%M:%S"
 STATUS = {"canceled": "cancelled", "refunded": "refunded", "test": "trash"}

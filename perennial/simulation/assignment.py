@@ -7,13 +7,13 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.synthetic.calendar import Calendar
-from features.synthetic.draws import Keys
-from features.synthetic.people import People
-from features.synthetic.prices import Ints
-from features.synthetic.profiles import ACTIONS, SimulationError
-from features.synthetic.purchases import Actions, plan_actions
-from features.synthetic.records import customer_keys
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.draws import Keys
+from perennial.simulation.people import People
+from perennial.simulation.prices import Ints
+from perennial.simulation.profiles import ACTIONS, SimulationError
+from perennial.simulation.purchases import Actions, plan_actions
+from perennial.simulation.records import customer_keys
 
 COLUMNS = ("customer_id", "day", "action")
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from features.synthetic.forms.ledger import Form, Ledger, keep_ledger
-from features.synthetic.forms.planted import COMMON, WHOLLY_REFUNDED
-from features.synthetic.world import World
+from perennial.simulation.forms.ledger import Form, Ledger, keep_ledger
+from perennial.simulation.forms.planted import COMMON, WHOLLY_REFUNDED
+from perennial.simulation.world import World
 
 
 def fivetran(world: World) -> Form:

@@ -9,8 +9,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.synthetic.draws import Array, Draws, Keys
-from features.synthetic.records import contacts, customer_ids
+from perennial.simulation.draws import Array, Draws, Keys
+from perennial.simulation.records import contacts, customer_ids
 
 NO_PURCHASE = {  # kind: share of the orders that are copied and planted as such
     "canceled": 0.012,

@@ -1,6 +1,6 @@
 """What kind of store is simulated: its products, its seasons and how its customers behave."""
 
-from features.synthetic.profiles.parts import (
+from perennial.simulation.profiles.parts import (
     ACTIONS,
     EFFECT_DAYS,
     EFFECTS,
@@ -15,8 +15,8 @@ from features.synthetic.profiles.parts import (
     SimulationError,
     season_on,
 )
-from features.synthetic.profiles.profile import Profile
-from features.synthetic.profiles.stores import PROFILES, find_profile
+from perennial.simulation.profiles.profile import Profile
+from perennial.simulation.profiles.stores import PROFILES, find_profile
 
 __all__ = [
     "ACTIONS",

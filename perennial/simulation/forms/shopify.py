@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from pandas.util import hash_array
 
-from features.synthetic.forms.ledger import Form, Ledger, Planted, keep_ledger, money
-from features.synthetic.forms.planted import RULES
-from features.synthetic.world import World
+from perennial.simulation.forms.ledger import Form, Ledger, Planted, keep_ledger, money
+from perennial.simulation.forms.planted import RULES
+from perennial.simulation.world import World
 
 COLUMNS = [
     "Name",

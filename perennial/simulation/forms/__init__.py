@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from features.synthetic.forms.fivetran import fivetran
-from features.synthetic.forms.ledger import Form, Planted
-from features.synthetic.forms.shopify import shopify
-from features.synthetic.forms.stripe import stripe
-from features.synthetic.forms.woocommerce import woocommerce
-from features.synthetic.world import World
+from perennial.simulation.forms.fivetran import fivetran
+from perennial.simulation.forms.ledger import Form, Planted
+from perennial.simulation.forms.shopify import shopify
+from perennial.simulation.forms.stripe import stripe
+from perennial.simulation.forms.woocommerce import woocommerce
+from perennial.simulation.world import World
 
 FORMS: dict[str, Callable[[World], Form]] = {
     "shopify": shopify,

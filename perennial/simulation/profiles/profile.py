@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from features.synthetic.catalogs import Bundle, Product
-from features.synthetic.profiles.checks import broken_rules
-from features.synthetic.profiles.parts import (
+from perennial.simulation.catalogs import Bundle, Product
+from perennial.simulation.profiles.checks import broken_rules
+from perennial.simulation.profiles.parts import (
     CHANNELS,
     SALES,
     Channel,

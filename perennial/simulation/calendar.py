@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from features.synthetic.draws import Array
-from features.synthetic.profiles import GAP_DAY, PRICE_DAY, Profile, Promotion, season_on
+from perennial.simulation.draws import Array
+from perennial.simulation.profiles import GAP_DAY, PRICE_DAY, Profile, Promotion, season_on
 
 WEEKDAYS = np.array([1.02, 0.97, 0.96, 0.98, 1.01, 1.0, 1.06])  # Monday first
 HOURS = np.array(

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from features.synthetic.catalogs import Bundle, Product
-from features.synthetic.profiles.parts import DROPOUTS, Channel, Peak, Promotion, season_on
+from perennial.simulation.catalogs import Bundle, Product
+from perennial.simulation.profiles.parts import DROPOUTS, Channel, Peak, Promotion, season_on
 
 if TYPE_CHECKING:
-    from features.synthetic.profiles.profile import Profile
+    from perennial.simulation.profiles.profile import Profile
 
 Rules = Iterator[tuple[bool, str]]  # whether a rule is kept, and the rule in words
 

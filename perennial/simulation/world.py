@@ -9,17 +9,17 @@ import pandas as pd
 import pyarrow as pa
 from scipy.special import pdtr, pdtrik
 
-from features.synthetic.aftermath import Events, invitations, marketing_spend
-from features.synthetic.assignment import Assignment, read_assignment
-from features.synthetic.baskets import Orders, discounts, fill
-from features.synthetic.calendar import Calendar
-from features.synthetic.draws import Array, Draws
-from features.synthetic.people import Arrivals, People, join, make_people, order_keys
-from features.synthetic.prices import Ints
-from features.synthetic.profiles import Profile, SimulationError, find_profile
-from features.synthetic.profiles.checks import is_whole, lies
-from features.synthetic.purchases import Clock, order_times
-from features.synthetic.records import TABLES, Life, to_tables, write_table
+from perennial.simulation.aftermath import Events, invitations, marketing_spend
+from perennial.simulation.assignment import Assignment, read_assignment
+from perennial.simulation.baskets import Orders, discounts, fill
+from perennial.simulation.calendar import Calendar
+from perennial.simulation.draws import Array, Draws
+from perennial.simulation.people import Arrivals, People, join, make_people, order_keys
+from perennial.simulation.prices import Ints
+from perennial.simulation.profiles import Profile, SimulationError, find_profile
+from perennial.simulation.profiles.checks import is_whole, lies
+from perennial.simulation.purchases import Clock, order_times
+from perennial.simulation.records import TABLES, Life, to_tables, write_table
 
 PIECE = 100_000  # arrivals that are simulated at once where the store is cut into pieces
 
@@ -83,7 +83,7 @@ def simulate(
     seed
         Any whole number from 0 on.
     profile
-        Name of one of :data:`features.synthetic.PROFILES`, or a profile of your own.
+        Name of one of :data:`perennial.simulation.PROFILES`, or a profile of your own.
     assignment
         Investment actions, columns ``customer_id``, ``day`` and ``action`` (``heavy``, ``standard``
         or ``light``); none by default. An action for somebody who is no customer on the day before

@@ -5,9 +5,9 @@ The repeat rates that the profiles aim at are the category ranges of the retenti
 apparel, 15 to 25 % for electronics; beauty lies between coffee and apparel.
 """
 
-from features.synthetic.catalogs import APPAREL, BEAUTY, COFFEE, ELECTRONICS
-from features.synthetic.profiles.parts import Channel, Peak, SimulationError
-from features.synthetic.profiles.profile import Profile
+from perennial.simulation.catalogs import APPAREL, BEAUTY, COFFEE, ELECTRONICS
+from perennial.simulation.profiles.parts import Channel, Peak, SimulationError
+from perennial.simulation.profiles.profile import Profile
 
 
 def _profiles(*profiles: Profile) -> dict[str, Profile]:
