@@ -36,7 +36,7 @@ newest: install  ## the schedule's tests on the newest versions that pyproject.t
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(VENV)-newest
 	@$(BIN)/uv pip install --quiet --python $(VENV)-newest/bin/python --upgrade --group dev --editable .
 	@$(BIN)/uv pip list --quiet --python $(VENV)-newest/bin/python | grep -iE '^(prefect|mlflow|sqlalchemy|fastapi|pydantic) '
-	@OPENBLAS_NUM_THREADS=1 $(VENV)-newest/bin/python -m pytest -s tests/flows/test_up.py tests/flows/test_deployments.py
+	@OPENBLAS_NUM_THREADS=1 $(VENV)-newest/bin/python -m pytest -s tests/perennial/service/test_up.py tests/flows/test_deployments.py
 
 lint: install  ## format, style, docstrings, types, the import rules and the declared dependencies
 	@$(BIN)/ruff format --check .
@@ -108,10 +108,10 @@ exports: install  ## 100 rewritten exports of each platform against the clean on
 	@EXPORT_EXAMPLES=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/connectors/test_any_export.py
 
 corruptions: install  ## break 100 files of a home, one at a time, and run a command on each
-	@CORRUPTIONS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/flows/test_corruption.py
+	@CORRUPTIONS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/perennial/pipeline/runtime/test_corruption.py
 
 forgotten: install  ## forget people in 100 seeded situations, and look for them in every file
-	@FORGET_SITUATIONS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/flows/test_forget.py
+	@FORGET_SITUATIONS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/perennial/pipeline/activation/test_forget.py
 
 online-retail: install  ## count UCI Online Retail's lines (data under $PERENNIAL_DATA) for the docs
 	@$(BIN)/python -m benchmarks.online_retail

@@ -1,11 +1,15 @@
 """What several tests need."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from perennial.cli.main import QUIET_BY_DEFAULT
+from perennial.cli.main import QUIET_BY_DEFAULT, app
+from tests.shops import AS_OF, Said, write_shop
 
 os.environ.update(QUIET_BY_DEFAULT)
 for configured in ("PREFECT_API_URL", "PREFECT_PROFILE", "MLFLOW_TRACKING_URI"):
@@ -13,13 +17,13 @@ for configured in ("PREFECT_API_URL", "PREFECT_PROFILE", "MLFLOW_TRACKING_URI"):
 
 
 SLOWEST_FIRST = (
-    "flows/test_up",
-    "flows/test_demo",
-    "flows/test_postgresql",
+    "perennial/service/test_up",
+    "perennial/cli/test_demo",
+    "perennial/pipeline/ingestion/test_postgresql",
     "invariants/test_odd_stores",
     "connectors/test_orders",
     "flows/test_run",
-    "flows/test_cli",
+    "perennial/cli/test_cli",
 )
 
 
@@ -40,3 +44,25 @@ def lifetimes_data() -> Path:
 
     shipped = files("lifetimes") or []
     return next(Path(str(f.locate())) for f in shipped if f.name == "CDNOW_sample.txt").parent
+
+
+@pytest.fixture(scope="session")
+def perennial() -> Callable[..., Said]:
+    """Run a command in this process."""
+
+    def run(*arguments: str | Path) -> Said:
+        result = CliRunner().invoke(app, [str(a) for a in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Said(result.exit_code, result.stdout, result.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory, perennial) -> tuple[Path, dict[str, Any]]:
+    """A shop whose day is published: its settings' file, and what `run` said. Do not change it."""
+    config = write_shop(tmp_path_factory.mktemp("shop"))
+    said = perennial("run", "--config", config, "--as-of", AS_OF.isoformat(), "--json")
+    assert said.code == 0, said.err
+    return config, said.json

@@ -31,7 +31,7 @@ from flows.score import score
 from flows.train import train
 from perennial.pipeline.publishing.checks import DayRefusedError, refusals
 from perennial.pipeline.settings.store import read_settings
-from tests.flows.conftest import AS_OF, make_orders, write_shop
+from tests.shops import AS_OF, make_orders, write_shop
 
 DONE, BROKEN, REFUSED, LATE = 0, 1, 20, 30
 DISK = 3

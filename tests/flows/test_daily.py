@@ -22,8 +22,8 @@ from perennial.pipeline.publishing.checks import DayRefusedError, refusals
 from perennial.pipeline.runtime.slot import slot_day
 from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.status.status import how_things_stand, read_limit
-from tests.flows.conftest import AS_OF, make_orders
-from tests.flows.test_notify import Webhook
+from tests.perennial.pipeline.runtime.test_notify import Webhook
+from tests.shops import AS_OF, make_orders
 
 FIRST_FORMAT = Path(__file__).parent / "first_format"
 

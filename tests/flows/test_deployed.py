@@ -14,7 +14,7 @@ from flows import deployed
 from perennial.pipeline.runtime import notifications as notify
 from perennial.pipeline.settings.store import SettingsError, read_settings
 from perennial.pipeline.training.steps import Trained
-from tests.flows.conftest import write_shop
+from tests.shops import write_shop
 
 CUSTOMER = "ann@example.com"
 

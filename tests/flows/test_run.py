@@ -26,8 +26,8 @@ from perennial.pipeline.scoring.decide import score_customers
 from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.training.forecaster import INPUTS, Forecaster
 from segments.holdout import is_holdout
-from tests.flows.conftest import AS_OF, make_orders, write_shop
 from tests.invariants.published import PublishedFigures, violations
+from tests.shops import AS_OF, make_orders, write_shop
 
 
 @pytest.fixture(scope="module")

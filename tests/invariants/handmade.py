@@ -18,10 +18,10 @@ from reports.tables import (
     tier_table,
     totals,
 )
-from tests.flows.conftest import SETTINGS
 from tests.invariants.page import Page
 from tests.invariants.published import PublishedFigures
 from tests.reports import sample
+from tests.shops import SETTINGS
 
 AS_OF = pd.Timestamp("2024-06-30")
 HORIZON = 365

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from tests.flows.conftest import SETTINGS
+from tests.shops import SETTINGS
 
 AS_OF = date(2024, 6, 30)
 Draw = Callable[[np.random.Generator], float]

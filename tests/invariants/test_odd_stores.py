@@ -4,9 +4,9 @@ import pytest
 from typer.testing import CliRunner
 
 from perennial.cli.main import app
-from tests.flows.conftest import write_shop
 from tests.invariants.published import PublishedFigures, violations
 from tests.invariants.stores import AS_OF, ODD_STORES
+from tests.shops import write_shop
 
 
 @pytest.mark.parametrize("store", ODD_STORES)

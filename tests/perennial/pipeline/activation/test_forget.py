@@ -11,7 +11,7 @@ from random import Random
 import pandas as pd
 import pytest
 
-from tests.flows.small_home import AS_OF, COMMAND, ODD, run, write_home
+from tests.small_home import AS_OF, COMMAND, ODD, run, write_home
 
 SITUATIONS = int(os.environ.get("FORGET_SITUATIONS", "2"))  # make forgotten tries 100
 
@@ -101,7 +101,7 @@ def test_nothing_under_the_home_holds_the_forgotten(home, seed, tmp_path):
             [*COMMAND, *beside, "--config", str(here / "perennial.toml")],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[4])},
         )
         try:
             other.wait(random.uniform(2, 9))

@@ -36,7 +36,7 @@ from perennial.pipeline.runtime.monitoring_state import (
 from perennial.pipeline.scoring.expected import EXPECTED
 from perennial.pipeline.settings.store import MonitoringSettings, read_settings
 from perennial.pipeline.training.forecaster import Forecaster
-from tests.flows.conftest import AS_OF
+from tests.shops import AS_OF
 
 DAYS = [AS_OF + timedelta(days=7 * k) for k in range(4)]
 LOOKED = AS_OF + timedelta(days=30)  # four weeks have matured, and 28 days since the first

@@ -5,13 +5,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.perennial.simulation.conftest import END, START
 
 from connectors.proposal import Recognized
 from perennial.cli.commands import fill_template, settings_template
 from perennial.pipeline.settings.store import SettingsError, build_settings, read_settings
 from perennial.simulation import simulate
 from perennial.simulation.forms import FORMS
+from tests.perennial.simulation.conftest import END, START
 
 LINES = (
     "InvoiceNo,StockCode,Quantity,InvoiceDate,UnitPrice,CustomerID\n1,a,2,2024-01-05,3.5,17850\n"

@@ -12,7 +12,7 @@ from perennial.cli.reference import (
     template_comments,
 )
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ from perennial.pipeline.activation.forget import forget_person
 from perennial.pipeline.ingestion.people import name_customers
 from perennial.pipeline.publishing.publish import marketing_segments
 from perennial.pipeline.settings.store import Settings, build_settings, read_settings
-from tests.flows.conftest import AS_OF, SETTINGS, make_orders
 from tests.klaviyo_double import KEY, SCOPES, Double, Fault, Server, VirtualClock
 from tests.klaviyo_store import Shop, make_scores, publish_scores, store_settings
+from tests.shops import AS_OF, SETTINGS, make_orders
 
 DAY = ("--as-of", AS_OF.isoformat())
 KLAVIYO = """

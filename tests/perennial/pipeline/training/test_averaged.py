@@ -20,7 +20,7 @@ from perennial.pipeline.training.forecaster import PARAMETERS, Forecaster
 from perennial.pipeline.training.pictures import frequency_fit, matrices
 from perennial.pipeline.training.recipe import fit_recipe
 from perennial.pipeline.training.stacking import _fitted_again
-from tests.flows.conftest import AS_OF, make_orders
+from tests.shops import AS_OF, make_orders
 
 AVERAGE = Averaged(
     (MBGNBD(0.9, 45.0, 0.5, 1.5), ParetoNBD(0.7, 40.0, 0.6, 120.0), MBGCNBD(1.2, 12, 0.5, 1.5, 3)),

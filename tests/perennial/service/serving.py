@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 
 from perennial.service.scheduler import api_client
-from tests.flows.conftest import AS_OF, make_orders
+from tests.shops import AS_OF, make_orders
 
 PROGRAM = Path(sys.executable).with_name("perennial")
 LONGEST = 600.0  # seconds that anything awaited here may take on a busy machine

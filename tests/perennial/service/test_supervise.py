@@ -12,7 +12,7 @@ import pytest
 from perennial.pipeline.settings.store import read_settings
 from perennial.service import supervise
 from perennial.service.supervise import Supervisor
-from tests.flows.conftest import AS_OF, write_shop
+from tests.shops import AS_OF, write_shop
 
 SERVED = [
     {"deployment": "daily/nightly", "id": "1", "cron": "0 4 * * *", "event": None},

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from connectors.store import PublishedDay, Store
-from tests.flows.small_home import AS_OF, run, write_home
+from tests.small_home import AS_OF, run, write_home
 
 CORRUPTIONS = int(os.environ.get("CORRUPTIONS", "4"))  # make corruptions tries 100
 YESTERDAY, TODAY, TOMORROW = (AS_OF + timedelta(days=n) for n in (-1, 0, 1))

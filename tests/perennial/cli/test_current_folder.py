@@ -12,9 +12,9 @@ from connectors.retention import remove_runs
 from connectors.tracking import Tracking
 from perennial.service.child import Child
 from perennial.service.server import TemporaryServer
-from tests.flows.serving import PROGRAM, environment
+from tests.perennial.service.serving import PROGRAM, environment
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PACKAGES = ("connectors", "features", "models", "segments", "reports", "flows")
 PLANTED = (
     "httpx",

@@ -17,8 +17,8 @@ from perennial.cli.simulate import CONFIG, RECORD, Simulation, write_simulation
 from perennial.pipeline.settings.store import build_settings
 from perennial.simulation import simulate
 from perennial.simulation.forms import FORMS
-from tests.flows.test_demo import demo
 from tests.invariants.published import PublishedFigures, violations
+from tests.perennial.cli.test_demo import demo
 from tests.reports.browser import look_at, needs_browser
 
 SMALL = ("--customers", "300", "--start", "2024-01-01", "--end", "2025-03-01", "--seed", "7")

@@ -13,7 +13,7 @@ from connectors.klaviyo.erasure import Erasures
 from models.lift import Effect
 from perennial.pipeline.scoring.ledger import Earlier
 from perennial.pipeline.scoring.portions import Shelf, States, side_by_side, texts
-from tests.flows.test_decide import customers, decided
+from tests.perennial.pipeline.scoring.test_decide import customers, decided
 
 FRAMES = ("scores", "commitments", "in_force", "assignments", "newcomers")
 

@@ -12,10 +12,10 @@ from perennial.pipeline.settings.store import SettingsError
 from perennial.service.access import OwnPagesOnly, Served, protection
 from perennial.service.scheduler import api_client
 from perennial.service.server import _free_port
-from tests.flows.conftest import write_shop
-from tests.flows.serving import Up
-from tests.flows.test_notify import webhook  # noqa: F401  # a fixture
+from tests.perennial.pipeline.runtime.test_notify import webhook  # noqa: F401  # a fixture
+from tests.perennial.service.serving import Up
 from tests.reports.browser import needs_browser, open_browser
+from tests.shops import write_shop
 
 EVIL = "https://evil.example"
 

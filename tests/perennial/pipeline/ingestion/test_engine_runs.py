@@ -20,8 +20,8 @@ from connectors.programs import arrow_schema, empty, write_parts
 from connectors.store import PublishedDay, Store
 from features.tables import Assignments
 from perennial.pipeline.settings.store import SettingsError, build_settings
-from tests.flows.conftest import AS_OF
-from tests.flows.test_engines import assert_same
+from tests.perennial.pipeline.ingestion.test_engines import assert_same
+from tests.shops import AS_OF
 from tests.spark import URL, require_spark
 
 

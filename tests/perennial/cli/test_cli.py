@@ -10,7 +10,7 @@ import pytest
 
 from perennial.cli.commands import settings_template
 from perennial.pipeline.settings.store import build_settings
-from tests.flows.conftest import AS_OF, SETTINGS, make_orders, write_shop
+from tests.shops import AS_OF, SETTINGS, make_orders, write_shop
 
 GOOD = "order_id,customer_id,ordered_at,net_amount\n1,a,2024-01-01,10\n2,a,2024-02-01,25\n"
 DAY = ("--as-of", AS_OF.isoformat())

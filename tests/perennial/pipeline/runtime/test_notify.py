@@ -20,7 +20,7 @@ from tenacity import wait_none
 from perennial.pipeline.runtime.notifications import has_told, notify, without_secrets
 from perennial.pipeline.settings.store import build_settings
 from perennial.service.server import _free_port
-from tests.flows.conftest import write_shop
+from tests.shops import write_shop
 
 AT_ONCE = wait_none()
 FACTS = {"check": "orders_by_weekday", "found": 3, "threshold": "at least 40"}

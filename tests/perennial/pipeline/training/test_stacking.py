@@ -52,7 +52,7 @@ from perennial.pipeline.training.stacking import (
     look_back,
     window_of,
 )
-from tests.flows.conftest import make_orders
+from tests.shops import make_orders
 
 DAYS = 90
 PURCHASES = MBGNBD(0.9, 45.0, 0.5, 1.5)

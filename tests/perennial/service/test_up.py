@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from perennial.service.server import _free_port
-from tests.flows.conftest import write_shop
-from tests.flows.serving import (
+from tests.perennial.pipeline.runtime.test_notify import webhook  # noqa: F401  # a fixture
+from tests.perennial.service.serving import (
     PROGRAM,
     Up,
     await_that,
@@ -24,7 +24,7 @@ from tests.flows.serving import (
     processes_of,
     slot_of,
 )
-from tests.flows.test_notify import webhook  # noqa: F401  # a fixture
+from tests.shops import write_shop
 
 EVERY_MINUTE = '\n[schedule]\nport = {port}\ndaily = "* * * * *"\ntrain = "0 5 * * sun"\n'
 

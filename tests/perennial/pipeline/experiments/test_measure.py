@@ -12,8 +12,8 @@ from features.tables import Commitments
 from perennial.pipeline.experiments.effects import read_beliefs
 from perennial.pipeline.experiments.uplift_targeting import KNOWN, read_responders
 from perennial.pipeline.settings.store import read_settings
-from tests.flows.conftest import write_shop
 from tests.published import write_required_files
+from tests.shops import write_shop
 
 DAY = date(2024, 1, 10)
 PLANNED = DAY + timedelta(days=29 + 90)

@@ -6,7 +6,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from tests.flows.conftest import make_orders, write_shop
+from tests.shops import make_orders, write_shop
 
 DAY, LATER = "2024-03-31", "2024-06-30"
 

@@ -6,10 +6,10 @@ import mlflow
 import pytest
 
 from perennial.service.server import _free_port
-from tests.flows.conftest import AS_OF, SETTINGS, write_shop
-from tests.flows.serving import Up, processes_of
+from tests.perennial.service.serving import Up, processes_of
 from tests.postgresql import COMMAND, PASSWORD, find_binaries, run_postgresql
 from tests.requirements import require
+from tests.shops import AS_OF, SETTINGS, write_shop
 
 SCHEDULE = """
 [schedule]

@@ -4,19 +4,13 @@ import functools
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import numpy as np
 import pandas as pd
-import pytest
-from typer.testing import CliRunner
-
-from perennial.cli.main import app
 
 FIRST_DAY = date(2023, 1, 1)
 AS_OF = date(2024, 6, 30)
@@ -69,22 +63,11 @@ class Said:
         return found
 
 
-@pytest.fixture(scope="session")
-def perennial() -> Callable[..., Said]:
-    """Run a command in this process."""
-
-    def run(*arguments: str | Path) -> Said:
-        result = CliRunner().invoke(app, [str(a) for a in arguments])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Said(result.exit_code, result.stdout, result.stderr)
-
-    return run
-
-
 @functools.cache
 def _migrated_database() -> Path:
     """Make MLflow's tables once: each migration takes four seconds."""
+    import mlflow  # takes seconds
+
     path = Path(tempfile.mkdtemp()) / "mlflow.db"
     uri = f"sqlite:///{path}"
     mlflow.MlflowClient(uri, uri).search_experiments()
@@ -99,12 +82,3 @@ def write_shop(folder: Path, orders: pd.DataFrame | None = None, settings: str =
     config = folder / "perennial.toml"
     config.write_text(settings)
     return config
-
-
-@pytest.fixture(scope="session")
-def published(tmp_path_factory, perennial) -> tuple[Path, dict[str, Any]]:
-    """A shop whose day is published: its settings' file, and what `run` said. Do not change it."""
-    config = write_shop(tmp_path_factory.mktemp("shop"))
-    said = perennial("run", "--config", config, "--as-of", AS_OF.isoformat(), "--json")
-    assert said.code == 0, said.err
-    return config, said.json
