@@ -12,6 +12,8 @@ PAPER_SYMBOLS = {"x": "frequency", "t_x": "recency_days", "T": "age_days"}
 class DataError(ValueError):
     """The data break a rule that no setting can mend: says the rule, the finding, the next step."""
 
+    was_notified = False  # whether people were notified of it
+
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))  # one line, whatever a name in it has
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from features.tables import DataError
 from flows.run import train_if_needed
 from flows.score import score
-from perennial.pipeline.ingestion.read import workspace
+from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import flow, progress
 from perennial.pipeline.settings.store import read_settings
@@ -44,12 +44,12 @@ def backfill(config: Path, as_of: date, until: date) -> Backfilled:
     there: list[date] = []
     refused: dict[date, str] = {}
     days = [as_of + timedelta(days=n) for n in range((until - as_of).days + 1)]
-    with workspace(settings) as work:
+    with open_run(settings, as_of) as run:
         for number, day in enumerate(days, 1):
             progress(f"{day}, {number} of {len(days)}")
             try:
-                train_if_needed(settings, config, day, work, "backfill")
-                scored = score(config, day, work, purpose=Purpose.HISTORY)
+                train_if_needed(run.on(day), config, "backfill")
+                scored = score(config, day, run.folder, purpose=Purpose.HISTORY)
             except DataError as error:
                 refused[day] = str(error)
                 continue

@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from perennial.pipeline.ingestion.read import workspace
+from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.steps import flow, step
 from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.training.backtest import evaluate_cutoffs
@@ -18,7 +18,7 @@ def backtest(
     """Backtest the champion's recipe beside the baselines, at `as_of` and equal steps before it."""
     settings = read_settings(config)
     horizon = horizon_days or settings.model.horizon_days
-    with workspace(settings) as work:
-        results = step(evaluate_cutoffs)(settings, as_of, horizon, cutoffs, work)
+    with open_run(settings, as_of) as run:
+        results = step(evaluate_cutoffs)(run, horizon, cutoffs)
         found: dict[str, Any] = json.loads(results.read_text())
     return found

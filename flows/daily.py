@@ -9,12 +9,12 @@ from typing import Any
 
 from connectors.store import PublishedDay, Store
 from features.tables import DataError
+from flows.refusal import tell_refused
 from flows.run import plan_marketing, train_if_needed
 from flows.score import score
-from perennial.pipeline.ingestion.read import workspace
 from perennial.pipeline.publishing.checks import DayRefusedError, keep_refusal
-from perennial.pipeline.publishing.refusal import tell_refused
 from perennial.pipeline.publishing.steps import Scored
+from perennial.pipeline.runtime.context import RunContext, open_run
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.slot import slot_day
 from perennial.pipeline.runtime.steps import flow, in_prefect, progress, step
@@ -95,55 +95,56 @@ def publish_days(
             f"a day is published once it is over in {settings.store.timezone}: {day} is after {yesterday}, the last "
             "that is. Name an earlier one"
         )
-    with workspace(settings) as work:
+    with open_run(settings, day) as run:
         caught_up: list[date] = []
         refused: dict[date, str] = {}
-        for missed in find_missing(settings, day):
+        for missed in find_missing(run):
             try:
-                publish_missed(settings, config, missed, work)
+                publish_missed(run.on(missed), config)
                 caught_up.append(missed)
             except DataError as error:
                 refused[missed] = str(error)
-                _remember(settings, missed, error)
+                _remember(run.state, missed, error)
         try:
-            train_if_needed(settings, config, day, work, "daily run")
-            scored = score(config, day, work, force=force, accepted=accepted)
+            train_if_needed(run, config, "daily run")
+            scored = score(config, day, run.folder, force=force, accepted=accepted)
         except DataError as error:
-            _point_to_newest(settings, caught_up)
-            _remember(settings, day, error)
+            _point_to_newest(run.store, caught_up)
+            _remember(run.state, day, error)
             raise
-        scored = replace(scored, sync=plan(settings, config, scored.day))
+        scored = replace(scored, sync=plan(run, config, scored.day))
     return Daily(scored, tuple(caught_up), refused)
 
 
 @step
-def find_missing(settings: Settings, day: date) -> list[date]:
-    """List the days before one that should be published and are not, in order."""
-    return missing_days(settings, day - timedelta(days=1))
+def find_missing(run: RunContext) -> list[date]:
+    """List the days before the run's that should be published and are not, in order."""
+    most = run.settings.schedule.catch_up_days
+    return missing_days(run.store, run.as_of - timedelta(days=1), most)
 
 
-def publish_missed(settings: Settings, config: Path, missed: date, work: Path) -> PublishedDay:
+def publish_missed(run: RunContext, config: Path) -> PublishedDay:
     """Publish a missed day as it would have been, but point no reader to it."""
-    train_if_needed(settings, config, missed, work, "missed day")
-    return score(config, missed, work, purpose=Purpose.MISSED).day
+    train_if_needed(run, config, "missed day")
+    return score(config, run.as_of, run.folder, purpose=Purpose.MISSED).day
 
 
-def plan(settings: Settings, config: Path, day: PublishedDay) -> dict[str, Any] | None:
+def plan(run: RunContext, config: Path, day: PublishedDay) -> dict[str, Any] | None:
     """Plan the sync of the newest day; a day that came late plans nothing."""
-    current = Store(settings.exports).current()
-    if not settings.klaviyo.is_configured or current is None or current.as_of != day.as_of:
+    current = run.store.current()
+    is_configured = run.settings.klaviyo.is_configured
+    if not is_configured or current is None or current.as_of != day.as_of:
         return None
     return plan_marketing(config, day)
 
 
-def _remember(settings: Settings, day: date, error: DataError) -> None:
+def _remember(state: Path, day: date, error: DataError) -> None:
     """Keep why a day is refused; what checks say is kept by them."""
     if not isinstance(error, DayRefusedError):
-        keep_refusal(settings, day, str(error))
+        keep_refusal(state, day, str(error))
 
 
-def _point_to_newest(settings: Settings, caught_up: list[date]) -> None:
+def _point_to_newest(store: Store, caught_up: list[date]) -> None:
     """Let readers see the newest of the missed days where the day itself is refused."""
-    store = Store(settings.exports)
     if caught_up:
         store.make_current(store.days(caught_up[-1])[-1])

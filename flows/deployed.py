@@ -29,7 +29,7 @@ from models.gate import FAILED as GATE_FAILED
 from models.purchases import FitError
 from perennial.pipeline.runtime.damage import describe_damage
 from perennial.pipeline.runtime.disk import disk_error
-from perennial.pipeline.runtime.notifications import FAILED, REFUSED, RETRAIN, has_told, notify
+from perennial.pipeline.runtime.notifications import FAILED, REFUSED, RETRAIN, notify
 from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS
 from perennial.pipeline.runtime.slot import slot_day, wait_until_over
 from perennial.pipeline.runtime.steps import watched
@@ -110,7 +110,7 @@ def tell(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> No
         return
     found = _error_of(state)
     kind = REFUSED if isinstance(found, REFUSALS) else FAILED
-    if kind == REFUSED and has_told(REFUSED):
+    if kind == REFUSED and getattr(found, "was_notified", False):
         return
     facts = {
         "run": flow_run.name,

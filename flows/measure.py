@@ -13,7 +13,8 @@ from perennial.pipeline.experiments.readout import (
     record,
     watch,
 )
-from perennial.pipeline.ingestion.read import read_orders, workspace
+from perennial.pipeline.ingestion.read import read_orders
+from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.steps import flow
 from perennial.pipeline.settings.store import read_settings
 from segments.holdout import CONTROL
@@ -29,15 +30,14 @@ def measure(
     early: bool = False,
 ) -> dict[str, Any]:
     """Compare the arms of an experiment, and keep what was learned of the effects."""
-    settings = read_settings(config)
-    with workspace(settings, shared) as work:
-        experiment = find_experiment(settings, as_of, program, early=early)
-        history = read_orders(settings, as_of, work)
-        watched = watch(settings, experiment, history, as_of, work)
-        found = compare(settings, experiment, watched, as_of)
-        if program == CONTROL and not found["is_early"]:
-            learn_effects(settings, watched, as_of)
-            found["responders"] = find_responders(settings, watched, as_of)
-        keep_readout(settings.state, found)
-        record(settings, found, as_of)
-        return found
+    with open_run(read_settings(config), as_of, shared) as run:
+        experiment = find_experiment(run, program, early=early)
+        history = read_orders(run)
+        watched = watch(run, experiment, history)
+        readout = compare(run, experiment, watched)
+        if program == CONTROL and not readout["is_early"]:
+            learn_effects(run.state, watched, as_of)
+            readout["responders"] = find_responders(run, watched)
+        keep_readout(run.state, readout)
+        record(run, readout)
+        return readout

@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from perennial.pipeline.ingestion.read import read_orders, workspace
+from perennial.pipeline.ingestion.read import read_orders
 from perennial.pipeline.monitoring.steps import (
     ask_to_train,
     count_weeks,
@@ -13,6 +13,7 @@ from perennial.pipeline.monitoring.steps import (
     log_monitoring,
     look_at_inputs,
 )
+from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.monitoring_state import (
     keep_monitoring,
 )
@@ -24,12 +25,13 @@ from perennial.pipeline.settings.store import read_settings
 def monitor(config: Path, as_of: date, shared: Path | None = None) -> dict[str, Any]:
     """Count what came, look at what goes in, judge, keep, and ask to train again where that helps."""
     settings = read_settings(config)
-    with workspace(settings, shared) as work:
-        newest = find_newest(settings, as_of)
-        history = read_orders(settings, as_of, work)
-        weeks = count_weeks(settings, history, as_of, work)
-        inputs = look_at_inputs(settings, history, newest, as_of, work)
-        found = judge_forecasts(settings, weeks, inputs, as_of)
-        if keep_monitoring(settings.state, found):
-            log_monitoring(settings, found, as_of)
-        return {**found, "retrain": ask_to_train(settings, found, as_of)}
+    with open_run(settings, as_of, shared) as run:
+        newest = find_newest(run)
+        history = read_orders(run)
+        weeks = count_weeks(run, history)
+        inputs = look_at_inputs(run, history, newest)
+        report = judge_forecasts(run, weeks, inputs)
+        if keep_monitoring(run.state, report):
+            log_monitoring(run.tracking, report, as_of)
+        cooldown = settings.monitoring.cooldown_days
+        return {**report, "retrain": ask_to_train(run.state, report, as_of, cooldown)}

@@ -10,13 +10,14 @@ from connectors.klaviyo.errors import SyncRefusedError
 from connectors.store import PublishedDay
 from features.tables import DataError
 from flows.score import score
+from flows.sync import sync_day
 from flows.train import train
 from models.gate import FAILED
-from perennial.pipeline.activation.sync import find_day, sync_day
-from perennial.pipeline.ingestion.read import workspace
+from perennial.pipeline.activation.sync import find_day
 from perennial.pipeline.publishing.steps import Scored, find_model
+from perennial.pipeline.runtime.context import RunContext, home_context, open_run
 from perennial.pipeline.runtime.steps import flow, step
-from perennial.pipeline.settings.store import Settings, read_settings
+from perennial.pipeline.settings.store import read_settings
 
 
 @flow
@@ -30,17 +31,15 @@ def run(
 ) -> Scored:
     """Train if need be, score, publish, plan the sync; the orders are read once."""
     settings = read_settings(config)
-    with workspace(settings, shared) as work:
-        train_if_needed(settings, config, as_of, work, "daily run")
-        scored = score(config, as_of, work, force=force, accepted=accepted)
+    with open_run(settings, as_of, shared) as work:
+        train_if_needed(work, config, "daily run")
+        scored = score(config, as_of, work.folder, force=force, accepted=accepted)
     return replace(
         scored, sync=plan_marketing(config, scored.day) if settings.klaviyo.is_configured else None
     )
 
 
-def train_if_needed(
-    settings: Settings, config: Path, as_of: date, work: Path, trigger: str
-) -> None:
+def train_if_needed(run: RunContext, config: Path, trigger: str) -> None:
     """Train where no model may score the day.
 
     Raises
@@ -48,12 +47,12 @@ def train_if_needed(
     DataError
         The gate refuses the new model.
     """
-    if find_model(settings, as_of) is not None:
+    if find_model(run) is not None:
         return
-    trained = train(config, as_of, work, trigger)
+    trained = train(config, run.as_of, run.folder, trigger)
     if trained.gate == FAILED:
         raise DataError(
-            f"no model may score {as_of}: the gate refused version {trained.model_version}: "
+            f"no model may score {run.as_of}: the gate refused version {trained.model_version}: "
             f"{'; '.join(trained.reasons)}. To use it all the same: `perennial promote "
             f'{trained.model_version} --because "…"`'
         )
@@ -62,9 +61,9 @@ def train_if_needed(
 @step
 def plan_marketing(config: Path, day: PublishedDay) -> dict[str, Any]:
     """Say what a sync would send, without a word to Klaviyo; a refusal is told and stops nothing."""
-    settings = read_settings(config)
+    run = home_context(read_settings(config), day.as_of)
     try:
-        find_day(settings, day.as_of)
-        return sync_day(settings, day, None, apply=False, create_missing=False)
+        find_day(run)
+        return sync_day(run, day, None, apply=False, create_missing=False)
     except SyncRefusedError as error:
         return {"status": "refused", "refused": str(error)}

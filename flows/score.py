@@ -9,12 +9,12 @@ from perennial.pipeline.ingestion.people import keep_contacts
 from perennial.pipeline.ingestion.read import (
     build_customer_state,
     read_orders,
-    workspace,
 )
 from perennial.pipeline.publishing.checks import check_decided, check_orders
 from perennial.pipeline.publishing.mirrored import mirror_exports
 from perennial.pipeline.publishing.publish import find_published, past_ratios, publish
 from perennial.pipeline.publishing.steps import Scored, find_model
+from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import flow, in_prefect
 from perennial.pipeline.scoring.decide import decide
@@ -43,10 +43,10 @@ def score(
     DataError
         No model was trained with these settings on orders up to that day.
     """
-    settings, told = read_settings(config), accepted or {}
-    with workspace(settings, shared) as work:
-        history = read_orders(settings, as_of, work)
-        model = find_model(settings, as_of)
+    settings, accepted = read_settings(config), accepted or {}
+    with open_run(settings, as_of, shared) as run:
+        history = read_orders(run)
+        model = find_model(run)
         if model is None:
             raise DataError(
                 f"scoring {as_of} needs a model trained with these settings on orders up to that "
@@ -54,25 +54,21 @@ def score(
             )
         version = model.version
         if purpose is Purpose.CURRENT:
-            keep_contacts(settings, history)
-        published = find_published(settings, history, version, as_of, force=force, purpose=purpose)
+            keep_contacts(run.state, history)
+        published = find_published(run, history, version, force=force, purpose=purpose)
         if published is not None:
-            mirror_exports(settings)
+            mirror_exports(settings.exports, run.state, settings.paths.mirror)
             return Scored(published, is_new=False)
-        check_orders(settings, history, version, as_of, work, told)
+        check_orders(run, history, version, accepted)
         further = Forecaster.load(model.folder).looks_further
-        state = build_customer_state(settings, history, as_of, work, looks_further=further)
-        decided = decide(settings, state, model.folder, as_of, work, purpose=purpose)
-        checks = check_decided(settings, decided, version, as_of, work, told)
-        ratios = past_ratios(settings, version)
-        kpis = measure_retention(
-            settings, history, state, decided, model.folder, ratios, as_of, work
-        )
-        moments = list_moments(settings, history, decided, kpis.with_name(REFILLS), as_of, work)
-        day = publish(
-            settings, history, decided, moments, kpis, checks, version, as_of, purpose=purpose
-        )
-        mirror_exports(settings)
+        state = build_customer_state(run, history, looks_further=further)
+        decided = decide(run, state, model.folder, purpose=purpose)
+        checks = check_decided(run, decided, version, accepted)
+        ratios = past_ratios(run.tracking, version)
+        kpis = measure_retention(run, history, state, decided, model.folder, ratios)
+        moments = list_moments(run, history, decided, kpis.with_name(REFILLS))
+        day = publish(run, history, decided, moments, kpis, checks, version, purpose=purpose)
+        mirror_exports(settings.exports, run.state, settings.paths.mirror)
         if in_prefect():
             from perennial.pipeline.publishing.artifacts import show_day
 

@@ -4,7 +4,8 @@ import json
 from datetime import date
 from pathlib import Path
 
-from perennial.pipeline.ingestion.read import read_orders, workspace
+from perennial.pipeline.ingestion.read import read_orders
+from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.steps import flow
 from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.training.gate_artifact import show_gate
@@ -24,14 +25,13 @@ def train(
     config: Path, as_of: date, shared: Path | None = None, trigger: str = "command"
 ) -> Trained:
     """Read, fit, backtest, judge, register; `trigger` says what asked for it."""
-    settings = read_settings(config)
-    with workspace(settings, shared) as work:
-        history = read_orders(settings, as_of, work)
-        champion = find_champion(settings, as_of)
-        model = fit_models(settings, history, as_of, work)
-        held_out = backtest_recipe(settings, history, champion, as_of, work)
-        verdict = judge_model(model, held_out, champion, work)
-        version = register_model(settings, history, model, held_out, verdict, as_of, trigger)
-        trained = decide_champion(settings, model, version, champion, verdict)
-        show_gate(settings, json.loads(verdict.read_text()), as_of, version, trained.run_id)
+    with open_run(read_settings(config), as_of, shared) as run:
+        history = read_orders(run)
+        champion = find_champion(run)
+        model = fit_models(run, history)
+        held_out = backtest_recipe(run, history, champion)
+        verdict = judge_model(model, held_out, champion, run.folder)
+        version = register_model(run, history, model, held_out, verdict, trigger)
+        trained = decide_champion(run, model, version, champion, verdict)
+        show_gate(run, json.loads(verdict.read_text()), version, trained.run_id)
         return trained

@@ -29,8 +29,8 @@ from models.purchases import FitError
 from perennial.cli.demo import write_cdnow, write_store
 from perennial.cli.runner import Runner, choose_runner
 from perennial.cli.terminal import Outcome, program, progress_bar
-from perennial.pipeline.ingestion.read import open_tracking
 from perennial.pipeline.publishing.checks import DayRefusedError, read_accepted
+from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError
 from perennial.pipeline.settings.file import (
     add_comments,
@@ -243,14 +243,15 @@ def promote_model(config: Path, version: str, because: str) -> Outcome:
     from perennial.pipeline.training.registry import promote_version
 
     settings = read_settings(config)
-    return _decided(promote_version(settings, version, because, getuser()), because)
+    tracking, digest = open_tracking(settings), settings.training_digest
+    return _decided(promote_version(tracking, version, because, getuser(), digest), because)
 
 
 def roll_back_model(config: Path, because: str) -> Outcome:
     """Make the version before the champion again."""
     from perennial.pipeline.training.registry import roll_back
 
-    return _decided(roll_back(read_settings(config), because, getuser()), because)
+    return _decided(roll_back(open_tracking(read_settings(config)), because, getuser()), because)
 
 
 def _decided(decided: "Decided", because: str) -> Outcome:
@@ -330,7 +331,7 @@ def forget_customer(config: Path, customer: str) -> Outcome:
     """Forget a person: state, exports, and Klaviyo where a key for that is set."""
     from perennial.pipeline.activation.forget import forget_person  # pandas and Arrow take seconds
 
-    facts = forget_person(read_settings(config), customer)
+    facts = forget_person(home_context(read_settings(config)), customer)
     return Outcome("said", facts, code=0 if facts["found"] else WRONG_USAGE)
 
 
@@ -492,7 +493,6 @@ def say_status(config: Path, fail_if_stale: str | None = None) -> Outcome:
     """Say how things stand; with `fail_if_stale`, such as ``26h``, refuse what is older."""
     from perennial.pipeline.status.status import (  # MLflow takes seconds
         how_things_stand,
-        now,
         read_limit,
     )
 
@@ -501,7 +501,7 @@ def say_status(config: Path, fail_if_stale: str | None = None) -> Outcome:
         limit = None if fail_if_stale is None else read_limit(fail_if_stale)
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    stands = how_things_stand(settings, now(), limit)
+    stands = how_things_stand(home_context(settings), limit)
     if stands["current"] is None and limit is None:
         _current(settings)  # says that nothing is published, and what to do
     facts = {"store": settings.store.name, **stands, "limit": fail_if_stale}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -13,7 +14,7 @@ from connectors.klaviyo import api
 from connectors.klaviyo.apply import Hands
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.erasure import Erasures
-from perennial.pipeline.settings.store import Settings, SettingsError
+from perennial.pipeline.settings.store import SettingsError
 
 API_KEY, API_URL = "KLAVIYO_API_KEY", "KLAVIYO_API_URL"
 NEARBY = ("127.0.0.1", "localhost")
@@ -36,7 +37,7 @@ class SystemClock:
 
 
 @contextmanager
-def open_hands(settings: Settings, *, needs_key: bool) -> Iterator[Hands | None]:
+def open_hands(state: Path, *, needs_key: bool) -> Iterator[Hands | None]:
     """Open the account with the key in the environment; None where there is none and none is needed."""
     key = read_key(API_KEY)
     if not key.get_secret_value():
@@ -49,7 +50,7 @@ def open_hands(settings: Settings, *, needs_key: bool) -> Iterator[Hands | None]
         return
     clock = SystemClock()
     with connect(key.get_secret_value(), api_url()) as connection:
-        yield Hands(Klaviyo(connection, clock), clock, Erasures(settings.state))
+        yield Hands(Klaviyo(connection, clock), clock, Erasures(state))
 
 
 def read_key(name: str) -> SecretStr:

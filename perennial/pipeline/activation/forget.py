@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +28,22 @@ from connectors.klaviyo.payloads import (
 )
 from connectors.klaviyo.printable import printable
 from connectors.mentions import forms, matches, one_of
+from connectors.order_source import OrderSource
 from connectors.store import replace_file
 from perennial.pipeline.activation.account import SystemClock, api_url, open_hands, read_key
 from perennial.pipeline.activation.outbox import SyncPlaces
 from perennial.pipeline.activation.sync import one_sync
 from perennial.pipeline.ingestion.people import (
     contacts_path,
+    customers_of,
     known_names,
     named_people,
     rejected_people,
 )
-from perennial.pipeline.ingestion.read import waiting_lease
 from perennial.pipeline.publishing.mirrored import mirror_exports
+from perennial.pipeline.runtime.context import RunContext, waiting_lease
 from perennial.pipeline.scoring.expected import EXPECTED
-from perennial.pipeline.settings.store import Settings, SettingsError
+from perennial.pipeline.settings.store import SettingsError
 
 SOURCES = "remove them from the sources too; until then the list of the forgotten keeps them out"
 UNDER_WAY = (
@@ -54,7 +57,7 @@ NOBODY = (
 PRIVACY_KEY = "KLAVIYO_PRIVACY_KEY"  # the variable's name
 
 
-def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
+def forget_person(run: RunContext, customer: str) -> dict[str, Any]:
     """Forget a person for good.
 
     The erasure list comes first, so that whatever fails later, nothing of them goes out again.
@@ -62,8 +65,8 @@ def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    settings
-        The store's.
+    run
+        The home.
     customer
         Customer id, e-mail or phone number.
 
@@ -73,21 +76,25 @@ def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
         Whether anybody was ``found``, how many rows were removed from what, what Klaviyo was asked,
         and what is left to do.
     """
-    with waiting_lease(settings), one_sync(settings):
-        names = known_names(settings, customer)
-        erasures = Erasures(settings.state)
+    settings = run.settings
+    with waiting_lease(run.state), one_sync(run):
+        names = known_names(customers_of(run, date.max), contacts_path(run.state), customer)
+        erasures = Erasures(run.state)
         was_forgotten = all(form in erasures for form in forms(customer))
         erasures.add(names)
-        state, may_come = _forget_state(settings, names)
+        state, may_come = _forget_state(run, names)
         removed = {
             "state": state,
-            "exports": sum(_forget_rows(settings, path, names) for path in _exports(settings)),
+            "exports": sum(
+                _forget_rows(settings.order_source, path, names)
+                for path in _exports(settings.home, settings.exports)
+            ),
         }
-        mirror_exports(settings)
+        mirror_exports(settings.exports, run.state, settings.paths.mirror)
         is_found = (
             was_forgotten or any(removed.values()) or names != {customer.strip(), *forms(customer)}
         )
-        klaviyo = _ask_klaviyo(settings, names)
+        klaviyo = _ask_klaviyo(run, names)
         return {
             "found": is_found,
             "removed": removed,
@@ -96,38 +103,39 @@ def forget_person(settings: Settings, customer: str) -> dict[str, Any]:
         }
 
 
-def _forget_state(settings: Settings, names: set[str]) -> tuple[int, bool]:
+def _forget_state(run: RunContext, names: set[str]) -> tuple[int, bool]:
     """Remove a person from what outlives a day, and what no sync needs any more.
 
     Tells how many rows that were, and whether a killed sync may still bring them to Klaviyo.
     """
     may_come = False
-    removed = _forget_rows(settings, settings.state / "assignments.parquet", names)
-    removed += _forget_rows(settings, contacts_path(settings), names)
-    for left in (settings.home / "scratch").glob("run-*"):  # of runs that were killed
+    source, places = run.settings.order_source, SyncPlaces.of(run)
+    removed = _forget_rows(source, run.state / "assignments.parquet", names)
+    removed += _forget_rows(source, contacts_path(run.state), names)
+    for left in (run.settings.home / "scratch").glob("run-*"):  # of runs that were killed
         shutil.rmtree(left, ignore_errors=True)
-    for account in (settings.state / "klaviyo").glob("*/"):
+    for account in (run.state / "klaviyo").glob("*/"):
         removed += Confirmed(account / "confirmed.parquet").forget(names)
         for left in account.glob(".open.*"):
             shutil.rmtree(left)
         manifest = Manifest.open(account / "open")
         if manifest is not None:
             may_come |= manifest.forget(names)
-    for path in (SyncPlaces.of(settings).would_send, SyncPlaces.of(settings).rejects):
+    for path in (places.would_send, places.rejects):
         path.unlink(missing_ok=True)  # the next plan writes them again
     return removed, may_come
 
 
-def _exports(settings: Settings) -> Iterator[Path]:
+def _exports(home: Path, exports: Path) -> Iterator[Path]:
     """Give every file of every published day that names customers."""
-    yield settings.home / "rejects.csv"
-    for folder in settings.exports.glob("scores/as_of=*/run=*"):
+    yield home / "rejects.csv"
+    for folder in exports.glob("scores/as_of=*/run=*"):
         files = sorted([*folder.rglob("*.parquet"), *folder.glob("*.csv")])
         named = (path for path in files if path.name != EXPECTED)  # numbers of customers only
         yield from (path for path in named if path.is_file())  # scores may be a folder of parts
 
 
-def _forget_rows(settings: Settings, path: Path, names: set[str]) -> int:
+def _forget_rows(source: OrderSource, path: Path, names: set[str]) -> int:
     """Remove a person's rows from a file, at once or not at all; return how many there were."""
     if not path.exists() or not path.stat().st_size:
         return 0
@@ -136,7 +144,7 @@ def _forget_rows(settings: Settings, path: Path, names: set[str]) -> int:
     else:
         rows = pd.read_csv(path, dtype="str", keep_default_na=False)
     if path.name == "rejects.csv":
-        gone = rejected_people(settings, rows, one_of(names))
+        gone = rejected_people(source, rows, one_of(names))
     else:
         gone = named_people(rows, one_of(names))
     if not gone.any():
@@ -156,17 +164,18 @@ def _forget_rows(settings: Settings, path: Path, names: set[str]) -> int:
     return int(gone.sum())
 
 
-def _ask_klaviyo(settings: Settings, names: set[str]) -> str:
+def _ask_klaviyo(run: RunContext, names: set[str]) -> str:
     """Ask Klaviyo to delete a person, with a key that may do that and nothing else."""
-    if settings.klaviyo.account is None:
+    account = run.settings.klaviyo.account
+    if account is None:
         return "not asked: klaviyo.account is not set"
     key = read_key(PRIVACY_KEY)
     if not key.get_secret_value():
         return f"not asked: set {PRIVACY_KEY} and say it again, or delete the profile in Klaviyo"
-    who = _klaviyo_names(settings, names)
+    who = _klaviyo_names(run, names)
     with connect(key.get_secret_value(), api_url()) as connection:
         klaviyo = Klaviyo(connection, SystemClock())
-        check_account(klaviyo, settings.klaviyo.account)
+        check_account(klaviyo, account)
         for one in who:
             deletion = Deletion(attributes=DeletionAttributes(profile=DeletedData(data=one)))
             klaviyo.delete_person(DeletionBody(data=deletion))
@@ -175,7 +184,7 @@ def _ask_klaviyo(settings: Settings, names: set[str]) -> str:
     return f"asked to delete {len(who)} profile{'s' if len(who) > 1 else ''}"
 
 
-def _klaviyo_names(settings: Settings, names: set[str]) -> list[DeletedProfile]:
+def _klaviyo_names(run: RunContext, names: set[str]) -> list[DeletedProfile]:
     """Return what a person is called in Klaviyo: e-mails as they are, ids looked up.
 
     By an id Klaviyo may know somebody under an address that the shop no longer has.
@@ -187,9 +196,10 @@ def _klaviyo_names(settings: Settings, names: set[str]) -> list[DeletedProfile]:
     """
     emails = pd.Series(sorted(names), dtype="str").str.extract(f"({EMAIL})")[0].dropna()
     found = [DeletedProfile(attributes=DeletedAttributes(email=email)) for email in emails]
-    if settings.klaviyo.identifier == "email":
+    settings = run.settings.klaviyo
+    if settings.identifier == "email":
         return found
-    with open_hands(settings, needs_key=False) as hands:
+    with open_hands(run.state, needs_key=False) as hands:
         if hands is None and found:
             return found
         if hands is None:
@@ -197,8 +207,8 @@ def _klaviyo_names(settings: Settings, names: set[str]) -> list[DeletedProfile]:
                 "a person without a known e-mail is looked up in Klaviyo: KLAVIYO_API_KEY is not set. Set it and "
                 "say it again; the erasure list has them already"
             )
-        check_account(hands.klaviyo, str(settings.klaviyo.account))
+        check_account(hands.klaviyo, str(settings.account))
         asked = [name for name in sorted(names) if printable(name) == name]
-        known = hands.klaviyo.profiles(settings.klaviyo.identifier, asked) if asked else []
+        known = hands.klaviyo.profiles(settings.identifier, asked) if asked else []
     others = [one for one in known if not matches(pd.Series([one.email]), emails).any()]
     return [*found, *(DeletedProfile(id=one.id) for one in others)]

@@ -23,9 +23,10 @@ from connectors.klaviyo.pack import fewest_jobs, pack, write_profiles
 from connectors.klaviyo.plan import REJECTS, Audience, Plan, broken_rules, plan_changes
 from connectors.klaviyo.properties import columns_needed, property_table
 from connectors.store import PublishedDay, replace_file
-from perennial.pipeline.ingestion.people import contacts_path, name_customers
+from perennial.pipeline.ingestion.people import contacts_path, customers_of, name_customers
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import progress
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.klaviyo import KlaviyoSettings
 
 SAMPLE = 3
 NO_TERMS = {"enabled", "allow_wide_key", "segments", "lists", "fresh_days", "stale_days"}
@@ -49,10 +50,10 @@ class SyncPlaces:
     out: Path
 
     @classmethod
-    def of(cls, settings: Settings) -> "SyncPlaces":
+    def of(cls, run: RunContext) -> "SyncPlaces":
         """Return a store's places."""
-        account = str(settings.klaviyo.account)
-        return cls(settings.state / "klaviyo" / account, settings.home / "klaviyo")
+        account = str(run.settings.klaviyo.account)
+        return cls(run.state / "klaviyo" / account, run.settings.home / "klaviyo")
 
     @property
     def lock(self) -> Path:
@@ -110,17 +111,19 @@ class SyncPlaces:
         return self.out / "outcome.json"
 
 
-def read_audience(settings: Settings, day: PublishedDay) -> Audience:
+def read_audience(run: RunContext, day: PublishedDay) -> Audience:
     """Read the published scores, and who their customers are to Klaviyo."""
-    properties = settings.klaviyo.all_properties
+    klaviyo = run.settings.klaviyo
+    properties, kind = klaviyo.all_properties, klaviyo.identifier
     read = read_arrow(day.file("scores.parquet"), columns_needed(properties))
     scores = read.to_pandas(date_as_object=False, self_destruct=True, split_blocks=True)
-    names = name_customers(settings, scores["customer_id"], day.as_of, contacts_path(settings))
-    return Audience(scores, names.key, names.email, settings.klaviyo.identifier)
+    table = customers_of(run, day.as_of)
+    names = name_customers(scores["customer_id"], table, contacts_path(run.state), kind)
+    return Audience(scores, names.key, names.email, kind)
 
 
 def write_plan(
-    settings: Settings,
+    run: RunContext,
     day: PublishedDay,
     hands: Hands | None,
     *,
@@ -131,7 +134,7 @@ def write_plan(
 
     Parameters
     ----------
-    settings, day
+    run, day
         What is published.
     hands
         To look people up; None = nobody is, and everybody counts as known.
@@ -145,15 +148,16 @@ def write_plan(
     SyncRefusedError
         The plan breaks a guard; it is written down all the same.
     """
-    places, properties = SyncPlaces.of(settings), settings.klaviyo.all_properties
+    places, settings = SyncPlaces.of(run), run.settings.klaviyo
+    properties = settings.all_properties
     check_types(places.types, properties, keep=False)
     plan = plan_changes(
-        read_audience(settings, day),
+        read_audience(run, day),
         properties,
         _confirmed(places),
-        Erasures(settings.state),
+        Erasures(run.state),
         day.as_of,
-        settings.klaviyo.refresh_days,
+        settings.refresh_days,
     )
     if hands is not None:
         plan = look_up(plan, hands.klaviyo, create_missing=create_missing, progress=_say_looked_up)
@@ -182,7 +186,7 @@ def write_plan(
         },
     }
     try:
-        check_counts(said["counts"], settings.klaviyo.limits)
+        check_counts(said["counts"], settings.limits)
     except SyncRefusedError as error:
         said["refused"] = str(error)
     _write_down(places, plan, bodies, said)
@@ -197,26 +201,25 @@ def write_plan(
         header = SyncHeader(
             day.as_of.isoformat(),
             day.run_id,
-            str(settings.klaviyo.account),
+            str(settings.account),
             said["jobs"],
             terms_of(settings, create_missing=create_missing),
-            f"{settings.klaviyo.prefix} Segment Changed" if settings.klaviyo.events else "",
+            f"{settings.prefix} Segment Changed" if settings.events else "",
         )
         parts = [rows[job == number] for number in range(said["jobs"])]
         Manifest.create(places.open, header, parts)
     return said
 
 
-def terms_of(settings: Settings, *, create_missing: bool) -> str:
+def terms_of(settings: KlaviyoSettings, *, create_missing: bool) -> str:
     """Return a digest of what a plan is made by: another asks for another plan."""
-    said = settings.klaviyo.model_dump(mode="json", exclude=NO_TERMS)
+    said = settings.model_dump(mode="json", exclude=NO_TERMS)
     text = json.dumps([said, create_missing], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def list_rejects(settings: Settings, manifest: Manifest) -> int:
+def list_rejects(places: SyncPlaces, manifest: Manifest) -> int:
     """Add the rows that Klaviyo did not confirm to those that were never sent; return how many."""
-    places = SyncPlaces.of(settings)
     rows = [
         {
             "customer_id": customer,
@@ -242,24 +245,24 @@ def list_rejects(settings: Settings, manifest: Manifest) -> int:
     return len(rows)
 
 
-def list_members(settings: Settings, day: PublishedDay, erased: Erasures) -> dict[str, set[str]]:
+def list_members(run: RunContext, day: PublishedDay, erased: Erasures) -> dict[str, set[str]]:
     """Return who belongs on each list, by Klaviyo's ids: only people whose rows were confirmed."""
-    chosen = settings.klaviyo
-    if not chosen.lists:
+    settings = run.settings.klaviyo
+    if not settings.lists:
         return {}
-    audience = read_audience(settings, day)
+    audience = read_audience(run, day)
     gone = erased.covers(audience.scores["customer_id"], audience.key, audience.email)
     may = (broken_rules(audience, gone) == "") & ~gone & ~audience.scores["is_holdout"]
-    said = property_table(audience.scores, chosen.all_properties)
-    confirmed = Confirmed(SyncPlaces.of(settings).confirmed).read()
+    said = property_table(audience.scores, settings.all_properties)
+    confirmed = Confirmed(SyncPlaces.of(run).confirmed).read()
     ids = confirmed.set_index("customer_id")["profile_id"].dropna()
     members = {}
-    for name, conditions in chosen.lists.items():
+    for name, conditions in settings.lists.items():
         fits = may.copy()
         for title, value in conditions.items():
-            fits &= said[f"{chosen.prefix} {title}"] == value
+            fits &= said[f"{settings.prefix} {title}"] == value
         people = audience.scores["customer_id"][fits]
-        members[f"{chosen.prefix}: {name}"] = set(ids.reindex(people).dropna())
+        members[f"{settings.prefix}: {name}"] = set(ids.reindex(people).dropna())
     return members
 
 

@@ -3,8 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from datetime import UTC, date, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from connectors.klaviyo.apply import Hands, drain, settle, verify
 from connectors.klaviyo.apply import send as send_rows
 from connectors.klaviyo.book import Book
 from connectors.klaviyo.confirmed import Confirmed
-from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.events import events_accepted, send_events
 from connectors.klaviyo.guards import check_account as check_answers
@@ -22,7 +20,7 @@ from connectors.klaviyo.guards import check_fresh, check_key
 from connectors.klaviyo.lists import keep_list
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.segments import keep_segments as keep
-from connectors.store import PublishedDay, Store
+from connectors.store import PublishedDay
 from models.gate import FAILED
 from perennial.pipeline.activation.outbox import (
     SyncPlaces,
@@ -31,54 +29,19 @@ from perennial.pipeline.activation.outbox import (
     terms_of,
     write_plan,
 )
-from perennial.pipeline.ingestion.read import open_tracking
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.monitoring_state import frozen_because
 from perennial.pipeline.runtime.steps import again_after, in_prefect, progress, step
-from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
+from perennial.pipeline.settings.klaviyo import KlaviyoSettings
+from perennial.pipeline.settings.store import SettingsError
 
 UNSEEN_SCOPES = (
     "write scopes without their read scope, data-privacy:write, and scopes not listed here"
 )
 
 
-def sync_day(
-    settings: Settings,
-    day: PublishedDay,
-    hands: Hands | None,
-    config: Path | None = None,
-    *,
-    apply: bool,
-    create_missing: bool,
-) -> dict[str, Any]:
-    """Sync a day in named steps; without `hands` Klaviyo is not even read."""
-    check_switch(settings)
-    with one_sync(settings):
-        key: dict[str, Any] = {}
-        if hands is not None:
-            hands = replace(hands, erased=Erasures(settings.state))  # as it is under the lock
-            key = check_account(settings, hands)
-        if hands is None or not apply:
-            return plan_sync(settings, day, hands, create_missing=create_missing)
-        is_resumed = finish_earlier(settings, day, hands, create_missing=create_missing)
-        planned = (
-            {}
-            if is_resumed
-            else plan_sync(settings, day, hands, create_missing=create_missing, apply=True)
-        )
-        for number in each_job(settings):
-            check_switch(settings if config is None else read_settings(config))
-            send_job(settings, hands, number)
-        for number in each_job(settings):
-            verify_job(settings, hands, number)
-        confirmed = finish_sync(settings, hands)
-        segments = keep_segments(settings, hands)
-        lists = keep_lists(settings, day, hands)
-        made = {"segments": segments, "lists": lists, "key": key}
-        return report_sync(settings, day, hands, planned, confirmed, made)
-
-
 @step
-def find_day(settings: Settings, as_of: date) -> PublishedDay:
+def find_day(run: RunContext) -> PublishedDay:
     """Find the published day, and refuse one that is stale or that a gate refused.
 
     Raises
@@ -88,25 +51,26 @@ def find_day(settings: Settings, as_of: date) -> PublishedDay:
     SyncRefusedError
         The day is not current, stale, or scored by a model that the gate refused.
     """
+    settings, as_of = run.settings, run.as_of
     if settings.klaviyo.account is None:
         raise SettingsError(
             "a sync knows its account: klaviyo.account is not set. Set it to the account's public id, as Klaviyo "
             "shows it under Settings > API keys"
         )
-    day = Store(settings.exports).current()
+    day = run.store.current()
     if day is None or day.as_of != as_of:
         found = "nothing is" if day is None else f"{day.as_of} is"
         raise SyncRefusedError(
             f"only the published day is sent: {found} current, not {as_of}. Run `perennial run`"
         )
-    check_fresh(day.as_of, settings.yesterday(datetime.now(UTC)), settings.klaviyo.limits)
-    frozen = frozen_because(settings.state)
+    check_fresh(day.as_of, settings.yesterday(run.now), settings.klaviyo.limits)
+    frozen = frozen_because(run.state)
     if frozen is not None:
         raise SyncRefusedError(
             f"scores are sent while they come true: {frozen}. See the page's monitoring and train again, or raise "
             "monitoring.freeze and run `perennial monitor`"
         )
-    version, tracking = day.record()["model_version"], open_tracking(settings)
+    version, tracking = day.record()["model_version"], run.tracking
     gate = tracking.tags(version).get("gate") if tracking.has(version) else None
     if gate is None or gate == FAILED:
         finding = "refused" if gate == FAILED else "has not seen"
@@ -118,7 +82,7 @@ def find_day(settings: Settings, as_of: date) -> PublishedDay:
 
 
 @contextmanager
-def one_sync(settings: Settings) -> Iterator[None]:
+def one_sync(run: RunContext) -> Iterator[None]:
     """Hold the sync's lock; the system frees it when its holder dies.
 
     Raises
@@ -126,7 +90,7 @@ def one_sync(settings: Settings) -> Iterator[None]:
     SyncRefusedError
         Another sync is under way.
     """
-    places = SyncPlaces.of(settings)
+    places = SyncPlaces.of(run)
     for folder in (places.state.parent, places.state, places.out):
         _make_private(folder)
     try:
@@ -140,10 +104,10 @@ def one_sync(settings: Settings) -> Iterator[None]:
 
 @step
 @again_after(UnavailableError)
-def check_account(settings: Settings, hands: Hands) -> dict[str, Any]:
+def check_account(run: RunContext, hands: Hands) -> dict[str, Any]:
     """Refuse a key of another account, and one that may do more than it must; return what was checked."""
-    check_answers(hands.klaviyo, str(settings.klaviyo.account))
-    if settings.klaviyo.allow_wide_key:
+    check_answers(hands.klaviyo, str(run.settings.klaviyo.account))
+    if run.settings.klaviyo.allow_wide_key:
         return {"scopes_checked": False}
     scopes = check_key(hands.klaviyo)
     return {
@@ -156,7 +120,7 @@ def check_account(settings: Settings, hands: Hands) -> dict[str, Any]:
 
 @step
 def plan_sync(
-    settings: Settings,
+    run: RunContext,
     day: PublishedDay,
     hands: Hands | None,
     *,
@@ -164,7 +128,7 @@ def plan_sync(
     apply: bool = False,
 ) -> dict[str, Any]:
     """Say what differs from what Klaviyo has confirmed; with `apply`, make it the sync under way."""
-    return write_plan(settings, day, hands, create_missing=create_missing, apply=apply)
+    return write_plan(run, day, hands, create_missing=create_missing, apply=apply)
 
 
 def _make_private(folder: Path) -> None:
@@ -175,23 +139,27 @@ def _make_private(folder: Path) -> None:
 
 @step
 def finish_earlier(
-    settings: Settings, day: PublishedDay, hands: Hands, *, create_missing: bool
+    run: RunContext, day: PublishedDay, hands: Hands, *, create_missing: bool
 ) -> bool:
     """Go on with a sync that was killed; tell whether it is this day's, planned as one would be now.
 
     Of another, what was sent is confirmed, and what was not is dropped.
     """
-    places = SyncPlaces.of(settings)
+    places = SyncPlaces.of(run)
     manifest = Manifest.open(places.open)
     if manifest is None:
         return False
     header = manifest.header
-    now = (day.as_of.isoformat(), day.run_id, terms_of(settings, create_missing=create_missing))
+    now = (
+        day.as_of.isoformat(),
+        day.run_id,
+        terms_of(run.settings.klaviyo, create_missing=create_missing),
+    )
     if (header.as_of, header.run_id, header.terms) == now:
         return True
     for number in manifest.numbers:
         verify(manifest, number, hands, send_again=False)
-        _tell_changes(settings, manifest, number, hands)
+        _tell_changes(run, manifest, number, hands)
     drain(manifest, hands)
     if events := events_accepted(manifest):
         progress(f"events accepted of the sync of {header.as_of}, not verified: {events:,}")
@@ -199,21 +167,21 @@ def finish_earlier(
     return False
 
 
-def job_numbers(settings: Settings) -> range:
+def job_numbers(run: RunContext) -> range:
     """Return the numbers of the jobs under way."""
-    manifest = Manifest.open(SyncPlaces.of(settings).open)
+    manifest = Manifest.open(SyncPlaces.of(run).open)
     return range(0) if manifest is None else manifest.numbers
 
 
-def each_job(settings: Settings) -> Iterator[int]:
+def each_job(run: RunContext) -> Iterator[int]:
     """Give the numbers of the jobs under way, those that are split off meanwhile too."""
     number = 1
-    while number in job_numbers(settings):
+    while number in job_numbers(run):
         yield number
         number += 1
 
 
-def check_switch(settings: Settings) -> None:
+def check_switch(settings: KlaviyoSettings) -> None:
     """Stop where the kill switch is thrown; it is looked at again before each job.
 
     Raises
@@ -221,7 +189,7 @@ def check_switch(settings: Settings) -> None:
     SyncRefusedError
         ``klaviyo.enabled`` is off.
     """
-    if not settings.klaviyo.enabled:
+    if not settings.enabled:
         raise SyncRefusedError(
             "a sync runs while klaviyo.enabled is true: it is false. What was confirmed is kept; turn it on and "
             "sync again to go on"
@@ -230,30 +198,30 @@ def check_switch(settings: Settings) -> None:
 
 @step
 @again_after(UnavailableError)
-def send_job(settings: Settings, hands: Hands, number: int) -> None:
+def send_job(run: RunContext, hands: Hands, number: int) -> None:
     """Create one import job, unless it is created."""
-    send_rows(_under_way(settings), number, hands)
+    send_rows(_under_way(run), number, hands)
 
 
 @step
 @again_after(UnavailableError)
-def verify_job(settings: Settings, hands: Hands, number: int) -> None:
+def verify_job(run: RunContext, hands: Hands, number: int) -> None:
     """Wait for one import job, keep what Klaviyo confirmed, and tell of changes."""
-    manifest = _under_way(settings)
+    manifest = _under_way(run)
     verify(manifest, number, hands)
-    _tell_changes(settings, manifest, number, hands)
+    _tell_changes(run, manifest, number, hands)
 
 
 @step
 @again_after(UnavailableError)
-def finish_sync(settings: Settings, hands: Hands) -> dict[str, int]:
+def finish_sync(run: RunContext, hands: Hands) -> dict[str, int]:
     """Remember what was confirmed, write the rejects, and end the sync."""
-    places = SyncPlaces.of(settings)
+    places = SyncPlaces.of(run)
     manifest = Manifest.open(places.open)
     if manifest is None:
         return {"sent": 0, "confirmed": 0, "rejected": 0, "events_unverified": 0}
     drain(manifest, hands)
-    rejected = list_rejects(settings, manifest)
+    rejected = list_rejects(places, manifest)
     sent = sum(manifest.state(number).sent for number in manifest.numbers)
     events = events_accepted(manifest)
     confirmed = settle(manifest, Confirmed(places.confirmed))
@@ -267,28 +235,28 @@ def finish_sync(settings: Settings, hands: Hands) -> dict[str, int]:
 
 @step
 @again_after(UnavailableError)
-def keep_segments(settings: Settings, hands: Hands) -> dict[str, list[str]]:
+def keep_segments(run: RunContext, hands: Hands) -> dict[str, list[str]]:
     """Create and change the segments that the settings define."""
-    book = Book(SyncPlaces.of(settings).segments)
-    done = keep(settings.klaviyo.definitions, hands.klaviyo, hands.clock, book)
+    book = Book(SyncPlaces.of(run).segments)
+    done = keep(run.settings.klaviyo.definitions, hands.klaviyo, hands.clock, book)
     return {name: list(names) for name, names in asdict(done).items()}
 
 
 @step
 @again_after(UnavailableError)
-def keep_lists(settings: Settings, day: PublishedDay, hands: Hands) -> dict[str, dict[str, int]]:
+def keep_lists(run: RunContext, day: PublishedDay, hands: Hands) -> dict[str, dict[str, int]]:
     """Put people on the lists that the settings define, and take them off."""
-    places = SyncPlaces.of(settings)
+    places = SyncPlaces.of(run)
     book = Book(places.lists)
     return {
         name: asdict(keep_list(name, people, hands.klaviyo, hands.clock, book))
-        for name, people in list_members(settings, day, hands.erased).items()
+        for name, people in list_members(run, day, hands.erased).items()
     }
 
 
 @step
 def report_sync(
-    settings: Settings,
+    run: RunContext,
     day: PublishedDay,
     hands: Hands,
     planned: dict[str, Any],
@@ -305,9 +273,9 @@ def report_sync(
         **confirmed,
         **made,
         "requests": dict(hands.klaviyo.requests),
-        "files": {"rejects": str(SyncPlaces.of(settings).rejects)},
+        "files": {"rejects": str(SyncPlaces.of(run).rejects)},
     }
-    SyncPlaces.of(settings).outcome.write_text(json.dumps(said, indent=2) + "\n")
+    SyncPlaces.of(run).outcome.write_text(json.dumps(said, indent=2) + "\n")
     if in_prefect():
         from prefect.artifacts import create_table_artifact
 
@@ -317,10 +285,10 @@ def report_sync(
     return said
 
 
-def _under_way(settings: Settings) -> Manifest:
-    return Manifest(SyncPlaces.of(settings).open)
+def _under_way(run: RunContext) -> Manifest:
+    return Manifest(SyncPlaces.of(run).open)
 
 
-def _tell_changes(settings: Settings, manifest: Manifest, number: int, hands: Hands) -> None:
-    if settings.klaviyo.events:
+def _tell_changes(run: RunContext, manifest: Manifest, number: int, hands: Hands) -> None:
+    if run.settings.klaviyo.events:
         send_events(manifest, number, hands)

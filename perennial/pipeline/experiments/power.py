@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 
 from models.lift import customers_needed, smallest_lift
 from models.spend import Spend
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.store import HoldoutSettings
 
 Array = NDArray[np.float64]
 
 
 def experiment(
-    settings: Settings,
+    settings: HoldoutSettings,
+    horizon_days: int,
     spend: Spend,
     expected_orders: Array,
     margin_per_order: Array,
@@ -24,8 +25,12 @@ def experiment(
 
     Parameters
     ----------
-    settings, spend
-        The store's, and its model of what orders are worth.
+    settings
+        Of the control group.
+    horizon_days
+        In which `expected_orders` come.
+    spend
+        What orders are worth.
     expected_orders, margin_per_order
         Shape (n,): of the customers who are newly committed, within the horizon.
     commitments
@@ -43,10 +48,10 @@ def experiment(
     the variance that the covariate cannot take out. Customers who are not as forecast add to it.
     """
     held = int(commitments["is_holdout"].sum())
-    treated, days = len(commitments) - held, settings.holdout.measure_days
+    treated, days = len(commitments) - held, settings.measure_days
     if not held or not treated:
         return None
-    orders = expected_orders * days / settings.model.horizon_days
+    orders = expected_orders * days / horizon_days
     squared = margin_per_order**2 * (1 + 1 / spend.p)
     deviation = float(np.sqrt((orders * squared).mean()))
     assumed = float(commitments["assumed_gain"].mean())
@@ -58,5 +63,5 @@ def experiment(
         "days": days,
         "smallest_margin": smallest_lift(treated, held, deviation),
         "assumed_margin": assumed,
-        "customers_needed": customers_needed(assumed, deviation, settings.holdout.share),
+        "customers_needed": customers_needed(assumed, deviation, settings.share),
     }

@@ -12,7 +12,6 @@ from connectors.kept import read_parquet
 from connectors.optional import read_table
 from connectors.orders import History
 from connectors.programs import Programs
-from connectors.store import Store
 from features.labels import outcomes_since
 from features.tables import DataError
 from models.lift import (
@@ -29,9 +28,8 @@ from models.lift import (
 )
 from perennial.pipeline.experiments.effects import keep_beliefs
 from perennial.pipeline.experiments.uplift_targeting import KNOWN, keep_responders, learn_responder
-from perennial.pipeline.ingestion.read import engine_for, open_tracking
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
-from perennial.pipeline.settings.store import Settings
 from segments.holdout import CONTROL
 from segments.investment import UNCERTAINTY, Belief
 
@@ -71,9 +69,7 @@ class Experiment:
 
 
 @step
-def find_experiment(
-    settings: Settings, as_of: date, program: str, *, early: bool = False
-) -> Experiment:
+def find_experiment(run: RunContext, program: str, *, early: bool = False) -> Experiment:
     """Find who was assigned, when, and when the read-out is planned.
 
     Raises
@@ -81,7 +77,7 @@ def find_experiment(
     DataError
         Nobody was assigned or watched for long enough, or the day is before the planned one.
     """
-    programs = Programs(settings.state, Store(settings.exports))
+    programs, as_of, settings = Programs(run.state, run.store), run.as_of, run.settings
     days = settings.holdout.measure_days
     customers = (_committed if program == CONTROL else _assigned)(programs, program, as_of)
     if customers.empty:
@@ -156,12 +152,10 @@ def _share(programs: Programs, customer_id: pd.Series, program: str) -> Any:  # 
 
 
 @step
-def watch(
-    settings: Settings, experiment: Experiment, history: History, as_of: date, work: Path
-) -> Path:
+def watch(run: RunContext, experiment: Experiment, history: History) -> Path:
     """Count what each customer bought in the window, and what was spent on them; return the file."""
-    path = work / "watched.parquet"
-    with engine_for(settings, work) as engine:
+    path, settings = run.folder / "watched.parquet", run.settings
+    with run.engine() as engine:
         starts = engine.table(experiment.customers[["customer_id", "start_date"]], "starts")
         found = engine.frame(
             outcomes_since(engine.parquet(history.orders), starts, experiment.days)
@@ -169,7 +163,9 @@ def watch(
         rows = experiment.customers.merge(found, on="customer_id", validate="one_to_one")
         location = settings.optional_tables.get("touches")
         if location is not None:
-            touches = pd.read_parquet(read_table(engine, "touches", location, as_of, work).path)
+            touches = pd.read_parquet(
+                read_table(engine, "touches", location, run.as_of, run.folder).path
+            )
             rows = _touched(rows, touches, experiment.days)
     rows["margin"] = rows["later_value"] * settings.store.margin
     rows.to_parquet(path, index=False)
@@ -190,9 +186,7 @@ def _touched(rows: pd.DataFrame, touches: pd.DataFrame, days: int) -> pd.DataFra
 
 
 @step
-def compare(
-    settings: Settings, experiment: Experiment, watched: Path, as_of: date
-) -> dict[str, Any]:
+def compare(run: RunContext, experiment: Experiment, watched: Path) -> dict[str, Any]:
     """Compare the arms, after checking that they are as large as they were drawn.
 
     Raises
@@ -200,6 +194,7 @@ def compare(
     DataError
         Arms that cannot be compared.
     """
+    as_of, currency = run.as_of, run.settings.store.currency
     rows = pd.read_parquet(watched)
     held = rows["is_holdout"].to_numpy()
     if held.all() or not held.any():
@@ -241,10 +236,10 @@ def compare(
         "customers": len(rows),
         "held_out": int(held.sum()),
         "held_out_reached": reached,
-        "currency": settings.store.currency,
+        "currency": currency,
         "groups": found,
         "segments": _by_segment(rows),
-        "sentence": _sentence(found[0], experiment, settings.store.currency, is_early=is_early),
+        "sentence": _sentence(found[0], experiment, currency, is_early=is_early),
     }
 
 
@@ -309,23 +304,22 @@ def _lifts(rows: pd.DataFrame, by: list[str]) -> tuple[list[Any], list[Lift]]:
 
 
 @step
-def learn_effects(settings: Settings, watched: Path, as_of: date) -> int:
+def learn_effects(state: Path, watched: Path, as_of: date) -> int:
     """Replace assumed effects by what is known now that they were measured; return how many."""
     rows = pd.read_parquet(watched)
     beliefs = effects(rows)
     if beliefs:
-        keep_beliefs(settings.state, as_of, beliefs)
+        keep_beliefs(state, as_of, beliefs)
     return len(beliefs)
 
 
 @step
-def find_responders(settings: Settings, watched: Path, as_of: date) -> dict[str, Any]:
+def find_responders(run: RunContext, watched: Path) -> dict[str, Any]:
     """Learn by tier whom it moves, from what was known on the day of each draw; keep what is proved."""
     rows = pd.read_parquet(watched)
-    store = Store(settings.exports)
     days = pd.to_datetime(rows["start_date"]).dt.date
     parts = []
-    for day in store.published_days(days.min(), days.max()):
+    for day in run.store.published_days(days.min(), days.max()):
         known = read_parquet(day.file("scores.parquet"), ["customer_id", *KNOWN])
         parts.append(rows[days == day.as_of].merge(known, on="customer_id"))
     said, proved = {}, {}
@@ -333,7 +327,7 @@ def find_responders(settings: Settings, watched: Path, as_of: date) -> dict[str,
         said[str(tier)], effect = learn_responder(of_tier)
         if effect is not None:
             proved[str(tier)] = effect
-    keep_responders(settings.state, as_of, proved)
+    keep_responders(run.state, run.as_of, proved)
     return said
 
 
@@ -372,14 +366,14 @@ def effects(rows: pd.DataFrame) -> dict[tuple[str, str], Belief]:
 
 
 @step
-def record(settings: Settings, found: dict[str, Any], as_of: date) -> str:
+def record(run: RunContext, found: dict[str, Any]) -> str:
     """Log the read-out as an MLflow run; return its id."""
-    tags = {"as_of": as_of.isoformat(), "kind": "measure", "program": found["program"]}
-    with open_tracking(settings).run(f"measure {found['program']} {as_of}", tags) as run:
+    tags = {"as_of": run.as_of.isoformat(), "kind": "measure", "program": found["program"]}
+    with run.tracking.run(f"measure {found['program']} {run.as_of}", tags) as logged:
         whole = found["groups"][0]
         metrics = {f"lift_{name}": whole[name]["estimate"] for name in OUTCOMES if name in whole}
-        run.log(params={"days": found["days"]}, metrics=metrics)
-        return run.id
+        logged.log(params={"days": found["days"]}, metrics=metrics)
+        return logged.id
 
 
 def _sentence(

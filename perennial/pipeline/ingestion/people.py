@@ -15,10 +15,11 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.payloads import EMAIL, PHONE
 from connectors.mentions import OURS, IsNamed, forms, matches, mentions
 from connectors.optional import read_table
+from connectors.order_source import OrderSource
 from connectors.orders import PRESETS, History
 from connectors.presets.headings import columns_of_people
 from connectors.store import replace_file
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.runtime.context import RunContext
 
 SHAPES = {"email": EMAIL, "phone_number": PHONE}
 COLUMNS = {"email": "email", "phone_number": "phone", "external_id": "external_id"}
@@ -41,7 +42,7 @@ class Names:
 
 
 def name_customers(
-    settings: Settings, customers: pd.Series, as_of: date, contacts: Path | None
+    customers: pd.Series, table: pd.DataFrame, contacts: Path | None, kind: str
 ) -> Names:
     """Return what customers are called.
 
@@ -50,20 +51,19 @@ def name_customers(
 
     Parameters
     ----------
-    settings
-        The store's.
     customers
         Customer ids.
-    as_of
-        Day as of which the table of customers is read.
+    table
+        The shop's own table of customers, see :func:`read_customers`.
     contacts
         File of :data:`connectors.contacts.CONTACTS`; None = the orders have none.
+    kind
+        ``klaviyo.identifier``.
     """
-    table = _customers(settings, as_of).reindex(customers.to_numpy()).reset_index(drop=True)
+    table = table.reindex(customers.to_numpy()).reset_index(drop=True)
     ordered = _read_contacts(contacts).reindex(customers.to_numpy()).reset_index(drop=True)
     phone = ordered["phone"].astype("str")
     ordered["phone"] = phone.where(phone.str.startswith("+", na=False))  # others lack a country
-    kind = settings.klaviyo.identifier
     own = customers.reset_index(drop=True).astype("str")
     if kind in SHAPES:
         own = own.where(_plain(own, kind).str.match(SHAPES[kind]).fillna(False).astype(bool))
@@ -79,19 +79,19 @@ def _first_given(table: pd.DataFrame, ordered: pd.DataFrame, column: str) -> pd.
     return given.fillna(ordered[column].astype("str")) if column in ordered else given
 
 
-def contacts_path(settings: Settings) -> Path:
+def contacts_path(state: Path) -> Path:
     """Return the file of the e-mails and phone numbers that the published day's orders have."""
-    return settings.state / "contacts.parquet"
+    return state / "contacts.parquet"
 
 
-def keep_contacts(settings: Settings, history: History) -> None:
+def keep_contacts(state: Path, history: History) -> None:
     """Keep the e-mails and phone numbers of the orders for syncs to come, but for the forgotten."""
-    path = contacts_path(settings)
+    path = contacts_path(state)
     if history.contacts is None:
         path.unlink(missing_ok=True)
         return
     rows = pd.read_parquet(history.contacts)
-    gone = Erasures(settings.state).covers(rows["customer_id"], rows["email"], rows["phone"])
+    gone = Erasures(state).covers(rows["customer_id"], rows["email"], rows["phone"])
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(draft: Path) -> None:
@@ -111,18 +111,31 @@ def _read_contacts(path: Path | None) -> pd.DataFrame:
     return rows.set_index("customer_id")
 
 
-def _customers(settings: Settings, as_of: date) -> pd.DataFrame:
-    """Return the shop's own table of customers by id; the last row of a customer counts."""
+def read_customers(
+    location: str | None, as_of: date, timezone: str, memory_limit: str | None
+) -> pd.DataFrame:
+    """Return the shop's own table of customers by id, as of a day; the last row of a customer counts.
+
+    Parameters
+    ----------
+    location
+        Of the table; None = the shop gives none.
+    as_of
+        The day.
+    timezone
+        The store's.
+    memory_limit
+        Of the engine that reads it.
+    """
     columns = ["customer_id", *COLUMNS.values()]
-    location = settings.optional_tables.get("customers")
     if location is None:
         rows = pd.DataFrame({name: pd.Series(dtype="str") for name in columns})
         return rows.set_index("customer_id")
     with (
         TemporaryDirectory() as folder,
         open_engine(
-            settings.store.timezone,
-            memory_limit=settings.engine.memory_limit,
+            timezone,
+            memory_limit=memory_limit,
             scratch=Path(folder) / "spill",
         ) as engine,
     ):
@@ -131,9 +144,26 @@ def _customers(settings: Settings, as_of: date) -> pd.DataFrame:
     return rows.drop_duplicates("customer_id", keep="last").set_index("customer_id")
 
 
-def known_names(settings: Settings, customer: str) -> set[str]:
-    """Return everything that names a customer, given any of it: ids, e-mails, phone numbers."""
-    sources = [_named(_customers(settings, date.max)), _named_by_orders(settings)]
+def customers_of(run: RunContext, as_of: date) -> pd.DataFrame:
+    """Read the store's own table of customers as of a day, see :func:`read_customers`."""
+    settings = run.settings
+    location = settings.optional_tables.get("customers")
+    return read_customers(location, as_of, settings.store.timezone, settings.engine.memory_limit)
+
+
+def known_names(table: pd.DataFrame, contacts: Path, customer: str) -> set[str]:
+    """Return everything that names a customer, given any of it: ids, e-mails, phone numbers.
+
+    Parameters
+    ----------
+    table
+        The shop's own table of customers, see :func:`read_customers`.
+    contacts
+        File of :data:`connectors.contacts.CONTACTS`.
+    customer
+        Any of the customer's names.
+    """
+    sources = [_named(table), _named_by_orders(contacts)]
     named = pd.concat(sources, ignore_index=True)
     asked = {customer.strip(), *forms(customer)}
     is_asked = matches(named["name"], asked) | matches(named["customer_id"], asked)
@@ -148,9 +178,9 @@ def _named(table: pd.DataFrame) -> pd.DataFrame:
     return rows.dropna().astype("str")
 
 
-def _named_by_orders(settings: Settings) -> pd.DataFrame:
+def _named_by_orders(contacts: Path) -> pd.DataFrame:
     """Return every e-mail and phone number that the orders have of each customer."""
-    table = _read_contacts(contacts_path(settings))
+    table = _read_contacts(contacts)
     earlier = table["earlier"].dropna().astype("str").str.split(" ").explode()
     ids = table["ids"].dropna().astype("str").str.split(APART).explode()
     names = [table[["email", "phone"]], earlier.to_frame(), ids.to_frame()]
@@ -158,14 +188,14 @@ def _named_by_orders(settings: Settings) -> pd.DataFrame:
 
 
 def rejected_people(
-    settings: Settings, rows: pd.DataFrame, is_named: IsNamed
+    source: OrderSource, rows: pd.DataFrame, is_named: IsNamed
 ) -> "pd.Series[bool]":
     """Tell which rejected rows name a person, in the columns that the settings and the preset name.
 
     An e-mail or a phone number of theirs counts in any other column too.
     """
-    preset = PRESETS[settings.order_source.preset]
-    columns = columns_of_people(rows.columns, preset.people, settings.order_source.columns)
+    people = PRESETS[source.preset].people
+    columns = columns_of_people(rows.columns, people, source.columns)
     return pd.Series(mentions(rows, columns, is_named, anywhere=True), index=rows.index)
 
 
@@ -174,14 +204,14 @@ def named_people(rows: pd.DataFrame, is_named: IsNamed) -> "pd.Series[bool]":
     return pd.Series(mentions(rows, OURS, is_named), index=rows.index)
 
 
-def leave_out(settings: Settings, path: Path, erased: Erasures) -> None:
+def leave_out(path: Path, erased: Erasures, source: OrderSource) -> None:
     """Remove the rows of the forgotten from a CSV file, of rejected rows or of a published day."""
     if not len(erased) or not path.stat().st_size:
         return
     rows = pd.read_csv(path, dtype="str", keep_default_na=False)
     is_named = erased.__contains__
     if path.name == "rejects.csv":
-        gone = rejected_people(settings, rows, is_named)
+        gone = rejected_people(source, rows, is_named)
     else:
         gone = named_people(rows, is_named)
     if gone.any():

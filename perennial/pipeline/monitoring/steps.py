@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from connectors.orders import History
-from connectors.store import PublishedDay, Store
-from connectors.tracking import Run
+from connectors.store import PublishedDay
+from connectors.tracking import Run, Tracking
 from features.tables import DataError
-from perennial.pipeline.ingestion.read import engine_for, open_tracking
 from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_weeks
 from perennial.pipeline.monitoring.weeks import Peak, count_day, has_matured, weeks_apart
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.events import DRIFT_CONFIRMED, announce
 from perennial.pipeline.runtime.monitoring_state import (
     SCHEMA,
@@ -22,7 +22,6 @@ from perennial.pipeline.runtime.monitoring_state import (
 )
 from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.expected import EXPECTED, WINDOWS
-from perennial.pipeline.settings.store import Settings
 from perennial.pipeline.training.drift import measure_drift, read_bins
 
 RECOUNT_DAYS = 35  # after a window's end, since orders and refunds arrive late
@@ -32,7 +31,7 @@ LOGGED_WEEKS = 104
 
 
 @step
-def find_newest(settings: Settings, as_of: date) -> PublishedDay:
+def find_newest(run: RunContext) -> PublishedDay:
     """Find the newest day that is published by a day.
 
     Raises
@@ -40,24 +39,25 @@ def find_newest(settings: Settings, as_of: date) -> PublishedDay:
     DataError
         There is none.
     """
-    days = Store(settings.exports).published_days(date.min, as_of)
+    days = run.store.published_days(date.min, run.as_of)
     if not days:
         raise DataError(
-            f"monitoring compares published days with what came: none up to {as_of} is published under "
-            f"{settings.exports}. Run `perennial run` first"
+            f"monitoring compares published days with what came: none up to {run.as_of} is published under "
+            f"{run.settings.exports}. Run `perennial run` first"
         )
     return days[-1]
 
 
 @step
-def count_weeks(settings: Settings, history: History, as_of: date, work: Path) -> Path:
+def count_weeks(run: RunContext, history: History) -> Path:
     """Count what came of each matured week; return the file.
 
     Weeks that were counted before stay as they were once their late orders are in, or where their
     day is not published any more.
     """
-    before = (read_monitoring(settings.state) or {"weeks": []})["weeks"]
-    settle = settings.monitoring.settle_days
+    settings, as_of = run.settings.monitoring, run.as_of
+    before = (read_monitoring(run.state) or {"weeks": []})["weeks"]
+    settle = settings.settle_days
     recorded = {
         day: week
         for week in before
@@ -66,12 +66,12 @@ def count_weeks(settings: Settings, history: History, as_of: date, work: Path) -
     last = as_of - timedelta(days=WINDOWS[0] + settle)
     published = {
         day.as_of: day
-        for day in Store(settings.exports).published_days(date.min, last)
+        for day in run.store.published_days(date.min, last)
         if day.file(EXPECTED).is_file()
     }
-    peaks = [Peak(*days) for days in settings.monitoring.peaks]
+    peaks = [Peak(*days) for days in settings.peaks]
     found = []
-    with engine_for(settings, work) as engine:
+    with run.engine() as engine:
         orders = engine.parquet(history.orders)
         for day in weeks_apart(recorded, published):
             is_settled = day + timedelta(days=WINDOWS[-1] + RECOUNT_DAYS) < as_of
@@ -82,28 +82,26 @@ def count_weeks(settings: Settings, history: History, as_of: date, work: Path) -
                 )
             else:
                 found.append(recorded[day])
-    path = work / "weeks.json"
+    path = run.folder / "weeks.json"
     path.write_text(json.dumps(found, allow_nan=False))
     return path
 
 
 @step
-def look_at_inputs(
-    settings: Settings, history: History, newest: PublishedDay, as_of: date, work: Path
-) -> Path:
+def look_at_inputs(run: RunContext, history: History, newest: PublishedDay) -> Path:
     """Say how fresh orders, scores and model are, and how far inputs have moved; return the file."""
-    tracking = open_tracking(settings)
+    tracking, as_of = run.tracking, run.as_of
     version = str(newest.record()["model_version"])
     bins = read_bins(tracking.fetch(version) / "artifacts")
     trained = tracking.tags(version)["as_of"]
-    latest = tracking.newest(settings.training_digest)
-    with engine_for(settings, work) as engine:
+    latest = tracking.newest(run.settings.training_digest)
+    with run.engine() as engine:
         drift = measure_drift(
             engine,
             engine.parquet(history.orders),
             newest.file("scores.parquet"),
             newest.as_of,
-            settings,
+            run.settings.model,
             bins,
         )
     found = {
@@ -121,27 +119,28 @@ def look_at_inputs(
         },
         "drift": drift,
     }
-    path = work / "inputs.json"
+    path = run.folder / "inputs.json"
     path.write_text(json.dumps(found, allow_nan=False))
     return path
 
 
 @step
-def judge_forecasts(settings: Settings, weeks: Path, inputs: Path, as_of: date) -> dict[str, Any]:
+def judge_forecasts(run: RunContext, weeks: Path, inputs: Path) -> dict[str, Any]:
     """Say what is off, whether to freeze what goes to marketing, and whether to train again."""
+    settings, as_of = run.settings.monitoring, run.as_of
     counted, looked = json.loads(weeks.read_text()), json.loads(inputs.read_text())
-    first = Store(settings.exports).published_days(date.min, as_of)
+    first = run.store.published_days(date.min, as_of)
     expecting = [day.as_of for day in first if day.file(EXPECTED).is_file()]
     matures = None
     if expecting and not counted:
-        whole = WINDOWS[0] + settings.monitoring.settle_days
+        whole = WINDOWS[0] + settings.settle_days
         matures = (expecting[0] + timedelta(days=whole)).isoformat()
-    judged = of_weeks(settings.monitoring, counted)
+    judged = of_weeks(settings, counted)
     found = {
         "schema": SCHEMA,
         "as_of": as_of.isoformat(),
-        "tolerance": settings.monitoring.tolerance,
-        "freeze": settings.monitoring.freeze,
+        "tolerance": settings.tolerance,
+        "freeze": settings.freeze,
         **looked,
         "weeks": counted,
         "first_matures": matures,
@@ -151,30 +150,30 @@ def judge_forecasts(settings: Settings, weeks: Path, inputs: Path, as_of: date) 
 
 
 @step
-def ask_to_train(settings: Settings, found: dict[str, Any], as_of: date) -> Json | None:
+def ask_to_train(
+    state: Path, found: dict[str, Any], as_of: date, cooldown_days: int
+) -> Json | None:
     """Keep a request to train again where one is due, and tell Prefect once; return the last one."""
-    request = judge_request(
-        read_request(settings.state), found, as_of, settings.monitoring.cooldown_days
-    )
+    request = judge_request(read_request(state), found, as_of, cooldown_days)
     if request is None:
         return None
-    keep_request(settings.state, request)
+    keep_request(state, request)
     if request["asked_for"] and not request["announced"]:
         # Kept before and after: a run that is killed between the two says it again, never not at all.
         request = {**request, "announced": announce(DRIFT_CONFIRMED, request)}
-        keep_request(settings.state, request)
+        keep_request(state, request)
     return request
 
 
 @step
-def log_monitoring(settings: Settings, found: dict[str, Any], as_of: date) -> str:
+def log_monitoring(tracking: Tracking, found: dict[str, Any], as_of: date) -> str:
     """Log what was found as an MLflow run, the weeks as steps; return its id."""
     tags = {
         "as_of": as_of.isoformat(),
         "kind": "monitor",
         "model_version": found["model"]["version"],
     }
-    with open_tracking(settings).run(f"monitor {as_of}", tags) as run:
+    with tracking.run(f"monitor {as_of}", tags) as run:
         run.log(
             metrics={
                 "model_age_days": found["model"]["age_days"],

@@ -27,10 +27,10 @@ from models.checks import (
     refused,
 )
 from models.checks.source import MOST_WINDOW_DAYS
-from perennial.pipeline.ingestion.read import engine_for, open_tracking
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.score_table import WRITTEN
-from perennial.pipeline.settings.store import Settings, SettingsError
+from perennial.pipeline.settings.store import SettingsError
 
 CHECKS = "checks.json"
 NAMES = (
@@ -79,12 +79,7 @@ def read_accepted(accepted: Sequence[str], because: str) -> dict[str, str]:
 
 @step
 def check_orders(
-    settings: Settings,
-    history: History,
-    model_version: str,
-    as_of: date,
-    work: Path,
-    accepted: Mapping[str, str],
+    run: RunContext, history: History, model_version: str, accepted: Mapping[str, str]
 ) -> Path:
     """Check what came in; return the file of the checks.
 
@@ -93,22 +88,17 @@ def check_orders(
     DayRefusedError
         A check refuses the day, and nobody accepted it.
     """
-    before = _published_before(settings, as_of)
-    with engine_for(settings, work) as engine:
-        source = _source(engine, history, before, as_of)
-    trained = open_tracking(settings).tags(model_version)["as_of"]
-    source = replace(source, model_age_days=(as_of - date.fromisoformat(trained)).days)
-    return _judge(settings, check_source(source, settings.checks.source), as_of, work, accepted)
+    before = _published_before(run.store, run.as_of)
+    with run.engine() as engine:
+        source = _source(engine, history, before, run.as_of)
+    trained = run.tracking.tags(model_version)["as_of"]
+    source = replace(source, model_age_days=(run.as_of - date.fromisoformat(trained)).days)
+    return _judge(run, check_source(source, run.settings.checks.source), accepted)
 
 
 @step
 def check_decided(
-    settings: Settings,
-    decided: Path,
-    model_version: str,
-    as_of: date,
-    work: Path,
-    accepted: Mapping[str, str],
+    run: RunContext, decided: Path, model_version: str, accepted: Mapping[str, str]
 ) -> Path:
     """Check what comes out, and that it is like the day before; return the file of all checks.
 
@@ -118,24 +108,24 @@ def check_decided(
         A check refuses the day, and nobody accepted it.
     """
     scores = pd.read_parquet(decided / WRITTEN)
-    before, moved = _published_before(settings, as_of), None
+    before, moved = _published_before(run.store, run.as_of), None
     if before is not None:
-        trained = open_tracking(settings).tags(model_version)["run_id"]
+        trained = run.tracking.tags(model_version)["run_id"]
         moved = compare_scores(
             read_parquet(before.file("scores.parquet"), COMPARED),
             scores[COMPARED],
-            (as_of - before.as_of).days,
+            (run.as_of - before.as_of).days,
             is_new_model=before.record()["trained_run_id"] != trained,
         )
     budget = json.loads((decided / "budget.json").read_text())
     found = check_scores(
         scores,
         moved,
-        settings.checks.scores,
+        run.settings.checks.scores,
         committed=budget["committed"],
         left=budget["left"],
     )
-    return _judge(settings, found, as_of, work, accepted)
+    return _judge(run, found, accepted)
 
 
 def warnings_of(checks: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -151,27 +141,25 @@ def warnings_of(checks: Sequence[Mapping[str, Any]]) -> list[str]:
     return said
 
 
-def refusal_file(settings: Settings, as_of: date) -> Path:
+def refusal_file(state: Path, as_of: date) -> Path:
     """Return where the refusal of a day is kept until the day is published."""
-    return settings.state / "refusals" / f"as_of={as_of.isoformat()}.json"
+    return state / "refusals" / f"as_of={as_of.isoformat()}.json"
 
 
-def forget_refusal(settings: Settings, as_of: date) -> None:
+def forget_refusal(state: Path, as_of: date) -> None:
     """Drop the refusal of a day that is published now."""
-    refusal_file(settings, as_of).unlink(missing_ok=True)
+    refusal_file(state, as_of).unlink(missing_ok=True)
 
 
-def refusals(settings: Settings) -> list[dict[str, Any]]:
+def refusals(state: Path) -> list[dict[str, Any]]:
     """Return the days that are refused and not published, the newest first."""
-    paths = sorted((settings.state / "refusals").glob("as_of=*.json"), reverse=True)
+    paths = sorted((state / "refusals").glob("as_of=*.json"), reverse=True)
     return [json.loads(path.read_text()) for path in paths]
 
 
-def _judge(
-    settings: Settings, found: list[Check], as_of: date, work: Path, accepted: Mapping[str, str]
-) -> Path:
+def _judge(run: RunContext, found: list[Check], accepted: Mapping[str, str]) -> Path:
     """Keep the checks for the day's record, or refuse the day."""
-    path = work / f"{as_of.isoformat()}-{CHECKS}"
+    path = run.folder / f"{run.as_of.isoformat()}-{CHECKS}"
     checks = accept(found, accepted)
     earlier = json.loads(path.read_text()) if path.exists() else []
     names = {check.name for check in checks}
@@ -179,26 +167,26 @@ def _judge(
     path.write_text(json.dumps(said, indent=2))
     no = refused(checks)
     if no:
-        _refuse(settings, no, as_of)
+        _refuse(run.state, no, run.as_of)
     return path
 
 
-def _refuse(settings: Settings, no: list[Check], as_of: date) -> None:
+def _refuse(state: Path, no: list[Check], as_of: date) -> None:
     names = " ".join(f"--accept {check.name}" for check in no)
     error = DayRefusedError(
         f"{as_of} is not published: {'; '.join(str(check) for check in no)}. What was published before "
         f'stays current. To publish it all the same: `perennial run --as-of {as_of} {names} --because "…"`',
         is_late=all(check.is_late for check in no),
     )
-    keep_refusal(settings, as_of, str(error), [check.to_dict() for check in no])
+    keep_refusal(state, as_of, str(error), [check.to_dict() for check in no])
     raise error
 
 
 def keep_refusal(
-    settings: Settings, as_of: date, why: str, checks: Sequence[Mapping[str, Any]] = ()
+    state: Path, as_of: date, why: str, checks: Sequence[Mapping[str, Any]] = ()
 ) -> None:
     """Remember why a day was refused until it is published."""
-    path = refusal_file(settings, as_of)
+    path = refusal_file(state, as_of)
     path.parent.mkdir(parents=True, exist_ok=True)
     said = {
         "as_of": as_of.isoformat(),
@@ -210,8 +198,8 @@ def keep_refusal(
     replace_file(path, lambda draft: draft.write_text(text))
 
 
-def _published_before(settings: Settings, as_of: date) -> PublishedDay | None:
-    days = Store(settings.exports).published_days(date.min, as_of - timedelta(days=1))
+def _published_before(store: Store, as_of: date) -> PublishedDay | None:
+    days = store.published_days(date.min, as_of - timedelta(days=1))
     return days[-1] if days and days[-1].file("scores.parquet").exists() else None
 
 

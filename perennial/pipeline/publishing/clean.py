@@ -6,10 +6,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from connectors.retention import old_score_runs, old_versions, remove_runs, remove_versions
-from connectors.store import PublishedDay, Store
-from perennial.pipeline.ingestion.read import open_tracking
+from connectors.store import PublishedDay
+from connectors.tracking import Tracking
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
-from perennial.pipeline.settings.store import Settings
 
 KEPT = ("run.json", "commitments.parquet", "kpis.json", "expected.parquet")
 
@@ -37,12 +37,12 @@ class Old:
 
 
 @step
-def find_old(settings: Settings, as_of: date) -> Old:
+def find_old(run: RunContext) -> Old:
     """Find what may go: never of the day that readers see, nor what a budget or a read-out needs."""
-    store, tracking = Store(settings.exports), open_tracking(settings)
+    store, tracking, keep = run.store, run.tracking, run.settings.keep
     current = store.current()
     seen = None if current is None else current.folder
-    since = as_of - timedelta(days=settings.keep.days)
+    since = run.as_of - timedelta(days=keep.days)
     days = store.published_days(date.min, date.max)
     thin = [day for day in days if day.as_of < since and day.folder != seen]
     replaced = [
@@ -53,12 +53,12 @@ def find_old(settings: Settings, as_of: date) -> Old:
         tuple(path for day in thin for path in _large(day)),
         tuple(replaced),
         tuple(old_score_runs(tracking, since.isoformat())),
-        tuple(old_versions(tracking, settings.keep.models, but=used)),
+        tuple(old_versions(tracking, keep.models, but=used)),
     )
 
 
 @step
-def remove_old(settings: Settings, old: Old) -> None:
+def remove_old(tracking: Tracking, old: Old) -> None:
     """Remove it."""
     for path in old.files:
         if path.is_dir():  # of part files
@@ -67,7 +67,6 @@ def remove_old(settings: Settings, old: Old) -> None:
             path.unlink()
     for folder in old.folders:
         shutil.rmtree(folder)
-    tracking = open_tracking(settings)
     trained = remove_versions(tracking, old.versions)
     remove_runs(tracking, [*old.runs, *trained])
 

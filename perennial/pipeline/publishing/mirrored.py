@@ -1,20 +1,20 @@
 """Keep the exports at another place too, where the settings name one."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 from connectors.mirror import mirror
 from perennial.pipeline.runtime.steps import again_after, step
-from perennial.pipeline.settings.store import Settings
 
 
-def mirror_exports(settings: Settings) -> None:
+def mirror_exports(exports: Path, state: Path, url: str | None) -> None:
     """Bring ``paths.mirror`` up to date, where it is set."""
-    if settings.paths.mirror is not None:
-        upload_exports(settings, settings.paths.mirror)
+    if url is not None:
+        upload_exports(exports, state, url)
 
 
 @step
 @again_after(OSError)
-def upload_exports(settings: Settings, url: str) -> dict[str, int]:
+def upload_exports(exports: Path, state: Path, url: str) -> dict[str, int]:
     """Upload what is new or changed and remove what is gone; say how many files that were."""
-    return asdict(mirror(settings.exports, url, settings.state / "mirror.json"))
+    return asdict(mirror(exports, url, state / "mirror.json"))

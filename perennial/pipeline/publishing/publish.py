@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version as installed
@@ -14,16 +15,17 @@ from connectors.csv import is_formula, write_csv
 from connectors.formats import FORMAT
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience, broken_rules
-from connectors.klaviyo.properties import property_table
+from connectors.klaviyo.properties import Property, property_table
+from connectors.order_source import OrderSource
 from connectors.orders import History
 from connectors.programs import COMMITMENTS, write_parts, write_portions, write_table
 from connectors.store import PublishedDay, Store, copy_file
 from connectors.tracking import Tracking
 from features.tables import Commitments, DataError, Scores
 from perennial.pipeline.experiments.effects import read_readouts
-from perennial.pipeline.ingestion.people import Names, leave_out, name_customers
-from perennial.pipeline.ingestion.read import check_lease, open_tracking
+from perennial.pipeline.ingestion.people import Names, customers_of, leave_out, name_customers
 from perennial.pipeline.publishing.checks import forget_refusal, warnings_of
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.monitoring_state import monitoring_known_by
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import current_timings, step
@@ -31,7 +33,7 @@ from perennial.pipeline.scoring.expected import EXPECTED
 from perennial.pipeline.scoring.kpis import KPIS
 from perennial.pipeline.scoring.moments import MOMENTS
 from perennial.pipeline.scoring.score_table import MADE_LATER, WRITTEN, published_scores
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.store import InvestmentSettings, Settings
 from reports.page import render_page
 from reports.tables import (
     budget_table,
@@ -51,10 +53,9 @@ KLAVIYO_KEYS = {"external_id": "External ID", "email": "Email", "phone_number": 
 
 @step
 def find_published(
-    settings: Settings,
+    run: RunContext,
     history: History,
     model_version: str,
-    as_of: date,
     *,
     force: bool,
     purpose: Purpose = Purpose.CURRENT,
@@ -68,13 +69,13 @@ def find_published(
     DataError
         The day is published from others, and nobody asked to publish it again.
     """
-    store = Store(settings.exports)
+    store, as_of = run.store, run.as_of
     published = store.days(as_of)
     if purpose is Purpose.HISTORY and published and not force:
         return published[-1]
     wanted = {
         "data_digest": history.digest,
-        "settings_digest": settings.digest,
+        "settings_digest": run.settings.digest,
         "model_version": model_version,
     }
     for day in reversed(published):
@@ -125,27 +126,27 @@ class _Made:
     @classmethod
     def read(
         cls,
-        settings: Settings,
+        state: Path,
         history: History,
         files: tuple[Path, Path, Path],
         model_version: str,
     ) -> "_Made":
         """Read what was decided."""
-        erased, decided = Erasures(settings.state), files[0]
+        erased, decided = Erasures(state), files[0]
         scores = pd.read_parquet(decided / WRITTEN).assign(model_version=model_version)
         scores = scores[~erased.covers(scores["customer_id"])].reset_index(drop=True)
         newcomers = pd.read_parquet(decided / "newcomers.parquet")
         return cls(history, *files, erased, scores, newcomers)
 
-    def decisions(self, settings: Settings) -> dict[str, Any]:
+    def decisions(self, investment: InvestmentSettings) -> dict[str, Any]:
         """Sum up who gets what."""
         in_force = pd.read_parquet(self.decided / "in_force.parquet")
         return {
             "tiers": tier_table(in_force).to_dict("records"),
             "budget_by_segment": budget_table(in_force).to_dict("records"),
             "budget": {
-                "amount": settings.investment.budget,
-                "period_days": settings.investment.period_days,
+                "amount": investment.budget,
+                "period_days": investment.period_days,
                 **json.loads((self.decided / "budget.json").read_text()),
             },
             "newcomers": newcomer_table(self.scores, self.newcomers).to_dict("records"),
@@ -154,25 +155,31 @@ class _Made:
         }
 
     def write(
-        self, settings: Settings, told: pd.DataFrame, record: dict[str, Any], folder: Path
+        self,
+        segments: pd.DataFrame,
+        record: dict[str, Any],
+        source: OrderSource,
+        folder: Path,
+        *,
+        in_parts: bool,
     ) -> None:
-        """Write the day's files."""
+        """Write the day's files, the scores in parts where an engine on many machines reads them."""
         made = {name: record[name] for name in MADE_LATER}
         scores = published_scores(self.decided, self.erased, made)
-        if settings.engine.backend == "spark":
+        if in_parts:
             write_parts(scores, Scores, folder / "scores.parquet", PART_CUSTOMERS)
         else:
             write_portions(scores, Scores, folder / "scores.parquet")
         commitments = pd.read_parquet(self.decided / COMMITMENTS)
         kept = commitments[~self.erased.covers(commitments["customer_id"])]
         write_table(kept, Commitments, folder / COMMITMENTS)
-        for source, name in ((self.moments, MOMENTS), (self.history.rejects, "rejects.csv")):
-            shutil.copyfile(source, folder / name)
-            leave_out(settings, folder / name, self.erased)
+        for path, name in ((self.moments, MOMENTS), (self.history.rejects, "rejects.csv")):
+            shutil.copyfile(path, folder / name)
+            leave_out(folder / name, self.erased, source)
         is_forgotten = self.erased.covers(self.newcomers["customer_id"])
         named = self.newcomers[~self.newcomers["is_holdout"] & ~is_forgotten]
         write_csv(named, folder / "new_customers.csv")
-        write_csv(told, folder / "segments.csv")
+        write_csv(segments, folder / "segments.csv")
         shutil.copyfile(self.kpis, folder / KPIS)
         shutil.copyfile(self.decided / EXPECTED, folder / EXPECTED)
         page = render_page(record, json.loads(self.kpis.read_text()))
@@ -182,14 +189,13 @@ class _Made:
 
 @step
 def publish(
-    settings: Settings,
+    run: RunContext,
     history: History,
     decided: Path,
     moments: Path,
     kpis: Path,
     checks: Path,
     model_version: str,
-    as_of: date,
     *,
     purpose: Purpose = Purpose.CURRENT,
 ) -> PublishedDay:
@@ -197,25 +203,28 @@ def publish(
 
     Readers are pointed to it if that is what it is for.
     """
-    tracking, store = open_tracking(settings), Store(settings.exports)
-    made = _Made.read(settings, history, (decided, moments, kpis), model_version)
+    settings, as_of, tracking = run.settings, run.as_of, run.tracking
+    made = _Made.read(run.state, history, (decided, moments, kpis), model_version)
     scores, checked = made.scores, json.loads(checks.read_text())
     tags = {"as_of": as_of.isoformat(), "kind": "score", "model_version": model_version}
-    with tracking.run(f"score {as_of}", tags) as run:
-        scores["run_id"] = run.id
-        names = name_customers(settings, scores["customer_id"], as_of, history.contacts)
-        audience = Audience(scores, names.key, names.email, settings.klaviyo.identifier)
-        told = marketing_segments(settings, audience, made.erased)
+    with tracking.run(f"score {as_of}", tags) as logged:
+        scores["run_id"] = logged.id
+        kind = settings.klaviyo.identifier
+        names = name_customers(
+            scores["customer_id"], customers_of(run, as_of), history.contacts, kind
+        )
+        audience = Audience(scores, names.key, names.email, kind)
+        segments = marketing_segments(audience, settings.klaviyo.all_properties, made.erased)
         model = _told_of_model(tracking, model_version)
-        warned = [*history.quality.warnings, *warnings_of(checked), *_unnamed(settings, names)]
+        warned = [*history.quality.warnings, *warnings_of(checked), *_unnamed(kind, names)]
         record = {
             **_record(settings, history, scores, as_of),
-            **made.decisions(settings),
+            **made.decisions(settings.investment),
             **model,
-            "readouts": read_readouts(settings.state, as_of),
-            "monitoring": monitoring_known_by(settings.state, as_of),
+            "readouts": read_readouts(run.state, as_of),
+            "monitoring": monitoring_known_by(run.state, as_of),
             "segments_csv": {
-                "rows": len(told),
+                "rows": len(segments),
                 "held_out": int(scores["is_holdout"].sum()),
                 "no_key": int(names.key.isna().sum()),
             },
@@ -224,36 +233,40 @@ def publish(
             "notes": [*warned, *model["notes"]],
         }
         record["figures"] = figures(record, json.loads(kpis.read_text()))
-        record |= _earlier(store, as_of)
-        day = store.publish(
-            as_of,
-            run.id,
-            lambda folder: made.write(settings, told, record, folder),
-            is_current=purpose is Purpose.CURRENT,
-            fence=lambda: check_lease(settings, decided),
+        record |= _earlier(run.store, as_of)
+        in_parts = settings.engine.backend == "spark"
+
+        def write(folder: Path) -> None:
+            made.write(segments, record, settings.order_source, folder, in_parts=in_parts)
+
+        is_current = purpose is Purpose.CURRENT
+        day = run.store.publish(
+            as_of, logged.id, write, is_current=is_current, fence=run.check_lease
         )
-        if purpose is Purpose.CURRENT:
+        if is_current:
             copy_file(day.file("rejects.csv"), settings.home / "rejects.csv")
-        forget_refusal(settings, as_of)
-        run.log(
+        forget_refusal(run.state, as_of)
+        logged.log(
             params={"model_version": model_version, "settings_digest": settings.digest},
             metrics={"customers": len(scores), "expected_value": scores["expected_value"].sum()},
         )
-        run.log_data("orders", settings.orders.source, history.digest, "scoring")
-        run.log_file(day.file("report.html"))
-        run.log_file(day.file("run.json"))
+        logged.log_data("orders", settings.orders.source, history.digest, "scoring")
+        logged.log_file(day.file("report.html"))
+        logged.log_file(day.file("run.json"))
     return day
 
 
-def marketing_segments(settings: Settings, audience: Audience, erased: Erasures) -> pd.DataFrame:
+def marketing_segments(
+    audience: Audience, properties: Sequence[Property], erased: Erasures
+) -> pd.DataFrame:
     """Return what marketing gets: one row per customer who is not held out and whom Klaviyo can find.
 
     Parameters
     ----------
-    settings
-        The store's: what is said of customers.
     audience
         Scores, and what their customers are called in Klaviyo.
+    properties
+        What is said of customers.
     erased
         Who is left out.
 
@@ -266,7 +279,7 @@ def marketing_segments(settings: Settings, audience: Audience, erased: Erasures)
     is_erased = erased.covers(scores["customer_id"], key, email)
     is_told = ~scores["is_holdout"] & (broken_rules(audience, is_erased) == "") & ~is_erased
     is_told &= ~is_formula(key)  # as CSV it would name somebody else
-    table = property_table(scores, settings.klaviyo.all_properties)
+    table = property_table(scores, properties)
     table.insert(0, KLAVIYO_KEYS[audience.kind], key)
     if audience.kind != "email" and email.notna().any():
         table.insert(1, KLAVIYO_KEYS["email"], email.mask(is_formula(email)).fillna(""))
@@ -285,20 +298,19 @@ def _told_of_model(tracking: Tracking, version: str) -> dict[str, Any]:
     }
 
 
-def _unnamed(settings: Settings, names: Names) -> list[str]:
+def _unnamed(kind: str, names: Names) -> list[str]:
     """Say how many customers marketing cannot reach, if it is many or few."""
     missing = int(names.key.isna().sum())
     if not missing:
         return []
     return [
-        f"{missing:,} of {len(names.key):,} customers have no known {settings.klaviyo.identifier} and are not in "
+        f"{missing:,} of {len(names.key):,} customers have no known {kind} and are not in "
         "segments.csv: map it in orders.columns, give tables.customers, or choose another klaviyo.identifier"
     ]
 
 
-def past_ratios(settings: Settings, model_version: str) -> list[float]:
+def past_ratios(tracking: Tracking, model_version: str) -> list[float]:
     """Return how much more revenue came in past windows than a model's recipe expected."""
-    tracking = open_tracking(settings)
     backtest = _artifact(tracking, tracking.tags(model_version)["run_id"], "backtest.json") or {}
     found = [c["models"]["champion"]["value_ratio"] for c in backtest.get("cutoffs", [])]
     return [ratio for ratio in found if ratio]

@@ -1,14 +1,12 @@
 """The steps of a scored day that are not of one package: its model, and whether it is published."""
 
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from connectors.store import PublishedDay
-from perennial.pipeline.ingestion.read import open_tracking
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
-from perennial.pipeline.settings.store import Settings
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class Scored:
 
 
 @step
-def find_model(settings: Settings, as_of: date) -> Model | None:
+def find_model(run: RunContext) -> Model | None:
     """Resolve once which version scores a day: the champion, unless it knows later orders."""
-    tracking = open_tracking(settings)
-    version = tracking.valid_on(as_of.isoformat(), settings.training_digest)
+    tracking = run.tracking
+    version = tracking.valid_on(run.as_of.isoformat(), run.settings.training_digest)
     return None if version is None else Model(version, tracking.fetch(version) / "artifacts")

@@ -36,7 +36,6 @@ SECONDS = 10.0  # that a receiver may take to answer
 LONGEST = 1_500  # characters of one fact
 
 _log = logging.getLogger(__name__)
-_told: list[tuple[str, str]] = []
 
 _EMAIL = re.compile(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(r"(?<![\w.-])\+?\d[\d ()/.-]{7,}\d(?![\w-])")
@@ -78,7 +77,6 @@ def notify(
     """
     if kind not in KINDS:
         raise ValueError(f"a notification is one of {', '.join(KINDS)}: {kind!r} is none")
-    _told.append((kind, subject))
     message = _message(settings, kind, subject, facts)
     undelivered = []
     for name, send in _receivers(settings.notify):
@@ -89,11 +87,6 @@ def notify(
             _log.error("not told of %s (%s): %s", kind, message["subject"], said)
             undelivered.append(said)
     return undelivered
-
-
-def has_told(kind: str) -> bool:
-    """Tell whether this process has told of something of a kind."""
-    return any(told == kind for told, _ in _told)
 
 
 def receivers(settings: Settings) -> list[str]:

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from connectors.klaviyo.erasure import Erasures
 from connectors.programs import COMMITMENTS, Programs, write_table
-from connectors.store import Store
 from features.tables import Commitments, Expected
 from perennial.pipeline.experiments.power import experiment
 from perennial.pipeline.ingestion.signals import read_signals
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.expected import EXPECTED, expected_sums, expected_table
@@ -42,7 +42,7 @@ from perennial.pipeline.scoring.outlook import Lookout
 from perennial.pipeline.scoring.portions import Portion, Shelf, States, side_by_side
 from perennial.pipeline.scoring.score_table import SCHEMA, WRITTEN, Placed, score_table
 from perennial.pipeline.scoring.together import Together
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.store import DecisionPolicy
 from perennial.pipeline.training.forecaster import HISTORY, Forecaster
 from segments.evidence import Signals
 from segments.investment import Funded, Granted, Offered, Offers, fund
@@ -101,31 +101,26 @@ class Decided:
 
 @step
 def decide(
-    settings: Settings,
-    state: Path,
-    model: Path,
-    as_of: date,
-    work: Path,
-    *,
-    purpose: Purpose = Purpose.CURRENT,
+    run: RunContext, state: Path, model: Path, *, purpose: Purpose = Purpose.CURRENT
 ) -> Path:
     """Predict what each customer will do and choose what to do for them; return the folder of the files.
 
     The forgotten are no customers: they get no draw and take no budget. Of a day of history nothing
     reaches marketing: its tiers are what would have been chosen, and nothing is committed.
     """
-    earlier, signals = Earlier.read(settings, as_of), read_signals(settings, as_of, work)
-    states = States(state, Erasures(settings.state))
+    policy, work = run.settings.policy, run.folder
+    earlier, signals = Earlier.read(run), read_signals(run)
+    states = States(state, Erasures(run.state))
     with (
         TemporaryDirectory(dir=work) as folder,
         pq.ParquetWriter(work / WRITTEN, SCHEMA) as writer,
     ):
         lookout = Lookout(
-            settings, Forecaster.load(model), earlier.responders, Shelf(Path(folder)), as_of
+            policy, Forecaster.load(model), earlier.responders, Shelf(Path(folder)), run.as_of
         )
-        day = _Day(settings, as_of, states, lookout, earlier, signals)
+        day = _Day(policy, run.as_of, states, lookout, earlier, signals)
         decided = day.decide(writer.write_table)
-    programs = Programs(settings.state, Store(settings.exports))
+    programs = Programs(run.state, run.store)
     # A draw depends on nothing but the customer: should the day fail later, it stays right.
     programs.add_assignments(decided.assignments)
     committed = decided.commitments
@@ -140,7 +135,7 @@ def decide(
 
 
 def score_customers(
-    settings: Settings,
+    policy: DecisionPolicy,
     state: pd.DataFrame,
     forecaster: Forecaster,
     as_of: date,
@@ -152,8 +147,8 @@ def score_customers(
 
     Parameters
     ----------
-    settings
-        The store's.
+    policy
+        What the store decides by.
     state
         Table :class:`features.tables.CustomerState`.
     forecaster
@@ -169,8 +164,8 @@ def score_customers(
     """
     tables = [SCHEMA.empty_table()]
     earlier, states = earlier or Earlier(), States(state, erased)
-    lookout = Lookout(settings, forecaster, earlier.responders, Shelf(), as_of)
-    decided = _Day(settings, as_of, states, lookout, earlier, signals or Signals()).decide(
+    lookout = Lookout(policy, forecaster, earlier.responders, Shelf(), as_of)
+    decided = _Day(policy, as_of, states, lookout, earlier, signals or Signals()).decide(
         tables.append
     )
     return replace(decided, scores=pa.concat_tables(tables).to_pandas())
@@ -206,7 +201,7 @@ class _Told:
 class _Day:
     """A day to decide: customers, what is known of them and what was decided before."""
 
-    settings: Settings
+    policy: DecisionPolicy
     as_of: date
     states: States
     lookout: Lookout
@@ -215,15 +210,15 @@ class _Day:
 
     def decide(self, write: Callable[[pa.Table], None]) -> Decided:
         """Decide, and hand the scores over, portion by portion."""
-        settings, earlier = self.settings, self.earlier
+        policy, earlier = self.policy, self.earlier
         seen = list(side_by_side(self.lookout.look, self.states))
-        together = Together.of(settings, self.as_of, seen, earlier.assignments, self.signals)
+        together = Together.of(policy, self.as_of, seen, earlier.assignments, self.signals)
         del seen
-        stands = Standings.of_day(settings, earlier.commitments, self.as_of)
+        stands = Standings.of_day(policy.investment, earlier.commitments, self.as_of)
         offers = Offers.of(
-            settings.actions,
+            policy.actions,
             together.segments,
-            plan_budget(settings, earlier.commitments, self.as_of),
+            plan_budget(policy.investment, earlier.commitments, self.as_of),
             earlier.beliefs,
         )
         funded = self._fund(together, stands, offers)
@@ -264,7 +259,7 @@ class _Day:
             rows = together.rows(number)
             customers = together.customers.iloc[rows]
             if offers.plan.exploration > 0:
-                explores[rows] = explorers(self.settings, customers, self.as_of)
+                explores[rows] = explorers(self.policy.investment, customers, self.as_of)
             offered = self._offered(number, together, offers)
             net[rows], costs[rows] = offered.net(explores[rows]), offered.costs
             net[rows][stands.of(customers).is_bound, 1:] = -1.0
@@ -294,7 +289,7 @@ class _Day:
             portion,
             self.as_of,
             outlook.predicted,
-            outlook["expected_value"] * self.settings.store.margin,
+            outlook["expected_value"] * self.policy.margin,
             self._placed(portion, together, standing, granted),
         )
         is_new = granted.tier != "none"
@@ -317,9 +312,9 @@ class _Day:
         self, portion: Portion, together: Together, standing: Standing, granted: Granted
     ) -> Placed:
         """Say where a portion's customers stand."""
-        settings, state, rows = self.settings, portion.numbers, together.rows(portion.number)
+        policy, state, rows = self.policy, portion.numbers, together.rows(portion.number)
         x, t_x, T = (state[name] for name in HISTORY)
-        loyalty = loyalty_tiers(state["orders"], state["revenue"], settings.loyalty.tiers)
+        loyalty = loyalty_tiers(state["orders"], state["revenue"], policy.loyalty)
         is_new = standing.tier == ""
         return Placed(
             segment=together.segment[rows],
@@ -331,7 +326,7 @@ class _Day:
                 T,
                 together.cycle_days,
                 together.is_advocate[rows],
-                settings.journey,
+                policy.journey,
             ),
             loyalty_tier=loyalty.tier,
             investment_tier=np.where(is_new, granted.tier, standing.tier).astype(object),
@@ -344,10 +339,11 @@ class _Day:
     def _commitments(self, told: Sequence[_Told]) -> tuple[pd.DataFrame, dict[str, Any] | None]:
         """List what is newly committed, and say what an experiment can show of it."""
         new, chosen = _joined([one.new for one in told]), _joined([one.chosen for one in told])
-        watched = self.lookout.prospects(new, new, self.settings.holdout.measure_days)
-        commitments = list_commitments(new, chosen, watched, self.settings, self.as_of)
+        watched = self.lookout.prospects(new, new, self.policy.holdout.measure_days)
+        commitments = list_commitments(new, chosen, watched, self.policy.actions, self.as_of)
         return commitments, experiment(
-            self.settings,
+            self.policy.holdout,
+            self.policy.model.horizon_days,
             self.lookout.forecaster.spend,
             new["expected_orders"].to_numpy(),
             watched.margin_per_order,
@@ -360,10 +356,10 @@ class _Day:
         time = self.lookout.forecaster.time(self.as_of)
         T = time.before(found["age_days"])
         after = self.lookout.forecaster.purchases.expected_orders(
-            time.after(self.settings.model.horizon_days), np.ones_like(T), T, T
+            time.after(self.policy.model.horizon_days), np.ones_like(T), T, T
         )
-        margin = found["expected_order_value"].to_numpy() * self.settings.store.margin
-        return top_newcomers(found, margin * (1 + after), self.settings.lifecycle)
+        margin = found["expected_order_value"].to_numpy() * self.policy.margin
+        return top_newcomers(found, margin * (1 + after), self.policy.lifecycle)
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

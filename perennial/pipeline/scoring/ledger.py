@@ -1,6 +1,6 @@
 """What is committed to whom, from one day to the next: nobody drawn again, nothing spent twice."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from connectors.draws import buckets
 from connectors.programs import Programs, empty, since
-from connectors.store import Store
 from features.tables import Assignments, Commitments, DataError
 from models.lift import Effect
 from perennial.pipeline.experiments.effects import read_beliefs
 from perennial.pipeline.experiments.uplift_targeting import read_responders
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.runtime.context import RunContext
+from perennial.pipeline.settings.store import HoldoutSettings, InvestmentSettings
 from segments.holdout import BUCKETS, CONTROL, Draw, RedrawError, assign
-from segments.investment import Beliefs, Granted, Plan, Prospects
+from segments.investment import Action, Beliefs, Granted, Plan, Prospects
 
 
 @dataclass(frozen=True)
@@ -40,26 +40,25 @@ class Earlier:
     responders: Mapping[str, Effect] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, settings: Settings, as_of: date) -> "Earlier":
-        """Read what days near `as_of` committed, on either side, and all that was drawn and measured."""
-        programs = Programs(settings.state, Store(settings.exports))
-        days = settings.investment.period_days + settings.investment.rest_days
+    def read(cls, run: RunContext) -> "Earlier":
+        """Read what days near the run's committed, on either side, and all that was drawn and measured."""
+        programs, as_of = Programs(run.state, run.store), run.as_of
+        days = run.settings.investment.period_days + run.settings.investment.rest_days
         return cls(
             programs.assignments(),
             programs.commitments(since(as_of, days), since(as_of, -days), but=as_of),
-            read_beliefs(settings.state, as_of),
-            read_responders(settings.state, as_of),
+            read_beliefs(run.state, as_of),
+            read_responders(run.state, as_of),
         )
 
 
 def draw_arms(
-    settings: Settings, customer_id: pd.Series, known: pd.DataFrame, as_of: date
+    settings: HoldoutSettings, customer_id: pd.Series, known: pd.DataFrame, as_of: date
 ) -> tuple[NDArray[np.bool_], pd.DataFrame]:
     """Draw whoever is new into the control group and the arms of the programs."""
-    chosen = settings.holdout
-    control = Draw(CONTROL, chosen.share, chosen.salt)
+    control = Draw(CONTROL, settings.share, settings.salt)
     others = [
-        Draw(name, share, f"{chosen.salt}:{name}") for name, share in chosen.programs.items()
+        Draw(name, share, f"{settings.salt}:{name}") for name, share in settings.programs.items()
     ]
     try:
         held, drawn = assign(customer_id, known, control, as_of, buckets)
@@ -98,14 +97,15 @@ class Standings:
     period_days: int
 
     @classmethod
-    def of_day(cls, settings: Settings, commitments: pd.DataFrame, as_of: date) -> "Standings":
+    def of_day(
+        cls, settings: InvestmentSettings, commitments: pd.DataFrame, as_of: date
+    ) -> "Standings":
         """Find what counts on a day."""
-        chosen = settings.investment
         days = (pd.Timestamp(as_of) - pd.to_datetime(commitments["committed_date"])).dt.days
-        counts = (days > 0) & (days < chosen.period_days + chosen.rest_days)
+        counts = (days > 0) & (days < settings.period_days + settings.rest_days)
         before = commitments.assign(age_days=days)[counts].sort_values("committed_date")
         last = before.drop_duplicates("customer_id", keep="last").set_index("customer_id")
-        return cls(last, chosen.period_days)
+        return cls(last, settings.period_days)
 
     def of(self, customers: pd.Series) -> Standing:
         """Say who of some customers has a tier from an earlier day, and who rests from one."""
@@ -118,26 +118,27 @@ class Standings:
         return Standing(tier.astype(object), returns, ~np.isnan(age), in_force)
 
 
-def plan_budget(settings: Settings, commitments: pd.DataFrame, as_of: date) -> Plan:
+def plan_budget(settings: InvestmentSettings, commitments: pd.DataFrame, as_of: date) -> Plan:
     """Leave of the period's budget what no day within a period of this one has committed."""
-    chosen = settings.investment
     days = (pd.to_datetime(commitments["committed_date"]) - pd.Timestamp(as_of)).dt.days.abs()
-    mine = commitments[(days < chosen.period_days) & ~commitments["is_holdout"].astype(bool)]
+    mine = commitments[(days < settings.period_days) & ~commitments["is_holdout"].astype(bool)]
     return Plan(
-        budget=max(chosen.budget - float(mine["expected_cost"].sum()), 0.0),
-        caution=chosen.caution,
-        hurdle=chosen.hurdle,
-        exploration=chosen.exploration,
+        budget=max(settings.budget - float(mine["expected_cost"].sum()), 0.0),
+        caution=settings.caution,
+        hurdle=settings.hurdle,
+        exploration=settings.exploration,
         seed=as_of.toordinal(),
     )
 
 
-def explorers(settings: Settings, customer_id: pd.Series, as_of: date) -> NDArray[np.bool_]:
+def explorers(
+    settings: InvestmentSettings, customer_id: pd.Series, as_of: date
+) -> NDArray[np.bool_]:
     """Draw in whom to explore: the same customers for a period, others in the next."""
-    period = as_of.toordinal() // settings.investment.period_days
+    period = as_of.toordinal() // settings.period_days
     key, ids = f"{period:016d}"[-16:], customer_id.to_numpy(dtype=object)
     hashed = pd.util.hash_array(ids, hash_key=key, categorize=False)
-    return np.asarray(hashed % BUCKETS < settings.investment.exploration * BUCKETS)
+    return np.asarray(hashed % BUCKETS < settings.exploration * BUCKETS)
 
 
 def chosen_of(granted: Granted, rows: NDArray[np.bool_]) -> pd.DataFrame:
@@ -150,12 +151,12 @@ def list_commitments(
     scores: pd.DataFrame,
     chosen: pd.DataFrame,
     watched: Prospects,
-    settings: Settings,
+    actions: Sequence[Action],
     as_of: date,
 ) -> pd.DataFrame:
     """List what is newly committed, to the customers of `scores`, by what an experiment will see of it."""
-    actions = {action.tier: action for action in settings.actions}
-    assumed = chosen["tier"].map({t: (a.assumed_lift, a.assumed_keep) for t, a in actions.items()})
+    by_tier = {action.tier: action for action in actions}
+    assumed = chosen["tier"].map({t: (a.assumed_lift, a.assumed_keep) for t, a in by_tier.items()})
     lift, keep = np.array([*assumed], dtype=np.float64).reshape(-1, 2).T
     rows = scores[["customer_id", "segment", "is_holdout", "expected_margin"]]
     return rows.assign(

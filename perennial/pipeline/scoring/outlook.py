@@ -14,7 +14,7 @@ from perennial.pipeline.experiments.uplift_targeting import features_of, multipl
 from perennial.pipeline.scoring.expected import WINDOWS
 from perennial.pipeline.scoring.portions import Portion, Shelf
 from perennial.pipeline.scoring.prospects import prospects
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.store import DecisionPolicy
 from perennial.pipeline.training.forecaster import HISTORY, OUTPUTS, Forecaster
 from segments.investment import Prospects
 
@@ -81,8 +81,8 @@ class Lookout:
 
     Attributes
     ----------
-    settings
-        The store's.
+    policy
+        What the store decides by.
     forecaster
         The model.
     responders
@@ -93,7 +93,7 @@ class Lookout:
         The day whose end the states are known at.
     """
 
-    settings: Settings
+    policy: DecisionPolicy
     forecaster: Forecaster
     responders: Mapping[str, Effect]
     shelf: Shelf
@@ -101,7 +101,7 @@ class Lookout:
 
     def look(self, portion: Portion) -> Seen:
         """Say what a portion's customers will do and what there is to win, and put it aside."""
-        model, state = self.settings.model, portion.numbers
+        model, state = self.policy.model, portion.numbers
         inputs = self.forecaster.inputs(state, self.as_of)
         predicted = self.forecaster.predict(
             state,
@@ -126,16 +126,16 @@ class Lookout:
 
     def prospects(self, state: pd.DataFrame, predicted: pd.DataFrame, days: int) -> Prospects:
         """Say what there is to win within some days."""
-        return prospects(self.settings, state, predicted, self.forecaster, None, days, self.as_of)
+        return prospects(self.policy, state, predicted, self.forecaster, None, days, self.as_of)
 
     def _moved(self, state: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, Array]:
         """Say how each customer's effect compares with the assumed one, where that is known."""
         if not self.responders:
             return {}
-        margin = predicted["expected_value"] * self.settings.store.margin
+        margin = predicted["expected_value"] * self.policy.margin
         known = pd.concat(
             [predicted, state.drop(columns=predicted.columns, errors="ignore")], axis=1
         )
-        seen = self.prospects(state, predicted, self.settings.holdout.measure_days)
+        seen = self.prospects(state, predicted, self.policy.holdout.measure_days)
         features = features_of(known.assign(expected_margin=margin))
-        return multiples(self.responders, features, seen, self.settings.actions)
+        return multiples(self.responders, features, seen, self.policy.actions)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from models.cells import distinct
 from models.purchases import PurchaseModel
 from models.purchases.response import Response, response
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.store import DecisionPolicy
 from perennial.pipeline.training.forecaster import Forecaster
 from segments.investment import Prospects
 
@@ -21,7 +21,7 @@ HARDLY = 1e-3  # a weight below which a model is not asked
 
 
 def prospects(
-    settings: Settings,
+    policy: DecisionPolicy,
     state: pd.DataFrame,
     predicted: pd.DataFrame,
     forecaster: Forecaster,
@@ -33,8 +33,8 @@ def prospects(
 
     Parameters
     ----------
-    settings
-        The store's.
+    policy
+        What the store decides by.
     state
         Table :class:`features.tables.CustomerState`, n customers.
     predicted
@@ -53,16 +53,16 @@ def prospects(
         state["frequency"].to_numpy(dtype=np.float64),
         *time.since_first(state["recency_days"], state["age_days"]),
     )
-    chosen = settings.investment
-    margin = predicted["expected_order_value"].to_numpy() * settings.store.margin
-    low = margin * _caution(state, forecaster, chosen.caution, time.as_of)
+    investment = policy.investment
+    margin = predicted["expected_order_value"].to_numpy() * policy.margin
+    low = margin * _caution(state, forecaster, investment.caution, time.as_of)
     orders, own = _mixed(
         forecaster,
         history,
         float(time.after(days)),
-        float(time.after(settings.model.horizon_days)),
-        float(time.after(chosen.works_days)),
-        chosen.reach_gaps,
+        float(time.after(policy.model.horizon_days)),
+        float(time.after(investment.works_days)),
+        investment.reach_gaps,
     )
     learned = predicted["expected_orders"].to_numpy() / np.maximum(own, 1e-9)
     factor = np.clip(learned, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
@@ -71,7 +71,7 @@ def prospects(
         margin_per_order=margin,
         faster=orders.faster * factor,
         kept=orders.kept * factor,
-        orders_soon=-np.log1p(-chance) * time.after(chosen.works_days) / time.after(SOON_DAYS),
+        orders_soon=-np.log1p(-chance) * time.after(investment.works_days) / time.after(SOON_DAYS),
         segment=segment,
         low_margin_per_order=low,
     )

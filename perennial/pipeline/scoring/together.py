@@ -12,7 +12,7 @@ from models.baselines import rfm_cells
 from models.monitoring import tenth_starts
 from perennial.pipeline.scoring.ledger import draw_arms
 from perennial.pipeline.scoring.outlook import Seen
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.store import DecisionPolicy
 from segments.evidence import Signals, advocates
 from segments.lifecycle import lifecycle_segments
 from segments.rhythm import store_cycle_days
@@ -58,7 +58,7 @@ class Together:
     @classmethod
     def of(
         cls,
-        settings: Settings,
+        policy: DecisionPolicy,
         as_of: date,
         seen: Sequence[Seen],
         known: pd.DataFrame,
@@ -68,14 +68,12 @@ class Together:
         customers = pd.concat([one.customers for one in seen], ignore_index=True)
         columns = np.concatenate([one.columns for one in seen], axis=1)
         x, t_x, T, revenue, value, orders = columns
-        cycle_days = settings.kpis.natural_cycle_days or store_cycle_days(x, t_x, T)
+        cycle_days = policy.cycle_days or store_cycle_days(x, t_x, T)
         segment, segments = pd.factorize(
-            lifecycle_segments(
-                x, t_x, T, revenue, value, settings.lifecycle, cycle_days=cycle_days
-            ),
+            lifecycle_segments(x, t_x, T, revenue, value, policy.lifecycle, cycle_days=cycle_days),
             sort=True,
         )
-        held, drawn = draw_arms(settings, customers, known, as_of)
+        held, drawn = draw_arms(policy.holdout, customers, known, as_of)
         return cls(
             np.cumsum([0, *(len(one.customers) for one in seen)]),
             customers,

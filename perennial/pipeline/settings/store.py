@@ -6,7 +6,8 @@ import json
 import math
 import os
 import tomllib
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from glob import escape, has_magic
 from pathlib import Path
@@ -299,6 +300,35 @@ class PathsSettings(Section):
     mirror: Location = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class DecisionPolicy:
+    """What a store decides by.
+
+    Attributes
+    ----------
+    margin
+        Share kept from net revenue.
+    cycle_days
+        Natural cycle of what is bought; None = as measured.
+    model, investment, holdout
+        Sections of the settings.
+    actions
+        What each tier costs, and what is assumed of it.
+    lifecycle, journey, loyalty
+        Rules of segments, stages and loyalty tiers.
+    """
+
+    margin: float
+    cycle_days: float | None
+    model: ModelSettings
+    investment: InvestmentSettings
+    holdout: HoldoutSettings
+    actions: Sequence[Action]
+    lifecycle: LifecycleRules
+    journey: JourneyRules
+    loyalty: Sequence[LoyaltyTier]
+
+
 class Settings(Section):
     """All settings of a store."""
 
@@ -366,6 +396,21 @@ class Settings(Section):
             _action(tier, getattr(self.investment.actions, tier))
             for tier in ("heavy", "standard", "light")
         ]
+
+    @property
+    def policy(self) -> DecisionPolicy:
+        """What the store decides by, who gets which investment."""
+        return DecisionPolicy(
+            margin=self.store.margin,
+            cycle_days=self.kpis.natural_cycle_days,
+            model=self.model,
+            investment=self.investment,
+            holdout=self.holdout,
+            actions=tuple(self.actions),
+            lifecycle=self.lifecycle,
+            journey=self.journey,
+            loyalty=self.loyalty.tiers,
+        )
 
     @property
     def state(self) -> Path:

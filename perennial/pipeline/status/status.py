@@ -2,13 +2,13 @@
 
 import re
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from connectors.store import PublishedDay, Store
-from perennial.pipeline.ingestion.read import lease_of, open_tracking
+from connectors.tracking import Tracking
 from perennial.pipeline.publishing.checks import refusals
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.runtime.context import RunContext, lease_of
 
 DAY = timedelta(days=1)
 
@@ -42,43 +42,42 @@ class Age:
 
 
 def age_of(
-    settings: Settings, day: PublishedDay, now: datetime, limit: timedelta | None = None
+    day: PublishedDay, now: datetime, yesterday: date, limit: timedelta | None = None
 ) -> Age:
     """Say how old a published day is.
 
     Parameters
     ----------
-    settings
-        The store's, with its time zone.
     day
         The published day.
     now
         The moment, with its zone.
+    yesterday
+        The last day that is over in the store's time zone.
     limit
         From when on it is stale.
     """
     published = datetime.fromisoformat(day.record()["published_at"])
     hours = (now - published) / timedelta(hours=1)
-    return Age(round(hours, 2), (settings.yesterday(now) - day.as_of).days, limit)
+    return Age(round(hours, 2), (yesterday - day.as_of).days, limit)
 
 
-def how_things_stand(
-    settings: Settings, now: datetime, limit: timedelta | None = None
-) -> dict[str, Any]:
+def how_things_stand(run: RunContext, limit: timedelta | None = None) -> dict[str, Any]:
     """Return all of it as JSON values; ``current`` is None where nothing is published."""
-    store = Store(settings.exports)
-    day = store.current()
-    holder = lease_of(settings).holder()
+    yesterday = run.settings.yesterday(run.now)
+    day = run.store.current()
+    holder = lease_of(run.state).holder()
+    missing = missing_days(run.store, yesterday, run.settings.schedule.catch_up_days)
     said: dict[str, Any] = {
         "current": None,
-        "refused": refusals(settings),
-        "missing": [one.isoformat() for one in missing_days(settings, settings.yesterday(now))],
+        "refused": refusals(run.state),
+        "missing": [one.isoformat() for one in missing],
         "at_work": None if holder is None else asdict(holder),
         "is_stale": limit is not None,
     }
     if day is None:
         return said
-    age, record = age_of(settings, day, now, limit), day.record()
+    age, record = age_of(day, run.now, yesterday, limit), day.record()
     return said | {
         "current": {
             "as_of": day.as_of.isoformat(),
@@ -88,18 +87,17 @@ def how_things_stand(
             "customers": record["customers"],
             "checks": record["checks"],
         },
-        "model": _model(settings, record["model_version"], day.as_of),
+        "model": _model(run.tracking, record["model_version"], day.as_of),
         "is_stale": age.is_stale,
     }
 
 
-def missing_days(settings: Settings, day: date) -> list[date]:
-    """List the days of late that should be published and are not, in order, `day` included."""
-    store = Store(settings.exports)
+def missing_days(store: Store, day: date, most_days: int) -> list[date]:
+    """List the days of late that should be published and are not, in order, `day` included; `most_days` back."""
     known = {one.as_of for one in store.published_days(date.min, day)}
     if not known:
         return []
-    start = max(min(known), day - timedelta(days=settings.schedule.catch_up_days))
+    start = max(min(known), day - timedelta(days=most_days))
     between = (start + timedelta(days=n) for n in range((day - start).days + 1))
     return [one for one in between if one not in known]
 
@@ -120,13 +118,7 @@ def read_limit(text: str) -> timedelta:
     return float(found[1]) * (DAY if found[2] == "d" else timedelta(hours=1))
 
 
-def now() -> datetime:
-    """Return the moment."""
-    return datetime.now(UTC)
-
-
-def _model(settings: Settings, version: str, as_of: date) -> dict[str, Any]:
-    tracking = open_tracking(settings)
+def _model(tracking: Tracking, version: str, as_of: date) -> dict[str, Any]:
     if not tracking.has(version):
         return {"version": version, "trained_as_of": None, "age_days": None, "gate": None}
     tags = tracking.tags(version)

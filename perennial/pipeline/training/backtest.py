@@ -1,6 +1,7 @@
 """Forecast from past days with what was known then, and compare with what happened."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -30,9 +31,10 @@ from models.evaluation import (
     paired_differences,
 )
 from models.gate import INCUMBENT
-from perennial.pipeline.ingestion.read import engine_for, known_customers, read_orders
+from perennial.pipeline.ingestion.read import known_customers, read_orders
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import progress
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.store import ModelSettings
 from perennial.pipeline.training.forecaster import Forecaster
 from perennial.pipeline.training.recipe import Fits, fit_recipe
 
@@ -58,20 +60,19 @@ class Origin:
 
 
 def evaluate_cutoffs(
-    settings: Settings,
-    as_of: date,
+    run: RunContext,
     horizon_days: int,
     cutoffs: int,
-    work: Path,
     step_days: int | None = None,
     incumbent: Path | None = None,
 ) -> Path:
     """Evaluate every model at each cutoff that has enough history; return the JSON file.
 
-    Cutoffs lie `step_days` apart, by default the horizon. `incumbent` is the folder of the model that
+    The last cutoff is the run's day; others lie `step_days` apart before it, by default the horizon. `incumbent` is the folder of the model that
     scores: compared as it is where it does not know what came, else its kind is fitted again.
     """
-    history = read_orders(settings, as_of + timedelta(days=horizon_days), work)
+    as_of = run.as_of
+    history = read_orders(run.on(as_of + timedelta(days=horizon_days)))
     _check_window(history, as_of, horizon_days)
     step_length = step_days or horizon_days
     days = [as_of - timedelta(days=k * step_length) for k in reversed(range(cutoffs))]
@@ -80,11 +81,20 @@ def evaluate_cutoffs(
     results = []
     rival = None if incumbent is None else Forecaster.load(incumbent)
     for number, day in enumerate(usable, 1):
-        known = read_orders(settings, day, work)
+        known = read_orders(run.on(day))
         progress(f"backtest from {day}, {number} of {len(usable)}")
-        with engine_for(settings, work) as engine:
+        with run.engine() as engine:
             orders = Orders(engine.parquet(known.orders), engine.parquet(history.orders))
-            found = _evaluate_cutoff(engine, settings, orders, known, day, horizon_days, rival)
+            found = _evaluate_cutoff(
+                engine,
+                run.settings.model,
+                orders,
+                known,
+                day,
+                horizon_days,
+                rival,
+                run.settings.monitoring.peaks,
+            )
         results.append(found)
     names = [name for name in results[0]["models"] if all(name in r["models"] for r in results)]
     found = {
@@ -92,7 +102,7 @@ def evaluate_cutoffs(
         "cutoffs": results,
         "mean": {name: mean_metrics([r["models"][name] for r in results]) for name in names},
     }
-    path = work / "backtest.json"
+    path = run.folder / "backtest.json"
     path.write_text(json.dumps(found, indent=2, allow_nan=False))
     return path
 
@@ -113,20 +123,21 @@ def _check_window(history: History, as_of: date, horizon_days: int) -> None:
 
 def _evaluate_cutoff(
     engine: Engine,
-    settings: Settings,
+    settings: ModelSettings,
     orders: Orders,
     known: History,
     as_of: date,
     horizon: int,
     incumbent: Forecaster | None,
+    peaks: Sequence[tuple[date, date]],
 ) -> dict[str, Any]:
-    window = settings.model.second_purchase_days
+    window = settings.second_purchase_days
     lines = None if known.order_lines is None else engine.parquet(known.order_lines)
     now = find_origin(engine, orders, lines, as_of, horizon, window)
-    learned = settings.model.learned
+    learned = settings.learned
     fits = fit_recipe(
         engine, orders.known, lines, as_of, window, horizon,
-        is_learned=learned, peaks=settings.monitoring.peaks,
+        is_learned=learned, peaks=peaks,
     )  # fmt: skip
     champion = predict_origin(fits.forecaster, now, horizon)
     models: dict[str, Prediction | None] = {

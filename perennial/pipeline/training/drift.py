@@ -20,7 +20,7 @@ from connectors.kept import checked, with_digest
 from features.rfm import customer_state
 from models.monitoring import Bins, measure_bins, psi
 from perennial.pipeline.ingestion.read import known_customers
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.store import ModelSettings
 from perennial.pipeline.training.forecaster import BINS, Forecaster
 
 WHOLE_YEAR = 350  # days of a horizon from which on a season hardly moves it
@@ -70,7 +70,7 @@ def write_bins(
     orders: ir.Table,
     lines: ir.Table | None,
     as_of: date,
-    settings: Settings,
+    settings: ModelSettings,
     forecaster: Forecaster,
     folder: Path,
 ) -> Path:
@@ -85,14 +85,14 @@ def write_bins(
     as_of
         Last day whose orders were known.
     settings
-        The store's.
+        Of the model.
     forecaster
         The model.
     folder
         Where the file is written.
     """
     state = engine.frame(_told(customer_state(orders, as_of)))
-    window = settings.model.second_purchase_days
+    window = settings.second_purchase_days
     known = known_customers(orders, lines, as_of, window)
     settled = engine.frame(known.filter(known.age_days.between(*SETTLED)).order_by("customer_id"))
     said = {
@@ -120,7 +120,7 @@ def measure_drift(
     orders: ir.Table,
     scores: Path,
     as_of: date,
-    settings: Settings,
+    settings: ModelSettings,
     bins: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Compare a published day with the training of its model.
@@ -136,7 +136,7 @@ def measure_drift(
     as_of
         The day.
     settings
-        The store's.
+        Of the model.
     bins
         What :func:`write_bins` wrote; None where the model has none.
 
@@ -200,27 +200,24 @@ def _values(state: pd.DataFrame) -> dict[str, Any]:
 
 
 def _scores(
-    forecaster: Forecaster, settled: pd.DataFrame, settings: Settings, as_of: date
+    forecaster: Forecaster, settled: pd.DataFrame, settings: ModelSettings, as_of: date
 ) -> dict[str, Any]:
     if settled.empty:
         return dict.fromkeys(SCORES, np.zeros(0))
-    told = forecaster.expect(
-        settled, settings.model.horizon_days, settings.model.annual_discount_rate, as_of
-    )
+    told = forecaster.expect(settled, settings.horizon_days, settings.annual_discount_rate, as_of)
     return {name: getattr(told, name) for name in SCORES}
 
 
-def _seasonal(forecaster: Forecaster, settings: Settings) -> list[str]:
+def _seasonal(forecaster: Forecaster, settings: ModelSettings) -> list[str]:
     """Name the scores that a season moves from one day of the year to another."""
     if forecaster.pace is None or not forecaster.pace.has_season:
         return []
     of_horizon = ["expected_orders", "expected_value"]
-    return ["p_order_90d", *(of_horizon if settings.model.horizon_days < WHOLE_YEAR else [])]
+    return ["p_order_90d", *(of_horizon if settings.horizon_days < WHOLE_YEAR else [])]
 
 
-def _scored_by(settings: Settings) -> dict[str, float]:
-    model = settings.model
+def _scored_by(settings: ModelSettings) -> dict[str, float]:
     return {
-        "horizon_days": model.horizon_days,
-        "annual_discount_rate": model.annual_discount_rate,
+        "horizon_days": settings.horizon_days,
+        "annual_discount_rate": settings.annual_discount_rate,
     }

@@ -1,6 +1,5 @@
 """The pictures of a model that MLflow keeps, each with its numbers beside it."""
 
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,7 @@ from connectors.orders import History
 from features.rfm import customer_state, state_cells
 from models.operational_time import PaceIndex
 from models.purchases import PurchaseModel
-from perennial.pipeline.ingestion.read import engine_for
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.training.forecaster import Forecaster
 from perennial.pipeline.training.season import timed
 from reports.charts import curves_chart, matrix_chart, pairs_chart
@@ -26,14 +24,12 @@ DAYS = 90  # ahead, of the matrix of expected orders
 Pictures = dict[str, tuple["Figure", Any]]
 
 
-def draw_all(
-    settings: Settings, history: History, model: Path, backtest: dict[str, Any], as_of: date
-) -> Pictures:
+def draw_all(run: RunContext, history: History, model: Path, backtest: dict[str, Any]) -> Pictures:
     """Draw a model, and how its recipe did at the last cutoff; return pictures and numbers by name."""
     forecaster = Forecaster.load(model)
-    purchases, time = forecaster.purchases, forecaster.time(as_of)
-    with engine_for(settings, model.parent) as engine:
-        state = customer_state(engine.parquet(history.orders), as_of)
+    purchases, time = forecaster.purchases, forecaster.time(run.as_of)
+    with run.engine() as engine:
+        state = customer_state(engine.parquet(history.orders), run.as_of)
         cells = timed(engine.frame(state_cells(state)), time)
     x, _, T, n = (cells[name].to_numpy(np.float64) for name in cells.columns)
     pictures = {"frequency_fit": frequency_fit(purchases, x, T, n)}

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from connectors.tracking import Tracking
 from features.tables import DataError
 from models.gate import WAIVED
-from perennial.pipeline.ingestion.read import open_tracking
-from perennial.pipeline.settings.store import Settings
 
 
 @dataclass(frozen=True)
@@ -17,7 +15,9 @@ class Decided:
     before: str | None
 
 
-def promote_version(settings: Settings, version: str, because: str, who: str) -> Decided:
+def promote_version(
+    tracking: Tracking, version: str, because: str, who: str, training_digest: str
+) -> Decided:
     """Make a registered version the champion, with a person's reason on record.
 
     Raises
@@ -25,14 +25,13 @@ def promote_version(settings: Settings, version: str, because: str, who: str) ->
     DataError
         No such version, no reason, or one that was trained for other settings.
     """
-    tracking = open_tracking(settings)
     if not because.strip():
         raise DataError("a promotion needs a reason: --because is empty. Say why in a few words")
     if not tracking.has(version):
         raise DataError(
             f"only registered versions score: there is no version {version}. See MLflow"
         )
-    if tracking.tags(version).get("training_digest") != settings.training_digest:
+    if tracking.tags(version).get("training_digest") != training_digest:
         raise DataError(
             f"a version scores the store that it was trained for: {version} was trained for another store "
             "or other import settings. Run `perennial train`"
@@ -41,7 +40,7 @@ def promote_version(settings: Settings, version: str, because: str, who: str) ->
     return _put(tracking, version, because, who, tags)
 
 
-def roll_back(settings: Settings, because: str, who: str) -> Decided:
+def roll_back(tracking: Tracking, because: str, who: str) -> Decided:
     """Make the version before the champion again.
 
     Raises
@@ -49,7 +48,6 @@ def roll_back(settings: Settings, because: str, who: str) -> Decided:
     DataError
         There was none before.
     """
-    tracking = open_tracking(settings)
     previous = tracking.previous()
     if previous is None or previous == tracking.champion():
         raise DataError(

@@ -3,7 +3,7 @@
 import json
 import subprocess
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from connectors.tracking import Run, Tracking
 from features.tables import DataError
 from models.gate import FAILED, PASSED, Evidence, judge
 from models.purchases import FitError
-from perennial.pipeline.ingestion.read import engine_for, open_tracking
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.settings.store import ModelSettings
 from perennial.pipeline.training.backtest import evaluate_cutoffs
 from perennial.pipeline.training.drift import write_bins
 from perennial.pipeline.training.forecaster import (
@@ -80,59 +80,55 @@ class Champion:
 
 
 @step
-def find_champion(settings: Settings, as_of: date) -> Champion:
+def find_champion(run: RunContext) -> Champion:
     """Resolve once which model a new one has to beat."""
-    tracking = open_tracking(settings)
+    tracking = run.tracking
     version = tracking.champion()
     tags = {} if version is None else tracking.tags(version)
-    if version is None or tags.get("training_digest") != settings.training_digest:
+    if version is None or tags.get("training_digest") != run.settings.training_digest:
         return Champion(None, None, is_later=False)
-    if tags["as_of"] > as_of.isoformat():
+    if tags["as_of"] > run.as_of.isoformat():
         return Champion(None, None, is_later=True)
     return Champion(version, tracking.fetch(version) / "artifacts", is_later=False)
 
 
 @step
-def fit_models(settings: Settings, history: History, as_of: date, work: Path) -> Path:
+def fit_models(run: RunContext, history: History) -> Path:
     """Fit every part of the model; return its folder."""
-    folder = work / "model"
-    with engine_for(settings, work) as engine:
+    folder, model = run.folder / "model", run.settings.model
+    with run.engine() as engine:
         orders = engine.parquet(history.orders)
         lines = None if history.order_lines is None else engine.parquet(history.order_lines)
         fits = fit_recipe(
             engine,
             orders,
             lines,
-            as_of,
-            settings.model.second_purchase_days,
-            settings.model.horizon_days,
-            is_learned=settings.model.learned,
-            peaks=settings.monitoring.peaks,
+            run.as_of,
+            model.second_purchase_days,
+            model.horizon_days,
+            is_learned=model.learned,
+            peaks=run.settings.monitoring.peaks,
         )
         fits.forecaster.save(folder)
-        write_bins(engine, orders, lines, as_of, settings, fits.forecaster, folder)
+        write_bins(engine, orders, lines, run.as_of, model, fits.forecaster, folder)
     said = {"parts": fits.parts(), "notes": fits.notes}
     (folder / "fits.json").write_text(json.dumps(said, indent=2, allow_nan=False))
     return folder
 
 
 @step
-def backtest_recipe(
-    settings: Settings, history: History, champion: Champion, as_of: date, work: Path
-) -> Path:
+def backtest_recipe(run: RunContext, history: History, champion: Champion) -> Path:
     """Hold out a third of the history, at most the horizon, and try the recipe on days before that.
 
     The cutoffs lie half such a window apart; the file says why where none can be.
     """
-    days = min(settings.model.horizon_days, (as_of - history.first_date).days // 3)
-    path = work / "held_out.json"
+    days = min(run.settings.model.horizon_days, (run.as_of - history.first_date).days // 3)
+    path = run.folder / "held_out.json"
     try:
         found = evaluate_cutoffs(
-            settings,
-            as_of - timedelta(days=days),
+            run.on(run.as_of - timedelta(days=days)),
             max(days, 1),
-            settings.model.backtest_cutoffs,
-            work,
+            run.settings.model.backtest_cutoffs,
             step_days=max(days // 2, 1),
             incumbent=champion.folder,
         )
@@ -168,22 +164,16 @@ def judge_model(model: Path, held_out: Path, champion: Champion, work: Path) -> 
 
 @step
 def register_model(
-    settings: Settings,
-    history: History,
-    model: Path,
-    held_out: Path,
-    verdict: Path,
-    as_of: date,
-    trigger: str,
+    run: RunContext, history: History, model: Path, held_out: Path, verdict: Path, trigger: str
 ) -> str:
     """Log everything to MLflow and register the model as the challenger; return its version."""
+    settings, as_of, tracking = run.settings, run.as_of, run.tracking
     fits = json.loads((model / "fits.json").read_text())
     backtest, gate = json.loads(held_out.read_text()), json.loads(verdict.read_text())
     fits["notes"] += gate["warnings"]
     if "not_backtested" in backtest:
         fits["notes"].append(f"not backtested: {backtest['not_backtested']}")
     (model / "fits.json").write_text(json.dumps(fits, indent=2, allow_nan=False))
-    tracking = open_tracking(settings)
     tags = {
         "kind": "train",
         "as_of": as_of.isoformat(),
@@ -192,21 +182,23 @@ def register_model(
         "code_version": _code_version(),
         "trigger": trigger,
     }
-    with tracking.run(f"train {as_of}", {**tags, "gate": gate["gate"]}) as run:
-        run.log(params=settings.model.model_dump(), metrics=_counts(history))
-        run.log_data("orders", settings.orders.source, history.digest, "training")
-        run.log_json(fits, "fits.json")
-        run.log_json(gate, "gate.json")
-        run.log_text(gate_table(gate), "gate.md")
-        run.log_text(model_card(settings.store.name, as_of, fits, backtest, gate), "model_card.md")
+    with tracking.run(f"train {as_of}", {**tags, "gate": gate["gate"]}) as logged:
+        logged.log(params=settings.model.model_dump(), metrics=_counts(history))
+        logged.log_data("orders", settings.orders.source, history.digest, "training")
+        logged.log_json(fits, "fits.json")
+        logged.log_json(gate, "gate.json")
+        logged.log_text(gate_table(gate), "gate.md")
+        logged.log_text(
+            model_card(settings.store.name, as_of, fits, backtest, gate), "model_card.md"
+        )
         for name, part in fits["parts"].items():
-            run.log_child(name, {**tags, "part": name}, part["params"], part["metrics"])
+            logged.log_child(name, {**tags, "part": name}, part["params"], part["metrics"])
         if "cutoffs" in backtest:
-            _log_backtest(run, backtest, tags)
-        for name, (figure, numbers) in draw_all(settings, history, model, backtest, as_of).items():
-            run.log_figure(figure, f"pictures/{name}.png")
-            run.log_json(numbers, f"pictures/{name}.json")
-        version = _register(tracking, run, settings, model, tags)
+            _log_backtest(logged, backtest, tags)
+        for name, (figure, numbers) in draw_all(run, history, model, backtest).items():
+            logged.log_figure(figure, f"pictures/{name}.png")
+            logged.log_json(numbers, f"pictures/{name}.json")
+        version = _register(tracking, logged, settings.model, model, tags)
     tracking.note(version, {"gate": gate["gate"], "reasons": "; ".join(gate["reasons"]) or "none"})
     tracking.challenge(version)
     return version
@@ -214,11 +206,11 @@ def register_model(
 
 @step
 def decide_champion(
-    settings: Settings, model: Path, version: str, champion: Champion, verdict: Path
+    run: RunContext, model: Path, version: str, champion: Champion, verdict: Path
 ) -> Trained:
     """Make the model champion if the gate lets it, and no later day's scores."""
     gate = json.loads(verdict.read_text())
-    tracking = open_tracking(settings)
+    tracking = run.tracking
     tags = tracking.tags(version)
     is_champion = gate["gate"] == PASSED and not champion.is_later
     if is_champion:
@@ -232,7 +224,7 @@ def decide_champion(
 
 
 def _register(
-    tracking: Tracking, run: Run, settings: Settings, model: Path, tags: dict[str, str]
+    tracking: Tracking, run: Run, settings: ModelSettings, model: Path, tags: dict[str, str]
 ) -> str:
     return tracking.register(
         run,
@@ -242,8 +234,8 @@ def _register(
             "inputs": INPUTS,
             "outputs": dict.fromkeys(OUTPUTS, True),
             "params": {
-                "horizon_days": settings.model.horizon_days,
-                "annual_discount_rate": settings.model.annual_discount_rate,
+                "horizon_days": settings.horizon_days,
+                "annual_discount_rate": settings.annual_discount_rate,
                 "as_of": tags["as_of"],
             },
         },

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from pathlib import Path
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -14,8 +13,8 @@ from connectors.engine import Engine
 from connectors.optional import read_table
 from connectors.orders import History
 from features import journeys, products
-from perennial.pipeline.ingestion.read import engine_for
-from perennial.pipeline.settings.store import Settings
+from perennial.pipeline.runtime.context import RunContext
+from perennial.pipeline.settings.store import KpiSettings
 from reports.measures import products as bought
 
 MOST_PRODUCTS = 100  # of which cycles are estimated
@@ -25,7 +24,8 @@ MOST_PRODUCTS = 100  # of which cycles are estimated
 class Day:
     """What the measures are made of."""
 
-    settings: Settings
+    settings: KpiSettings
+    ahead_days: int
     engine: Engine
     as_of: date
     orders: ir.Table
@@ -38,7 +38,7 @@ class Day:
     @property
     def least(self) -> int:
         """Customers below whom a rate is not said."""
-        return self.settings.kpis.least_customers
+        return self.settings.least_customers
 
     @cached_property
     def baskets(self) -> ir.Table | None:
@@ -64,9 +64,8 @@ class Day:
             {"product_id": str, "median_days": float}
         )
         cycles = self.engine.table(typed, "product_cycles")
-        ahead = self.settings.moments.ahead_days
         return self.engine.keep(
-            products.refills(self.baskets, cycles, self.as_of, ahead), "refills"
+            products.refills(self.baskets, cycles, self.as_of, self.ahead_days), "refills"
         )
 
     def cycles(self, by: str) -> pd.DataFrame:
@@ -84,16 +83,18 @@ class Day:
 
 
 @contextmanager
-def opened(settings: Settings, history: History, as_of: date, work: Path) -> Iterator[Day]:
+def opened(run: RunContext, history: History) -> Iterator[Day]:
     """Open what the measures are made of: purchases in order, customers, and the tables there are."""
-    with engine_for(settings, work) as engine:
+    settings, as_of = run.settings, run.as_of
+    with run.engine() as engine:
         orders = engine.parquet(history.orders)
         found = engine.keep(journeys.journeys(orders, as_of), "journeys")
         given = {k: v for k, v in settings.optional_tables.items() if k != "order_lines"}
         tables = {
-            name: engine.parquet(read_table(engine, name, where, as_of, work / "kpis").path)
+            name: engine.parquet(read_table(engine, name, where, as_of, run.folder / "kpis").path)
             for name, where in given.items()
         }
         lines = None if history.order_lines is None else engine.parquet(history.order_lines)
         known = engine.keep(products.customers(found, as_of), "journey_customers")
-        yield Day(settings, engine, as_of, orders, found, known, lines, tables)
+        ahead = settings.moments.ahead_days
+        yield Day(settings.kpis, ahead, engine, as_of, orders, found, known, lines, tables)

@@ -1,7 +1,7 @@
 """The retention measures of a day, from the orders and whatever optional tables there are."""
 
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import ibis
@@ -10,11 +10,11 @@ import pandas as pd
 
 from connectors.orders import History
 from features import advocacy, bundles, journeys, products
+from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.kpis.dashboard import dashboard
 from perennial.pipeline.scoring.kpis.day import Day, opened
 from perennial.pipeline.scoring.score_table import WRITTEN
-from perennial.pipeline.settings.store import Settings
 from perennial.pipeline.training.forecaster import Forecaster
 from reports.measures import advocacy as told
 from reports.measures import forecast, repeat
@@ -29,20 +29,19 @@ SAMPLE = 100_000  # customers whose forecasts stand for all of a larger store
 
 @step
 def measure_retention(
-    settings: Settings,
+    run: RunContext,
     history: History,
     state: Path,
     decided: Path,
     model: Path,
     past_ratios: list[float],
-    as_of: date,
-    work: Path,
 ) -> Path:
     """Measure how retention stands; return the JSON file."""
+    kpis, as_of, work = run.settings.kpis, run.as_of, run.folder
     known = pd.read_parquet(state)
     columns = (known[name] for name in ("frequency", "recency_days", "age_days"))
-    cycle = settings.kpis.natural_cycle_days or store_cycle_days(*columns)
-    with opened(settings, history, as_of, work) as day:
+    cycle = kpis.natural_cycle_days or store_cycle_days(*columns)
+    with opened(run, history) as day:
         gaps = day.fetch(journeys.gaps(day.journeys, as_of))
         returned = day.fetch(journeys.returned(day.journeys, as_of))
         first = day.fetch(journeys.first_days(day.journeys))
@@ -50,7 +49,6 @@ def measure_retention(
             day.fetch(day.tables["marketing_spend"]) if "marketing_spend" in day.tables else None
         )
         cells = day.fetch(journeys.cohort_cells(day.journeys))
-        kpis = settings.kpis
         found: Json = {
             "as_of": as_of.isoformat(),
             "least_customers": day.least,
@@ -58,7 +56,7 @@ def measure_retention(
             "repeat": repeat.repeat(returned, gaps, kpis.repeat_rate_benchmark, day.least),
             "second_order": repeat.second_order(gaps, cycle),
             "steps": repeat.steps(gaps, day.least),
-            "cohorts": cohorts(cells, first, spend, as_of, settings.store.margin, day.least),
+            "cohorts": cohorts(cells, first, spend, as_of, run.settings.store.margin, day.least),
             "cohort_alarm": alarm_measures(day, returned, cycle),
             "discounts": discount_measures(day, decided),
             "advocacy": advocacy_measures(day, len(known)),
@@ -135,7 +133,7 @@ def bundle_measures(day: Day, overall: Json) -> Json:
         return missing("bundle_id in order_lines", "Bundles")
     single = day.engine.keep(bundles.singles(baskets, day.journeys), "single_buyers")
     parts = day.fetch(bundles.bundle_parts(baskets))
-    usual = day.settings.kpis.bundle_refill_days
+    usual = day.settings.bundle_refill_days
     windows = bought.refill_windows(parts, day.cycles("product_id"), usual)
     due = bundles.bundle_refills(days, day.engine.table(windows, "bundle_windows"), day.as_of)
     return bought.bundle_section(
@@ -203,7 +201,7 @@ def loyalty_measures(day: Day, customers: int) -> Json:
     if "loyalty_events" not in day.tables:
         return missing("loyalty_events", "Loyalty program")
     members = day.fetch(advocacy.members(day.tables["loyalty_events"], day.as_of))
-    floor = day.settings.kpis.loyalty_active_floor
+    floor = day.settings.loyalty_active_floor
     return told.loyalty_section(members, customers, floor, day.least)
 
 

@@ -37,6 +37,7 @@ def tell_refused(settings: Settings, as_of: date, error: DataError) -> None:
     announce("refused", facts)
     _show(settings, as_of, error)
     notify(settings, REFUSED, f"{settings.store.name}: {as_of} is not published", facts)
+    error.was_notified = True
 
 
 def _show(settings: Settings, as_of: date, error: DataError) -> None:
