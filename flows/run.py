@@ -47,7 +47,7 @@ def train_if_needed(run: RunContext, config: Path, trigger: str) -> None:
     DataError
         The gate refuses the new model.
     """
-    if find_model(run) is not None:
+    if find_model(run.tracking, run.as_of, run.settings.training_digest) is not None:
         return
     trained = train(config, run.as_of, run.folder, trigger)
     if trained.gate == FAILED:

@@ -46,7 +46,7 @@ def score(
     settings, accepted = read_settings(config), accepted or {}
     with open_run(settings, as_of, shared) as run:
         history = read_orders(run)
-        model = find_model(run)
+        model = find_model(run.tracking, as_of, settings.training_digest)
         if model is None:
             raise DataError(
                 f"scoring {as_of} needs a model trained with these settings on orders up to that "

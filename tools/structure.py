@@ -44,48 +44,104 @@ def count(root: Path = ROOT) -> Counts:
         untyped_records=sum(_untyped_lines(path, root) for path in modules),
         flow_modules=len(flow_modules),
         flow_lines=sum(len(path.read_text().splitlines()) for path in flow_modules),
-        config_places=len(places_of("config", "score", modules)),
+        config_places=len(places_of("config", "score", modules, root)),
     )
 
 
 def places_of(
-    parameter: str, function: str, modules: dict[Path, ast.Module]
+    parameter: str, function: str, modules: dict[Path, ast.Module], root: Path = ROOT
 ) -> set[tuple[str, str]]:
     """Return the functions and parameters that a flow's parameter reaches, itself included.
 
     A value reaches a parameter where it, or what was made from it by a call of our own, is handed over whole:
-    the settings that were read from a path, a context that holds them. An attribute of it is a part, and ends
-    the way.
+    the settings that were read from a path, a context or an object that holds them. Any other attribute is a
+    part, and ends the way.
     """
-    by_name: dict[str, list[ast.FunctionDef]] = {}
-    for node in _functions(modules):
-        by_name.setdefault(node.name, []).append(node)
-    classes = {n.name: n for n in _nodes(modules) if isinstance(n, ast.ClassDef)}
-    reached: set[tuple[str, str]] = set()
+    names = {
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): tree
+        for path, tree in modules.items()
+    }
+    known = {module: _definitions(tree) for module, tree in names.items()}
+    imported = {module: _imports(tree) for module, tree in names.items()}
     todo = [
-        (node, parameter) for node in by_name.get(function, []) if parameter in _parameters(node)
+        (module, function, node, parameter)
+        for module, defined in known.items()
+        if isinstance(node := defined.get(function), ast.FunctionDef)
+        and parameter in _parameters(node)
     ]
+    reached: set[tuple[str, str]] = set()
     while todo:
-        node, name = todo.pop()
-        place = (node.name, name)
-        if place in reached:
+        module, name, node, value = todo.pop()
+        if (f"{module}.{name}", value) in reached:
             continue
-        reached.add(place)
-        for call, position, keyword in _handed_over(node, name):
-            called = _called(call)
-            if called in classes:
-                reached.add((called, keyword or str(position)))
-                continue
-            for target in by_name.get(called, []):
+        reached.add((f"{module}.{name}", value))
+        for call, position, keyword in _handed_over(node, value):
+            for where, called in _resolve(call, module, known, imported):
+                target = known[where][called]
+                if isinstance(target, ast.ClassDef):  # its methods have what it holds
+                    reached.add((f"{where}.{called}", keyword or str(position)))
+                    todo += [
+                        (where, method, one, "self")
+                        for method, one in known[where].items()
+                        if method.startswith(f"{called}.") and isinstance(one, ast.FunctionDef)
+                    ]
+                    continue
                 parameters = _parameters(target)
-                if isinstance(call.func, ast.Attribute) and parameters[:1] in (["self"], ["cls"]):
+                if parameters[:1] in (["self"], ["cls"]):
                     parameters = parameters[1:]
-                if keyword is not None:
-                    if keyword in parameters:
-                        todo.append((target, keyword))
-                elif position < len(parameters):
-                    todo.append((target, parameters[position]))
+                if keyword in parameters:
+                    todo.append((where, called, target, str(keyword)))
+                elif keyword is None and position < len(parameters):
+                    todo.append((where, called, target, parameters[position]))
     return reached
+
+
+Definition = ast.FunctionDef | ast.ClassDef
+
+
+def _definitions(tree: ast.Module) -> dict[str, Definition]:
+    """Return what a module defines, methods as ``Class.method``."""
+    found: dict[str, Definition] = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node
+        if isinstance(node, ast.ClassDef):
+            methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
+            found |= {f"{node.name}.{one.name}": one for one in methods}
+    return found
+
+
+def _imports(tree: ast.Module) -> dict[str, tuple[str, str]]:
+    """Return what each name that a module imports stands for: a module, and a name in it."""
+    return {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module is not None
+        for alias in node.names
+    }
+
+
+def _resolve(
+    call: ast.Call,
+    module: str,
+    known: dict[str, dict[str, Definition]],
+    imported: dict[str, dict[str, tuple[str, str]]],
+) -> Iterator[tuple[str, str]]:
+    """Yield the function, class or class method of our own that a call names."""
+    name = ast.unparse(call.func)
+    first, _, rest = name.partition(".")
+    where, first = imported[module].get(first, (module, first))
+    for package, called in (
+        (where, f"{first}.{rest}" if rest else first),
+        (f"{where}.{first}", rest),
+    ):
+        for _ in range(3):  # a package hands on what its modules define
+            if called in known.get(package, {}):
+                yield package, called
+                return
+            start, _, more = called.partition(".")
+            package, start = imported.get(package, {}).get(start, (package, start))
+            called = f"{start}.{more}" if more else start
 
 
 def _handed_over(node: ast.FunctionDef, name: str) -> Iterator[tuple[ast.Call, int, str | None]]:
@@ -123,7 +179,7 @@ def _carries(value: ast.expr, carriers: set[str]) -> bool:
     if not isinstance(value, ast.Call):
         return _is_one_of(value, carriers)
     called = _called(value).lower()
-    is_holder = "settings" in called or "context" in called
+    is_holder = any(word in called for word in ("settings", "context", "open_run"))
     return is_holder and any(_is_one_of(one, carriers) for one in _arguments(value))
 
 
@@ -132,6 +188,9 @@ def _arguments(call: ast.Call) -> list[ast.expr]:
 
 
 def _is_one_of(node: ast.expr, names: set[str]) -> bool:
+    """Tell whether an expression is one of some names, or the settings that one of them holds."""
+    if isinstance(node, ast.Attribute) and node.attr == "settings":
+        return _is_one_of(node.value, names)
     return isinstance(node, ast.Name) and node.id in names
 
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 from os.path import relpath
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from connectors.addresses import redacted, redacted_address
 from connectors.csv import write_csv
@@ -40,7 +40,12 @@ from perennial.pipeline.settings.file import (
     set_value,
     toml_value,
 )
-from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
+from perennial.pipeline.settings.store import (
+    Settings,
+    SettingsError,
+    last_whole_day,
+    read_settings,
+)
 from perennial.service.server import ServerError
 from segments.holdout import CONTROL
 
@@ -52,6 +57,8 @@ EARLY_DAYS = 7  # an export that ends so long before the day is run as of its ow
 if TYPE_CHECKING:
     from perennial.cli.simulate import Simulation
     from perennial.pipeline.training.registry import Decided
+
+R = TypeVar("R")
 
 DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED, TRY_AGAIN = 0, 2, 10, 20, 30
 WRONG_USAGE_ERRORS = (SettingsError, SourceError, EngineError, OSError, KeyRefusedError)
@@ -155,7 +162,7 @@ def run_day(name: str, config: Path, asked: Asked, *, prefect: bool) -> Outcome:
     settings = read_settings(config)
     accepted = read_accepted(asked.accepted, asked.because)
     with choose_runner(settings.home, prefect=prefect) as runner:
-        day = _whole_day(settings, asked.as_of)
+        day = _whole_day(settings.store.timezone, asked.as_of)
         flow = "daily" if name == "run" and asked.as_of is None else name
         return _publish_day(flow, config, day, runner, force=asked.force, accepted=accepted)
 
@@ -174,10 +181,8 @@ def _publish_day(
     from flows.score import score
 
     flows: dict[str, Callable[..., Any]] = {"daily": daily, "run": run, "score": score}
-    open_tracking(read_settings(config))  # makes MLflow's store, while Prefect's server starts
-    done = runner.run(
-        flows[name], config=config.resolve(), as_of=as_of, force=force, accepted=accepted
-    )
+    asked = {"as_of": as_of, "force": force, "accepted": accepted}
+    done = _start(runner, config, flows[name], **asked)
     scored = done.scored if name == "daily" else done
     facts = day_facts(read_settings(config), scored.day)
     facts["status"] = "published" if scored.is_new else "already_published"
@@ -190,10 +195,16 @@ def _publish_day(
     return Outcome("day", facts, DONE if scored.is_new else NOTHING_TO_DO)
 
 
+def _start(runner: Runner, config: Path, flow: Callable[..., R], **asked: Any) -> R:  # noqa: ANN401  # its parameters
+    """Run a flow, after making MLflow's store while Prefect's server starts."""
+    open_tracking(read_settings(config))
+    return runner.run(flow, config=config.resolve(), **asked)
+
+
 def backfill_days(config: Path, first: date, last: date, *, prefect: bool) -> Outcome:
     """Run the flow ``backfill``."""
     settings = read_settings(config)
-    _whole_day(settings, last)
+    _whole_day(settings.store.timezone, last)
     if first > last:
         raise SettingsError(
             f"a backfill goes from one day to a later one: {first} is after {last}. Exchange them"
@@ -201,8 +212,7 @@ def backfill_days(config: Path, first: date, last: date, *, prefect: bool) -> Ou
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.backfill import backfill  # pandas, Ibis and Arrow take seconds
 
-        open_tracking(settings)
-        done = runner.run(backfill, config=config.resolve(), as_of=first, until=last)
+        done = _start(runner, config, backfill, as_of=first, until=last)
     facts = {
         "published": [day.isoformat() for day in done.published],
         "already_published": [day.isoformat() for day in done.there],
@@ -216,13 +226,11 @@ def backfill_days(config: Path, first: date, last: date, *, prefect: bool) -> Ou
 def train_models(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
     """Run the flow ``train``."""
     settings = read_settings(config)
-    day = _whole_day(settings, as_of)
+    day = _whole_day(settings.store.timezone, as_of)
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.train import train  # scikit-learn and matplotlib take seconds
 
-        open_tracking(settings)
-
-        trained = runner.run(train, config=config.resolve(), as_of=day)
+        trained = _start(runner, config, train, as_of=day)
     facts = {
         "as_of": day.isoformat(),
         "model_version": trained.model_version,
@@ -267,14 +275,13 @@ def backtest_models(
     """Run the flow ``backtest``; by default from the latest day whose horizon is over."""
     settings = read_settings(config)
     horizon = horizon_days or settings.model.horizon_days
-    day = as_of or _whole_day(settings, None) - timedelta(days=horizon)
-    _whole_day(settings, day)
+    day = as_of or _whole_day(settings.store.timezone, None) - timedelta(days=horizon)
+    _whole_day(settings.store.timezone, day)
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.backtest import backtest  # scikit-learn takes seconds
 
-        found = runner.run(
-            backtest, config=config.resolve(), as_of=day, horizon_days=horizon, cutoffs=cutoffs
-        )
+        asked = {"horizon_days": horizon, "cutoffs": cutoffs}
+        found = _start(runner, config, backtest, as_of=day, **asked)
     return Outcome("backtest", found)
 
 
@@ -283,29 +290,25 @@ def measure_lift(
 ) -> Outcome:
     """Run the flow ``measure``."""
     settings = read_settings(config)
-    day = _whole_day(settings, as_of)
+    day = _whole_day(settings.store.timezone, as_of)
     if program != CONTROL and program not in settings.holdout.programs:
         known = ", ".join([CONTROL, *settings.holdout.programs])
         raise SettingsError(f"--program is one of {known}: {program!r} is none. Name one of them")
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.measure import measure  # pandas, Ibis and scikit-learn take seconds
 
-        open_tracking(settings)
-        found = runner.run(
-            measure, config=config.resolve(), as_of=day, program=program, early=early
-        )
+        found = _start(runner, config, measure, as_of=day, program=program, early=early)
     return Outcome("measured", found)
 
 
 def monitor_forecasts(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
     """Run the flow ``monitor``."""
     settings = read_settings(config)
-    day = _whole_day(settings, as_of)
+    day = _whole_day(settings.store.timezone, as_of)
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.monitor import monitor  # pandas and Ibis take seconds
 
-        open_tracking(settings)
-        found = runner.run(monitor, config=config.resolve(), as_of=day)
+        found = _start(runner, config, monitor, as_of=day)
     return Outcome("monitored", {**found, "timings": runner.timings, "mlflow": _mlflow(settings)})
 
 
@@ -316,14 +319,8 @@ def sync_klaviyo(config: Path, *, apply: bool, create_missing: bool, prefect: bo
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.sync import sync  # pandas, Arrow and MLflow take seconds
 
-        open_tracking(settings)
-        said = runner.run(
-            sync,
-            config=config.resolve(),
-            as_of=day.as_of,
-            apply=apply,
-            create_missing=create_missing,
-        )
+        asked = {"apply": apply, "create_missing": create_missing}
+        said = _start(runner, config, sync, as_of=day.as_of, **asked)
     return Outcome("synced", {**said, "timings": runner.timings, "prefect": runner.where})
 
 
@@ -396,7 +393,7 @@ def settings_template() -> str:
 def check_store(config: Path, as_of: date | None) -> Outcome:
     """Look at settings, files, columns and rows; every problem at once."""
     settings = read_settings(config)
-    day = _whole_day(settings, as_of)
+    day = _whole_day(settings.store.timezone, as_of)
     with TemporaryDirectory() as folder, _engine(settings, Path(folder)) as engine:
         found = look_at_source(engine, settings.order_source, day)
         tables = {
@@ -432,7 +429,7 @@ def _config(path: Path) -> str:
 def write_orders(config: Path, out: Path, as_of: date | None) -> Outcome:
     """Write the orders as Perennial reads them: canceled ones left out, customers linked."""
     settings = read_settings(config)
-    day = _whole_day(settings, as_of)
+    day = _whole_day(settings.store.timezone, as_of)
     if out.suffix.lower() not in ORDER_ENDINGS:
         raise SettingsError(
             f"orders are written as {' or '.join(ORDER_ENDINGS)}: {out.name} is neither. Name another file"
@@ -551,12 +548,12 @@ def _mlflow(settings: Settings) -> dict[str, str]:
     }
 
 
-def _whole_day(settings: Settings, as_of: date | None) -> date:
+def _whole_day(timezone: str, as_of: date | None) -> date:
     """Return the day asked for, by default yesterday; a day that is not over is refused."""
-    yesterday = settings.yesterday(datetime.now(UTC))
+    yesterday = last_whole_day(datetime.now(UTC), timezone)
     if as_of is not None and as_of > yesterday:
         raise SettingsError(
-            f"--as-of is a day that is over in {settings.store.timezone}: {as_of} is after yesterday, "
+            f"--as-of is a day that is over in {timezone}: {as_of} is after yesterday, "
             f"{yesterday}. Name that day or an earlier one"
         )
     return as_of or yesterday

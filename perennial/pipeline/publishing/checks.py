@@ -93,7 +93,8 @@ def check_orders(
         source = _source(engine, history, before, run.as_of)
     trained = run.tracking.tags(model_version)["as_of"]
     source = replace(source, model_age_days=(run.as_of - date.fromisoformat(trained)).days)
-    return _judge(run, check_source(source, run.settings.checks.source), accepted)
+    checks = check_source(source, run.settings.checks.source)
+    return _judge(checks, run.folder, run.state, run.as_of, accepted)
 
 
 @step
@@ -125,7 +126,7 @@ def check_decided(
         committed=budget["committed"],
         left=budget["left"],
     )
-    return _judge(run, found, accepted)
+    return _judge(found, run.folder, run.state, run.as_of, accepted)
 
 
 def warnings_of(checks: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -157,9 +158,11 @@ def refusals(state: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in paths]
 
 
-def _judge(run: RunContext, found: list[Check], accepted: Mapping[str, str]) -> Path:
+def _judge(
+    found: list[Check], folder: Path, state: Path, as_of: date, accepted: Mapping[str, str]
+) -> Path:
     """Keep the checks for the day's record, or refuse the day."""
-    path = run.folder / f"{run.as_of.isoformat()}-{CHECKS}"
+    path = folder / f"{as_of.isoformat()}-{CHECKS}"
     checks = accept(found, accepted)
     earlier = json.loads(path.read_text()) if path.exists() else []
     names = {check.name for check in checks}
@@ -167,7 +170,7 @@ def _judge(run: RunContext, found: list[Check], accepted: Mapping[str, str]) -> 
     path.write_text(json.dumps(said, indent=2))
     no = refused(checks)
     if no:
-        _refuse(run.state, no, run.as_of)
+        _refuse(state, no, as_of)
     return path
 
 

@@ -33,7 +33,7 @@ from perennial.pipeline.scoring.expected import EXPECTED
 from perennial.pipeline.scoring.kpis import KPIS
 from perennial.pipeline.scoring.moments import MOMENTS
 from perennial.pipeline.scoring.score_table import MADE_LATER, WRITTEN, published_scores
-from perennial.pipeline.settings.store import InvestmentSettings, Settings
+from perennial.pipeline.settings.store import InvestmentSettings
 from reports.page import render_page
 from reports.tables import (
     budget_table,
@@ -218,7 +218,7 @@ def publish(
         model = _told_of_model(tracking, model_version)
         warned = [*history.quality.warnings, *warnings_of(checked), *_unnamed(kind, names)]
         record = {
-            **_record(settings, history, scores, as_of),
+            **_record(run, history, scores),
             **made.decisions(settings.investment),
             **model,
             "readouts": read_readouts(run.state, as_of),
@@ -339,17 +339,16 @@ def _earlier(store: Store, as_of: date) -> dict[str, Any]:
     }
 
 
-def _record(
-    settings: Settings, history: History, scores: pd.DataFrame, as_of: date
-) -> dict[str, Any]:
+def _record(run: RunContext, history: History, scores: pd.DataFrame) -> dict[str, Any]:
     """Say what went in, what came out and how long it took."""
+    settings = run.settings
     counted = "count" if settings.orders.keep_zero_amount else "do not count"
     return {
         "format": FORMAT,
         "store": settings.store.name,
         "currency": settings.store.currency,
         "locale": settings.store.locale,
-        "as_of": as_of.isoformat(),
+        "as_of": run.as_of.isoformat(),
         "run_id": scores["run_id"].iloc[0],
         "model_version": scores["model_version"].iloc[0],
         "data_digest": history.digest,

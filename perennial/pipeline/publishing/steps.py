@@ -1,11 +1,12 @@
 """The steps of a scored day that are not of one package: its model, and whether it is published."""
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from connectors.store import PublishedDay
-from perennial.pipeline.runtime.context import RunContext
+from connectors.tracking import Tracking
 from perennial.pipeline.runtime.steps import step
 
 
@@ -45,8 +46,7 @@ class Scored:
 
 
 @step
-def find_model(run: RunContext) -> Model | None:
+def find_model(tracking: Tracking, as_of: date, training_digest: str) -> Model | None:
     """Resolve once which version scores a day: the champion, unless it knows later orders."""
-    tracking = run.tracking
-    version = tracking.valid_on(run.as_of.isoformat(), run.settings.training_digest)
+    version = tracking.valid_on(as_of.isoformat(), training_digest)
     return None if version is None else Model(version, tracking.fetch(version) / "artifacts")

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.kept import DIGESTS, check_digests, checked
-from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
+from perennial.pipeline.settings.store import SettingsError, read_settings
 
 ADVICE = (  # a folder or file under the home, the first that fits: the way back
     ("state/contacts.parquet", "Remove it: the next run writes it again"),
@@ -36,19 +36,18 @@ def describe_damage(config: Path) -> str | None:
     except (SettingsError, OSError):
         return None
     damaged = [
-        f"{path} cannot be read ({why}). {_advice(settings, path)}"
-        for path, why in find_damage(settings)
+        f"{path} cannot be read ({why}). {_advice(settings.home, path)}"
+        for path, why in find_damage((settings.state, settings.exports, settings.mlruns))
     ]
     return ". ".join(damaged) or None
 
 
-def find_damage(settings: Settings) -> Iterator[tuple[Path, str]]:
-    """Yield the files under the home that are not what their names say, each with the reason.
+def find_damage(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield the files under some folders that are not what their names say, each with the reason.
 
     What a write left that was cut short is no such file: it is in hidden files and folders.
     """
-    folders = {settings.state, settings.exports, settings.mlruns}
-    for folder in sorted(folders):
+    for folder in sorted(set(folders)):
         for path in sorted(folder.rglob("*")):
             check = CHECKS.get(path.suffix)
             is_draft = any(part.startswith(".") for part in path.relative_to(folder).parts)
@@ -60,8 +59,8 @@ def find_damage(settings: Settings) -> Iterator[tuple[Path, str]]:
                 yield path, " ".join(str(error).split())[:120] or type(error).__name__
 
 
-def _advice(settings: Settings, path: Path) -> str:
-    place = path.relative_to(settings.home).as_posix()
+def _advice(home: Path, path: Path) -> str:
+    place = path.relative_to(home).as_posix()
     return next((so for start, so in ADVICE if place.startswith(start)), ADVICE[-1][1])
 
 

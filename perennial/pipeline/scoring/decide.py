@@ -109,7 +109,12 @@ def decide(
     reaches marketing: its tiers are what would have been chosen, and nothing is committed.
     """
     policy, work = run.settings.policy, run.folder
-    earlier, signals = Earlier.read(run), read_signals(run)
+    days = policy.investment.period_days + policy.investment.rest_days
+    programs = Programs(run.state, run.store)
+    earlier = Earlier.read(programs, run.state, run.as_of, days)
+    with run.engine() as engine:
+        tables = run.settings.optional_tables
+        signals = read_signals(engine, tables, run.as_of, work / "tables")
     states = States(state, Erasures(run.state))
     with (
         TemporaryDirectory(dir=work) as folder,
@@ -120,7 +125,6 @@ def decide(
         )
         day = _Day(policy, run.as_of, states, lookout, earlier, signals)
         decided = day.decide(writer.write_table)
-    programs = Programs(run.state, run.store)
     # A draw depends on nothing but the customer: should the day fail later, it stays right.
     programs.add_assignments(decided.assignments)
     committed = decided.commitments

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,6 @@ from features.tables import Assignments, Commitments, DataError
 from models.lift import Effect
 from perennial.pipeline.experiments.effects import read_beliefs
 from perennial.pipeline.experiments.uplift_targeting import read_responders
-from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.settings.store import HoldoutSettings, InvestmentSettings
 from segments.holdout import BUCKETS, CONTROL, Draw, RedrawError, assign
 from segments.investment import Action, Beliefs, Granted, Plan, Prospects
@@ -40,15 +40,13 @@ class Earlier:
     responders: Mapping[str, Effect] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, run: RunContext) -> "Earlier":
-        """Read what days near the run's committed, on either side, and all that was drawn and measured."""
-        programs, as_of = Programs(run.state, run.store), run.as_of
-        days = run.settings.investment.period_days + run.settings.investment.rest_days
+    def read(cls, programs: Programs, state: Path, as_of: date, days: int) -> "Earlier":
+        """Read what `days` near a day committed, on either side, and all that was drawn and measured."""
         return cls(
             programs.assignments(),
             programs.commitments(since(as_of, days), since(as_of, -days), but=as_of),
-            read_beliefs(run.state, as_of),
-            read_responders(run.state, as_of),
+            read_beliefs(state, as_of),
+            read_responders(state, as_of),
         )
 
 

@@ -23,20 +23,21 @@ def list_moments(run: RunContext, history: History, decided: Path, refills: Path
 
     What customers run out of is in `refills`; there is no such file where there are no order lines.
     """
-    settings = run.settings
+    settings, as_of = run.settings, run.as_of
     scores = pd.read_parquet(decided / WRITTEN)
     told = scores[~scores["is_holdout"]].reset_index(drop=True)
+    with run.engine() as engine:
+        refunded = read_refunded(engine, history, as_of)
+        signals = read_signals(engine, settings.optional_tables, as_of, run.folder / "tables")
+        upgrades = read_upgrades(engine, history, as_of, settings.kpis.least_customers)
+    due = pd.read_parquet(refills) if refills.exists() else None
     found = find_moments(
         told,
         loyalty_tiers(told["orders"], told["revenue"], settings.loyalty.tiers),
-        run.as_of,
+        as_of,
         cycle_days=settings.kpis.natural_cycle_days,
-        has_refund=told["customer_id"].isin(read_refunded(run, history)),
-        signals=replace(
-            read_signals(run),
-            refills=pd.read_parquet(refills) if refills.exists() else None,
-            upgrades=read_upgrades(run, history),
-        ),
+        has_refund=told["customer_id"].isin(refunded),
+        signals=replace(signals, refills=due, upgrades=upgrades),
         rules=settings.moments,
     )
     write_csv(found, run.folder / MOMENTS)

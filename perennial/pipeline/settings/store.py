@@ -450,7 +450,12 @@ class Settings(Section):
 
     def yesterday(self, now: datetime) -> date:
         """Return the last whole day in the store's time zone."""
-        return now.astimezone(ZoneInfo(self.store.timezone)).date() - timedelta(days=1)
+        return last_whole_day(now, self.store.timezone)
+
+
+def last_whole_day(now: datetime, timezone: str) -> date:
+    """Return the last day that is over at a moment, in a time zone."""
+    return now.astimezone(ZoneInfo(timezone)).date() - timedelta(days=1)
 
 
 def _action(tier: str, said: ActionSettings) -> Action:
