@@ -72,7 +72,7 @@ def see(profile: Profile, seed: int, forecaster: Forecaster | None = None) -> Se
     state = known.state
     truth = world.truth.to_pandas().set_index("customer_id").loc[known.customer_id]
     won = prospects(
-        settings_of(profile), state, known.predicted, known.forecaster,
+        settings_of(profile).policy, state, known.predicted, known.forecaster,
         np.full(len(state), "all", dtype=object), HORIZON,
     )  # fmt: skip
     lift, keep = (

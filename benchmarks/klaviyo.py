@@ -72,6 +72,7 @@ def prepare(home: Path, profiles: int) -> None:
     from connectors.store import REQUIRED_FILES, Store
     from features.tables import Scores
     from perennial.pipeline.activation.outbox import SyncPlaces
+    from perennial.pipeline.runtime.context import home_context
     from perennial.pipeline.settings.store import read_settings
 
     (home / "perennial.toml").write_text(SETTINGS)
@@ -82,7 +83,7 @@ def prepare(home: Path, profiles: int) -> None:
     before = scores[["customer_id", "segment"]].assign(
         row_hash=hashes, scored_date=AS_OF, profile_id="01GDDKASAP8TKDDA2" + scores["customer_id"]
     )
-    Confirmed(SyncPlaces.of(settings).confirmed).add(before)
+    Confirmed(SyncPlaces.of(home_context(settings)).confirmed).add(before)
     changed = np.random.default_rng(1).random(profiles) < CHANGED
     changed &= ~scores["is_holdout"].to_numpy()  # of whom nothing changes
     scores.loc[changed, "expected_value"] += 1
@@ -102,13 +103,16 @@ def plan(home: Path) -> dict[str, float]:
     from connectors.klaviyo.api import MOST_LOOKED_UP
     from connectors.store import Store
     from perennial.pipeline.activation.outbox import write_plan
+    from perennial.pipeline.runtime.context import home_context
     from perennial.pipeline.settings.store import read_settings
 
     settings = read_settings(home / "perennial.toml")
     day = Store(settings.exports).current()
     if day is None:
         raise FileNotFoundError("a published day")
-    said = write_plan(settings, day, None, create_missing=False, apply=True)
+    said = write_plan(
+        home_context(settings, day.as_of), day, None, create_missing=False, apply=True
+    )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "seconds": time.perf_counter() - started,

@@ -18,6 +18,7 @@ from models.order_value import OrderValue
 from models.purchases import MBGNBD
 from models.spend import Spend
 from perennial.pipeline.ingestion.read import build_customer_state
+from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.scoring.kpis import measure_retention
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.training.forecaster import Forecaster
@@ -56,10 +57,11 @@ def main(customers: int = 1_000_000) -> int:
         made.execute(f"COPY ({LINES.format(orders=orders)}) TO '{lines}'")
         made.close()
         settings = build_settings({"orders": {"source": "orders.parquet"}}, work)
+        run = home_context(settings, AS_OF, folder=work)
         history = History(
             orders, work / "rejects.csv", "made", AS_OF, AS_OF, Accounting(0, 0, {}, {}), Quality((), {}, 0), lines
         )  # fmt: skip
-        state = build_customer_state(settings, history, AS_OF, work)
+        state = build_customer_state(run, history)
         known = pd.read_parquet(state, columns=["customer_id"])
         known.assign(segment="loyal").to_parquet(work / "decided.parquet")
         before = peak()
@@ -70,7 +72,7 @@ def main(customers: int = 1_000_000) -> int:
         model.mkdir()
         forecaster.save(model)
         started, busy = time.perf_counter(), time.process_time()
-        path = measure_retention(settings, history, state, work, model, [1.0], AS_OF, work)
+        path = measure_retention(run, history, state, work, model, [1.0])
         measured = time.perf_counter()
         html = render_page(rich_record(), json.loads(path.read_text()))
         ended, busy = time.perf_counter(), time.process_time() - busy

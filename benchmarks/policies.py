@@ -94,7 +94,7 @@ def to_win_of(known: Known, profile: Profile) -> Prospects:
     state, settings = known.state, settings_of(profile)
     history = (state[name] for name in HISTORY)
     segment = lifecycle_segments(*history, state["revenue"], known.predicted["expected_value"])
-    found = prospects(settings, state, known.predicted, known.forecaster, segment, HORIZON)
+    found = prospects(settings.policy, state, known.predicted, known.forecaster, segment, HORIZON)
     return replace(found, orders_soon=np.zeros(len(state)))
 
 

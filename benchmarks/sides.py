@@ -151,10 +151,12 @@ def perennial(folder: Path) -> Steps:
 def learned(folder: Path) -> Steps:
     """Do the same with a learned champion, trained before: trees, weights, second-purchase classifier."""
     from perennial.pipeline.publishing.steps import find_model
+    from perennial.pipeline.runtime.context import home_context
     from perennial.pipeline.settings.store import read_settings
 
     steps = _trained(folder, is_learned=True)
-    model = find_model(read_settings(_config(folder, is_learned=True)), AS_OF)
+    registered = home_context(read_settings(_config(folder, is_learned=True)), AS_OF)
+    model = find_model(registered.tracking, AS_OF, registered.settings.training_digest)
     if model is None:
         raise SystemExit("a learned champion is trained before it is asked: none is registered")
     with TemporaryDirectory(dir=folder) as home:
@@ -166,21 +168,23 @@ def learned(folder: Path) -> Steps:
 
 def _state(settings: "Settings", work: Path, steps: Steps, *, looks_further: bool) -> Path:
     from perennial.pipeline.ingestion.read import build_customer_state, read_orders
+    from perennial.pipeline.runtime.context import home_context
 
+    run = home_context(settings, AS_OF, folder=work)
     with told(steps, "read orders, every rule"):
-        history = read_orders(settings, AS_OF, work)
+        history = read_orders(run)
     with told(steps, "customer state"):
-        return build_customer_state(settings, history, AS_OF, work, looks_further=looks_further)
+        return build_customer_state(run, history, looks_further=looks_further)
 
 
 def _fit(settings: "Settings", state: Path, work: Path) -> None:
     from features.rfm import state_cells
     from models.purchases import fit_purchases
-    from perennial.pipeline.ingestion.read import engine_for
+    from perennial.pipeline.runtime.context import home_context
     from perennial.pipeline.training.forecaster import Forecaster
     from perennial.pipeline.training.spend import fit_order_value
 
-    with engine_for(settings, work) as opened:
+    with home_context(settings, AS_OF, folder=work).engine() as opened:
         table = opened.parquet(state)
         cells, order_value = opened.frame(state_cells(table)), fit_order_value(opened, table).model
     purchases = fit_purchases(*(cells[name] for name in cells.columns)).model
@@ -192,11 +196,12 @@ def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: S
     from connectors.programs import write_portions
     from connectors.store import REQUIRED_FILES, Store
     from features.tables import Scores
+    from perennial.pipeline.runtime.context import home_context
     from perennial.pipeline.scoring.decide import decide
     from perennial.pipeline.scoring.score_table import published_scores
 
     with told(steps, "scores, segments, investment"):
-        decided = decide(settings, state, model, AS_OF, state.parent)
+        decided = decide(home_context(settings, AS_OF, folder=state.parent), state, model)
     with told(steps, "publish"):
         made = {"model_version": "1", "run_id": "benchmark"}
         scores = published_scores(decided, Erasures(settings.state), made)

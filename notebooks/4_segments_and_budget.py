@@ -44,7 +44,7 @@ with open_engine(settings.store.timezone) as engine:
     model = fit_recipe(engine, orders, None, AS_OF, window, horizon).forecaster
     known = known_customers(orders, None, AS_OF, window).order_by("customer_id")
     customers = engine.frame(known)
-decided = score_customers(settings, customers, model, AS_OF)
+decided = score_customers(settings.policy, customers, model, AS_OF)
 
 # %% [markdown]
 # ## Where customers stand
@@ -95,7 +95,7 @@ asked = {
 results = {"as it is": decided.budget}
 for name, investment in asked.items():
     other = build_settings({**store, "investment": investment}, folder)
-    results[name] = score_customers(other, customers, model, AS_OF).budget
+    results[name] = score_customers(other.policy, customers, model, AS_OF).budget
 spent = {name: found["committed"] for name, found in results.items()}
 returns = {name: found["next_return"] for name, found in results.items()}
 pd.DataFrame({"spent, USD": spent, "the next dollar brings": returns}).astype(float).round(2)

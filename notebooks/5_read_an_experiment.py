@@ -24,6 +24,7 @@ from models.lift import average_lift, smallest_lift
 from models.purchases import MBGNBD, fit_purchases
 from perennial.pipeline.experiments.readout import Experiment, compare, watch
 from perennial.pipeline.ingestion.read import read_orders
+from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.training.forecaster import HISTORY, Forecaster
 from perennial.pipeline.training.spend import fit_order_value
@@ -106,8 +107,8 @@ for name, assignment in worlds.items():
     settings = build_settings(
         {"orders": {"source": "orders.parquet"}, "store": {"margin": 0.55}}, folder
     )
-    history = read_orders(settings, READ, folder)
-    watched[name] = watch(settings, experiment, history, READ, folder)
+    run = home_context(settings, READ, folder=folder)
+    watched[name] = watch(run, experiment, read_orders(run))
 margin = {name: pd.read_parquet(path)["margin"].to_numpy() for name, path in watched.items()}
 truth = margin["everybody"] - margin["nobody"]
 
@@ -117,7 +118,7 @@ truth = margin["everybody"] - margin["nobody"]
 # the action reached them or not.
 
 # %%
-found = compare(settings, experiment, watched["as drawn"], READ)
+found = compare(run, experiment, watched["as drawn"])
 print(found["sentence"])
 print(f"In truth it brought back {truth.mean() / COST:.2f}.")
 

@@ -19,7 +19,7 @@ import pandas as pd
 
 from flows.train import train
 from perennial.cli.simulate import Simulation, write_simulation
-from perennial.pipeline.ingestion.read import open_tracking
+from perennial.pipeline.runtime.context import open_tracking
 from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.training.forecaster import Forecaster
 from reports.charts import spans_chart

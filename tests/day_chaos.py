@@ -167,7 +167,9 @@ def live(config: Path, arrivals: Arrivals, nights: int, kills: int, seed: int) -
         wanted = {EMPTY: (REFUSED,), DOUBLED: (REFUSED,)}.get(night, (DONE,))
         if code not in wanted:
             outcome.faults.append(f"night {night}: ended with {code}, not {wanted[0]}")
-        outcome.refused |= {date.fromisoformat(r["as_of"]): r["why"] for r in refusals(settings)}
+        outcome.refused |= {
+            date.fromisoformat(r["as_of"]): r["why"] for r in refusals(settings.state)
+        }
         _check_current(settings, seen, night, outcome)
     return outcome
 

@@ -31,6 +31,7 @@ from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import UnavailableError
 from perennial.pipeline.activation.sync import sync_day
+from perennial.pipeline.runtime.context import home_context
 from tests.klaviyo_double import KEY, START, Double, Fault, Server
 from tests.klaviyo_store import (
     change,
@@ -244,7 +245,13 @@ def one_run(seed: int, profiles: int, *, kills: bool = True) -> dict[str, Any]:
 
         published = Store(settings.exports).current()
         assert published is not None
-        sync_day(settings, published, hands, apply=True, create_missing=False)
+        sync_day(
+            home_context(settings, published.as_of),
+            published,
+            hands,
+            apply=True,
+            create_missing=False,
+        )
         return DONE
 
     is_whole_file = home / "whole"

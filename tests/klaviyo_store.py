@@ -19,6 +19,7 @@ from connectors.store import PublishedDay, Store
 from features.tables import Scores
 from perennial.pipeline.activation.outbox import SyncPlaces
 from perennial.pipeline.activation.sync import sync_day
+from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import Settings, build_settings
 from tests.klaviyo_double import KEY, Double, Fault, Server
 from tests.published import write_required_files
@@ -141,7 +142,7 @@ class Shop:
         self.scores = make_scores(customers)
         self.day = publish_scores(self.settings, self.scores, "r1")
         self.double = Double()
-        self.places = SyncPlaces.of(self.settings)
+        self.places = SyncPlaces.of(home_context(self.settings))
         for customer in self.scores["customer_id"][:known]:
             self.double.add_profile(external_id=customer)
 
@@ -156,14 +157,23 @@ class Shop:
         """Sync the published day with the double."""
         with hands_of(self.settings, self.double, tries) as hands:
             return sync_day(
-                self.settings, self.day, hands, config, apply=apply, create_missing=create_missing
+                home_context(self.settings, self.day.as_of),
+                self.day,
+                hands,
+                config,
+                apply=apply,
+                create_missing=create_missing,
             )
 
     def sync_with(self, change_hands: Callable[[Hands], Hands]) -> dict[str, Any]:
         """Sync with other hands, such as a clock that is wrong."""
         with hands_of(self.settings, self.double) as hands:
             return sync_day(
-                self.settings, self.day, change_hands(hands), apply=True, create_missing=False
+                home_context(self.settings, self.day.as_of),
+                self.day,
+                change_hands(hands),
+                apply=True,
+                create_missing=False,
             )
 
     def publish(self, scores: pd.DataFrame, run_id: str) -> None:

@@ -11,7 +11,6 @@ from prefect.states import Crashed, Failed
 from connectors.klaviyo.errors import SyncRefusedError
 from features.tables import DataError
 from flows import deployed
-from perennial.pipeline.runtime import notifications as notify
 from perennial.pipeline.settings.store import SettingsError, read_settings
 from perennial.pipeline.training.steps import Trained
 from tests.shops import write_shop
@@ -22,7 +21,6 @@ CUSTOMER = "ann@example.com"
 @pytest.fixture
 def told(tmp_path, monkeypatch):
     """Call the hook as Prefect does, by its parameters' names; return what it told."""
-    monkeypatch.setattr(notify, "_told", [])
     heard = []
 
     def hear(_settings, kind, subject, facts):
@@ -72,8 +70,9 @@ def test_a_process_that_was_killed_is_told_of_by_how_it_ended(told):
 
 
 def test_a_refusal_that_the_flow_told_of_is_not_told_twice(told, monkeypatch):
-    notify._told.append(("refused", "2026-11-21 was refused"))
-    assert told(Failed(data=DataError("refused"))) == []
+    error = DataError("refused")
+    error.was_notified = True
+    assert told(Failed(data=error)) == []
     assert told(Failed(data=KeyError("x")))[0][0] == "failed"
 
 

@@ -301,7 +301,7 @@ def test_scores_of_a_day_do_not_change_with_later_orders_in_the_source(
             history = read_orders(engine, config.order_source, as_of, folder)
             state = customer_state(engine.parquet(history.orders), as_of).order_by("customer_id")
             return history.digest, score_customers(
-                config, engine.frame(state), FORECASTER, as_of
+                config.policy, engine.frame(state), FORECASTER, as_of
             ).scores
 
     known = [(who, -day, cents) for who, day, cents in rows]

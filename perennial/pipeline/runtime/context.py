@@ -103,11 +103,30 @@ def open_run(settings: Settings, as_of: date, shared: Path | None = None) -> Ite
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def home_context(settings: Settings, as_of: date | None = None) -> RunContext:
-    """Return a context for what reads or writes a home without being a run of its own; yesterday's by default."""
-    now = datetime.now(UTC)
-    day = settings.yesterday(now) if as_of is None else as_of
-    return RunContext(settings=settings, as_of=day, now=now, folder=settings.home)
+def home_context(
+    settings: Settings,
+    as_of: date | None = None,
+    *,
+    folder: Path | None = None,
+    now: datetime | None = None,
+) -> RunContext:
+    """Return a context for what reads or writes a home without being a run of its own.
+
+    Parameters
+    ----------
+    settings
+        The store's.
+    as_of
+        The day; by default the last that is over.
+    folder
+        For its files; by default the home.
+    now
+        The moment; by default the clock's.
+    """
+    moment = now or datetime.now(UTC)
+    day = settings.yesterday(moment) if as_of is None else as_of
+    where = settings.home if folder is None else folder
+    return RunContext(settings=settings, as_of=day, now=moment, folder=where)
 
 
 @contextmanager

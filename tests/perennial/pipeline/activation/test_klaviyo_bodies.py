@@ -8,6 +8,7 @@ import pytest
 from openapi_client.models import ListMembersDeleteQuery
 
 from perennial.pipeline.activation.forget import forget_person
+from perennial.pipeline.runtime.context import home_context
 from tests.connectors.test_klaviyo_payloads import (
     BODIES,
     at_same_moment,
@@ -67,8 +68,8 @@ def sent(tmp_path_factory):
         environment.setenv("KLAVIYO_API_URL", server.url)
         environment.setenv("KLAVIYO_API_KEY", KEY)
         environment.setenv("KLAVIYO_PRIVACY_KEY", KEY)
-        forget_person(shop.settings, NAMES[1])
-        forget_person(shop.settings, shop.scores["customer_id"].iloc[-1])
+        forget_person(home_context(shop.settings), NAMES[1])
+        forget_person(home_context(shop.settings), shop.scores["customer_id"].iloc[-1])
         server.close()
     found = [(f"{method} {path}", body) for method, path, body in shop.double.bodies]
     assert all(any(re.fullmatch(o, path) for path, _ in found) for o in ORACLES)

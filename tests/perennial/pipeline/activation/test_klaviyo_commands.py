@@ -20,8 +20,9 @@ from connectors.klaviyo.plan import Audience
 from connectors.programs import arrow_schema
 from features.tables import Scores
 from perennial.pipeline.activation.forget import forget_person
-from perennial.pipeline.ingestion.people import name_customers
+from perennial.pipeline.ingestion.people import customers_of, name_customers
 from perennial.pipeline.publishing.publish import marketing_segments
+from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import Settings, build_settings, read_settings
 from tests.klaviyo_double import KEY, SCOPES, Double, Fault, Server, VirtualClock
 from tests.klaviyo_store import Shop, make_scores, publish_scores, store_settings
@@ -194,7 +195,7 @@ def test_scores_that_no_longer_come_true_are_not_sent(shop, fresh, klaviyo, pere
 
 
 def test_scores_of_a_model_that_the_gate_refused_are_not_sent(shop, fresh, klaviyo, perennial):
-    from perennial.pipeline.ingestion.read import open_tracking
+    from perennial.pipeline.runtime.context import open_tracking
 
     settings = read_settings(shop)
     tracking = open_tracking(settings)
@@ -300,12 +301,12 @@ def test_who_is_forgotten_by_an_id_is_deleted_under_an_address_that_the_shop_no_
     )
     serial = klaviyo.add_profile(external_id="c0000003", email="a@old.io")
     klaviyo.add_profile(external_id="c0000004", email="B@new.io")
-    assert "2 profiles" in forget_person(shop.settings, "c0000003")["klaviyo"]
+    assert "2 profiles" in forget_person(home_context(shop.settings), "c0000003")["klaviyo"]
     assert klaviyo.deletions == [
         {"type": "profile", "attributes": {"email": "a@new.io"}},
         {"type": "profile", "id": serial, "attributes": {}},
     ]
-    assert "1 profile" in forget_person(shop.settings, "c0000004")["klaviyo"]
+    assert "1 profile" in forget_person(home_context(shop.settings), "c0000004")["klaviyo"]
 
 
 def test_a_customer_id_that_is_a_common_value_takes_nobody_else_along(tmp_path):
@@ -313,7 +314,7 @@ def test_a_customer_id_that_is_a_common_value_takes_nobody_else_along(tmp_path):
     scores.loc[:1, "customer_id"] = ["555", "silver"]  # an RFM score, a loyalty tier
     day = publish_scores(settings, scores, "r1")
     for name in ("555", "silver"):
-        forget_person(settings, name)
+        forget_person(home_context(settings), name)
     after = pd.read_parquet(day.file("scores.parquet"))
     assert set(scores["customer_id"]) - set(after["customer_id"]) == {"555", "silver"}
     assert pq.read_schema(day.file("scores.parquet")).equals(arrow_schema(Scores))
@@ -340,8 +341,8 @@ def test_segments_csv_has_the_e_mail_beside_the_id(tmp_path):
     scores = make_scores(3)
     emails = pd.Series(["a@example.com", None, "c@example.com"])
     told = marketing_segments(
-        settings,
         Audience(scores, scores["customer_id"], emails, "external_id"),
+        settings.klaviyo.all_properties,
         Erasures(tmp_path),
     )
     assert list(told.columns[:2]) == ["External ID", "Email"]
@@ -353,8 +354,8 @@ def test_segments_csv_leaves_out_who_was_forgotten_by_any_name(tmp_path):
     scores = make_scores(3)
     emails = pd.Series(["a@example.com", None, "c@example.com"])
     told = marketing_segments(
-        store_settings(tmp_path),
         Audience(scores, scores["customer_id"], emails, "external_id"),
+        store_settings(tmp_path).klaviyo.all_properties,
         Erasures(tmp_path),
     )
     assert told["External ID"].tolist() == ["c0000001", "c0000002"]
@@ -367,7 +368,9 @@ def test_segments_csv_names_nobody_who_would_be_another_in_it(tmp_path):
     ids = pd.Series(["=a", "+4915112345678", "-b", "d", 'e,"f" g'])
     emails = pd.Series(["x@example.com", None, None, "=1+1@example.com", "ü@example.com"])
     told = marketing_segments(
-        settings, Audience(scores, ids, emails, "external_id"), Erasures(tmp_path)
+        Audience(scores, ids, emails, "external_id"),
+        settings.klaviyo.all_properties,
+        Erasures(tmp_path),
     )
     write_csv(told, tmp_path / "segments.csv")
     read = pd.read_csv(tmp_path / "segments.csv", dtype="str", keep_default_na=False)
@@ -398,7 +401,8 @@ def test_an_identifier_stands_in_the_table_of_customers_or_is_the_customer_id(
         tmp_path,
     )
     customers = pd.Series(["c1", "c2", "bob@example.com", "c4"], index=[5, 6, 7, 8])
-    names = name_customers(settings, customers, AS_OF, None)
+    table = customers_of(home_context(settings), AS_OF)
+    names = name_customers(customers, table, None, identifier)
     assert names.key.index.tolist() == [5, 6, 7, 8]
     assert [None if pd.isna(key) else key for key in names.key] == expected
 

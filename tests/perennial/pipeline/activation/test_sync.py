@@ -16,6 +16,7 @@ from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.payloads import Profile
 from perennial.pipeline.activation.sync import one_sync
+from perennial.pipeline.runtime.context import home_context
 from tests.klaviyo_double import SCOPES, Fault
 from tests.klaviyo_store import DAY, Shop, change, dying, store_settings
 
@@ -268,8 +269,9 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from perennial.pipeline.activation.sync import one_sync
+from perennial.pipeline.runtime.context import home_context
 from tests.klaviyo_store import store_settings
-with one_sync(store_settings(Path(sys.argv[1]))):
+with one_sync(home_context(store_settings(Path(sys.argv[1])))):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -283,12 +285,15 @@ def test_one_sync_at_a_time_and_a_killed_one_holds_nobody_up(tmp_path):
         text=True,
     )
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(SyncRefusedError, match="one sync at a time"), one_sync(settings):
+    with (
+        pytest.raises(SyncRefusedError, match="one sync at a time"),
+        one_sync(home_context(settings)),
+    ):
         pass
     holder.send_signal(signal.SIGKILL)
     holder.wait()
     holder.stdout.close()
-    with one_sync(settings):
+    with one_sync(home_context(settings)):
         pass
 
 

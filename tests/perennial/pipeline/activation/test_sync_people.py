@@ -11,6 +11,7 @@ from connectors.klaviyo.errors import (
     UnavailableError,
 )
 from perennial.pipeline.activation.forget import forget_person
+from perennial.pipeline.runtime.context import home_context
 from tests.klaviyo_store import Shop, change, dying
 
 HELD, TREATED = "c0000007", "c0000003"  # make_scores holds the seventh of each ten out
@@ -148,7 +149,7 @@ def test_events_are_told_once_each_though_somebody_was_forgotten_between(tmp_pat
     ]
     told = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
     assert len(told) == 1000
-    forget_person(shop.settings, next(one for one in moved if one in told))
+    forget_person(home_context(shop.settings), next(one for one in moved if one in told))
     shop.sync()
     told = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
     assert told == set(moved)
@@ -166,7 +167,7 @@ def test_a_person_is_forgotten_in_any_case_of_their_address(tmp_path):
     dying(shop.double, 1)
     with pytest.raises(UnavailableError):
         shop.sync(tries=2)
-    said = forget_person(shop.settings, "ANN@example.com")
+    said = forget_person(home_context(shop.settings), "ANN@example.com")
     assert "sync --apply" in said["next"]  # Klaviyo may have got the lost request
     assert said["removed"]["state"] >= 1
     assert "Ann@Example.com" not in set(Confirmed(shop.places.confirmed).read()["customer_id"])

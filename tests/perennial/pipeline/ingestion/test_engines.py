@@ -188,7 +188,7 @@ def _from_orders_to_scores(engine: Engine, history: Path, folder: Path) -> dict[
             gap_facts(orders, AS_OF, clock(engine, TIME, first_day(engine, orders)))
         ),
         "order_values": order_values(engine, state),
-        "scores": score_customers(settings, known, forecaster, AS_OF).scores,
+        "scores": score_customers(settings.policy, known, forecaster, AS_OF).scores,
     }
 
 

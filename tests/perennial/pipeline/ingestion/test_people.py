@@ -14,10 +14,12 @@ from connectors.orders import History, read_orders
 from perennial.pipeline.activation.forget import forget_person
 from perennial.pipeline.ingestion.people import (
     contacts_path,
+    customers_of,
     keep_contacts,
     known_names,
     name_customers,
 )
+from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import Settings, build_settings
 
 AS_OF = date(2026, 11, 21)
@@ -48,8 +50,14 @@ def store(home: Path, identifier: str = "email", customers: str | None = None) -
     return build_settings(said, home)
 
 
+def table_of(settings: Settings) -> pd.DataFrame:
+    return customers_of(home_context(settings), AS_OF)
+
+
 def named(settings: Settings, contacts: Path | None) -> tuple[list[str | None], list[str | None]]:
-    names = name_customers(settings, pd.Series(CUSTOMERS), AS_OF, contacts)
+    names = name_customers(
+        pd.Series(CUSTOMERS), table_of(settings), contacts, settings.klaviyo.identifier
+    )
     key, email = ([None if pd.isna(one) else one for one in n] for n in (names.key, names.email))
     return key, email
 
@@ -83,19 +91,19 @@ def test_the_table_of_customers_comes_before_the_orders(tmp_path, history):
 
 def test_without_contacts_only_the_customer_id_names_somebody(tmp_path):
     assert named(store(tmp_path), None)[0] == [None, None, None, "four@shop.org", None, None]
-    missing = contacts_path(store(tmp_path))
+    missing = contacts_path(store(tmp_path).state)
     assert named(store(tmp_path), missing)[0][3] == "four@shop.org"
 
 
 def test_contacts_are_kept_for_their_owner_only_and_without_the_forgotten(tmp_path, history):
     settings = store(tmp_path)
     Erasures(settings.state).add(["two@shop.org"])
-    keep_contacts(settings, history)
-    path = contacts_path(settings)
+    keep_contacts(settings.state, history)
+    path = contacts_path(settings.state)
     assert path.stat().st_mode & 0o777 == 0o600
     assert pd.read_parquet(path)["customer_id"].tolist() == ["c1", "c3", "c5"]
     assert named(settings, path)[0] == ["new@shop.org", None, *EMAILS[2:]]
-    keep_contacts(settings, replace(history, contacts=None))
+    keep_contacts(settings.state, replace(history, contacts=None))
     assert not path.exists()
 
 
@@ -105,26 +113,30 @@ def test_contacts_are_kept_for_their_owner_only_and_without_the_forgotten(tmp_pa
 )
 def test_any_name_in_the_orders_finds_all_names_of_a_person(tmp_path, history, asked):
     settings = store(tmp_path)
-    keep_contacts(settings, history)
+    keep_contacts(settings.state, history)
     names = {"c1", "new@shop.org", "old@shop.org", "+15005550001"}
-    assert known_names(settings, asked) == names | {asked.strip()}
+    assert known_names(table_of(settings), contacts_path(settings.state), asked) == names | {
+        asked.strip()
+    }
 
 
 def test_names_of_the_table_and_of_the_orders_are_one_persons(tmp_path, history):
     settings = store(tmp_path, customers="customer_id,email,external_id\nc1,table@shop.org,S1\n")
-    keep_contacts(settings, history)
+    keep_contacts(settings.state, history)
     for asked in ("S1", "old@shop.org"):
-        assert known_names(settings, asked) == {
+        assert known_names(table_of(settings), contacts_path(settings.state), asked) == {
             "c1", "S1", "table@shop.org", "new@shop.org", "old@shop.org", "+15005550001",
         }  # fmt: skip
-    assert known_names(settings, "nobody@shop.org") == {"nobody@shop.org"}
+    assert known_names(table_of(settings), contacts_path(settings.state), "nobody@shop.org") == {
+        "nobody@shop.org"
+    }
 
 
 def test_a_forgotten_person_is_in_no_contacts(tmp_path, history):
     settings = store(tmp_path)
-    keep_contacts(settings, history)
-    said = forget_person(settings, "old@shop.org")
-    path = contacts_path(settings)
+    keep_contacts(settings.state, history)
+    said = forget_person(home_context(settings), "old@shop.org")
+    path = contacts_path(settings.state)
     assert said["removed"]["state"] == 1
     assert path.stat().st_mode & 0o777 == 0o600
     assert pd.read_parquet(path)["customer_id"].tolist() == ["c2", "c3", "c5"]
@@ -133,5 +145,5 @@ def test_a_forgotten_person_is_in_no_contacts(tmp_path, history):
     erased = Erasures(settings.state)
     gone = pd.Series(["c1", "new@shop.org", "old@shop.org", "+15005550001", "c2"])
     assert erased.covers(gone).tolist() == [True, True, True, True, False]
-    keep_contacts(settings, history)  # the next night, from a source that still has them
+    keep_contacts(settings.state, history)  # the next night, from a source that still has them
     assert "c1" not in set(pd.read_parquet(path)["customer_id"])

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from connectors.engine import open_engine
 from features.tables import OrderLines, Orders
 from perennial.pipeline.ingestion.signals import read_refunded, read_signals, read_upgrades
-from perennial.pipeline.settings.store import build_settings
 
 START, AS_OF = date(2024, 1, 1), date(2024, 12, 31)
 
@@ -46,37 +47,38 @@ def write_history(folder, customers=40):
     return Written(folder / "orders.parquet", folder / "lines.parquet")
 
 
-def settings(folder, **sections):
-    kpis = {"least_customers": 15}
-    return build_settings({"orders": {"source": "o.csv"}, "kpis": kpis, **sections}, folder)
+@pytest.fixture
+def engine():
+    with open_engine() as opened:
+        yield opened
 
 
-def test_order_lines_say_what_comes_next(tmp_path):
+def test_order_lines_say_what_comes_next(tmp_path, engine):
     history = write_history(tmp_path)
-    upgrades = read_upgrades(settings(tmp_path), history, AS_OF, tmp_path)
+    upgrades = read_upgrades(engine, history, AS_OF, 15)
     owned = upgrades.set_index("customer_id")["is_owned"]
     assert upgrades["bundle"].unique().tolist() == ["kit"]
     assert owned[[f"c{i:02}" for i in range(20)]].all()
     assert not owned[[f"c{i:02}" for i in range(20, 40)]].any()
 
 
-def test_without_order_lines_nothing_comes_next(tmp_path):
+def test_without_order_lines_nothing_comes_next(tmp_path, engine):
     history = Written(tmp_path / "orders.parquet", None)
-    assert read_upgrades(settings(tmp_path), history, AS_OF, tmp_path) is None
+    assert read_upgrades(engine, history, AS_OF, 15) is None
 
 
-def test_tables_are_read_as_known_by_the_day_and_once(tmp_path):
+def test_tables_are_read_as_known_by_the_day_and_once(tmp_path, engine):
     nps = tmp_path / "nps.csv"
     nps.write_text("customer_id,answered_at,score\na,2024-12-30,9\nb,2025-01-02,10\n")
-    with_nps = settings(tmp_path, tables={"nps": str(nps)})
-    first = read_signals(with_nps, AS_OF, tmp_path)
+    tables = {"nps": str(nps)}
+    first = read_signals(engine, tables, AS_OF, tmp_path)
     assert first.nps["customer_id"].tolist() == ["a"]
     assert first.reviews is None
     nps.unlink()
-    assert read_signals(with_nps, AS_OF, tmp_path).nps["score"].tolist() == [9]
+    assert read_signals(engine, tables, AS_OF, tmp_path).nps["score"].tolist() == [9]
 
 
-def test_whose_money_was_given_back_is_known_by_the_day(tmp_path):
+def test_whose_money_was_given_back_is_known_by_the_day(tmp_path, engine):
     history = write_history(tmp_path)
     orders = pd.read_parquet(history.orders)
     orders.loc[
@@ -87,4 +89,4 @@ def test_whose_money_was_given_back_is_known_by_the_day(tmp_path):
         date(2025, 1, 1),
     )
     orders.to_parquet(history.orders, index=False)
-    assert read_refunded(settings(tmp_path), history, AS_OF, tmp_path).tolist() == ["c01"]
+    assert read_refunded(engine, history, AS_OF).tolist() == ["c01"]

@@ -21,9 +21,9 @@ from models.purchases import MBGNBD
 from models.spend import Spend
 from perennial.cli.shown.models import drift_table
 from perennial.pipeline.activation.forget import forget_person
-from perennial.pipeline.ingestion.read import open_tracking
 from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_weeks
 from perennial.pipeline.monitoring.weeks import has_matured, weeks_apart
+from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.events import announce
 from perennial.pipeline.runtime.monitoring_state import (
     MONITORING,
@@ -332,7 +332,7 @@ def test_the_next_page_shows_the_weeks(copied, perennial):
 
 def test_forgetting_a_person_leaves_the_sums(copied):
     before = expected_of(copied, AS_OF)
-    forget_person(read_settings(copied), str(int(before["customers"].iloc[0])))
+    forget_person(home_context(read_settings(copied)), str(int(before["customers"].iloc[0])))
     pd.testing.assert_frame_equal(expected_of(copied, AS_OF), before)
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from perennial.pipeline.runtime.damage import describe_damage, find_damage
-from perennial.pipeline.settings.store import read_settings
 
 ORDERS = "order_id,customer_id,ordered_at,net_amount\n1,a,2026-01-01,5\n2,b,2026-01-02,6\n"
 
@@ -44,7 +43,7 @@ def home(tmp_path):
 
 
 def test_a_whole_home_has_no_damage(home):
-    assert list(find_damage(read_settings(home / "perennial.toml"))) == []
+    assert list(find_damage([home])) == []
     assert describe_damage(home / "perennial.toml") is None
 
 

@@ -54,13 +54,15 @@ def customers(n=400, seed=3):
 
 def decided(earlier=None, on=DAY, state=None, forecaster=FORECASTER, signals=None, **sections):
     known = customers() if state is None else state
-    return score_customers(settings(**sections), known, forecaster, on, earlier, signals=signals)
+    return score_customers(
+        settings(**sections).policy, known, forecaster, on, earlier, signals=signals
+    )
 
 
 def test_all_but_the_forgotten_count_in_what_is_expected(tmp_path):
     erased = Erasures(tmp_path)
     erased.add(["c0003", "c0007"])
-    found = score_customers(settings(), customers(), FORECASTER, DAY, erased=erased)
+    found = score_customers(settings().policy, customers(), FORECASTER, DAY, erased=erased)
     assert found.scores["is_holdout"].any()
     assert set(found.expected.groupby("window_days")["customers"].sum()) == {398}
     everybody = FORECASTER.counts(customers(), [7])[7]
@@ -164,7 +166,7 @@ def test_explorers_are_the_same_for_a_period():
     with_some = settings(investment={"exploration": 0.2})
     begin = date.fromordinal(30 * 24_000)
     first, same, other = (
-        explorers(with_some, ids, begin + timedelta(days=n)) for n in (0, 29, 30)
+        explorers(with_some.investment, ids, begin + timedelta(days=n)) for n in (0, 29, 30)
     )
     assert first.mean() == pytest.approx(0.2, abs=0.02)
     assert first.tolist() == same.tolist()
@@ -228,7 +230,7 @@ def test_where_nobody_leaves_after_an_order_nothing_is_paid_for_keeping_them():
     kept, faster = [], []
     for model in (by_clock, both, after):
         predicted = model.predict(state, horizon_days=365, annual_discount_rate=0.1)
-        won = prospects(settings(), state, predicted, model, segment, 365)
+        won = prospects(settings().policy, state, predicted, model, segment, 365)
         factor = np.clip(predicted["expected_orders"] / _own(model, state), 0.5, 2.0).to_numpy()
         kept.append(won.kept / factor)
         faster.append(won.faster / factor)
@@ -252,11 +254,11 @@ def test_the_first_order_tells_what_an_order_is_worth():
     model = replace(FORECASTER, order_value=OrderValue(FORECASTER.spend, first_level=1.2))
     predicted = model.predict(one, horizon_days=365, annual_discount_rate=0.1)
     segment = np.array(["all"], dtype=object)
-    won = prospects(settings(store={"margin": 0.5}), one, predicted, model, segment, 365)
+    won = prospects(settings(store={"margin": 0.5}).policy, one, predicted, model, segment, 365)
     assert won.margin_per_order == pytest.approx([0.5 * 6 * 135 / 9])
     assert won.low_margin_per_order[0] < won.margin_per_order[0]
     bold = settings(store={"margin": 0.5}, investment={"caution": 0.0})
-    sure = prospects(bold, one, predicted, model, segment, 365)
+    sure = prospects(bold.policy, one, predicted, model, segment, 365)
     assert sure.low_margin_per_order == pytest.approx(sure.margin_per_order)
 
 

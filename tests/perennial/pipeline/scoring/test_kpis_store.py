@@ -15,6 +15,7 @@ from connectors.accounting import Accounting
 from connectors.orders import History
 from connectors.quality import Quality
 from features import journeys
+from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.scoring.kpis.day import opened
 from perennial.pipeline.scoring.kpis.measures import (
     advocacy_measures,
@@ -60,7 +61,9 @@ def day(world, tmp_path_factory):
         work / "orders.parquet", work / "rejects.csv", "made", AS_OF, AS_OF, Accounting(0, 0, {}, {}),
         Quality((), {}, 0), work / "order_lines.parquet",
     )  # fmt: skip
-    with opened(build_settings(told, work), history, AS_OF, work) as opened_day:
+    with opened(
+        home_context(build_settings(told, work), AS_OF, folder=work), history
+    ) as opened_day:
         yield opened_day
 
 

@@ -16,6 +16,7 @@ from models.order_value import OrderValue
 from models.purchases import BGNBD
 from models.spend import Spend
 from perennial.pipeline.ingestion.read import build_customer_state, read_orders
+from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.scoring.decide import decide
 from perennial.pipeline.scoring.portions import States
 from perennial.pipeline.scoring.together import Together
@@ -53,13 +54,14 @@ def daily(history: Path, home: Path) -> dict[str, Work]:
     Forecaster(
         BGNBD(0.9, 60.0, 0.8, 2.5), OrderValue(Spend(4.0, 4.0, 90.0)), None, 90, AS_OF
     ).save(home / "model")
+    run = home_context(settings, AS_OF, folder=home)
     parts = {}
     with counted() as parts["read"]:
-        read = read_orders(settings, AS_OF, home)
+        read = read_orders(run)
     with counted() as parts["state"]:
-        state = build_customer_state(settings, read, AS_OF, home, looks_further=False)
+        state = build_customer_state(run, read, looks_further=False)
     with counted() as parts["decide"], counted_states() as parts["rounds"]:
-        decide(settings, state, home / "model", AS_OF, home)
+        decide(run, state, home / "model")
     return parts
 
 

@@ -12,7 +12,7 @@ from connectors.engine import open_engine
 from connectors.orders import read_orders
 from connectors.sources import open_tables
 from connectors.tracking import Tracking
-from perennial.pipeline.ingestion.read import open_tracking
+from perennial.pipeline.runtime.context import open_tracking
 from perennial.pipeline.settings.store import Settings, SettingsError, build_settings
 from perennial.pipeline.settings.urls import prefect_database, sqlite_url
 

@@ -56,7 +56,7 @@ def looked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drift")
     with open_engine() as engine:
         orders = engine.table(store(), "drifting_orders")
-        path = write_bins(engine, orders, None, TRAINED, settings_of(), FORECASTER, folder)
+        path = write_bins(engine, orders, None, TRAINED, settings_of().model, FORECASTER, folder)
         state = engine.frame(customer_state(orders, NOW))
         told = FORECASTER.expect(state, 365, 0.1)
         scores = state[["customer_id", "age_days"]].assign(
@@ -66,7 +66,9 @@ def looked(tmp_path_factory):
         bins = read_bins(folder)
 
         def measure(bins, settings):
-            return measure_drift(engine, orders, folder / "scores.parquet", NOW, settings, bins)
+            return measure_drift(
+                engine, orders, folder / "scores.parquet", NOW, settings.model, bins
+            )
 
         same, other = measure(bins, settings_of()), measure(bins, settings_of(180))
         return path, same, other, measure(None, settings_of()), read_bins(folder / "nothing")
@@ -121,13 +123,15 @@ def test_scores_that_a_season_moves_are_not_compared(weeks, horizon, names, tmp_
     model = replace(FORECASTER, pace=PaceIndex(TRAINED, weeks))
     with open_engine() as engine:
         orders = engine.table(store(), "seasonal_orders")
-        write_bins(engine, orders, None, TRAINED, settings_of(horizon), model, tmp_path)
+        write_bins(engine, orders, None, TRAINED, settings_of(horizon).model, model, tmp_path)
         bins = read_bins(tmp_path)
         state = engine.frame(customer_state(orders, NOW))
         scores = state[["customer_id", "age_days"]].assign(**dict.fromkeys(SCORES, 0.5))
         scores.to_parquet(tmp_path / "scores.parquet")
         settings = settings_of(horizon)
-        figures = measure_drift(engine, orders, tmp_path / "scores.parquet", NOW, settings, bins)
+        figures = measure_drift(
+            engine, orders, tmp_path / "scores.parquet", NOW, settings.model, bins
+        )
     assert bins["seasonal"] == names
     compared = {row["name"] for row in figures["figures"] if row["psi"] is not None}
     assert set(SCORES) - compared == set(names)

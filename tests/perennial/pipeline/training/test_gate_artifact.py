@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.training.gate_artifact import gate_page, run_link, show_gate
 
@@ -20,8 +21,10 @@ def settings(folder):
 
 def test_the_page_says_what_was_found_why_not_and_where_the_run_is(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@mlflow.example")
-    page = gate_page(settings(tmp_path), GATE, date(2026, 11, 21), "7", "abc")
-    assert page.startswith("# Version 7 of Tiny Teas, as of 2026-11-21")
+    page = gate_page(
+        GATE, "Version 7 of Tiny Teas", run_link(settings(tmp_path).tracking_uri, "abc")
+    )
+    assert page.startswith("# Version 7 of Tiny Teas")
     assert "| spend scale | **no** | 9 times | 3 times |" in page
     assert "- spend scale: 9 times (3 times)" in page
     assert "/#/runs/abc)" in page
@@ -29,7 +32,7 @@ def test_the_page_says_what_was_found_why_not_and_where_the_run_is(tmp_path, mon
 
 
 def test_without_an_mlflow_server_the_run_is_named(tmp_path):
-    assert run_link(settings(tmp_path), "abc") == (
+    assert run_link(settings(tmp_path).tracking_uri, "abc") == (
         f"run `abc` in `sqlite:///{tmp_path}/mlruns/mlflow.db`"
     )
 
@@ -39,5 +42,5 @@ def test_outside_prefect_nothing_is_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "prefect.artifacts.create_markdown_artifact", lambda **artifact: shown.append(artifact)
     )
-    show_gate(settings(tmp_path), GATE, date(2026, 11, 21), "7", "abc")
+    show_gate(home_context(settings(tmp_path), date(2026, 11, 21)), GATE, "7", "abc")
     assert not shown
