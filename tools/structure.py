@@ -39,13 +39,21 @@ def count(root: Path = ROOT) -> Counts:
     modules = {path: ast.parse(path.read_text()) for path in _modules(root)}
     flow_modules = [path for path in modules if path.is_relative_to(root / "flows")]
     return Counts(
-        takes_settings=sum(_takes_settings(node) for node in _functions(modules)),
+        takes_settings=len(list(settings_takers(root))),
         opens_tracking=sum(_is_call(node, "open_tracking") for node in _nodes(modules)),
         untyped_records=sum(_untyped_lines(path, root) for path in modules),
         flow_modules=len(flow_modules),
         flow_lines=sum(len(path.read_text().splitlines()) for path in flow_modules),
         config_places=len(places_of("config", "score", modules, root)),
     )
+
+
+def settings_takers(root: Path = ROOT) -> Iterator[tuple[str, str]]:
+    """Yield the file and the name of every function that takes the whole settings."""
+    for path in _modules(root):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and _takes_settings(node):
+                yield path.relative_to(root).as_posix(), node.name
 
 
 def places_of(
@@ -212,10 +220,6 @@ def _modules(root: Path) -> list[Path]:
 def _nodes(modules: dict[Path, ast.Module]) -> Iterator[ast.AST]:
     for tree in modules.values():
         yield from ast.walk(tree)
-
-
-def _functions(modules: dict[Path, ast.Module]) -> Iterator[ast.FunctionDef]:
-    return (node for node in _nodes(modules) if isinstance(node, ast.FunctionDef))
 
 
 def _parameters(node: ast.FunctionDef) -> list[str]:
