@@ -30,9 +30,9 @@ from benchmarks.policies import (
 )
 from benchmarks.policies import SHARE as OF_CUSTOMERS
 from connectors.engine import open_engine
+from models.forecaster import Forecaster
 from perennial.pipeline.ingestion.read import known_customers
 from perennial.pipeline.scoring.prospects import prospects
-from perennial.pipeline.training.forecaster import Forecaster
 from perennial.simulation import World
 from perennial.simulation.profiles import ACTIONS, EFFECTS, Profile
 from segments.allocation import allocate

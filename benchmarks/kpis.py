@@ -14,6 +14,7 @@ import pandas as pd
 from connectors.accounting import Accounting
 from connectors.orders import History
 from connectors.quality import Quality
+from models.forecaster import Forecaster
 from models.order_value import OrderValue
 from models.purchases import MBGNBD
 from models.spend import Spend
@@ -21,7 +22,7 @@ from perennial.pipeline.ingestion.read import build_customer_state
 from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.scoring.kpis import measure_retention
 from perennial.pipeline.settings.store import build_settings
-from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.model_files import save_forecaster
 from reports.page import render_page
 from tests.reports.sample import rich_record
 
@@ -70,7 +71,7 @@ def main(customers: int = 1_000_000) -> int:
         )
         model = work / "model"
         model.mkdir()
-        forecaster.save(model)
+        save_forecaster(forecaster, model)
         started, busy = time.perf_counter(), time.process_time()
         path = measure_retention(run, history, state, work, model, [1.0])
         measured = time.perf_counter()

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from connectors.engine import open_engine
+from models.forecaster import HISTORY, Forecaster
 from perennial.pipeline.ingestion.read import known_customers
 from perennial.pipeline.scoring.prospects import prospects
 from perennial.pipeline.settings.store import Settings, build_settings
-from perennial.pipeline.training.forecaster import HISTORY, Forecaster
 from perennial.pipeline.training.recipe import fit_recipe
 from perennial.simulation import PROFILES, World, simulate
 from perennial.simulation.profiles import ACTIONS, EFFECT_DAYS, EFFECTS, Profile

@@ -179,16 +179,17 @@ def _state(settings: "Settings", work: Path, steps: Steps, *, looks_further: boo
 
 def _fit(settings: "Settings", state: Path, work: Path) -> None:
     from features.rfm import state_cells
+    from models.forecaster import Forecaster
     from models.purchases import fit_purchases
     from perennial.pipeline.runtime.context import home_context
-    from perennial.pipeline.training.forecaster import Forecaster
+    from perennial.pipeline.training.model_files import save_forecaster
     from perennial.pipeline.training.spend import fit_order_value
 
     with home_context(settings, AS_OF, folder=work).engine() as opened:
         table = opened.parquet(state)
         cells, order_value = opened.frame(state_cells(table)), fit_order_value(opened, table).model
     purchases = fit_purchases(*(cells[name] for name in cells.columns)).model
-    Forecaster(purchases, order_value, None, 90, AS_OF).save(work / "model")
+    save_forecaster(Forecaster(purchases, order_value, None, 90, AS_OF), work / "model")
 
 
 def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: Steps) -> None:

@@ -21,7 +21,7 @@ from perennial.pipeline.scoring.decide import decide
 from perennial.pipeline.scoring.kpis import REFILLS, measure_retention
 from perennial.pipeline.scoring.moments import list_moments
 from perennial.pipeline.settings.store import read_settings
-from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.model_files import load_forecaster
 
 
 @flow
@@ -60,7 +60,7 @@ def score(
             mirror_exports(settings.exports, run.state, settings.paths.mirror)
             return Scored(published, is_new=False)
         check_orders(run, history, version, accepted)
-        further = Forecaster.load(model.folder).looks_further
+        further = load_forecaster(model.folder).looks_further
         state = build_customer_state(run, history, looks_further=further)
         decided = decide(run, state, model.folder, purpose=purpose)
         checks = check_decided(run, decided, version, accepted)

@@ -19,11 +19,11 @@ import numpy as np
 from connectors.engine import open_engine
 from connectors.orders import read_orders
 from models.evaluation import coverage_table
+from models.forecaster import HISTORY
 from perennial.cli.demo import AS_OF as LAST_DAY
 from perennial.cli.demo import write_cdnow
 from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.training.backtest import Orders, find_origin, predict_origin
-from perennial.pipeline.training.forecaster import HISTORY
 from perennial.pipeline.training.recipe import fit_recipe
 from reports.charts import curves_chart, spans_chart
 

@@ -20,13 +20,13 @@ import pyarrow.parquet as pq
 
 from connectors.engine import open_engine
 from features.rfm import customer_state, state_cells
+from models.forecaster import HISTORY, Forecaster
 from models.lift import average_lift, smallest_lift
 from models.purchases import MBGNBD, fit_purchases
 from perennial.pipeline.experiments.readout import Experiment, compare, watch
 from perennial.pipeline.ingestion.read import read_orders
 from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import build_settings
-from perennial.pipeline.training.forecaster import HISTORY, Forecaster
 from perennial.pipeline.training.spend import fit_order_value
 from perennial.simulation import simulate
 from perennial.simulation.profiles import EFFECTS

@@ -21,7 +21,7 @@ from flows.train import train
 from perennial.cli.simulate import Simulation, write_simulation
 from perennial.pipeline.runtime.context import open_tracking
 from perennial.pipeline.settings.store import read_settings
-from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.model_files import load_forecaster
 from reports.charts import spans_chart
 
 home = Path(tempfile.mkdtemp()) / "store"
@@ -48,7 +48,7 @@ pd.DataFrame(tags).T[shown].assign(scores=[v == tracking.champion() for v in ver
 # The files of a version are all that there is of a model: parameters as JSON, trees as skops.
 
 # %%
-models = {name: Forecaster.load(tracking.fetch(v) / "artifacts") for name, v in versions.items()}
+models = {name: load_forecaster(tracking.fetch(v) / "artifacts") for name, v in versions.items()}
 pd.DataFrame(
     {
         name: {"purchases": one.purchases.kind, "mean order, GBP": round(one.spend.mean, 2)}

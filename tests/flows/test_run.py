@@ -18,13 +18,13 @@ from connectors.orders import read_orders
 from connectors.programs import ARROW_TYPES
 from features.rfm import customer_state
 from features.tables import Scores
+from models.forecaster import INPUTS, Forecaster
 from models.order_value import OrderValue
 from models.purchases import BGNBD, FAMILY
 from models.spend import Spend
 from perennial.pipeline.ingestion.read import ALIKE, known_customers
 from perennial.pipeline.scoring.decide import score_customers
 from perennial.pipeline.settings.store import read_settings
-from perennial.pipeline.training.forecaster import INPUTS, Forecaster
 from segments.holdout import is_holdout
 from tests.invariants.published import PublishedFigures, violations
 from tests.shops import AS_OF, make_orders, write_shop

@@ -8,8 +8,8 @@ import pandas as pd
 
 from connectors.engine import Engine, open_engine
 from features.tables import OrderLines, Orders, Table
+from models.forecaster import Forecaster
 from perennial.pipeline.ingestion.read import known_customers
-from perennial.pipeline.training.forecaster import Forecaster
 from perennial.pipeline.training.recipe import Fits, fit_recipe
 from tests.independent.generator import HORIZON, SOON, Store
 

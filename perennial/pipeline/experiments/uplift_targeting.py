@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from connectors.kept import checked, with_digest
 from connectors.store import replace_file
 from models.lift import Effect, LiftError, PolicyValue, Qini, Uplift, policy_value, qini
-from perennial.pipeline.training.stacked import TRUSTED_TREES
+from perennial.pipeline.training.model_files import TRUSTED_TREES
 from segments.investment import Action, Prospects
 
 Array = NDArray[np.float64]

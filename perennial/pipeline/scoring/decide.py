@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from connectors.klaviyo.erasure import Erasures
 from connectors.programs import COMMITMENTS, Programs, write_table
 from features.tables import Commitments, Expected
+from models.forecaster import HISTORY, Forecaster
 from perennial.pipeline.experiments.power import experiment
 from perennial.pipeline.ingestion.signals import read_signals
 from perennial.pipeline.runtime.context import RunContext
@@ -43,7 +44,7 @@ from perennial.pipeline.scoring.portions import Portion, Shelf, States, side_by_
 from perennial.pipeline.scoring.score_table import SCHEMA, WRITTEN, Placed, score_table
 from perennial.pipeline.scoring.together import Together
 from perennial.pipeline.settings.store import DecisionPolicy
-from perennial.pipeline.training.forecaster import HISTORY, Forecaster
+from perennial.pipeline.training.model_files import load_forecaster
 from segments.evidence import Signals
 from segments.investment import Funded, Granted, Offered, Offers, fund
 from segments.journey import journey_stage
@@ -121,7 +122,7 @@ def decide(
         pq.ParquetWriter(work / WRITTEN, SCHEMA) as writer,
     ):
         lookout = Lookout(
-            policy, Forecaster.load(model), earlier.responders, Shelf(Path(folder)), run.as_of
+            policy, load_forecaster(model), earlier.responders, Shelf(Path(folder)), run.as_of
         )
         day = _Day(policy, run.as_of, states, lookout, earlier, signals)
         decided = day.decide(writer.write_table)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.forecaster import HISTORY, OUTPUTS, Forecaster
 from models.lift import Effect
 from models.monitoring import Counts
 from perennial.pipeline.experiments.uplift_targeting import features_of, multiples
@@ -15,7 +16,6 @@ from perennial.pipeline.scoring.expected import WINDOWS
 from perennial.pipeline.scoring.portions import Portion, Shelf
 from perennial.pipeline.scoring.prospects import prospects
 from perennial.pipeline.settings.store import DecisionPolicy
-from perennial.pipeline.training.forecaster import HISTORY, OUTPUTS, Forecaster
 from segments.investment import Prospects
 
 Array = NDArray[np.float64]
@@ -48,7 +48,7 @@ class Outlook:
     found: Mapping[str, Array]
 
     def __getitem__(self, name: str) -> Array:
-        """Return what is predicted: a column of :data:`perennial.pipeline.training.forecaster.OUTPUTS`."""
+        """Return what is predicted: a column of :data:`models.forecaster.OUTPUTS`."""
         return self.found[name]
 
     @property

@@ -7,10 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.cells import distinct
+from models.forecaster import Forecaster
 from models.purchases import PurchaseModel
 from models.purchases.response import Response, response
 from perennial.pipeline.settings.store import DecisionPolicy
-from perennial.pipeline.training.forecaster import Forecaster
 from segments.investment import Prospects
 
 Array = NDArray[np.float64]

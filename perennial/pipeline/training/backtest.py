@@ -30,12 +30,13 @@ from models.evaluation import (
     mean_metrics,
     paired_differences,
 )
+from models.forecaster import Forecaster
 from models.gate import INCUMBENT
 from perennial.pipeline.ingestion.read import known_customers, read_orders
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import progress
 from perennial.pipeline.settings.store import ModelSettings
-from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.model_files import load_forecaster
 from perennial.pipeline.training.recipe import Fits, fit_recipe
 
 LATE_DAYS = 7  # how far before a window's end the last order may be
@@ -79,7 +80,7 @@ def evaluate_cutoffs(
     enough = history.first_date + timedelta(days=horizon_days // 2)
     usable = [day for day in days if day > enough] or days[-1:]
     results = []
-    rival = None if incumbent is None else Forecaster.load(incumbent)
+    rival = None if incumbent is None else load_forecaster(incumbent)
     for number, day in enumerate(usable, 1):
         known = read_orders(run.on(day))
         progress(f"backtest from {day}, {number} of {len(usable)}")

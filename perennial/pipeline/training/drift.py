@@ -18,10 +18,11 @@ import pandas as pd
 from connectors.engine import Engine
 from connectors.kept import checked, with_digest
 from features.rfm import customer_state
+from models.forecaster import Forecaster
 from models.monitoring import Bins, measure_bins, psi
 from perennial.pipeline.ingestion.read import known_customers
 from perennial.pipeline.settings.store import ModelSettings
-from perennial.pipeline.training.forecaster import BINS, Forecaster
+from perennial.pipeline.training.model_files import BINS
 
 WHOLE_YEAR = 350  # days of a horizon from which on a season hardly moves it
 FAR_MOVED = 0.25  # of the index: Lewis (1994), a convention

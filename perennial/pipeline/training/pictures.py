@@ -10,7 +10,7 @@ from features.rfm import customer_state, state_cells
 from models.operational_time import PaceIndex
 from models.purchases import PurchaseModel
 from perennial.pipeline.runtime.context import RunContext
-from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.model_files import load_forecaster
 from perennial.pipeline.training.season import timed
 from reports.charts import curves_chart, matrix_chart, pairs_chart
 
@@ -26,7 +26,7 @@ Pictures = dict[str, tuple["Figure", Any]]
 
 def draw_all(run: RunContext, history: History, model: Path, backtest: dict[str, Any]) -> Pictures:
     """Draw a model, and how its recipe did at the last cutoff; return pictures and numbers by name."""
-    forecaster = Forecaster.load(model)
+    forecaster = load_forecaster(model)
     purchases, time = forecaster.purchases, forecaster.time(run.as_of)
     with run.engine() as engine:
         state = customer_state(engine.parquet(history.orders), run.as_of)

@@ -8,7 +8,8 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
 
-from perennial.pipeline.training.forecaster import OUTPUTS, Forecaster
+from models.forecaster import OUTPUTS
+from perennial.pipeline.training.model_files import load_forecaster
 
 
 class PerennialModel(PythonModel):
@@ -16,7 +17,7 @@ class PerennialModel(PythonModel):
 
     def load_context(self, context: Any) -> None:  # noqa: ANN401  # MLflow's own object
         """Read the parameters that were logged with the model."""
-        self.forecaster = Forecaster.load(Path(context.artifacts["parameters"]).parent)
+        self.forecaster = load_forecaster(Path(context.artifacts["parameters"]).parent)
 
     def predict(
         self,

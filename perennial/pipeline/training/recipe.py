@@ -14,6 +14,8 @@ from features.labels import outcomes
 from features.regularity import gap_facts
 from features.rfm import customer_state, state_cells
 from features.window import outcome_window
+from models.corrections import history_of
+from models.forecaster import Forecaster, first_order_design, second_order_lift
 from models.intervals import (
     COVERAGE,
     Levels,
@@ -36,11 +38,6 @@ from models.second_purchase import SecondPurchaseFit, fit_second_purchase
 from models.spend import SpendFit
 from models.value import ForecastMultipliers
 from perennial.pipeline.ingestion.read import with_first_baskets
-from perennial.pipeline.training.forecaster import (
-    Forecaster,
-    first_order_design,
-    second_order_lift,
-)
 from perennial.pipeline.training.season import (
     Peaks,
     StorePace,
@@ -50,7 +47,6 @@ from perennial.pipeline.training.season import (
     timed,
 )
 from perennial.pipeline.training.spend import OrderValueFit, fit_order_value, learn_price_level
-from perennial.pipeline.training.stacked import history_of
 from perennial.pipeline.training.stacking import (
     Calendar,
     StackingFit,

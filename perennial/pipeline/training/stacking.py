@@ -15,6 +15,17 @@ from connectors.engine import Engine
 from features.labels import outcomes
 from features.rfm import customer_state, state_cells
 from features.window import outcome_window
+from models.corrections import (
+    Columns,
+    Corrections,
+    PlainForecast,
+    RuleModel,
+    StackedModel,
+    columns_of,
+    means_of,
+    plain_forecast,
+    tree_features,
+)
 from models.evaluation import normalized_gini, paired_differences
 from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
@@ -28,17 +39,6 @@ from models.value import ForecastMultipliers
 from perennial.pipeline.ingestion.read import with_recent
 from perennial.pipeline.training.season import timed
 from perennial.pipeline.training.spend import fit_order_value
-from perennial.pipeline.training.stacked import (
-    Columns,
-    Corrections,
-    PlainForecast,
-    RuleModel,
-    StackedModel,
-    columns_of,
-    means_of,
-    plain_forecast,
-    tree_features,
-)
 
 Array = NDArray[np.float64]
 

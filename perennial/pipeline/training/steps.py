@@ -11,6 +11,7 @@ from typing import Any
 from connectors.orders import History
 from connectors.tracking import Run, Tracking
 from features.tables import DataError
+from models.forecaster import EXAMPLE, INPUTS, OUTPUTS
 from models.gate import FAILED, PASSED, Evidence, judge
 from models.purchases import FitError
 from perennial.pipeline.runtime.context import RunContext
@@ -18,13 +19,7 @@ from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.settings.store import ModelSettings
 from perennial.pipeline.training.backtest import evaluate_cutoffs
 from perennial.pipeline.training.drift import write_bins
-from perennial.pipeline.training.forecaster import (
-    EXAMPLE,
-    INPUTS,
-    OUTPUTS,
-    Forecaster,
-    model_files,
-)
+from perennial.pipeline.training.model_files import load_forecaster, model_files, save_forecaster
 from perennial.pipeline.training.pictures import draw_all
 from perennial.pipeline.training.recipe import fit_recipe
 from reports.model_card import gate_table, model_card
@@ -109,7 +104,7 @@ def fit_models(run: RunContext, history: History) -> Path:
             is_learned=model.learned,
             peaks=run.settings.monitoring.peaks,
         )
-        fits.forecaster.save(folder)
+        save_forecaster(fits.forecaster, folder)
         write_bins(engine, orders, lines, run.as_of, model, fits.forecaster, folder)
     said = {"parts": fits.parts(), "notes": fits.notes}
     (folder / "fits.json").write_text(json.dumps(said, indent=2, allow_nan=False))
@@ -142,10 +137,10 @@ def backtest_recipe(run: RunContext, history: History, champion: Champion) -> Pa
 def judge_model(model: Path, held_out: Path, champion: Champion, work: Path) -> Path:
     """Let the gate judge by the model's parameters and its backtest; return the verdict's file."""
     found = json.loads(held_out.read_text())
-    forecaster = Forecaster.load(model)
+    forecaster = load_forecaster(model)
     known = None
     if champion.folder is not None:
-        known = Forecaster.load(champion.folder).spend.mean
+        known = load_forecaster(champion.folder).spend.mean
     parameters = forecaster.purchases.to_dict() | {
         f"spend.{name}": value
         for name, value in forecaster.spend.to_dict().items()

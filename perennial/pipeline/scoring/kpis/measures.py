@@ -10,12 +10,13 @@ import pandas as pd
 
 from connectors.orders import History
 from features import advocacy, bundles, journeys, products
+from models.forecaster import Forecaster
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.kpis.dashboard import dashboard
 from perennial.pipeline.scoring.kpis.day import Day, opened
 from perennial.pipeline.scoring.score_table import WRITTEN
-from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.model_files import load_forecaster
 from reports.measures import advocacy as told
 from reports.measures import forecast, repeat
 from reports.measures import products as bought
@@ -62,7 +63,7 @@ def measure_retention(
             "advocacy": advocacy_measures(day, len(known)),
             "loyalty": loyalty_measures(day, len(known)),
             "forecast": forecast_measures(
-                day, known, Forecaster.load(model), past_ratios, first, returned
+                day, known, load_forecaster(model), past_ratios, first, returned
             ),
         }
         back = found["repeat"]["returned"]["90"]

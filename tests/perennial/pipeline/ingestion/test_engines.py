@@ -24,6 +24,7 @@ from features.regularity import gap_facts
 from features.rfm import customer_state, spend_cells, state_cells
 from features.season import purchase_spans, purchases_between
 from features.window import outcome_window
+from models.forecaster import Forecaster
 from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
 from models.price_level import PriceLevel
@@ -32,7 +33,6 @@ from models.spend import Spend
 from perennial.pipeline.ingestion.read import known_customers
 from perennial.pipeline.scoring.decide import score_customers
 from perennial.pipeline.settings.store import build_settings
-from perennial.pipeline.training.forecaster import Forecaster
 from perennial.pipeline.training.season import clock
 from perennial.pipeline.training.spend import fit_order_value
 from perennial.pipeline.training.stacking import first_day

@@ -15,6 +15,7 @@ from rich.console import Console
 from connectors.programs import ARROW_TYPES
 from connectors.store import Store
 from features.tables import DataError, Expected
+from models.forecaster import Forecaster
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.purchases import MBGNBD
@@ -35,7 +36,7 @@ from perennial.pipeline.runtime.monitoring_state import (
 )
 from perennial.pipeline.scoring.expected import EXPECTED
 from perennial.pipeline.settings.store import MonitoringSettings, read_settings
-from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.model_files import load_forecaster
 from tests.shops import AS_OF
 
 DAYS = [AS_OF + timedelta(days=7 * k) for k in range(4)]
@@ -114,7 +115,7 @@ def test_the_sums_are_those_of_the_model_that_scored(shop):
     tracking = open_tracking(settings)
     folder = tracking.fetch(str(day.record()["model_version"])) / "artifacts"
     scores = scores_of(shop, AS_OF)
-    forecaster = Forecaster.load(folder)
+    forecaster = load_forecaster(folder)
     horizon = forecaster.expect(
         scores.assign(first_amount=1.0), settings.model.horizon_days
     )  # without what customers did of late, the purchase model alone

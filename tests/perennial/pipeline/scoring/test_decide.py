@@ -10,6 +10,7 @@ import pytest
 
 from connectors.klaviyo.erasure import Erasures
 from features.tables import DataError
+from models.forecaster import Forecaster
 from models.lift import Effect
 from models.order_value import OrderValue
 from models.purchases import MBGNBD, ParetoNBD
@@ -20,7 +21,6 @@ from perennial.pipeline.scoring.decide import score_customers
 from perennial.pipeline.scoring.ledger import Earlier
 from perennial.pipeline.scoring.prospects import prospects
 from perennial.pipeline.settings.store import build_settings
-from perennial.pipeline.training.forecaster import Forecaster
 from segments.evidence import Signals, advocates
 from segments.investment import Belief
 

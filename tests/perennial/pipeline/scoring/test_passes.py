@@ -12,6 +12,7 @@ import pytest
 
 import perennial.pipeline.ingestion.read
 from connectors.engine.duckdb import DuckDBEngine
+from models.forecaster import Forecaster
 from models.order_value import OrderValue
 from models.purchases import BGNBD
 from models.spend import Spend
@@ -21,7 +22,7 @@ from perennial.pipeline.scoring.decide import decide
 from perennial.pipeline.scoring.portions import States
 from perennial.pipeline.scoring.together import Together
 from perennial.pipeline.settings.store import build_settings
-from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.model_files import save_forecaster
 from tests.counting import Work, counted, counted_states
 
 AS_OF = date(2026, 6, 30)
@@ -51,9 +52,10 @@ def daily(history: Path, home: Path) -> dict[str, Work]:
     """Go from orders to decisions, and count each part."""
     settings = build_settings({"orders": {"source": str(history)}}, home)
     home.mkdir(exist_ok=True)
-    Forecaster(
+    model = Forecaster(
         BGNBD(0.9, 60.0, 0.8, 2.5), OrderValue(Spend(4.0, 4.0, 90.0)), None, 90, AS_OF
-    ).save(home / "model")
+    )
+    save_forecaster(model, home / "model")
     run = home_context(settings, AS_OF, folder=home)
     parts = {}
     with counted() as parts["read"]:

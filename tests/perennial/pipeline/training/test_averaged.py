@@ -11,12 +11,13 @@ from connectors.engine import open_engine
 from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from features.rfm import customer_state, state_cells
+from models.forecaster import Forecaster
 from models.gate import Evidence, judge
 from models.order_value import OrderValue
 from models.purchases import MBGCNBD, MBGNBD, Averaged, BetaGeometric, ParetoNBD
 from models.spend import Spend
 from perennial.pipeline.scoring.prospects import _ways
-from perennial.pipeline.training.forecaster import PARAMETERS, Forecaster
+from perennial.pipeline.training.model_files import PARAMETERS, load_forecaster, save_forecaster
 from perennial.pipeline.training.pictures import frequency_fit, matrices
 from perennial.pipeline.training.recipe import fit_recipe
 from perennial.pipeline.training.stacking import _fitted_again
@@ -44,9 +45,9 @@ def trained(tmp_path_factory):
 
 
 def test_an_average_is_the_same_after_it_was_saved(tmp_path):
-    Forecaster.plain(AVERAGE, ORDER_VALUE).save(tmp_path)
+    save_forecaster(Forecaster.plain(AVERAGE, ORDER_VALUE), tmp_path)
     json.loads((tmp_path / PARAMETERS).read_text(), parse_constant=pytest.fail)
-    assert Forecaster.load(tmp_path).purchases == AVERAGE
+    assert load_forecaster(tmp_path).purchases == AVERAGE
 
 
 def test_a_small_shop_is_forecast_by_an_average(trained):

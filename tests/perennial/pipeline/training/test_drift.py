@@ -10,13 +10,13 @@ import pytest
 
 from connectors.engine import open_engine
 from features.rfm import customer_state
+from models.forecaster import Forecaster
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.purchases import NBD
 from models.spend import Spend
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.training.drift import FIGURES, SCORES, measure_drift, read_bins, write_bins
-from perennial.pipeline.training.forecaster import Forecaster
 
 FIRST = date(2024, 1, 1)
 TRAINED, NOW = FIRST + timedelta(days=359), FIRST + timedelta(days=719)

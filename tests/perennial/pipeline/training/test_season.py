@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
+from models.forecaster import Forecaster
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.price_level import PriceLevel
@@ -16,7 +17,7 @@ from models.purchases import MBGNBD
 from models.spend import Spend
 from perennial.pipeline.scoring.prospects import prospects
 from perennial.pipeline.settings.store import build_settings
-from perennial.pipeline.training.forecaster import Forecaster
+from perennial.pipeline.training.model_files import load_forecaster, save_forecaster
 from perennial.pipeline.training.pictures import season
 from perennial.pipeline.training.season import StorePace, learn_pace
 
@@ -183,8 +184,8 @@ def test_pace_and_prices_survive_saving(tmp_path):
     model = Forecaster.plain(
         MBGNBD(0.9, 45.0, 0.5, 1.5), OrderValue(Spend(6.0, 4.0, 15.0), price=price), pace=index
     )
-    model.save(tmp_path)
-    again = Forecaster.load(tmp_path)
+    save_forecaster(model, tmp_path)
+    again = load_forecaster(tmp_path)
     assert (again.pace, again.order_value) == (index, model.order_value)
     options = {"horizon_days": 90, "annual_discount_rate": 0.1, "as_of": date(2025, 2, 1)}
     pd.testing.assert_frame_equal(

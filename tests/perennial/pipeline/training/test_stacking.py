@@ -12,6 +12,17 @@ from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from features.rfm import customer_state
 from features.tables import Recent
+from models.corrections import (
+    Corrections,
+    RuleModel,
+    StackedModel,
+    columns_of,
+    history_of,
+    means_of,
+    plain_forecast,
+    tree_features,
+)
+from models.forecaster import INPUTS, Forecaster, second_order_lift
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.price_level import PriceLevel
@@ -22,24 +33,14 @@ from models.stacking import BANDS, Correction
 from models.trees import fit_trees
 from models.value import discounted_orders
 from perennial.pipeline.ingestion.read import with_recent
-from perennial.pipeline.training.forecaster import (
-    INPUTS,
+from perennial.pipeline.training.model_files import (
     PARAMETERS,
-    Forecaster,
-    second_order_lift,
+    load_correction,
+    load_forecaster,
+    save_correction,
+    save_forecaster,
 )
 from perennial.pipeline.training.recipe import fit_recipe
-from perennial.pipeline.training.stacked import (
-    Corrections,
-    RuleModel,
-    StackedModel,
-    columns_of,
-    history_of,
-    load_correction,
-    means_of,
-    plain_forecast,
-    tree_features,
-)
 from perennial.pipeline.training.stacking import (
     CUTOFFS,
     LEAST_LEAD,
@@ -253,10 +254,10 @@ def test_later_orders_change_no_part_of_the_model(fitted, tmp_path):
     texts, candidates = [], []
     for number, fits in enumerate((fitted[0], again)):
         folder = tmp_path / str(number)
-        fits.forecaster.save(folder)
+        save_forecaster(fits.forecaster, folder)
         texts.append((folder / PARAMETERS).read_text())
         candidates.append(
-            {name: one.save(folder) for name, one in fits.stacking.candidates.items()}
+            {name: save_correction(one, folder) for name, one in fits.stacking.candidates.items()}
         )
     assert texts[0] == texts[1]
     assert candidates[0] == candidates[1]
@@ -314,7 +315,7 @@ def test_a_stacked_model_is_the_same_after_it_was_saved(stacked, trees, tmp_path
     parts = {"order_value": CORRECTIONS.order_value, "chance": CORRECTIONS.chance}
     corrections = Corrections(CORRECTIONS.orders, **parts | dict.fromkeys(lacking))
     model = StackedModel(DAYS, trees, corrections, (0.4, 75.0))
-    record = json.loads(json.dumps(model.save(tmp_path), allow_nan=False))
+    record = json.loads(json.dumps(save_correction(model, tmp_path), allow_nan=False))
     again = load_correction(record, tmp_path)
     assert (again.days, again.corrections, again.means) == (DAYS, corrections, (0.4, 75.0))
     state, lift = customers(300), np.linspace(0.5, 2.0, 300)
@@ -328,7 +329,7 @@ def test_a_stacked_model_is_the_same_after_it_was_saved(stacked, trees, tmp_path
 @pytest.mark.parametrize("rule", list(RULES))
 def test_a_rule_is_the_same_after_it_was_saved(tmp_path, rule):
     model = rule_model(rule)
-    record = json.loads(json.dumps(model.save(tmp_path), allow_nan=False))
+    record = json.loads(json.dumps(save_correction(model, tmp_path), allow_nan=False))
     assert load_correction(record, tmp_path) == model
     assert list(tmp_path.iterdir()) == []
 
@@ -373,8 +374,8 @@ def test_a_forecaster_predicts_the_same_after_it_was_saved(
 ):
     of_kind = {"stacked": stacked, "rule": rule_model(), "none": None}[kind]
     model = forecaster(of_kind, classifiers if is_classified else (None, None))
-    model.save(tmp_path)
-    again = Forecaster.load(tmp_path)
+    save_forecaster(model, tmp_path)
+    again = load_forecaster(tmp_path)
     assert (again.order_value, again.level, again.pace) == (ORDER_VALUE, (-0.1, 0.05), PACE)
     state = customers(300).assign(first_product_rate=np.linspace(0, 1, 300))
     for horizon in (90, 180):
@@ -464,7 +465,7 @@ def test_a_model_of_an_earlier_version_is_read_without_its_corrections(tmp_path)
         "season": {"days": 90, "multiplier": 1.1},
     }
     (tmp_path / PARAMETERS).write_text(json.dumps(record))
-    model = Forecaster.load(tmp_path)
+    model = load_forecaster(tmp_path)
     assert (model.purchases, model.correction, model.level) == (PURCHASES, None, (0.0, 0.0))
     assert model.order_value == OrderValue(Spend(6.0, 4.0, 15.0), first_level=1.3)
     assert (model.otherwise, model.classifier) == (None, None)

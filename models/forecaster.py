@@ -1,43 +1,26 @@
-"""The registered model: its parts, how it is kept in files, and what it predicts."""
+"""The model that is registered: its parts, and what it predicts."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from connectors.kept import DIGESTS, check_digests, write_digests
 from features.tables import DataError, FirstBasket, Recent
+from models.corrections import ModelCorrection, StackedModel, history_of
 from models.history import CALENDAR, CustomerHistory
 from models.intervals import Levels, Outcomes, covered, informed_position
 from models.monitoring import Counts, expected_counts
 from models.operational_time import OperationalTime, PaceIndex
 from models.order_value import OrderValue
-from models.price_level import PriceLevel
-from models.purchases import FAMILY, Averaged, PurchaseModel
+from models.purchases import PurchaseModel
 from models.second_purchase import BY_DAYS as DAYS_COLUMNS
 from models.second_purchase import FEATURES, Classifier, design
 from models.spend import Spend
 from models.value import Forecast, ForecastMultipliers, SecondOrder, forecast, hazards, raised
-from perennial.pipeline.training.stacked import (
-    TREES_FILE,
-    RuleModel,
-    StackedModel,
-    history_of,
-    load_correction,
-)
-
-PARAMETERS = "parameters.json"
-CLASSIFIER = "second_purchase.skops"
-BY_DAYS = "second_purchase_by_days.skops"
-BINS = "bins.json"  # what :mod:`perennial.pipeline.training.drift` writes beside them
-# skops trusts a scaler and a logistic regression by itself; nothing else is loaded there
-TRUSTED_TYPES: list[str] = []
 
 INPUTS = {  # column of CustomerState, Recent or FirstBasket: whether it must be given
     "frequency": True,
@@ -155,7 +138,7 @@ class Forecaster:
     second_purchase_days: int
     trained_as_of: date
     levels: Levels = field(default_factory=Levels)
-    correction: StackedModel | RuleModel | None = None
+    correction: ModelCorrection | None = None
     level: tuple[float, float] = (0.0, 0.0)
     by_days: Classifier | None = None
     pace: PaceIndex | None = None
@@ -235,7 +218,7 @@ class Forecaster:
         cls,
         purchases: PurchaseModel,
         order_value: OrderValue,
-        correction: StackedModel | RuleModel | None = None,
+        correction: ModelCorrection | None = None,
         level: tuple[float, float] = (0.0, 0.0),
         pace: PaceIndex | None = None,
     ) -> "Forecaster":
@@ -398,94 +381,6 @@ class Forecaster:
             has_median=levels is not None,
         )
 
-    def save(self, folder: Path) -> None:
-        """Write the model as JSON and skops."""
-        import skops.io
-
-        folder.mkdir(parents=True, exist_ok=True)
-        correction = None if self.correction is None else self.correction.save(folder)
-        parameters = {
-            "purchases": _record(self.purchases),
-            "leaving": _record(self.leaving),
-            "otherwise": _record(self.otherwise),
-            "leaving_weight": self.leaving_weight,
-            "spend": {"model": "gamma_gamma", **self.spend.to_dict()},
-            "order_value": self.order_value.to_dict(),
-            "price": self.order_value.price_record(),
-            "second_purchase_days": self.second_purchase_days,
-            "trained_as_of": self.trained_as_of.isoformat(),
-            "levels": asdict(self.levels),
-            "level": list(self.level),
-            "pace": None if self.pace is None else self.pace.to_dict(),
-            "correction": correction,
-        }
-        for name, classifier in ((CLASSIFIER, self.classifier), (BY_DAYS, self.by_days)):
-            if classifier is not None:
-                skops.io.dump(classifier, folder / name)
-        (folder / PARAMETERS).write_text(json.dumps(parameters, indent=2) + "\n")
-        write_digests(folder, (PARAMETERS, CLASSIFIER, BY_DAYS, TREES_FILE))
-
-    @classmethod
-    def load(cls, folder: Path) -> "Forecaster":
-        """Read a model that :meth:`save` wrote.
-
-        One of an earlier version, whose corrections were computed differently, is read without them.
-
-        Raises
-        ------
-        ChangedFileError
-            A file is not as it was written.
-        """
-        check_digests(folder)
-        record = json.loads((folder / PARAMETERS).read_text())
-        order_value = record.get("order_value", {"first_level": record.get("first_level", 1.0)})
-        level = record.get("level", (0.0, 0.0))
-        spend = Spend(**{name: record["spend"][name] for name in ("p", "q", "gamma", "slope")})
-        return cls(
-            _model(record["purchases"]),
-            replace(OrderValue(spend, **order_value), price=_price_level(record.get("price"))),
-            _classifier(folder / CLASSIFIER),
-            record["second_purchase_days"],
-            date.fromisoformat(record["trained_as_of"]),
-            Levels(**{name: tuple(values) for name, values in record["levels"].items()}),
-            load_correction(record.get("correction"), folder),
-            (level[0], level[1]),
-            _classifier(folder / BY_DAYS),
-            PaceIndex.from_dict(record["pace"]) if record.get("pace") else None,
-            None if record["leaving"] is None else _model(record["leaving"]),
-            _model(record["otherwise"]) if record.get("otherwise") else None,
-            record.get("leaving_weight", 1.0),
-        )
-
-
-def _price_level(record: dict[str, Any] | None) -> PriceLevel:
-    return PriceLevel.steady() if record is None else PriceLevel.from_dict(record)
-
-
-def _classifier(path: Path) -> Classifier | None:
-    if not path.exists():
-        return None
-    import skops.io
-
-    classifier: Classifier = skops.io.load(path, trusted=TRUSTED_TYPES)
-    return classifier
-
-
-def _record(model: PurchaseModel | None) -> dict[str, Any] | None:
-    if model is None:
-        return None
-    if isinstance(model, Averaged):
-        members = [_record(member) for member in model.members]
-        return {"model": model.name, "weights": list(model.weights), "members": members}
-    return {"model": model.name, "unit": "days", "parameters": model.to_dict()}
-
-
-def _model(record: dict[str, Any]) -> PurchaseModel:
-    if record["model"] == Averaged.name:
-        members = tuple(_model(member) for member in record["members"])
-        return Averaged(members, tuple(record["weights"]))
-    return FAMILY[record["model"]](**record["parameters"])
-
 
 def check_states(state: pd.DataFrame) -> None:
     """Refuse states that no history can have, so that no prediction is made of nonsense."""
@@ -497,19 +392,6 @@ def check_states(state: pd.DataFrame) -> None:
             "customer states need frequency >= 0, 0 <= recency_days <= age_days and amounts >= 0: "
             f"{int((~possible).sum()):,} of {len(state):,} rows do not. Mend these rows"
         )
-
-
-def model_files(folder: Path) -> dict[str, Path]:
-    """Return the files of a saved model, by the name that serving knows them by."""
-    named = {
-        "parameters": folder / PARAMETERS,
-        "classifier": folder / CLASSIFIER,
-        "by_days": folder / BY_DAYS,
-        "trees": folder / TREES_FILE,
-        "bins": folder / BINS,
-        "digests": folder / DIGESTS,
-    }
-    return {name: path for name, path in named.items() if path.exists()}
 
 
 def first_order_design(

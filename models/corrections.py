@@ -1,10 +1,8 @@
-"""Fitted corrections of the purchase and spend models, kept in files: the stacked model, or a simple rule."""
+"""Fitted corrections of the purchase and spend models: the stacked model, or a simple rule."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,20 +31,6 @@ from models.value import ForecastMultipliers, expected_order_value
 Array = NDArray[np.float64]
 
 RECENT = tuple(name for name in Recent.columns() if name != "customer_id")
-TREES_FILE = "trees.skops"
-# What scikit-learn's trees are made of: reviewed, arrays and plain numbers only.
-TRUSTED_TREES = [
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.link.LogLink",
-    "sklearn._loss.link.IdentityLink",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss.loss.HalfPoissonLoss",
-    "sklearn._loss.loss.HalfSquaredError",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "numpy.dtype",
-]
 SURE = 1 - 1e-9
 
 
@@ -264,42 +248,6 @@ class StackedModel:
         columns = columns_of(state, order_value, plain, trees, means, lift, time.as_of)
         return self.corrections.multipliers(columns, plain, self.means[0])
 
-    def save(self, folder: Path) -> dict[str, Any]:
-        """Write the trees, and return the rest as JSON values."""
-        import skops.io
-
-        trees = self.trees
-        parts = {
-            "any_order": trees.any_order,
-            "orders": trees.orders,
-            "log_value": trees.log_value,
-        }
-        skops.io.dump(parts, folder / TREES_FILE)
-        return {
-            "kind": "stacked",
-            "days": self.days,
-            "means": list(self.means),
-            "corrections": asdict(self.corrections),
-        }
-
-    @classmethod
-    def load(cls, record: Mapping[str, Any], folder: Path) -> "StackedModel":
-        """Read what :meth:`save` wrote."""
-        import skops.io
-
-        parts = skops.io.load(folder / TREES_FILE, trusted=TRUSTED_TREES)
-        part = record["corrections"]
-        corrections = Corrections(
-            _correction(part["orders"]),
-            None if part["order_value"] is None else _correction(part["order_value"]),
-            None if part["chance"] is None else _correction(part["chance"]),
-        )
-        return cls(record["days"], OutcomeTrees(**parts), corrections, tuple(record["means"]))
-
-
-def _correction(record: Mapping[str, Any]) -> Correction:
-    return Correction(tuple(record["weights"]), tuple(record["bands"]), record["intercept"])
-
 
 @dataclass(frozen=True)
 class RuleModel:
@@ -339,26 +287,5 @@ class RuleModel:
         hazard = self.level * _hazard(self.chance(score), plain.chance)
         return ForecastMultipliers(hazard, orders, np.ones(len(state)))
 
-    def save(self, folder: Path) -> dict[str, Any]:  # noqa: ARG002  # a stacked model has files
-        """Return the rule as JSON values."""
-        return {"kind": "rule", **asdict(self)}
 
-    @classmethod
-    def load(cls, record: Mapping[str, Any]) -> "RuleModel":
-        """Read what :meth:`save` returned."""
-        steps = {
-            name: Steps(tuple(record[name]["at"]), tuple(record[name]["value"]))
-            for name in ("orders", "chance")
-        }
-        return cls(days=record["days"], rule=record["rule"], level=record["level"], **steps)
-
-
-def load_correction(
-    record: Mapping[str, Any] | None, folder: Path
-) -> StackedModel | RuleModel | None:
-    """Read a correction that was saved; None where only the purchase and spend models are used."""
-    if record is None:
-        return None
-    if record["kind"] == "rule":
-        return RuleModel.load(record)
-    return StackedModel.load(record, folder)
+ModelCorrection = StackedModel | RuleModel
