@@ -67,7 +67,11 @@ def main(customers: int = 1_000_000) -> int:
         known.assign(segment="loyal").to_parquet(work / "decided.parquet")
         before = peak()
         forecaster = Forecaster(
-            MBGNBD(0.9, 30.0, 0.6, 2.0), OrderValue(Spend(6.0, 4.0, 15.0)), None, 90, AS_OF
+            purchases=MBGNBD(0.9, 30.0, 0.6, 2.0),
+            order_value=OrderValue(Spend(6.0, 4.0, 15.0)),
+            classifier=None,
+            second_purchase_days=90,
+            trained_as_of=AS_OF,
         )
         model = work / "model"
         model.mkdir()

@@ -189,7 +189,16 @@ def _fit(settings: "Settings", state: Path, work: Path) -> None:
         table = opened.parquet(state)
         cells, order_value = opened.frame(state_cells(table)), fit_order_value(opened, table).model
     purchases = fit_purchases(*(cells[name] for name in cells.columns)).model
-    save_forecaster(Forecaster(purchases, order_value, None, 90, AS_OF), work / "model")
+    save_forecaster(
+        Forecaster(
+            purchases=purchases,
+            order_value=order_value,
+            classifier=None,
+            second_purchase_days=90,
+            trained_as_of=AS_OF,
+        ),
+        work / "model",
+    )
 
 
 def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: Steps) -> None:

@@ -99,7 +99,7 @@ class ForecastInputs:
     multipliers: ForecastMultipliers | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Forecaster:
     """Everything that is needed to predict from customer states.
 
@@ -225,7 +225,14 @@ class Forecaster:
         """Return a model without classifier and interval, to compare with."""
         trained = date.min if pace is None else pace.as_of
         return cls(
-            purchases, order_value, None, 0, trained, correction=correction, level=level, pace=pace
+            purchases=purchases,
+            order_value=order_value,
+            classifier=None,
+            second_purchase_days=0,
+            trained_as_of=trained,
+            correction=correction,
+            level=level,
+            pace=pace,
         )
 
     def expect(

@@ -272,7 +272,11 @@ def test_nothing_in_mlflow_names_a_customer(published, scores):
 
 
 FORECASTER = Forecaster(
-    BGNBD(0.6, 40.0, 0.8, 2.5), OrderValue(Spend(6.0, 4.0, 15.0)), None, 90, date(2023, 1, 1)
+    purchases=BGNBD(0.6, 40.0, 0.8, 2.5),
+    order_value=OrderValue(Spend(6.0, 4.0, 15.0)),
+    classifier=None,
+    second_purchase_days=90,
+    trained_as_of=date(2023, 1, 1),
 )
 orders_of_days = st.lists(
     st.tuples(st.sampled_from("abcdef"), st.integers(0, 60), st.integers(1, 9999)),

@@ -272,19 +272,19 @@ def fit_recipe(
         )
     interval = _calibrate(stacking)
     forecaster = Forecaster(
-        stacking.purchases,
-        order_value.model,
-        None if second is None else second.classifier,
-        second_purchase_days,
-        as_of,
-        interval.levels,
-        stacking.model,
-        stacking.level,
-        None if second is None else second.by_days,
-        pace.index,
-        next((model for model in single if isinstance(model, BetaGeometric)), None),
-        next((model for model in single if not isinstance(model, BetaGeometric)), None),
-        leaving_weight(family),
+        purchases=stacking.purchases,
+        order_value=order_value.model,
+        classifier=None if second is None else second.classifier,
+        second_purchase_days=second_purchase_days,
+        trained_as_of=as_of,
+        levels=interval.levels,
+        correction=stacking.model,
+        level=stacking.level,
+        by_days=None if second is None else second.by_days,
+        pace=pace.index,
+        leaving=next((model for model in single if isinstance(model, BetaGeometric)), None),
+        otherwise=next((model for model in single if not isinstance(model, BetaGeometric)), None),
+        leaving_weight=leaving_weight(family),
     )
     parts = (family, regularity, order_value, second, stacking, pace, price, interval, forecaster)
     return Fits(*parts, is_learned)

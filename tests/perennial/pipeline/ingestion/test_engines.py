@@ -159,7 +159,11 @@ def _from_orders_to_scores(engine: Engine, history: Path, folder: Path) -> dict[
     )
     known = pd.read_parquet(folder / "known.parquet")
     forecaster = Forecaster(
-        MBGNBD(0.9, 30.0, 0.6, 2.0), OrderValue(Spend(6.0, 4.0, 15.0)), None, 90, date(2024, 1, 1)
+        purchases=MBGNBD(0.9, 30.0, 0.6, 2.0),
+        order_value=OrderValue(Spend(6.0, 4.0, 15.0)),
+        classifier=None,
+        second_purchase_days=90,
+        trained_as_of=date(2024, 1, 1),
     )
     settings = build_settings(
         {"orders": {"source": "o.csv"}, "investment": {"budget": 60.0}}, Path()

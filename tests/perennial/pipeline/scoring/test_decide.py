@@ -26,7 +26,11 @@ from segments.investment import Belief
 
 DAY = date(2026, 3, 1)
 FORECASTER = Forecaster(
-    MBGNBD(0.9, 30.0, 0.6, 2.0), OrderValue(Spend(6.0, 4.0, 15.0)), None, 90, date(2025, 1, 1)
+    purchases=MBGNBD(0.9, 30.0, 0.6, 2.0),
+    order_value=OrderValue(Spend(6.0, 4.0, 15.0)),
+    classifier=None,
+    second_purchase_days=90,
+    trained_as_of=date(2025, 1, 1),
 )
 
 

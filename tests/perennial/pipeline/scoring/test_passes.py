@@ -53,7 +53,11 @@ def daily(history: Path, home: Path) -> dict[str, Work]:
     settings = build_settings({"orders": {"source": str(history)}}, home)
     home.mkdir(exist_ok=True)
     model = Forecaster(
-        BGNBD(0.9, 60.0, 0.8, 2.5), OrderValue(Spend(4.0, 4.0, 90.0)), None, 90, AS_OF
+        purchases=BGNBD(0.9, 60.0, 0.8, 2.5),
+        order_value=OrderValue(Spend(4.0, 4.0, 90.0)),
+        classifier=None,
+        second_purchase_days=90,
+        trained_as_of=AS_OF,
     )
     save_forecaster(model, home / "model")
     run = home_context(settings, AS_OF, folder=home)

@@ -361,7 +361,7 @@ PACE = PaceIndex(date(2024, 6, 30), tuple(np.linspace(0.5, 1.5, 52)), 0.1)
 
 def forecaster(correction_, classifiers=(None, None), **more):
     return Forecaster(
-        PURCHASES, ORDER_VALUE, classifiers[0], 60, date(2024, 6, 30), correction=correction_,
+        purchases=PURCHASES, order_value=ORDER_VALUE, classifier=classifiers[0], second_purchase_days=60, trained_as_of=date(2024, 6, 30), correction=correction_,
         level=(-0.1, 0.05), by_days=classifiers[1], pace=PACE,
         leaving=BGNBD(0.6, 40.0, 0.8, 2.5), leaving_weight=0.7, **more,
     )  # fmt: skip
@@ -435,7 +435,7 @@ def test_a_classifier_reaches_orders_and_value_of_one_time_buyers(kind, stacked,
     model = Forecaster.plain(PURCHASES, ORDER_VALUE, of_kind)
     f, g = (
         Forecaster(
-            PURCHASES, ORDER_VALUE, classifiers[0], 60, date.min, correction=of_kind,
+            purchases=PURCHASES, order_value=ORDER_VALUE, classifier=classifiers[0], second_purchase_days=60, trained_as_of=date.min, correction=of_kind,
             by_days=classifiers[1],
         ).expect(state, 365)
         for state in (low, high)
