@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PACKAGES := connectors features models segments reports flows
+PACKAGES := connectors features models segments reports flows perennial
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation exports corruptions forgotten online-retail order-lines docs lock clean mutation clean-machine audit audit-forecasts licenses site notebooks
