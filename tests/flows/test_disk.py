@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from flows.disk import FullDiskError, ReadOnlyDiskError, disk_error
-from tests.flows.test_forget import COMMAND, write_home
+from tests.flows.small_home import COMMAND, write_home
 
 ROOT = Path(__file__).parents[2]
 NEXT_DAY = ["run", "--as-of", "2025-07-01"]
