@@ -111,7 +111,7 @@ corruptions: install  ## break 100 files of a home, one at a time, and run a com
 	@CORRUPTIONS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/perennial/pipeline/runtime/test_corruption.py
 
 forgotten: install  ## forget people in 100 seeded situations, and look for them in every file
-	@FORGET_SITUATIONS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/perennial/pipeline/activation/test_forget.py
+	@FORGET_SITUATIONS=100 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests/perennial/pipeline/activation/test_forget.py
 
 online-retail: install  ## count UCI Online Retail's lines (data under $PERENNIAL_DATA) for the docs
 	@$(BIN)/python -m benchmarks.online_retail

@@ -1,4 +1,4 @@
-"""Files that Perennial writes for itself: what changed since it wrote them is refused, not believed.
+"""Files that Perennial writes for itself: one that changed since is refused.
 
 JSON carries a digest of its content, Parquet a checksum of each page. Files of earlier versions have
 neither and are read as they are.
@@ -16,10 +16,8 @@ import pyarrow.parquet as pq
 
 DIGEST = "digest"  # a value beside the others of a record
 DIGESTS = "digests.json"  # of the files in the same folder
-CHECKSUMS = {
-    "write_page_checksum": True,
-    "compression": "zstd",
-}  # how pyarrow writes a file that lasts
+# how pyarrow writes a file that lasts
+CHECKSUMS = {"write_page_checksum": True, "compression": "zstd"}
 
 Record = dict[str, Any]
 
@@ -50,7 +48,7 @@ def checked(record: Record) -> Record:
 
 
 def write_digests(folder: Path, names: Iterable[str]) -> None:
-    """Write the digests of the files that a folder has of some, beside them."""
+    """Write the digests of those of some files that are in a folder, beside them."""
     paths = [folder / name for name in names]
     digests = {path.name: _file_digest(path) for path in paths if path.exists()}
     (folder / DIGESTS).write_text(json.dumps(digests, indent=2) + "\n")

@@ -2,10 +2,12 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +75,21 @@ def test_the_lease_of_a_killed_process_is_free_at_once(tmp_path):
     assert lease.holder() is None
     with lease.hold() as name:
         lease.check(name)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system shows no /proc")
+def test_the_lease_of_a_killed_process_that_nobody_waited_for_is_free(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    held = {"name": "a", "host": socket.gethostname(), "pid": child.pid}
+    times = {"since": NOON.isoformat(), "until": (NOON + timedelta(hours=1)).isoformat()}
+    path = tmp_path / "lease.json"
+    path.write_text(json.dumps({**held, **times}))
+    lease = Lease(path, Watch())
+    assert lease.holder().pid == child.pid
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+    assert lease.holder() is None
+    child.wait()
 
 
 def test_a_holder_elsewhere_is_followed_when_its_lease_is_over_and_not_before(tmp_path):

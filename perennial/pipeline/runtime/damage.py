@@ -7,9 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from connectors.kept import DIGESTS, check_digests, checked
+from connectors.kept import DIGESTS, check_digests, checked, read_parquet
 from perennial.pipeline.settings.store import SettingsError, read_settings
 
 ADVICE = (  # a folder or file under the home, the first that fits: the way back
@@ -21,6 +20,17 @@ ADVICE = (  # a folder or file under the home, the first that fits: the way back
     ("exports/scores", "Bring its folder back from a backup, or move the folder away and run the day again"),
     ("mlruns", "Bring the folder mlruns back from a backup, or move it away and run `perennial train`"),
 )  # fmt: skip
+
+UNREADABLE = (  # what readers raise of content that nobody wrote
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    OSError,
+    TypeError,
+    ValueError,
+    sqlite3.Error,
+    pa.ArrowException,
+)
 
 
 def describe_damage(config: Path) -> str | None:
@@ -55,7 +65,7 @@ def find_damage(folders: Iterable[Path]) -> Iterator[tuple[Path, str]]:
                 continue
             try:
                 check(path)
-            except (ValueError, OSError, sqlite3.Error, pa.ArrowException) as error:
+            except UNREADABLE as error:
                 yield path, " ".join(str(error).split())[:120] or type(error).__name__
 
 
@@ -75,7 +85,7 @@ def _check_json(path: Path) -> None:
 
 
 def _check_parquet(path: Path) -> None:
-    pq.ParquetFile(path, page_checksum_verification=True).read()
+    read_parquet(path)
 
 
 def _check_database(path: Path) -> None:

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from perennial.pipeline.runtime.damage import describe_damage, find_damage
@@ -81,6 +82,15 @@ def test_each_kind_of_file_is_named_with_its_way_back(home, name, advice):
         assert f"{path} cannot be read (" in words
         assert advice in words
         assert words.count("cannot be read") == 1
+
+
+def test_parquet_whose_description_broke_is_named(home):
+    """Its pages are whole; the types that pandas reads beside them are not."""
+    path = home / "state/assignments.parquet"
+    table = pq.read_table(path)
+    described = table.schema.metadata[b"pandas"].replace(b'"numpy_type"', b'"numpy_tYpe"')
+    pq.write_table(table.replace_schema_metadata({b"pandas": described}), path)
+    assert f"{path} cannot be read" in describe_damage(home / "perennial.toml")
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"format": "two"}', "\x00\x00"])

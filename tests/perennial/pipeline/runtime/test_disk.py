@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError, disk_error
-from tests.perennial.pipeline.activation.test_forget import COMMAND, write_home
+from tests.small_home import COMMAND, write_home
 
 ROOT = Path(__file__).parents[4]
 NEXT_DAY = ["run", "--as-of", "2025-07-01"]
