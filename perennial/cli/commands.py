@@ -189,7 +189,7 @@ def _publish_day(
     if name == "daily":
         facts["caught_up"] = [day.isoformat() for day in done.caught_up]
         facts["refused"] = {day.isoformat(): why for day, why in done.refused.items()}
-    facts["sync"] = scored.sync
+    facts["sync"] = None if scored.sync is None else scored.sync.to_dict()
     facts["timings"] = runner.timings
     facts["prefect"] = runner.where
     return Outcome("day", facts, DONE if scored.is_new else NOTHING_TO_DO)
@@ -320,8 +320,8 @@ def sync_klaviyo(config: Path, *, apply: bool, create_missing: bool, prefect: bo
         from flows.sync import sync  # pandas, Arrow and MLflow take seconds
 
         asked = {"apply": apply, "create_missing": create_missing}
-        said = _start(runner, config, sync, as_of=day.as_of, **asked)
-    return Outcome("synced", {**said, "timings": runner.timings, "prefect": runner.where})
+        record = _start(runner, config, sync, as_of=day.as_of, **asked).to_dict()
+    return Outcome("synced", {**record, "timings": runner.timings, "prefect": runner.where})
 
 
 def forget_customer(config: Path, customer: str) -> Outcome:

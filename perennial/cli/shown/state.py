@@ -1,9 +1,13 @@
 """How things stand, what was sent, and what a command said."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from connectors.klaviyo.records import SyncCounts, SyncOutcome, SyncPlan, read_sync
 from perennial.cli.shown.words import count, plain, say_text, say_where, show_refused
 from perennial.cli.terminal import short_path
 
@@ -65,35 +69,52 @@ LEFT_ALONE = ". Perennial did not make these and leaves them alone. Rename them 
 
 def show_synced(console: Console, facts: dict[str, Any]) -> None:
     """Show what was or would be sent to Klaviyo."""
-    counts = facts["counts"]
-    if facts["status"] == "planned":
-        known = "" if facts["looked_up"] else ", none of them looked up: no key is set"
+    sync = read_sync(facts)
+    if isinstance(sync, SyncPlan):
+        missing = "" if sync.looked_up else ", none of them looked up: no key is set"
         console.print(
-            f"\n[bold]A sync of {facts['as_of']} would send {count(counts['to_send'], 'profile')}[/] in "
-            f"{count(facts['jobs'], 'job')}{known}. Nothing was sent: add --apply for that"
+            f"\n[bold]A sync of {sync.as_of} would send {count(sync.counts.to_send, 'profile')}[/] in "
+            f"{count(sync.jobs, 'job')}{missing}. Nothing was sent: add --apply for that"
         )
-    else:
-        rejected = f", {facts['rejected']:,} rejected: see Rejects" if facts["rejected"] else ""
+        _show_counts(console, sync.counts)
+        _show_files(console, sync.files)
+    elif isinstance(sync, SyncOutcome):
+        rejected = f", {sync.rejected:,} rejected: see Rejects" if sync.rejected else ""
         console.print(
-            f"\n[bold]Synced {facts['as_of']}[/]: {facts['confirmed']:,} of {count(facts['sent'], 'profile')} "
+            f"\n[bold]Synced {sync.as_of}[/]: {sync.confirmed:,} of {count(sync.sent, 'profile')} "
             f"confirmed{rejected}"
         )
-    parts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n)
+        _show_counts(console, sync.counts)
+        _show_made(console, sync)
+        _show_files(console, sync.files)
+
+
+def _show_counts(console: Console, counts: SyncCounts | None) -> None:
+    """Show what happens to how many customers."""
+    numbers = {} if counts is None else asdict(counts)
+    parts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in numbers.items() if n)
     console.print(f"Customers: {parts or 'see the sync that was resumed'}")
-    if events := facts.get("events_unverified"):
+
+
+def _show_made(console: Console, sync: SyncOutcome) -> None:
+    """Show what a sync did apart from the profiles: events, segments, lists."""
+    if sync.events_unverified:
         console.print(
-            f"Events: {count(events, 'event')} accepted, none verified, since Klaviyo reports no result of events. "
-            "See the metric in Klaviyo"
+            f"Events: {count(sync.events_unverified, 'event')} accepted, none verified, since Klaviyo reports no "
+            "result of events. See the metric in Klaviyo"
         )
-    for name, of_kind in facts.get("segments", {}).items():
-        if of_kind:
+    for name, segments in asdict(sync.segments).items():
+        if segments:
             hint = LEFT_ALONE if name == "foreign" else ""
-            console.print(f"Segments {name}: {plain(', '.join(of_kind))}{hint}")
-    foreign = [name for name, said in facts.get("lists", {}).items() if said["is_foreign"]]
+            console.print(f"Segments {name}: {plain(', '.join(segments))}{hint}")
+    foreign = [name for name, counts in sync.lists.items() if counts.is_foreign]
     if foreign:
         console.print(f"Lists foreign: {plain(', '.join(foreign))}{LEFT_ALONE}")
-    for name, path in facts["files"].items():
-        say_where(console, name.replace("_", " ").capitalize(), short_path(path))
+
+
+def _show_files(console: Console, files: Mapping[str, Path]) -> None:
+    for name, path in files.items():
+        say_where(console, name.replace("_", " ").capitalize(), short_path(str(path)))
 
 
 def show_said(console: Console, facts: dict[str, Any]) -> None:
