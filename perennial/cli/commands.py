@@ -328,8 +328,8 @@ def forget_customer(config: Path, customer: str) -> Outcome:
     """Forget a person: state, exports, and Klaviyo where a key for that is set."""
     from perennial.pipeline.activation.forget import forget_person  # pandas and Arrow take seconds
 
-    facts = forget_person(home_context(read_settings(config)), customer)
-    return Outcome("said", facts, code=0 if facts["found"] else WRONG_USAGE)
+    erasure = forget_person(home_context(read_settings(config)), customer)
+    return Outcome("said", erasure.to_dict(), DONE if erasure.is_found else WRONG_USAGE)
 
 
 def write_settings(path: Path, source: Path | None = None) -> Outcome:

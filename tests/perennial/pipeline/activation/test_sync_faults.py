@@ -221,7 +221,7 @@ def test_under_prefect_the_counts_are_an_artifact_that_names_nobody(shop, monkey
     import prefect.artifacts
 
     made = []
-    monkeypatch.setattr("flows.sync.in_prefect", lambda: True)
+    monkeypatch.setattr("perennial.pipeline.activation.sync.in_prefect", lambda: True)
     monkeypatch.setattr(
         prefect.artifacts, "create_table_artifact", lambda **said: made.append(said)
     )
