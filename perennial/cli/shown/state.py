@@ -8,45 +8,49 @@ from typing import Any
 from rich.console import Console
 
 from connectors.klaviyo.records import SyncCounts, SyncOutcome, SyncPlan, read_sync
+from models.checks import PASSED
+from perennial.cli.facts import DayFacts, Facts
 from perennial.cli.shown.words import count, plain, say_text, say_where, show_refused
 from perennial.cli.terminal import short_path
+from perennial.pipeline.status.records import CurrentDay, ModelStatus, Status
 
 SENTENCES = ("missing",)  # whose values are sentences, one line each
 
 
-def show_status(console: Console, facts: dict[str, Any]) -> None:
-    """Show how things stand, in one screen."""
-    current = facts["current"]
-    if current is None:
+def show_status(console: Console, facts: Facts) -> None:
+    """Show the status of a store, in one screen."""
+    status = Status.model_validate(facts)
+    if status.current is None or status.model is None:
         console.print("\n[bold red]Nothing is published[/]: perennial run\n")
     else:
-        mark = "[bold red]Stale[/]" if facts["is_stale"] else "[bold]Current[/]"
-        console.print(
-            f"\n{mark}: {current['as_of']}, {_days(current['days_behind'])}, published "
-            f"{current['hours']:,.1f} hours ago; {current['customers']:,} customers"
-        )
-        model = facts["model"]
-        trained = model["trained_as_of"] or "a day that is not known"
-        say_where(
-            console, "Model", f"version {model['version']}, trained on orders up to {trained}"
-        )
-        checks = current["checks"]
-        odd = [c for c in checks if c["verdict"] != "passed"]
-        say_where(console, "Checks", f"{len(checks) - len(odd)} of {len(checks)} passed")
-        for check in odd:
-            console.print(
-                f"  {check['verdict']}: {plain(check['rule'])}: {plain(check['finding'])}"
-            )
-        say_where(console, "Page", short_path(facts["files"]["page"]))
-        say_where(console, "MLflow", facts["mlflow"]["ui"])
-    if facts["missing"]:
-        say_where(console, "Missing", ", ".join(facts["missing"]))
-    show_refused(console, {one["as_of"]: one["why"] for one in facts["refused"]})
-    if facts["at_work"]:
-        at_work = facts["at_work"]
-        where = f"process {at_work['pid']} on {at_work['host']}"
-        say_where(console, "At work", f"{where}, since {at_work['since'][:16].replace('T', ' ')}")
+        mark = "[bold red]Stale[/]" if status.is_stale else "[bold]Current[/]"
+        _show_current(console, mark, status.current, status.model)
+        day = DayFacts.model_validate(facts)
+        say_where(console, "Page", short_path(str(day.files.page)))
+        say_where(console, "MLflow", day.mlflow.ui)
+    if status.missing:
+        say_where(console, "Missing", ", ".join(map(str, status.missing)))
+    show_refused(console, {str(one.as_of): one.why for one in status.refused})
+    if status.at_work is not None:
+        where = f"process {status.at_work.pid} on {status.at_work.host}"
+        since = status.at_work.since[:16].replace("T", " ")
+        say_where(console, "At work", f"{where}, since {since}")
     console.print()
+
+
+def _show_current(console: Console, mark: str, current: CurrentDay, model: ModelStatus) -> None:
+    """Show the day that readers see: its age, its model and its checks."""
+    console.print(
+        f"\n{mark}: {current.as_of}, {_days(current.days_behind)}, published "
+        f"{current.hours:,.1f} hours ago; {current.customers:,} customers"
+    )
+    trained = model.trained_as_of or "a day that is not known"
+    say_where(console, "Model", f"version {model.version}, trained on orders up to {trained}")
+    odd = [check for check in current.checks if check.verdict != PASSED]
+    passed = len(current.checks) - len(odd)
+    say_where(console, "Checks", f"{passed} of {len(current.checks)} passed")
+    for check in odd:
+        console.print(f"  {check.verdict}: {plain(check.rule)}: {plain(check.finding)}")
 
 
 def _days(behind: int) -> str:
@@ -55,7 +59,7 @@ def _days(behind: int) -> str:
     return f"{behind} day{'s' if behind > 1 else ''} before the last that is over"
 
 
-def show_backfilled(console: Console, facts: dict[str, Any]) -> None:
+def show_backfilled(console: Console, facts: Facts) -> None:
     """Show what a backfill published."""
     console.print(
         f"\n[bold]{len(facts['published'])} days published as history[/], "
@@ -67,7 +71,7 @@ def show_backfilled(console: Console, facts: dict[str, Any]) -> None:
 LEFT_ALONE = ". Perennial did not make these and leaves them alone. Rename them in Klaviyo, or yours in [klaviyo]"
 
 
-def show_synced(console: Console, facts: dict[str, Any]) -> None:
+def show_synced(console: Console, facts: Facts) -> None:
     """Show what was or would be sent to Klaviyo."""
     sync = read_sync(facts)
     if isinstance(sync, SyncPlan):
@@ -117,7 +121,7 @@ def _show_files(console: Console, files: Mapping[str, Path]) -> None:
         say_where(console, name.replace("_", " ").capitalize(), short_path(str(path)))
 
 
-def show_said(console: Console, facts: dict[str, Any]) -> None:
+def show_said(console: Console, facts: Facts) -> None:
     """Show facts one by one."""
     for name, value in facts.items():
         if isinstance(value, list | tuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from perennial.cli.facts import PrefectPlace
 from perennial.cli.operate import in_words
 from perennial.cli.runner import choose_runner
 from perennial.pipeline.settings.store import build_settings
@@ -214,10 +215,10 @@ def test_other_commands_in_the_home_find_the_server_while_it_is_served(tmp_path,
     with FileLock(tmp_path / UP_LOCK):
         assert served_api_url(tmp_path) == url
         with choose_runner(tmp_path, prefect=True) as runner:
-            assert runner.where == {"api_url": url, "ui": "http://127.0.0.1:4300"}
+            assert runner.where == PrefectPlace(api_url=url, ui="http://127.0.0.1:4300")
             assert os.environ["PREFECT_API_URL"] == url
         assert "PREFECT_API_URL" not in os.environ
         with choose_runner(tmp_path, prefect=False) as runner:
-            assert runner.where["api_url"] is None
+            assert runner.where.api_url is None
     forget_serving(tmp_path)
     assert served_api_url(tmp_path) is None
