@@ -110,17 +110,17 @@ def plan(home: Path) -> dict[str, float]:
     day = Store(settings.exports).current()
     if day is None:
         raise FileNotFoundError("a published day")
-    said = write_plan(
+    record = write_plan(
         home_context(settings, day.as_of), day, None, create_missing=False, apply=True
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "seconds": time.perf_counter() - started,
         "megabytes": peak,
-        "to_send": said["counts"]["to_send"],
-        "jobs": said["jobs"],
-        "least_jobs": said["least_jobs"],
-        "look_ups": -(-said["counts"]["to_send"] // MOST_LOOKED_UP),
+        "to_send": record.counts.to_send,
+        "jobs": record.jobs,
+        "least_jobs": record.least_jobs,
+        "look_ups": -(-record.counts.to_send // MOST_LOOKED_UP),
     }
 
 

@@ -7,7 +7,6 @@ nobody. Only rows that are known by the as-of day link anybody; a customer is na
 earliest of their rows, so that names stay as a history grows.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -129,6 +128,27 @@ def shared_identities(engine: Engine, rows: ir.Table) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
+class LargestCustomer:
+    """The customer of the most identities.
+
+    Attributes
+    ----------
+    customer_id
+        The name they are known by.
+    ids, emails, phones
+        Number of identities of each kind.
+    orders
+        Number of orders; 0 until they are counted.
+    """
+
+    customer_id: str
+    ids: int
+    emails: int
+    phones: int
+    orders: int = 0
+
+
+@dataclass(frozen=True)
 class Linked:
     """Who is who.
 
@@ -139,13 +159,12 @@ class Linked:
     merged
         Identities, had everybody been named by the first of id, e-mail and phone, less customers.
     largest
-        The customer of the most identities: ``customer_id`` and how many ``ids``, ``emails`` and
-        ``phones`` they have; None = nobody has two of a kind.
+        The customer of the most identities; None = nobody has two of a kind.
     """
 
     names: pd.DataFrame
     merged: int
-    largest: Mapping[str, str | int] | None
+    largest: LargestCustomer | None
 
 
 def link(seen: pd.DataFrame) -> Linked:
@@ -178,7 +197,7 @@ def link(seen: pd.DataFrame) -> Linked:
     return Linked(named, apart - int(known_as.groupby(group).ngroups), _largest(named))
 
 
-def _largest(named: pd.DataFrame) -> dict[str, str | int] | None:
+def _largest(named: pd.DataFrame) -> LargestCustomer | None:
     if named.empty or not named["known_as"].duplicated().any():
         return None
     counts = named.groupby("known_as")[list(KEYS)].nunique()
@@ -187,7 +206,7 @@ def _largest(named: pd.DataFrame) -> dict[str, str | int] | None:
     ids, emails, phones = (int(one) for one in counts[counts.index == name].to_numpy()[0])
     if max(ids, emails, phones) < 2:
         return None
-    return {"customer_id": str(name), "ids": ids, "emails": emails, "phones": phones}
+    return LargestCustomer(name, ids, emails, phones)
 
 
 def _components(nodes: list[NDArray[np.intp]], rows: int) -> NDArray[np.int64]:

@@ -1,7 +1,8 @@
 """Any order history -> ``orders`` and ``rejects``, every source row accounted for."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import Any
 
 import ibis.expr.types as ir
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from connectors.accounting import Accounting
 from connectors.contacts import write_contacts
 from connectors.csv import write_csv
 from connectors.engine import Engine
-from connectors.identity import MOST_PEOPLE
+from connectors.identity import MOST_PEOPLE, LargestCustomer
 from connectors.losses import check_losses, losses, statuses, unknown_statuses
 from connectors.order_source import OrderSource
 from connectors.presets.fivetran import DBT_SHOPIFY, FIVETRAN
@@ -29,7 +31,7 @@ from connectors.reading import Customers, Reading, kept_orders, read_source
 from connectors.rejects import rejected_rows
 from connectors.rules import RULES, order_lines
 from connectors.sources import is_database
-from connectors.summary import summarize
+from connectors.summary import Summary, summarize
 from features.tables import DataError, Orders
 
 PRESETS: dict[str, Preset] = {
@@ -88,29 +90,96 @@ class History:
         """Whether some order is worth less than nothing."""
         return "refunds_netted" in self.accounting.merged
 
+    def to_json(self) -> str:
+        """Return the record as JSON."""
+        return json.dumps(_HISTORY.dump_python(self, mode="json"))
+
+    @staticmethod
+    def from_json(text: str) -> "History":
+        """Read what :meth:`to_json` returned."""
+        return _HISTORY.validate_json(text)
+
+
+_HISTORY = TypeAdapter(History)
+
+
+class SetAsideIdentity(BaseModel):
+    """An identity that identifies no customer.
+
+    Attributes
+    ----------
+    kind
+        ``customer_id``, ``email`` or ``phone``.
+    value
+        The identity.
+    reason
+        Why it identifies nobody.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: str
+    value: str
+    reason: str
+
+
+class Identities(BaseModel):
+    """How customers were linked.
+
+    Attributes
+    ----------
+    merged
+        Identities that turned out to be of another's customer.
+    largest
+        The customer of the most identities; None = nobody has two of a kind.
+    set_aside
+        Identities that identify nobody, those of the most people first.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    merged: int
+    largest: LargestCustomer | None
+    set_aside: tuple[SetAsideIdentity, ...]
+
+
+class SourceReport(BaseModel):
+    """What would come of reading a source.
+
+    Attributes
+    ----------
+    columns
+        The source's column of each of ours.
+    summary
+        The history in figures.
+    accounting
+        Where every source row went.
+    statuses
+        Number of rows of each order status.
+    identities
+        How customers were linked.
+    warnings, examples, customers_merged
+        See :class:`connectors.quality.Quality`.
+    sample_rows
+        Number of rows of each table that were read at most; None = all.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    columns: Mapping[str, str]
+    summary: Summary
+    accounting: Accounting
+    statuses: Mapping[str, int]
+    identities: Identities
+    warnings: tuple[str, ...]
+    examples: Mapping[str, tuple[str, ...]]
+    customers_merged: int
+    sample_rows: int | None = None
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, said: dict[str, Any]) -> "History":
-        """Read what :meth:`to_dict` returned."""
-        return cls(
-            Path(said["orders"]),
-            Path(said["rejects"]),
-            said["digest"],
-            date.fromisoformat(said["first_date"]),
-            date.fromisoformat(said["last_date"]),
-            Accounting(**said["accounting"]),
-            Quality.from_dict(said["quality"]),
-            None if said["order_lines"] is None else Path(said["order_lines"]),
-            said["tells_discounts"],
-            None if said["contacts"] is None else Path(said["contacts"]),
-        )
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401  # any field of a record
-    return str(value) if isinstance(value, Path | date) else value
+        """Return the report as JSON values."""
+        exclude = {"sample_rows"} if self.sample_rows is None else None
+        return self.model_dump(mode="json", exclude=exclude)
 
 
 def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) -> History:
@@ -206,52 +275,49 @@ def _write_lines(engine: Engine, reading: Reading, orders: ir.Table, path: Path)
     return path
 
 
-def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> dict[str, Any]:
-    """Read a history as :func:`read_orders` does, but write nothing: what would come of it.
-
-    Returns
-    -------
-    dict
-        ``columns`` (ours: theirs), ``summary`` (see :func:`connectors.summary.summarize`),
-        ``accounting``, ``statuses`` (rows of each), ``identities`` and what :class:`Quality` has.
-    """
+def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> SourceReport:
+    """Read a history as :func:`read_orders` does, but write nothing: what would come of it."""
     with TemporaryDirectory() as scratch:
         preset = PRESETS[source.preset]
         reading = read_source(engine, preset, source, as_of, Path(scratch), limit=SAMPLE_ROWS)
         _check_some_left(engine, reading, source)
         orders = kept_orders(reading.orders)
         quality = _quality(engine, reading, orders, source)
-        found = {
-            "columns": dict(reading.found.found),
-            "summary": summarize(engine, orders),
-            "accounting": asdict(reading.accounting),
-            "statuses": statuses(engine, reading),
-            "identities": _identities(engine, reading.customers, orders),
-            **asdict(quality),
-        }
-    is_sample = is_database(source.location) and reading.accounting.rows_in >= SAMPLE_ROWS
-    return found | ({"sample_rows": SAMPLE_ROWS} if is_sample else {})
+        is_sample = is_database(source.location) and reading.accounting.rows_in >= SAMPLE_ROWS
+        return SourceReport(
+            columns=dict(reading.found.found),
+            summary=summarize(engine, orders),
+            accounting=reading.accounting,
+            statuses=statuses(engine, reading),
+            identities=_identities(engine, reading.customers, orders),
+            warnings=quality.warnings,
+            examples=quality.examples,
+            customers_merged=quality.customers_merged,
+            sample_rows=SAMPLE_ROWS if is_sample else None,
+        )
 
 
-def _identities(engine: Engine, customers: Customers, orders: ir.Table) -> dict[str, Any]:
+def _identities(engine: Engine, customers: Customers, orders: ir.Table) -> Identities:
     """Return how customers were linked: the largest of them, and the identities that were set aside."""
     shared = customers.shared.sort_values("people", ascending=False, na_position="last")
     set_aside = [
-        {
-            "kind": row["kind"],
-            "value": row["value"],
-            "reason": f"{int(row['people']):,} different {PLURALS[row['evidence']]} in "
+        SetAsideIdentity(
+            kind=row["kind"],
+            value=row["value"],
+            reason=f"{int(row['people']):,} different {PLURALS[row['evidence']]} in "
             f"{int(row['orders']):,} orders",
-        }
+        )
         for row in shared.to_dict("records")
         if not pd.isna(row["people"])
     ]
     largest = None
     if customers.largest is not None:
-        largest = dict(customers.largest)
-        mine = orders.filter(orders.customer_id == largest["customer_id"])
-        largest["orders"] = int(engine.frame(mine.aggregate(n=mine.count()))["n"].iloc[0])
-    return {"merged": customers.merged, "largest": largest, "set_aside": set_aside[:MOST_SHOWN]}
+        mine = orders.filter(orders.customer_id == customers.largest.customer_id)
+        count = int(engine.frame(mine.aggregate(n=mine.count()))["n"].iloc[0])
+        largest = replace(customers.largest, orders=count)
+    return Identities(
+        merged=customers.merged, largest=largest, set_aside=tuple(set_aside[:MOST_SHOWN])
+    )
 
 
 def _rejects(engine: Engine, reading: Reading) -> pd.DataFrame | Iterable[pd.DataFrame]:

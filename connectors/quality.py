@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -37,12 +36,6 @@ class Quality:
     warnings: tuple[str, ...]
     examples: Mapping[str, tuple[str, ...]]
     customers_merged: int
-
-    @classmethod
-    def from_dict(cls, said: Mapping[str, Any]) -> "Quality":
-        """Read what was written as JSON, whose lists were tuples."""
-        examples = {rule: tuple(ids) for rule, ids in said["examples"].items()}
-        return cls(tuple(said["warnings"]), examples, said["customers_merged"])
 
 
 def look_at_orders(

@@ -1,7 +1,7 @@
 """A source's rows: each judged, and merged to the orders that they make."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from errno import EIO
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from connectors.accounting import Accounting, account, count_orders, orders_of_rows
 from connectors.engine import Engine
-from connectors.identity import KEYS, link, shared_identities
+from connectors.identity import KEYS, LargestCustomer, link, shared_identities
 from connectors.lacking import with_file_notes
 from connectors.notation import is_untold_anywhere, readable_tables
 from connectors.order_source import OrderSource
@@ -56,7 +56,7 @@ class Customers:
 
     merged: int
     shared: pd.DataFrame
-    largest: Mapping[str, str | int] | None = None
+    largest: LargestCustomer | None = None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,61 @@
 """An order history in figures that a person can compare with the shop's own."""
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import date
 
 import ibis.expr.types as ir
+import pandas as pd
 
 from connectors.engine import Engine
 
-Facts = dict[str, Any]
+
+@dataclass(frozen=True)
+class MonthSummary:
+    """A month of an order history.
+
+    Attributes
+    ----------
+    month
+        Such as ``2026-11``.
+    orders
+        Number of orders.
+    revenue
+        Less refunds, in the store's currency.
+    """
+
+    month: str
+    orders: int
+    revenue: float
 
 
-def summarize(engine: Engine, orders: ir.Table) -> Facts:
+@dataclass(frozen=True)
+class Summary:
+    """An order history in figures.
+
+    Attributes
+    ----------
+    customers, returning_customers
+        Customers with purchases on a day or more, and on two days or more.
+    orders
+        Number of orders.
+    revenue
+        Less refunds, in the store's currency.
+    first_day, last_day
+        Days of the first and the last order.
+    months
+        Each month that has orders.
+    """
+
+    customers: int
+    returning_customers: int
+    orders: int
+    revenue: float
+    first_day: date
+    last_day: date
+    months: tuple[MonthSummary, ...]
+
+
+def summarize(engine: Engine, orders: ir.Table) -> Summary:
     """Count customers, orders and revenue, in all and by month.
 
     Parameters
@@ -18,13 +64,6 @@ def summarize(engine: Engine, orders: ir.Table) -> Facts:
         Where the orders are.
     orders
         The kept orders, ``features.tables.Orders``; those of negative value are refunds.
-
-    Returns
-    -------
-    dict
-        ``customers``, ``returning_customers`` (purchases on two days or more), ``orders``,
-        ``revenue`` (less refunds), ``first_day``, ``last_day``, and ``months``: ``month, orders,
-        revenue`` of each.
     """
     is_order = orders.net_amount >= 0
     by_customer = orders.group_by("customer_id").aggregate(
@@ -46,20 +85,16 @@ def summarize(engine: Engine, orders: ir.Table) -> Facts:
         )
         .order_by("month")
     )
-    months = [
-        {
-            "month": f"{row['month']:%Y-%m}",
-            "orders": int(row["orders"]),
-            "revenue": round(row["revenue"], 2),
-        }
+    months = tuple(
+        MonthSummary(f"{row['month']:%Y-%m}", int(row["orders"]), round(float(row["revenue"]), 2))
         for row in by_month.to_dict("records")
-    ]
-    return {
-        "customers": int(people["customers"]),
-        "returning_customers": int(people["returning"]),
-        "orders": int(by_month["orders"].sum()),
-        "revenue": round(float(by_month["revenue"].sum()), 2),
-        "first_day": f"{by_month['first'].min():%Y-%m-%d}",
-        "last_day": f"{by_month['last'].max():%Y-%m-%d}",
-        "months": months,
-    }
+    )
+    return Summary(
+        customers=int(people["customers"]),
+        returning_customers=int(people["returning"]),
+        orders=int(by_month["orders"].sum()),
+        revenue=round(float(by_month["revenue"].sum()), 2),
+        first_day=pd.Timestamp(by_month["first"].min()).date(),
+        last_day=pd.Timestamp(by_month["last"].max()).date(),
+        months=months,
+    )

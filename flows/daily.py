@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
+from connectors.klaviyo.records import SyncPlan, SyncRefusal
 from connectors.store import PublishedDay, Store
 from features.tables import DataError
 from flows.refusal import tell_refused
@@ -129,7 +129,7 @@ def publish_missed(run: RunContext, config: Path) -> PublishedDay:
     return score(config, run.as_of, run.folder, purpose=Purpose.MISSED).day
 
 
-def plan(run: RunContext, config: Path, day: PublishedDay) -> dict[str, Any] | None:
+def plan(run: RunContext, config: Path, day: PublishedDay) -> SyncPlan | SyncRefusal | None:
     """Plan the sync of the newest day; a day that came late plans nothing."""
     current = run.store.current()
     is_configured = run.settings.klaviyo.is_configured

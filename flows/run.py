@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from connectors.klaviyo.errors import SyncRefusedError
+from connectors.klaviyo.records import SyncPlan, SyncRefusal
 from connectors.store import PublishedDay
 from features.tables import DataError
 from flows.score import score
-from flows.sync import sync_day
+from flows.sync import plan_day
 from flows.train import train
 from models.gate import FAILED
 from perennial.pipeline.activation.sync import find_day
@@ -59,11 +59,11 @@ def train_if_needed(run: RunContext, config: Path, trigger: str) -> None:
 
 
 @step
-def plan_marketing(config: Path, day: PublishedDay) -> dict[str, Any]:
-    """Say what a sync would send, without a word to Klaviyo; a refusal is told and stops nothing."""
+def plan_marketing(config: Path, day: PublishedDay) -> SyncPlan | SyncRefusal:
+    """Plan what a sync would send, without reading Klaviyo; a refusal is returned and stops nothing."""
     run = home_context(read_settings(config), day.as_of)
     try:
         find_day(run)
-        return sync_day(run, day, None, apply=False, create_missing=False)
+        return plan_day(run, day)
     except SyncRefusedError as error:
-        return {"status": "refused", "refused": str(error)}
+        return SyncRefusal(refused=str(error))

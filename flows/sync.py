@@ -3,13 +3,14 @@
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from connectors.klaviyo.apply import Hands
 from connectors.klaviyo.erasure import Erasures
+from connectors.klaviyo.records import SyncOutcome, SyncPlan
 from connectors.store import PublishedDay
 from perennial.pipeline.activation.account import open_hands
 from perennial.pipeline.activation.sync import (
+    SyncSteps,
     check_account,
     check_switch,
     each_job,
@@ -32,7 +33,7 @@ from perennial.pipeline.settings.store import read_settings
 @flow
 def sync(
     config: Path, as_of: date, *, apply: bool = False, create_missing: bool = False
-) -> dict[str, Any]:
+) -> SyncPlan | SyncOutcome:
     """Plan a sync of the published day, and with `apply` carry it out; return its counts."""
     run = home_context(read_settings(config), as_of)
     day = find_day(run)
@@ -48,19 +49,19 @@ def sync_day(
     *,
     apply: bool,
     create_missing: bool,
-) -> dict[str, Any]:
+) -> SyncPlan | SyncOutcome:
     """Sync a day in named steps; without `hands` Klaviyo is not even read."""
+    if hands is None:
+        return plan_day(run, day, create_missing=create_missing)
     check_switch(run.settings.klaviyo)
     with one_sync(run):
-        key: dict[str, Any] = {}
-        if hands is not None:
-            hands = replace(hands, erased=Erasures(run.state))  # as it is under the lock
-            key = check_account(run, hands)
-        if hands is None or not apply:
+        hands = replace(hands, erased=Erasures(run.state))  # as it is under the lock
+        key = check_account(run, hands)
+        if not apply:
             return plan_sync(run, day, hands, create_missing=create_missing)
         is_resumed = finish_earlier(run, day, hands, create_missing=create_missing)
         planned = (
-            {}
+            None
             if is_resumed
             else plan_sync(run, day, hands, create_missing=create_missing, apply=True)
         )
@@ -69,8 +70,15 @@ def sync_day(
             send_job(run, hands, number)
         for number in each_job(run):
             verify_job(run, hands, number)
-        confirmed = finish_sync(run, hands)
+        delivery = finish_sync(run, hands)
         segments = keep_segments(run, hands)
         lists = keep_lists(run, day, hands)
-        made = {"segments": segments, "lists": lists, "key": key}
-        return report_sync(run, day, hands, planned, confirmed, made)
+        done = SyncSteps(key, delivery, segments, lists)
+        return report_sync(run, day, hands, planned, done)
+
+
+def plan_day(run: RunContext, day: PublishedDay, *, create_missing: bool = False) -> SyncPlan:
+    """Plan a day's sync without reading Klaviyo."""
+    check_switch(run.settings.klaviyo)
+    with one_sync(run):
+        return plan_sync(run, day, None, create_missing=create_missing)

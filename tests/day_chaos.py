@@ -167,9 +167,7 @@ def live(config: Path, arrivals: Arrivals, nights: int, kills: int, seed: int) -
         wanted = {EMPTY: (REFUSED,), DOUBLED: (REFUSED,)}.get(night, (DONE,))
         if code not in wanted:
             outcome.faults.append(f"night {night}: ended with {code}, not {wanted[0]}")
-        outcome.refused |= {
-            date.fromisoformat(r["as_of"]): r["why"] for r in refusals(settings.state)
-        }
+        outcome.refused |= {refusal.as_of: refusal.why for refusal in refusals(settings.state)}
         _check_current(settings, seen, night, outcome)
     return outcome
 

@@ -30,7 +30,7 @@ from connectors.klaviyo.apply import Hands
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import UnavailableError
-from perennial.pipeline.activation.sync import sync_day
+from flows.sync import sync_day
 from perennial.pipeline.runtime.context import home_context
 from tests.klaviyo_double import KEY, START, Double, Fault, Server
 from tests.klaviyo_store import (

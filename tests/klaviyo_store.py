@@ -14,11 +14,12 @@ from connectors.klaviyo.apply import Hands
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.properties import property_table
+from connectors.klaviyo.records import SyncOutcome, SyncPlan
 from connectors.programs import write_table
 from connectors.store import PublishedDay, Store
 from features.tables import Scores
+from flows.sync import sync_day
 from perennial.pipeline.activation.outbox import SyncPlaces
-from perennial.pipeline.activation.sync import sync_day
 from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import Settings, build_settings
 from tests.klaviyo_double import KEY, Double, Fault, Server
@@ -153,7 +154,7 @@ class Shop:
         create_missing: bool = False,
         config: Path | None = None,
         tries: int = 8,
-    ) -> dict[str, Any]:
+    ) -> SyncPlan | SyncOutcome:
         """Sync the published day with the double."""
         with hands_of(self.settings, self.double, tries) as hands:
             return sync_day(
@@ -165,7 +166,7 @@ class Shop:
                 create_missing=create_missing,
             )
 
-    def sync_with(self, change_hands: Callable[[Hands], Hands]) -> dict[str, Any]:
+    def sync_with(self, change_hands: Callable[[Hands], Hands]) -> SyncPlan | SyncOutcome:
         """Sync with other hands, such as a clock that is wrong."""
         with hands_of(self.settings, self.double) as hands:
             return sync_day(

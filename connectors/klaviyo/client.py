@@ -1,6 +1,5 @@
 """A thin client of the part of Klaviyo's API that the sync needs."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
@@ -50,14 +49,19 @@ BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 PASSING = {408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 
 
-class _NoUrls(logging.Filter):
-    """Drops what httpx logs: its lines name the people who are looked up."""
+class _PrivateUrl(httpx.URL):
+    """An address that is written without its query: the query names the people who are looked up."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not record.name.startswith("httpx")
+    def __str__(self) -> str:
+        return str(httpx.URL(self).copy_with(query=None))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
 
 
-_NO_URLS = _NoUrls()
+def _hide_query(request: httpx.Request) -> None:
+    """Keep people out of what httpx logs of a request and of what its errors hold."""
+    request.url = _PrivateUrl(request.url)
 
 
 def connect(key: str, url: str = api.HOST) -> httpx.Client:
@@ -70,7 +74,6 @@ def connect(key: str, url: str = api.HOST) -> httpx.Client:
     url
         Klaviyo's.
     """
-    logging.getLogger("httpx").addFilter(_NO_URLS)
     return httpx.Client(
         base_url=url,
         headers={
@@ -81,6 +84,7 @@ def connect(key: str, url: str = api.HOST) -> httpx.Client:
         },
         timeout=httpx.Timeout(60.0, connect=10.0),
         follow_redirects=False,
+        event_hooks={"request": [_hide_query]},
     )
 
 

@@ -1,7 +1,7 @@
 """What stops a sync before it does harm."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,6 +11,7 @@ from connectors.klaviyo.api import SUPPRESSIONS
 from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.errors import SyncRefusedError
 from connectors.klaviyo.properties import Property
+from connectors.klaviyo.records import SyncCounts
 from connectors.store import replace_file
 
 
@@ -87,24 +88,24 @@ def check_key(klaviyo: Klaviyo) -> KeyScopes:
     return scopes
 
 
-def check_counts(counts: Mapping[str, int], limits: Limits) -> None:
+def check_counts(counts: SyncCounts, limits: Limits) -> None:
     """Refuse a plan that changes more than a day plausibly does: every reason at once."""
     reasons = []
-    compared, moved = counts["compared"], counts["moved"]
+    compared, moved = counts.compared, counts.moved
     if compared and moved > limits.most_changed_share * compared:
         reasons.append(
             f"at most {limits.most_changed_share:.0%} of the customers change segment at once: {moved:,} of "
             f"{compared:,} would. Look at the page; if it is right, raise klaviyo.most_changed_share for this sync"
         )
-    before, now = counts["customers_before"], counts["customers"]
+    before, now = counts.customers_before, counts.customers
     if now < limits.least_rows_share * before:
         reasons.append(
             f"customers do not vanish: {now:,} are published, {before:,} were the last time. Look at the orders' "
             "source; if it is right, lower klaviyo.least_rows_share for this sync"
         )
-    if counts["created"] > limits.most_created:
+    if counts.created > limits.most_created:
         reasons.append(
-            f"at most {limits.most_created:,} profiles are made at once, since each is billed: {counts['created']:,} "
+            f"at most {limits.most_created:,} profiles are made at once, since each is billed: {counts.created:,} "
             "are not known to Klaviyo. Is klaviyo.identifier right? If so, raise klaviyo.most_created"
         )
     if reasons:

@@ -60,19 +60,20 @@ def look_up(plan: Plan, klaviyo: Klaviyo, *, create_missing: bool, progress: Pro
         for part in (plan.rejects, unreadable[columns], unknown[columns], shared[columns])
         if len(part)
     ]
-    counts = {
-        "unreadable_key": plan.counts["unreadable_key"] + len(unreadable),
-        "unknown_profile": len(unknown),
-        "shared_key": plan.counts["shared_key"] + len(shared),
-        "created": int((kept & ~is_known).sum()),
-        "moved": int(has_moved(rows[kept]).sum()),
-    }
+    counts = replace(
+        plan.counts,
+        unreadable_key=plan.counts.unreadable_key + len(unreadable),
+        unknown_profile=len(unknown),
+        shared_key=plan.counts.shared_key + len(shared),
+        created=int((kept & ~is_known).sum()),
+        moved=int(has_moved(rows[kept]).sum()),
+    )
     return replace(
         plan,
         rows=rows[kept].reset_index(drop=True),
         said=plan.said[kept].reset_index(drop=True),
         rejects=pd.concat(rejects, ignore_index=True) if rejects else plan.rejects,
-        counts={**plan.counts, **counts},
+        counts=counts,
     )
 
 

@@ -16,6 +16,7 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.payloads import EMAIL, LONGEST_KEY, PHONE
 from connectors.klaviyo.printable import CONTROL
 from connectors.klaviyo.properties import Property, property_table, row_hashes
+from connectors.klaviyo.records import SyncCounts
 
 REJECTS = {
     "no_key": ("no identifier is known", "give it in tables.customers, or choose another klaviyo.identifier"),
@@ -74,14 +75,14 @@ class Plan:
         Whom each profile was last told of, among the customers who may be told: ``customer_id,
         profile_id, is_holdout``.
     counts
-        How many of what.
+        Customers by what happens to them; what is sent is not counted yet.
     """
 
     rows: pd.DataFrame
     said: pd.DataFrame
     rejects: pd.DataFrame
     told: pd.DataFrame
-    counts: dict[str, int]
+    counts: SyncCounts
 
 
 def plan_changes(
@@ -139,18 +140,18 @@ def plan_changes(
         property_table(scores[send], properties).reset_index(drop=True),
         rows[["customer_id", "key"]][bad].assign(code=code[bad]).reset_index(drop=True),
         told,
-        {
-            "customers": len(rows),
-            "compared": int(compared.sum()),
-            "unchanged": int((may & is_same & ~is_old).sum()),
-            "new": int((may & ~was_confirmed).sum()),
-            "changed": int((may & was_confirmed & ~is_same).sum()),
-            "refreshed": int((may & is_same & is_old).sum()),
-            "moved": int(has_moved(rows[send & was_confirmed]).sum()),
-            "held_out": int((may & rows["is_holdout"]).sum()),
-            "erased": int(is_erased.sum()),
+        SyncCounts(
+            customers=len(rows),
+            compared=int(compared.sum()),
+            unchanged=int((may & is_same & ~is_old).sum()),
+            new=int((may & ~was_confirmed).sum()),
+            changed=int((may & was_confirmed & ~is_same).sum()),
+            refreshed=int((may & is_same & is_old).sum()),
+            moved=int(has_moved(rows[send & was_confirmed]).sum()),
+            held_out=int((may & rows["is_holdout"]).sum()),
+            erased=int(is_erased.sum()),
             **{name: int((code == name).sum()) for name in REJECTS},
-        },
+        ),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from getpass import getuser
 from importlib.resources import files
@@ -27,6 +27,7 @@ from features.tables import DataError
 from models.gate import FAILED
 from models.purchases import FitError
 from perennial.cli.demo import write_cdnow, write_store
+from perennial.cli.facts import DayFacts, DayOutcome, DayPaths, Facts, TrackingPlace
 from perennial.cli.runner import Runner, choose_runner
 from perennial.cli.terminal import Outcome, program, progress_bar
 from perennial.pipeline.publishing.checks import DayRefusedError, read_accepted
@@ -119,7 +120,7 @@ def run_demo(
     demo = write_cdnow(home) if simulation is None else write_store(home, simulation)
     with choose_runner(home, prefect=True) as runner:
         outcome = _publish_day("run", demo.config, demo.as_of, runner)
-    return Outcome(outcome.kind, {**outcome.facts, "seconds": runner.seconds})
+    return replace(outcome, facts={**outcome.facts, "seconds": runner.seconds})
 
 
 def simulate_store(out: Path, asked: "Simulation") -> Outcome:
@@ -184,15 +185,17 @@ def _publish_day(
     asked = {"as_of": as_of, "force": force, "accepted": accepted}
     done = _start(runner, config, flows[name], **asked)
     scored = done.scored if name == "daily" else done
-    facts = day_facts(read_settings(config), scored.day)
-    facts["status"] = "published" if scored.is_new else "already_published"
-    if name == "daily":
-        facts["caught_up"] = [day.isoformat() for day in done.caught_up]
-        facts["refused"] = {day.isoformat(): why for day, why in done.refused.items()}
-    facts["sync"] = scored.sync
-    facts["timings"] = runner.timings
-    facts["prefect"] = runner.where
-    return Outcome("day", facts, DONE if scored.is_new else NOTHING_TO_DO)
+    is_daily = name == "daily"
+    outcome = DayOutcome(
+        **dict(day_facts(read_settings(config), scored.day)),
+        status="published" if scored.is_new else "already_published",
+        caught_up=done.caught_up if is_daily else None,
+        refused=done.refused if is_daily else None,
+        sync=scored.sync,
+        timings=runner.timings,
+        prefect=runner.where,
+    )
+    return Outcome("day", outcome.to_dict(), DONE if scored.is_new else NOTHING_TO_DO)
 
 
 def _start(runner: Runner, config: Path, flow: Callable[..., R], **asked: Any) -> R:  # noqa: ANN401  # its parameters
@@ -217,7 +220,7 @@ def backfill_days(config: Path, first: date, last: date, *, prefect: bool) -> Ou
         "published": [day.isoformat() for day in done.published],
         "already_published": [day.isoformat() for day in done.there],
         "refused": {day.isoformat(): why for day, why in done.refused.items()},
-        "prefect": runner.where,
+        "prefect": runner.where.model_dump(),
     }
     code = REFUSED if done.refused else DONE if done.published else NOTHING_TO_DO
     return Outcome("backfilled", facts, code)
@@ -240,8 +243,8 @@ def train_models(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
         "reasons": list(trained.reasons),
         "notes": list(trained.notes),
         "timings": runner.timings,
-        "mlflow": _mlflow(settings),
-        "prefect": runner.where,
+        "mlflow": asdict(_mlflow(settings)),
+        "prefect": runner.where.model_dump(),
     }
     return Outcome("trained", facts, REFUSED if trained.gate == FAILED else DONE)
 
@@ -309,7 +312,9 @@ def monitor_forecasts(config: Path, as_of: date | None, *, prefect: bool) -> Out
         from flows.monitor import monitor  # pandas and Ibis take seconds
 
         found = _start(runner, config, monitor, as_of=day)
-    return Outcome("monitored", {**found, "timings": runner.timings, "mlflow": _mlflow(settings)})
+    return Outcome(
+        "monitored", {**found, "timings": runner.timings, "mlflow": asdict(_mlflow(settings))}
+    )
 
 
 def sync_klaviyo(config: Path, *, apply: bool, create_missing: bool, prefect: bool) -> Outcome:
@@ -320,16 +325,18 @@ def sync_klaviyo(config: Path, *, apply: bool, create_missing: bool, prefect: bo
         from flows.sync import sync  # pandas, Arrow and MLflow take seconds
 
         asked = {"apply": apply, "create_missing": create_missing}
-        said = _start(runner, config, sync, as_of=day.as_of, **asked)
-    return Outcome("synced", {**said, "timings": runner.timings, "prefect": runner.where})
+        record = _start(runner, config, sync, as_of=day.as_of, **asked).to_dict()
+    return Outcome(
+        "synced", {**record, "timings": runner.timings, "prefect": runner.where.model_dump()}
+    )
 
 
 def forget_customer(config: Path, customer: str) -> Outcome:
     """Forget a person: state, exports, and Klaviyo where a key for that is set."""
     from perennial.pipeline.activation.forget import forget_person  # pandas and Arrow take seconds
 
-    facts = forget_person(home_context(read_settings(config)), customer)
-    return Outcome("said", facts, code=0 if facts["found"] else WRONG_USAGE)
+    erasure = forget_person(home_context(read_settings(config)), customer)
+    return Outcome("said", erasure.to_dict(), DONE if erasure.is_found else WRONG_USAGE)
 
 
 def write_settings(path: Path, source: Path | None = None) -> Outcome:
@@ -344,7 +351,7 @@ def write_settings(path: Path, source: Path | None = None) -> Outcome:
         proposed = recognize(engine, str(source))
     where = relpath(source.resolve(), path.resolve().parent)
     _write_text(path, fill_template(where, proposed))
-    facts: dict[str, Any] = {"written": str(path), "preset": proposed.preset}
+    facts: Facts = {"written": str(path), "preset": proposed.preset}
     if proposed.title:
         facts["export"] = proposed.title
     if proposed.columns:
@@ -395,7 +402,7 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
     settings = read_settings(config)
     day = _whole_day(settings.store.timezone, as_of)
     with TemporaryDirectory() as folder, _engine(settings, Path(folder)) as engine:
-        found = look_at_source(engine, settings.order_source, day)
+        report = look_at_source(engine, settings.order_source, day)
         tables = {
             name: asdict(read_table(engine, name, location, day, Path(folder)))
             for name, location in settings.optional_tables.items()
@@ -403,8 +410,8 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
     counts = {
         name: {k: v for k, v in read.items() if k != "path"} for name, read in tables.items()
     }
-    facts = {"as_of": day.isoformat(), "currency": settings.store.currency, **found}
-    advice = _next_of_check(config, date.fromisoformat(found["summary"]["last_day"]), day)
+    facts = {"as_of": day.isoformat(), "currency": settings.store.currency, **report.to_dict()}
+    advice = _next_of_check(config, report.summary.last_day, day)
     return Outcome("checked", {**facts, "tables": counts, "next": advice})
 
 
@@ -461,7 +468,7 @@ def clean_up(config: Path, *, apply: bool) -> Outcome:
 
     settings = read_settings(config)
     old = clean(config, settings.yesterday(datetime.now(UTC)), apply=apply)
-    facts: dict[str, Any] = {
+    facts: Facts = {
         "files_of_old_days": len(old.files),
         "replaced_publications": len(old.folders),
         "mlflow_runs": len(old.runs),
@@ -489,7 +496,7 @@ def _write_text(path: Path, text: str) -> None:
 def say_status(config: Path, fail_if_stale: str | None = None) -> Outcome:
     """Say how things stand; with `fail_if_stale`, such as ``26h``, refuse what is older."""
     from perennial.pipeline.status.status import (  # MLflow takes seconds
-        how_things_stand,
+        collect_status,
         read_limit,
     )
 
@@ -498,13 +505,13 @@ def say_status(config: Path, fail_if_stale: str | None = None) -> Outcome:
         limit = None if fail_if_stale is None else read_limit(fail_if_stale)
     except ValueError as error:
         raise SettingsError(str(error)) from error
-    stands = how_things_stand(home_context(settings), limit)
-    if stands["current"] is None and limit is None:
+    status = collect_status(home_context(settings), limit)
+    if status.current is None and limit is None:
         _current(settings)  # says that nothing is published, and what to do
-    facts = {"store": settings.store.name, **stands, "limit": fail_if_stale}
-    if stands["current"] is not None:
-        facts |= day_facts(settings, _current(settings))
-    return Outcome("status", facts, REFUSED if stands["is_stale"] else DONE)
+    facts = {"store": settings.store.name, **status.to_dict(), "limit": fail_if_stale}
+    if status.current is not None:
+        facts |= day_facts(settings, _current(settings)).to_dict()
+    return Outcome("status", facts, REFUSED if status.is_stale else DONE)
 
 
 def _current(settings: Settings) -> PublishedDay:
@@ -514,38 +521,29 @@ def _current(settings: Settings) -> PublishedDay:
     return day
 
 
-def day_facts(settings: Settings, day: PublishedDay) -> dict[str, Any]:
-    """Return what there is to say of a published day."""
+def day_facts(settings: Settings, day: PublishedDay) -> DayFacts:
+    """Return what people read of a published day."""
     record = day.record()
-    names = ("as_of", "run_id", "model_version", "customers", "accounting", "zero_amount")
-    return {
-        **{name: record[name] for name in names},
-        "currency": record["currency"],
-        "segments": record["segments"],
-        "tiers": record["tiers"],
-        "experiment": record["budget"].get("experiment"),
-        "backtest": record["backtest"],
-        "notes": record["notes"],
-        "files": {
-            "page": str(day.file("report.html")),
-            "scores": str(day.file("scores.parquet")),
-            "segments": str(day.file("segments.csv")),
-            "moments": str(day.file("moments.csv")),
-            "rejects": str(day.file("rejects.csv")),
-            "record": str(day.file("run.json")),
-            "current": str(settings.exports / "CURRENT.json"),
-        },
-        "mlflow": _mlflow(settings),
-    }
+    files = DayPaths(
+        page=day.file("report.html"),
+        scores=day.file("scores.parquet"),
+        segments=day.file("segments.csv"),
+        moments=day.file("moments.csv"),
+        rejects=day.file("rejects.csv"),
+        record=day.file("run.json"),
+        current=settings.exports / "CURRENT.json",
+    )
+    own = {"experiment": record["budget"].get("experiment"), "files": files}
+    return DayFacts.model_validate({**record, **own, "mlflow": _mlflow(settings)})
 
 
-def _mlflow(settings: Settings) -> dict[str, str]:
+def _mlflow(settings: Settings) -> TrackingPlace:
     uri = redacted_address(settings.tracking_uri)
     is_server = uri.startswith("http")
-    return {
-        "tracking_uri": uri,
-        "ui": uri if is_server else f"{program('mlflow')} ui --backend-store-uri {uri}",
-    }
+    return TrackingPlace(
+        tracking_uri=uri,
+        ui=uri if is_server else f"{program('mlflow')} ui --backend-store-uri {uri}",
+    )
 
 
 def _whole_day(timezone: str, as_of: date | None) -> date:

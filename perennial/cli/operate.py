@@ -3,11 +3,11 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from perennial.cli.terminal import Outcome, say
 from perennial.pipeline.runtime.notifications import FAILED, PASSWORD, WEBHOOK, notify, receivers
 from perennial.pipeline.settings.store import SettingsError, read_settings
+from perennial.service.events import Event, Serving
 from perennial.service.supervise import Supervisor
 
 DONE, TRY_AGAIN = 0, 30
@@ -40,26 +40,27 @@ def serve_store(config: Path, *, as_json: bool) -> Outcome:
     """Serve a store's flows on their schedules until asked to stop; each event is told at once."""
     settings = read_settings(config)
 
-    def tell(event: str, facts: dict[str, Any]) -> None:
+    def tell(event: Event) -> None:
         if as_json:
-            sys.stdout.write(json.dumps({"event": event, **facts}) + "\n")
+            sys.stdout.write(json.dumps({"event": event.name, **event.to_dict()}) + "\n")
             sys.stdout.flush()
         else:
-            for line in in_words(event, facts):
+            for line in in_words(event):
                 say(line)
 
     Supervisor(settings, config, tell).run()
     return Outcome("silent", {})
 
 
-def in_words(event: str, facts: dict[str, Any]) -> list[str]:
+def in_words(event: Event) -> list[str]:
     """Return the lines that tell people of an event."""
-    if event == "serving":
-        lines = [f"Prefect's pages are at {facts['ui']}, its database and logs in {facts['home']}"]
-        for one in facts["deployments"]:
-            when = one["next"] or (f"after {one['event']}" if one["event"] else "by hand")
-            cron = f" ({one['cron']}, {facts['timezone']})" if one["cron"] else ""
-            lines.append(f"{one['deployment']}: {when}{cron}")
+    if isinstance(event, Serving):
+        lines = [f"Prefect's pages are at {event.ui}, its database and logs in {event.home}"]
+        for one in event.deployments:
+            when = one.next or (f"after {one.event}" if one.event else "by hand")
+            cron = f" ({one.cron}, {event.timezone})" if one.cron else ""
+            lines.append(f"{one.deployment}: {when}{cron}")
         return [*lines, "Stop with Ctrl-C or SIGTERM"]
-    told = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in facts.items())
-    return [f"{event}: {told}" if told else event]
+    facts = event.to_dict().items()
+    text = ", ".join(f"{name.replace('_', ' ')}: {value}" for name, value in facts)
+    return [f"{event.name}: {text}" if text else event.name]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from connectors.addresses import redacted_address
+from perennial.cli.facts import PrefectPlace
 from perennial.cli.terminal import program, reporter, say
 from perennial.pipeline.runtime.prefect_api import configured_api_url
 from perennial.pipeline.runtime.steps import watched, with_prefect
@@ -35,17 +36,17 @@ class Runner:
         self.timings: dict[str, float] = {}
 
     @property
-    def where(self) -> dict[str, Any]:
+    def where(self) -> PrefectPlace:
         """Where flows run, and how to look at their runs later."""
         if self._api_url is None:
-            return {"api_url": None, "ui": None}
+            return PrefectPlace(api_url=None, ui=None)
         if self._server is None:
             shown = redacted_address(self._api_url)
-            return {"api_url": shown, "ui": shown.removesuffix("/api")}
-        return {
-            "api_url": self._api_url,
-            "ui": f"PREFECT_HOME={self._server.home} {program('prefect')} server start",
-        }
+            return PrefectPlace(api_url=shown, ui=shown.removesuffix("/api"))
+        return PrefectPlace(
+            api_url=self._api_url,
+            ui=f"PREFECT_HOME={self._server.home} {program('prefect')} server start",
+        )
 
     @property
     def seconds(self) -> float:

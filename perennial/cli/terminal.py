@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from perennial.cli.facts import Facts
 from perennial.pipeline.runtime.steps import Reporter
 
 
@@ -31,7 +31,7 @@ class Outcome:
     """
 
     kind: str
-    facts: dict[str, Any]
+    facts: Facts
     code: int = 0
 
 

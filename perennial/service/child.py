@@ -30,6 +30,8 @@ class Child:
         Added to this process's.
     clock
         Seconds, for pauses.
+    defaults
+        Variables that this process's environment may set otherwise.
     """
 
     def __init__(
@@ -39,12 +41,15 @@ class Child:
         log: Path,
         environment: Mapping[str, str],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        defaults: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self.log = log
         self.deaths = 0  # since it was last steady
         self._module = module
         self._environment = environment
+        self._defaults = defaults or {}
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
@@ -62,6 +67,7 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={
+                    **self._defaults,
                     **os.environ,
                     **self._environment,
                     "PYTHONSAFEPATH": "1",
@@ -110,7 +116,7 @@ class Child:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1].strip() if lines else "it said nothing"
 
-    def stop(self, within_seconds: float) -> None:
+    def stop(self, within_seconds: float = 10.0) -> None:
         """Ask it to end, and end its whole group when it does not."""
         if self._process is None:
             return

@@ -9,10 +9,10 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from connectors.addresses import redacted, redacted_address
 from perennial.pipeline.settings.urls import prefect_database
 from perennial.service.access import OwnPagesOnly, Served, protection
+from perennial.service.child import Child
 
 STARTUP_SECONDS = 300  # a first start migrates an empty database: 29 s on two quiet cores
 UP_LOCK = ".up.lock"  # in Prefect's home, held by `perennial up`
@@ -71,8 +72,8 @@ def served_api_url(home: Path) -> str | None:
         return str(json.loads((home / ".up.json").read_text())["api_url"])
 
 
-class TemporaryServer:
-    """A Prefect server in a child process.
+class TemporaryServer(Child):
+    """A Prefect server for one command, on a port of its own.
 
     Parameters
     ----------
@@ -81,33 +82,26 @@ class TemporaryServer:
     """
 
     def __init__(self, home: Path) -> None:
+        super().__init__(
+            "temporary server",
+            "perennial.service.server",
+            home / "temporary-server.log",
+            {"PREFECT_HOME": str(home)},
+            defaults=prefect_database(home),
+        )
         self.home = home
-        self.log = home / "temporary-server.log"
         self.port = 0
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def api_url(self) -> str:
         """Address of its API."""
         return f"http://127.0.0.1:{self.port}/api"
 
-    def start(self) -> None:
-        """Start the child and return at once."""
-        self.home.mkdir(parents=True, exist_ok=True)
+    def start(self, *arguments: str, pipes: Sequence[int] = ()) -> None:
+        """Start it with a log of its own, and return at once."""
         self.port = _free_port()
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # our own module
-                [sys.executable, "-P", "-m", "perennial.service.server", str(self.port)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={
-                    **prefect_database(self.home),
-                    **os.environ,
-                    "PREFECT_HOME": str(self.home),
-                    "PYTHONSAFEPATH": "1",  # for what it starts itself
-                },
-            )
+        self.log.unlink(missing_ok=True)
+        super().start(str(self.port), *arguments, pipes=pipes)
 
     def wait(self) -> None:
         """Wait until it answers.
@@ -124,32 +118,17 @@ class TemporaryServer:
                 self.stop()
                 self.start()
         self.stop()
-        said = self.log.read_text(errors="replace").strip().splitlines()[-1:]
         raise ServerError(
-            f"Prefect's temporary server did not start: {' '.join(said) or 'it said nothing'}. See "
-            f"{self.log}, or set PREFECT_API_URL to a running server"
+            f"Prefect's {self.name} did not start: {self.last_words()}. See {self.log}, or set PREFECT_API_URL to a "
+            "running server"
         )
-
-    def stop(self) -> None:
-        """End the child."""
-        if self._process is None:
-            return
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
 
     def _answers(self) -> bool:
         """Wait for an answer; False once the child has ended or time is up."""
         deadline = time.monotonic() + STARTUP_SECONDS
         with httpx.Client(trust_env=False, timeout=5) as client:
             while time.monotonic() < deadline:
-                if self._process is None or self._process.poll() is not None:
+                if not self.is_alive():
                     return False
                 try:
                     if client.get(f"{self.api_url}/health").is_success:

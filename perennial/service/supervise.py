@@ -4,22 +4,21 @@ This process imports no Prefect and does no work: what can die are its children.
 them, and after what nobody else would miss: a schedule that creates no runs, and a day that is old.
 """
 
-import json
 import os
 import select
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter
 
 from connectors.addresses import redacted_address
 from connectors.store import Store
@@ -28,6 +27,18 @@ from perennial.pipeline.runtime.notifications import FAILED, STALE, notify
 from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS, configured_api_url
 from perennial.pipeline.settings.store import Settings, SettingsError
 from perennial.service.child import Child
+from perennial.service.events import (
+    ChildDied,
+    ChildRestarted,
+    ComingRun,
+    Complaint,
+    Event,
+    RunAgain,
+    ServedDeployment,
+    ServerUnanswered,
+    Serving,
+    Stopped,
+)
 from perennial.service.scheduler import (
     api_client,
     check_port,
@@ -52,7 +63,9 @@ PATIENCE_SECONDS = 150.0  # that the scheduler may take to create the first runs
 DEATHS_TO_TELL, UNANSWERED_TO_RESTART = 3, 5
 WORKER_STOPS_SECONDS, SERVER_STOPS_SECONDS = 15.0, 6.0
 
-Tell = Callable[[str, dict[str, Any]], None]
+SERVED = TypeAdapter(tuple[ServedDeployment, ...])
+
+Tell = Callable[[Event], None]
 
 
 class Supervisor:
@@ -65,7 +78,7 @@ class Supervisor:
     config
         Their file.
     tell
-        Told of every event: its name, and what there is to know.
+        Gets every event.
     """
 
     def __init__(self, settings: Settings, config: Path, tell: Tell) -> None:
@@ -81,7 +94,7 @@ class Supervisor:
         self._server: Child | None = None
         if configured_api_url() is None:
             self._server = Child("server", "perennial.service.server", home / "server.log", told)
-        self._served: list[dict[str, Any]] = []
+        self._served: tuple[ServedDeployment, ...] = ()
         self._ready_at = 0.0
         self._unanswered = 0
         self._complained: set[str] = set()
@@ -133,7 +146,7 @@ class Supervisor:
         if not self.stopping.is_set():
             if self._server is not None:
                 say_serving(prefect_home(self.settings), self.api_url)
-            self.tell("serving", self._facts())
+            self.tell(self._serving())
 
     def _await_server(self, server: Child) -> None:
         deadline = time.monotonic() + STARTUP_SECONDS
@@ -165,13 +178,13 @@ class Supervisor:
         if not said:
             self._worker.stop(1)  # it hangs, or is dead already: it is due again
             return
-        self._served = json.loads(said)
+        self._served = SERVED.validate_json(said)
         self._ready_at = time.monotonic()
         for one in self._served:
-            if one["again"]:
-                self.tell("again", {"deployment": one["deployment"]})
-            if one["given_up"]:
-                subject = f"{one['deployment']} was cut off twice, and waits for its next slot"
+            if one.again:
+                self.tell(RunAgain(one.deployment))
+            if one.given_up:
+                subject = f"{one.deployment} was cut off twice, and waits for its next slot"
                 self._complain(FAILED, subject, {"next step": "see its log in Prefect's pages"})
 
     def _read(self, pipe: int) -> bytes:
@@ -186,28 +199,23 @@ class Supervisor:
             said += part
         return b""
 
-    def _facts(self) -> dict[str, Any]:
+    def _serving(self) -> Serving:
         coming = self._coming_runs()
         shown = redacted_address(self.api_url)
-        return {
-            "ui": shown.removesuffix("/api"),
-            "api_url": shown,
-            "home": str(prefect_home(self.settings)),
-            "timezone": self.settings.store.timezone,
-            "deployments": [
-                {
-                    "deployment": one["deployment"],
-                    "cron": one["cron"],
-                    "event": one["event"],
-                    "next": coming.get(one["id"]),
-                }
+        return Serving(
+            ui=shown.removesuffix("/api"),
+            api_url=shown,
+            home=str(prefect_home(self.settings)),
+            timezone=self.settings.store.timezone,
+            deployments=tuple(
+                ComingRun(one.deployment, one.cron, one.event, coming.get(one.id))
                 for one in self._served
-            ],
-        }
+            ),
+        )
 
     def _coming_runs(self) -> dict[str, str]:
         """Return the slot of each scheduled deployment's next run, as the server has it."""
-        wanted = {one["id"] for one in self._served if one["cron"]}
+        wanted = {one.id for one in self._served if one.cron}
         coming: dict[str, str] = {}
         for _ in range(FIRST_RUNS_SECONDS):
             with suppress(httpx.HTTPError):
@@ -217,7 +225,7 @@ class Supervisor:
         return coming
 
     def _next_slots(self) -> dict[str, str]:
-        ids = [one["id"] for one in self._served]
+        ids = [one.id for one in self._served]
         return next_slots(self.api_url, ids, self.settings.store.timezone)
 
     def _watch(self) -> None:
@@ -236,8 +244,7 @@ class Supervisor:
             self._restart(child)
         elif child.deaths > deaths:
             said = child.last_words()
-            facts = {"what": child.name, "how": how, "said": said, "again_in": child.pause}
-            self.tell("died", {**facts, "log": str(child.log)})
+            self.tell(ChildDied(child.name, how, said, child.pause, str(child.log)))
             if child.deaths == DEATHS_TO_TELL:
                 subject = f"the schedule's {child.name} keeps dying"
                 self._notify(FAILED, subject, {"how": how, "said": said})
@@ -248,7 +255,7 @@ class Supervisor:
         else:
             child.start(str(self.settings.schedule.port), "--ui")
         if child.is_alive():
-            self.tell("restarted", {"what": child.name})
+            self.tell(ChildRestarted(child.name))
 
     def _check_schedules(self) -> None:
         """Say when a schedule creates no runs: nothing else would."""
@@ -257,10 +264,7 @@ class Supervisor:
         try:
             coming = self._next_slots()
         except httpx.HTTPError as error:
-            self.tell(
-                "unanswered",
-                {"api_url": redacted_address(self.api_url), "error": type(error).__name__},
-            )
+            self.tell(ServerUnanswered(redacted_address(self.api_url), type(error).__name__))
             self._unanswered += 1
             if self._unanswered >= UNANSWERED_TO_RESTART and self._server is not None:
                 self._unanswered = 0
@@ -268,12 +272,12 @@ class Supervisor:
             return
         self._unanswered = 0
         for one in self._served:
-            if one["cron"] and one["id"] not in coming:
+            if one.cron and one.id not in coming:
                 self._complain(
                     FAILED,
-                    f"{one['deployment']} has no coming run",
+                    f"{one.deployment} has no coming run",
                     {
-                        "cron": one["cron"],
+                        "cron": one.cron,
                         "next step": "resume it on its page, or see the server's log",
                     },
                 )
@@ -294,15 +298,15 @@ class Supervisor:
             subject = f"no day after {day.as_of} is published"
             self._complain(STALE, subject, {"current": day.as_of, "hours old": round(hours)})
 
-    def _complain(self, kind: str, subject: str, facts: dict[str, Any]) -> None:
+    def _complain(self, kind: str, subject: str, facts: Mapping[str, object]) -> None:
         """Say something once; people are told again after a restart."""
         if subject in self._complained:
             return
         self._complained.add(subject)
-        self.tell("warning", {"what": subject, **{k: str(v) for k, v in facts.items()}})
+        self.tell(Complaint(subject, {name: str(value) for name, value in facts.items()}))
         self._notify(kind, subject, facts)
 
-    def _notify(self, kind: str, subject: str, facts: dict[str, Any]) -> None:
+    def _notify(self, kind: str, subject: str, facts: Mapping[str, object]) -> None:
         """Tell people, without waiting for receivers that do not answer."""
         threading.Thread(
             target=notify, args=(self.settings, kind, subject, facts), daemon=True
@@ -313,7 +317,7 @@ class Supervisor:
         if self._server is not None:
             self._server.stop(SERVER_STOPS_SECONDS)
             forget_serving(prefect_home(self.settings))
-        self.tell("stopped", {})
+        self.tell(Stopped())
 
 
 @contextmanager

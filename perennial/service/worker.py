@@ -28,6 +28,7 @@ from prefect.states import Crashed
 
 from flows.deployments import list_deployments, to_prefect
 from perennial.pipeline.settings.store import read_settings
+from perennial.service.events import ServedDeployment
 from perennial.service.server import leave_with_parent
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 AT_ONCE = 2  # a retrain may run beside the daily run; they share the home folder's lock
 AGAIN = "again"  # tag of a run that replaces one that was cut off
 STOPPING = "Runner is shutting down."  # what Prefect says of a run that it stops with itself
-NOTHING = {"again": False, "given_up": False}
 LEFT = (StateType.PENDING, StateType.RUNNING, StateType.CANCELLING)
 STARTED = [kind for kind in StateType if kind is not StateType.SCHEDULED]
 
@@ -87,14 +87,19 @@ async def serve(config: Path, ready: int, *, is_own: bool) -> None:
         made = await runner.aadd_deployment(
             to_prefect(asked, settings, config, is_paused=is_paused)
         )
-        said = {
-            "deployment": asked.full_name,
-            "id": str(made),
-            **(await _mend(made) if is_own else NOTHING),
-        }
-        served.append({**said, "cron": asked.cron, "event": asked.event})
+        again, given_up = await _mend(made) if is_own else (False, False)
+        served.append(
+            ServedDeployment(
+                deployment=asked.full_name,
+                id=str(made),
+                again=again,
+                given_up=given_up,
+                cron=asked.cron,
+                event=asked.event,
+            )
+        )
     with os.fdopen(ready, "w") as pipe:
-        json.dump(served, pipe)
+        json.dump([one.model_dump(mode="json") for one in served], pipe)
     await runner.serve()
 
 
@@ -107,8 +112,14 @@ async def _is_paused(name: str) -> bool:
             return False
 
 
-async def _mend(deployment: "UUID") -> dict[str, bool]:
-    """End what a killed worker left running, and run once more what was cut off, not a second time."""
+async def _mend(deployment: "UUID") -> tuple[bool, bool]:
+    """End what a killed worker left running, and run once more what was cut off, not a second time.
+
+    Returns
+    -------
+    tuple of bool
+        Whether a run was started again, and whether one was given up.
+    """
     async with get_client() as client:
         started = await client.read_flow_runs(
             flow_run_filter=FlowRunFilter(
@@ -126,11 +137,11 @@ async def _mend(deployment: "UUID") -> dict[str, bool]:
         last = started[0] if started else None
         is_cut_off = last is not None and (last in left or _is_stopped(last))
         if last is None or not is_cut_off or AGAIN in last.tags:
-            return NOTHING | {"given_up": is_cut_off}
+            return False, is_cut_off
         await client.create_flow_run_from_deployment(
             deployment, parameters=last.parameters, tags=[AGAIN]
         )
-        return NOTHING | {"again": True}
+        return True, False
 
 
 async def _runs_within(client: "PrefectClient", runs: "list[FlowRun]") -> "list[FlowRun]":

@@ -115,7 +115,7 @@ def test_a_source_with_neither_has_no_contacts(tmp_path):
 
 def test_a_history_with_contacts_survives_being_written_down(tmp_path):
     history = read(tmp_path, "1,a,a@x.com,,2026-01-01,5")
-    assert History.from_dict(history.to_dict()) == history
+    assert History.from_json(history.to_json()) == history
     assert history.contacts == tmp_path / "work" / "contacts.parquet"
 
 

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.engine import open_engine
-from connectors.identity import KEYS, clean_email, clean_id, clean_phone, link, shared_identities
+from connectors.identity import (
+    KEYS,
+    LargestCustomer,
+    clean_email,
+    clean_id,
+    clean_phone,
+    link,
+    shared_identities,
+)
 from connectors.order_source import OrderSource
 from connectors.orders import look_at_source, read_orders
 
@@ -63,7 +71,7 @@ def test_the_largest_customer_is_counted_by_kind_of_identity():
     rows = [("1", "a@x.com", None), ("2", "a@x.com", "+15550001"), ("3", "b@x.com", None)]
     seen = pd.DataFrame(rows, columns=list(KEYS), dtype="str")
     seen["first_at"], seen["first_order"] = range(3), list("123")
-    assert link(seen).largest == {"customer_id": "1", "ids": 2, "emails": 1, "phones": 1}
+    assert link(seen).largest == LargestCustomer("1", ids=2, emails=1, phones=1)
 
 
 @pytest.mark.parametrize("relay", ["x1@marketplace.amazon.de", "y@members.ebay.com"])
@@ -265,18 +273,18 @@ def check(folder, text, **how):
 def test_a_tills_address_is_named_and_its_customers_are_known_by_phone(tmp_path):
     rows = [f"{i},,shop@x.com,+1555000{i:04},2026-01-{i % 28 + 1:02},5\n" for i in range(20)]
     seen = check(tmp_path, COLUMNS + "".join(rows) + "99,,ann@x.com,,2026-02-01,5\n")
-    assert seen["summary"]["customers"] == 21
-    (aside,) = seen["identities"]["set_aside"]
-    assert aside["value"] == "shop@x.com"
-    assert "20 different phone numbers in 20 orders" in aside["reason"]
-    assert any("1 e-mail identified no customer" in warning for warning in seen["warnings"])
-    assert not any("shop@x.com" in warning for warning in seen["warnings"])  # these are published
+    assert seen.summary.customers == 21
+    (aside,) = seen.identities.set_aside
+    assert aside.value == "shop@x.com"
+    assert "20 different phone numbers in 20 orders" in aside.reason
+    assert any("1 e-mail identified no customer" in warning for warning in seen.warnings)
+    assert not any("shop@x.com" in warning for warning in seen.warnings)  # these are published
 
 
 def test_rows_that_only_have_a_tills_address_have_no_customer(tmp_path):
     rows = [f"{i},,shop@x.com,+1555000{i:04},2026-01-{i % 28 + 1:02},5\n" for i in range(20)]
     seen = check(tmp_path, COLUMNS + "".join(rows) + "99,,shop@x.com,,2026-02-01,5\n")
-    assert seen["accounting"]["rejected"] == {"missing_customer": 1}
+    assert seen.accounting.rejected == {"missing_customer": 1}
 
 
 @pytest.mark.parametrize(
@@ -288,12 +296,12 @@ def test_rows_that_only_have_a_tills_address_have_no_customer(tmp_path):
     ],
 )  # fmt: skip
 def test_the_settings_name_identities_that_identify_nobody(tmp_path, row, ignored):
-    assert check(tmp_path, COLUMNS + row)["summary"]["customers"] == 1
+    assert check(tmp_path, COLUMNS + row).summary.customers == 1
     seen = check(tmp_path, COLUMNS + row, ignored_identities=(ignored,))
-    assert seen["summary"]["customers"] == 2
+    assert seen.summary.customers == 2
 
 
 def test_the_only_identity_of_a_history_can_be_ignored(tmp_path):
     text = "order_id,customer_id,ordered_at,net_amount\n1,a,2026-01-01,5\n2,till,2026-01-01,5\n"
     seen = check(tmp_path, text, ignored_identities=("till",))
-    assert seen["accounting"]["rejected"] == {"missing_customer": 1}
+    assert seen.accounting.rejected == {"missing_customer": 1}

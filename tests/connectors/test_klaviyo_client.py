@@ -236,6 +236,17 @@ def test_logs_and_errors_name_nobody(double, klaviyo, caplog):
     assert caught.value.__context__ is None or "jane" not in str(caught.value.__context__)
 
 
+def test_what_others_ask_with_httpx_is_logged_as_ever(double, klaviyo, caplog):
+    caplog.set_level(logging.INFO, logger="httpx")
+    klaviyo.profiles("email", ["jane@example.com"])
+    assert [record.name for record in caplog.records] == ["httpx"]
+    assert "/api/profiles" in caplog.text
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200))) as other:
+        other.get("https://prefect.example/api/health?full=true")
+    assert "https://prefect.example/api/health?full=true" in caplog.text
+    assert not logging.getLogger("httpx").filters
+
+
 @pytest.mark.parametrize(
     "fault",
     [

@@ -1,6 +1,7 @@
 """What is sent: what differs, in the fewest jobs, of values that Klaviyo reads as they are meant."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -21,6 +22,7 @@ from connectors.klaviyo.properties import (
     property_table,
     row_hashes,
 )
+from connectors.klaviyo.records import SyncCounts
 from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
 from tests.klaviyo_store import DAY, change, make_scores
 
@@ -46,11 +48,11 @@ def as_confirmed(plan, day=DAY):
 def test_the_first_plan_sends_everybody_and_the_next_nobody(nobody):
     scores = make_scores(50)
     first = plan_changes(audience(scores), PROPERTIES, no_rows(), nobody, DAY, 7)
-    assert (len(first.rows), first.counts["new"]) == (50, 50)
+    assert (len(first.rows), first.counts.new) == (50, 50)
     later = scores.assign(as_of=DAY + timedelta(days=1))
     confirmed = as_confirmed(first)
     again = plan_changes(audience(later), PROPERTIES, confirmed, nobody, DAY, 7)
-    assert (len(again.rows), again.counts["unchanged"]) == (0, 50)
+    assert (len(again.rows), again.counts.unchanged) == (0, 50)
 
 
 def test_only_what_changed_is_sent(nobody):
@@ -62,7 +64,7 @@ def test_only_what_changed_is_sent(nobody):
     expected = set(later["customer_id"][changed & ~later["is_holdout"]])
     assert set(plan.rows["customer_id"]) == expected
     is_other = (later["segment"] != scores["segment"]) & ~later["is_holdout"]
-    assert plan.counts["moved"] == is_other.sum()
+    assert plan.counts.moved == is_other.sum()
 
 
 def test_a_row_is_sent_again_before_it_goes_stale(nobody):
@@ -72,7 +74,7 @@ def test_a_row_is_sent_again_before_it_goes_stale(nobody):
         plan = plan_changes(
             audience(scores), PROPERTIES, confirmed, nobody, DAY + timedelta(days=days), 7
         )
-        assert plan.counts["refreshed"] == len(plan.rows) == sent
+        assert plan.counts.refreshed == len(plan.rows) == sent
 
 
 def test_what_is_in_doubt_is_sent_again(nobody):
@@ -113,7 +115,7 @@ def test_the_forgotten_are_left_out_by_any_name(tmp_path):
     names = Audience(scores, names.key, pd.Series([None, None, "X@example.com"]), "external_id")
     plan = plan_changes(names, PROPERTIES, no_rows(), Erasures(tmp_path), DAY, 7)
     assert list(plan.rows["customer_id"]) == ["c0000000"]
-    assert plan.counts["erased"] == 2
+    assert plan.counts.erased == 2
     assert plan.rejects.empty
     assert "x@example.com" not in (tmp_path / "erasures.json").read_text()
 
@@ -201,8 +203,7 @@ def test_a_million_rows_of_two_sizes_need_no_job_too_many():
 
 
 def counts(**said):
-    return {"compared": 1000, "moved": 0, "customers_before": 1000, "customers": 1000, "created": 0,
-            **said}  # fmt: skip
+    return replace(SyncCounts(customers=1000, customers_before=1000, compared=1000), **said)
 
 
 @pytest.mark.parametrize(
@@ -265,14 +266,14 @@ def test_a_held_out_customer_never_counts_as_moved(nobody):
     later = scores.assign(segment=scores["segment"].mask(held, "elsewhere"))
     counts = moved(scores, later, nobody)
     assert held.sum() == 5
-    assert (counts["moved"], counts["compared"]) == (0, 45)
+    assert (counts.moved, counts.compared) == (0, 45)
 
 
 def test_a_customer_of_whom_nothing_is_sent_does_not_count_as_moved(nobody):
     scores = make_scores(50)
     without_segments = list_properties("Retention", {"Chance": "p_order_90d"})
     later = scores.assign(segment="elsewhere")
-    assert moved(scores, later, nobody, without_segments)["moved"] == 0
+    assert moved(scores, later, nobody, without_segments).moved == 0
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 1.0])
@@ -280,4 +281,4 @@ def test_moved_counts_the_rows_that_are_sent_with_another_segment(nobody, share)
     scores = make_scores(200)
     later = change(scores, share, 3)
     is_other = (scores["segment"] != later["segment"]) & ~scores["is_holdout"]
-    assert moved(scores, later, nobody)["moved"] == is_other.sum()
+    assert moved(scores, later, nobody).moved == is_other.sum()

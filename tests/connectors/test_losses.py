@@ -21,7 +21,7 @@ def check(tmp_path):
         (tmp_path / "orders.csv").write_text(header + "\n".join([*good, *rows]) + "\n")
         with open_engine() as engine:
             source = OrderSource(str(tmp_path / "orders.csv"), **how)
-            return list(look_at_source(engine, source, date(2026, 12, 31))["warnings"])
+            return list(look_at_source(engine, source, date(2026, 12, 31)).warnings)
 
     return warnings
 

@@ -22,7 +22,7 @@ from perennial.pipeline.publishing.checks import DayRefusedError, refusals
 from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.runtime.slot import slot_day
 from perennial.pipeline.settings.store import read_settings
-from perennial.pipeline.status.status import how_things_stand, read_limit
+from perennial.pipeline.status.status import collect_status, read_limit
 from tests.perennial.pipeline.runtime.test_notify import Webhook
 from tests.shops import AS_OF, make_orders
 
@@ -89,7 +89,7 @@ def test_a_doubled_source_is_refused_remembered_and_mended_by_the_next_night(sho
     assert "--accept history_stays" in said.json["error"]
     settings = read_settings(shop)
     (refused,) = refusals(settings.state)
-    assert [check["name"] for check in refused["checks"]] == ["history_stays"]
+    assert [check.name for check in refused.checks] == ["history_stays"]
     assert store_of(shop).current().as_of == AS_OF
     shown = perennial("status", "--config", shop)
     assert f"Refused {after(1)}" in shown.out
@@ -146,7 +146,7 @@ def test_a_missed_day_that_is_refused_holds_nobody_up(shop, monkeypatch):
     done = daily(shop, after(2))
     assert done.refused == {after(1): "this day is no good"}
     assert store_of(shop).current().as_of == after(2)
-    assert [one["why"] for one in refusals(read_settings(shop).state)] == ["this day is no good"]
+    assert [one.why for one in refusals(read_settings(shop).state)] == ["this day is no good"]
 
 
 def test_readers_see_the_newest_missed_day_where_the_day_itself_is_refused(shop, monkeypatch):
@@ -211,14 +211,14 @@ def test_status_says_what_is_missing_and_how_old_what_is_there_is(shop):
     settings = read_settings(shop)
     published_at = datetime.fromisoformat(store_of(shop).current().record()["published_at"])
     now = datetime(2024, 7, 4, 3, tzinfo=UTC)  # 2024-07-03 is over
-    stands = how_things_stand(home_context(settings, now=now))
-    assert stands["missing"] == [after(n).isoformat() for n in (1, 2, 3)]
-    assert stands["current"]["days_behind"] == 3
-    assert stands["model"]["trained_as_of"] == AS_OF.isoformat()
-    assert how_things_stand(home_context(settings, now=now), read_limit("26h"))["is_stale"]
+    stands = collect_status(home_context(settings, now=now))
+    assert stands.missing == tuple(after(n) for n in (1, 2, 3))
+    assert stands.current.days_behind == 3
+    assert stands.model.trained_as_of == AS_OF
+    assert collect_status(home_context(settings, now=now), read_limit("26h")).is_stale
     fresh = datetime(2024, 7, 2, 3, tzinfo=UTC)
     assert fresh < published_at  # the shop's days are long over
-    assert not how_things_stand(home_context(settings, now=fresh), read_limit("26h"))["is_stale"]
+    assert not collect_status(home_context(settings, now=fresh), read_limit("26h")).is_stale
 
 
 def test_status_fails_where_nothing_is_published_and_that_is_asked(tmp_path, perennial):

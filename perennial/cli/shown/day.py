@@ -1,54 +1,75 @@
 """A published day, and the backtest of its model."""
 
-from typing import Any
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
 
+from connectors.accounting import Accounting
+from connectors.klaviyo.records import SyncPlan, SyncRefusal
+from perennial.cli.facts import DayOutcome, Facts, PowerRow, SegmentRow, TierRow
 from perennial.cli.shown.words import amount, plain, say_where, show_refused, table_of
 from perennial.cli.terminal import short_path
 
 
-def show_day(console: Console, facts: dict[str, Any]) -> None:
+def show_day(console: Console, facts: Facts) -> None:
     """Show a published day: segments, tiers, backtest, accounted rows, files."""
+    day = DayOutcome.model_validate(facts)
     heading = {
-        "published": f"Published {facts['as_of']}",
-        "already_published": f"{facts['as_of']} is already published, from the same orders and model",
-    }[facts["status"]]
+        "published": f"Published {day.as_of}",
+        "already_published": f"{day.as_of} is already published, from the same orders and model",
+    }[day.status]
     console.print(
-        f"\n[bold]{heading}[/]: {facts['customers']:,} customers, model version "
-        f"{facts['model_version']}. {facts['zero_amount']}\n"
+        f"\n[bold]{heading}[/]: {day.customers:,} customers, model version "
+        f"{day.model_version}. {day.zero_amount}\n"
     )
-    if facts.get("caught_up"):
-        console.print(f"Missed days that were published too: {', '.join(facts['caught_up'])}\n")
-    show_refused(console, facts.get("refused", {}))
-    console.print(segment_table(facts["segments"], facts["currency"]))
-    console.print(tier_table(facts["tiers"], facts["currency"]))
-    if facts.get("experiment"):
-        console.print(_experiment_line(facts["experiment"], facts["currency"]))
-    if facts["backtest"]:
-        console.print(backtest_table(facts["backtest"]))
-    console.print(_accounted(facts["accounting"]))
-    for note in facts["notes"]:
+    if day.caught_up:
+        caught_up = ", ".join(map(str, day.caught_up))
+        console.print(f"Missed days that were published too: {caught_up}\n")
+    show_refused(console, {str(missed): why for missed, why in (day.refused or {}).items()})
+    console.print(segment_table(day.segments, day.currency))
+    console.print(tier_table(day.tiers, day.currency))
+    if day.experiment:
+        console.print(_experiment_line(day.experiment, day.currency))
+    if day.backtest:
+        console.print(backtest_table(day.backtest))
+    console.print(_accounted(day.accounting))
+    for note in day.notes:
         console.print(f"Note: {plain(note)}")
-    if facts.get("timings"):
-        steps = facts["timings"].items()
+    if day.timings:
+        steps = day.timings.items()
         took = ", ".join(f"{name.replace('_', ' ')} {seconds:.1f}" for name, seconds in steps)
-        total = f"; {facts['seconds']} in all" if "seconds" in facts else ""
+        total = "" if day.seconds is None else f"; {day.seconds} in all"
         console.print(f"Seconds: {took}{total}")
     console.print()
-    planned = facts.get("sync")
-    if planned is not None:
-        said = planned["refused"] or f"would send {planned['counts']['to_send']:,} profiles"
-        console.print(f"Klaviyo: {plain(said)}")
-    for name in ("page", "scores", "segments", "moments"):
-        say_where(console, name.capitalize(), short_path(facts["files"][name]))
-    say_where(console, "MLflow", facts["mlflow"]["ui"])
-    if facts.get("prefect", {}).get("ui"):
-        say_where(console, "Prefect", facts["prefect"]["ui"])
+    if day.sync is not None:
+        console.print(f"Klaviyo: {plain(_planned(day.sync))}")
+    _show_places(console, day)
 
 
-def segment_table(segments: list[dict[str, Any]], currency: str) -> Table:
+def _planned(sync: SyncPlan | SyncRefusal) -> str:
+    """Return what a sync would send, or why none is planned."""
+    if isinstance(sync, SyncRefusal):
+        return sync.refused
+    return sync.refused or f"would send {sync.counts.to_send:,} profiles"
+
+
+def _show_places(console: Console, day: DayOutcome) -> None:
+    """Show where the day's files and its runs are."""
+    files = day.files
+    for name, path in (
+        ("Page", files.page),
+        ("Scores", files.scores),
+        ("Segments", files.segments),
+        ("Moments", files.moments),
+    ):
+        say_where(console, name, short_path(str(path)))
+    say_where(console, "MLflow", day.mlflow.ui)
+    if day.prefect.ui:
+        say_where(console, "Prefect", day.prefect.ui)
+
+
+def segment_table(segments: Iterable[SegmentRow], currency: str) -> Table:
     """Tabulate where customers stand."""
     table = table_of(
         f"Where customers stand (value: mean expected, {currency})",
@@ -57,40 +78,40 @@ def segment_table(segments: list[dict[str, Any]], currency: str) -> Table:
     table.padding = 0  # a million customers in 80 columns
     for row in segments:
         table.add_row(
-            row["segment"].replace("_", " "),
-            f"{row['customers']:,}",
-            f"{row['share']:.1%}",
-            f"{row['p_order_90d']:.1%}",
-            amount(row["expected_value"]),
-            *(f"{row[tier]:,}" for tier in ("heavy", "standard", "light")),
+            row.segment.replace("_", " "),
+            f"{row.customers:,}",
+            f"{row.share:.1%}",
+            f"{row.p_order_90d:.1%}",
+            amount(row.expected_value),
+            *(f"{customers:,}" for customers in (row.heavy, row.standard, row.light)),
         )
     return table
 
 
-def tier_table(tiers: list[dict[str, Any]], currency: str) -> Table:
+def tier_table(tiers: Iterable[TierRow], currency: str) -> Table:
     """Tabulate who gets the budget."""
     table = table_of(
         f"Who gets the budget ({currency}; effects assumed until measured)",
         "tier", "customers", "held out", "cost", "margin gained", f"back per {currency}",
     )  # fmt: skip
     for row in tiers:
-        back = f"{row['expected_return']:.2f}" if row["cost"] else "-"
+        back = f"{row.expected_return:.2f}" if row.cost else "-"
         table.add_row(
-            row["tier"],
-            f"{row['customers']:,}",
-            f"{row['held_out']:,}",
-            f"{row['cost']:,.0f}",
-            f"{row['gain']:,.0f}",
+            row.tier,
+            f"{row.customers:,}",
+            f"{row.held_out:,}",
+            f"{row.cost:,.0f}",
+            f"{row.gain:,.0f}",
             back,
         )
     return table
 
 
-def _experiment_line(said: dict[str, Any], currency: str) -> str:
+def _experiment_line(power: PowerRow, currency: str) -> str:
     return (
-        f"Today's {said['treated']:,} customers beside {said['control']:,} held out can show, in {said['days']} days, "
-        f"a lift of {currency} {said['smallest_margin']:.2f} of margin each, at best; {said['assumed_margin']:.2f} "
-        f"is assumed, which {said['customers_needed']:,} would show"
+        f"Today's {power.treated:,} customers beside {power.control:,} held out can show, in {power.days} days, "
+        f"a lift of {currency} {power.smallest_margin:.2f} of margin each, at best; {power.assumed_margin:.2f} "
+        f"is assumed, which {power.customers_needed:,} would show"
     )
 
 
@@ -114,7 +135,7 @@ HOW_RATED = (
 SPEND = "_gamma_gamma"  # of nearly every model: says nothing
 
 
-def backtest_table(found: dict[str, Any]) -> Table:
+def backtest_table(found: Facts) -> Table:
     """Tabulate what each model forecast."""
     *earlier, newest = (f"{c['as_of']} ({c['customers']:,} customers)" for c in found["cutoffs"])
     title = f"Holdout: the {found['horizon_days']} days after {newest}"
@@ -130,8 +151,8 @@ def backtest_table(found: dict[str, Any]) -> Table:
     return table
 
 
-def _accounted(accounting: dict[str, Any]) -> str:
-    parts = [f"{accounting['orders']:,} orders"]
-    for group in (accounting["merged"], accounting["rejected"]):
+def _accounted(accounting: Accounting) -> str:
+    parts = [f"{accounting.orders:,} orders"]
+    for group in (accounting.merged, accounting.rejected):
         parts += [f"{rows:,} {name.replace('_', ' ')}" for name, rows in group.items() if rows]
-    return f"Source rows: {accounting['rows_in']:,} = {' + '.join(parts)}"
+    return f"Source rows: {accounting.rows_in:,} = {' + '.join(parts)}"

@@ -1,48 +1,56 @@
 """How things stand, what was sent, and what a command said."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from connectors.klaviyo.records import SyncCounts, SyncOutcome, SyncPlan, read_sync
+from models.checks import PASSED
+from perennial.cli.facts import DayFacts, Facts
 from perennial.cli.shown.words import count, plain, say_text, say_where, show_refused
 from perennial.cli.terminal import short_path
+from perennial.pipeline.status.records import CurrentDay, ModelStatus, Status
 
 SENTENCES = ("missing",)  # whose values are sentences, one line each
 
 
-def show_status(console: Console, facts: dict[str, Any]) -> None:
-    """Show how things stand, in one screen."""
-    current = facts["current"]
-    if current is None:
+def show_status(console: Console, facts: Facts) -> None:
+    """Show the status of a store, in one screen."""
+    status = Status.model_validate(facts)
+    if status.current is None or status.model is None:
         console.print("\n[bold red]Nothing is published[/]: perennial run\n")
     else:
-        mark = "[bold red]Stale[/]" if facts["is_stale"] else "[bold]Current[/]"
-        console.print(
-            f"\n{mark}: {current['as_of']}, {_days(current['days_behind'])}, published "
-            f"{current['hours']:,.1f} hours ago; {current['customers']:,} customers"
-        )
-        model = facts["model"]
-        trained = model["trained_as_of"] or "a day that is not known"
-        say_where(
-            console, "Model", f"version {model['version']}, trained on orders up to {trained}"
-        )
-        checks = current["checks"]
-        odd = [c for c in checks if c["verdict"] != "passed"]
-        say_where(console, "Checks", f"{len(checks) - len(odd)} of {len(checks)} passed")
-        for check in odd:
-            console.print(
-                f"  {check['verdict']}: {plain(check['rule'])}: {plain(check['finding'])}"
-            )
-        say_where(console, "Page", short_path(facts["files"]["page"]))
-        say_where(console, "MLflow", facts["mlflow"]["ui"])
-    if facts["missing"]:
-        say_where(console, "Missing", ", ".join(facts["missing"]))
-    show_refused(console, {one["as_of"]: one["why"] for one in facts["refused"]})
-    if facts["at_work"]:
-        at_work = facts["at_work"]
-        where = f"process {at_work['pid']} on {at_work['host']}"
-        say_where(console, "At work", f"{where}, since {at_work['since'][:16].replace('T', ' ')}")
+        mark = "[bold red]Stale[/]" if status.is_stale else "[bold]Current[/]"
+        _show_current(console, mark, status.current, status.model)
+        day = DayFacts.model_validate(facts)
+        say_where(console, "Page", short_path(str(day.files.page)))
+        say_where(console, "MLflow", day.mlflow.ui)
+    if status.missing:
+        say_where(console, "Missing", ", ".join(map(str, status.missing)))
+    show_refused(console, {str(one.as_of): one.why for one in status.refused})
+    if status.at_work is not None:
+        where = f"process {status.at_work.pid} on {status.at_work.host}"
+        since = status.at_work.since[:16].replace("T", " ")
+        say_where(console, "At work", f"{where}, since {since}")
     console.print()
+
+
+def _show_current(console: Console, mark: str, current: CurrentDay, model: ModelStatus) -> None:
+    """Show the day that readers see: its age, its model and its checks."""
+    console.print(
+        f"\n{mark}: {current.as_of}, {_days(current.days_behind)}, published "
+        f"{current.hours:,.1f} hours ago; {current.customers:,} customers"
+    )
+    trained = model.trained_as_of or "a day that is not known"
+    say_where(console, "Model", f"version {model.version}, trained on orders up to {trained}")
+    odd = [check for check in current.checks if check.verdict != PASSED]
+    passed = len(current.checks) - len(odd)
+    say_where(console, "Checks", f"{passed} of {len(current.checks)} passed")
+    for check in odd:
+        console.print(f"  {check.verdict}: {plain(check.rule)}: {plain(check.finding)}")
 
 
 def _days(behind: int) -> str:
@@ -51,7 +59,7 @@ def _days(behind: int) -> str:
     return f"{behind} day{'s' if behind > 1 else ''} before the last that is over"
 
 
-def show_backfilled(console: Console, facts: dict[str, Any]) -> None:
+def show_backfilled(console: Console, facts: Facts) -> None:
     """Show what a backfill published."""
     console.print(
         f"\n[bold]{len(facts['published'])} days published as history[/], "
@@ -63,40 +71,57 @@ def show_backfilled(console: Console, facts: dict[str, Any]) -> None:
 LEFT_ALONE = ". Perennial did not make these and leaves them alone. Rename them in Klaviyo, or yours in [klaviyo]"
 
 
-def show_synced(console: Console, facts: dict[str, Any]) -> None:
+def show_synced(console: Console, facts: Facts) -> None:
     """Show what was or would be sent to Klaviyo."""
-    counts = facts["counts"]
-    if facts["status"] == "planned":
-        known = "" if facts["looked_up"] else ", none of them looked up: no key is set"
+    sync = read_sync(facts)
+    if isinstance(sync, SyncPlan):
+        missing = "" if sync.looked_up else ", none of them looked up: no key is set"
         console.print(
-            f"\n[bold]A sync of {facts['as_of']} would send {count(counts['to_send'], 'profile')}[/] in "
-            f"{count(facts['jobs'], 'job')}{known}. Nothing was sent: add --apply for that"
+            f"\n[bold]A sync of {sync.as_of} would send {count(sync.counts.to_send, 'profile')}[/] in "
+            f"{count(sync.jobs, 'job')}{missing}. Nothing was sent: add --apply for that"
         )
-    else:
-        rejected = f", {facts['rejected']:,} rejected: see Rejects" if facts["rejected"] else ""
+        _show_counts(console, sync.counts)
+        _show_files(console, sync.files)
+    elif isinstance(sync, SyncOutcome):
+        rejected = f", {sync.rejected:,} rejected: see Rejects" if sync.rejected else ""
         console.print(
-            f"\n[bold]Synced {facts['as_of']}[/]: {facts['confirmed']:,} of {count(facts['sent'], 'profile')} "
+            f"\n[bold]Synced {sync.as_of}[/]: {sync.confirmed:,} of {count(sync.sent, 'profile')} "
             f"confirmed{rejected}"
         )
-    parts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n)
+        _show_counts(console, sync.counts)
+        _show_made(console, sync)
+        _show_files(console, sync.files)
+
+
+def _show_counts(console: Console, counts: SyncCounts | None) -> None:
+    """Show what happens to how many customers."""
+    numbers = {} if counts is None else asdict(counts)
+    parts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in numbers.items() if n)
     console.print(f"Customers: {parts or 'see the sync that was resumed'}")
-    if events := facts.get("events_unverified"):
+
+
+def _show_made(console: Console, sync: SyncOutcome) -> None:
+    """Show what a sync did apart from the profiles: events, segments, lists."""
+    if sync.events_unverified:
         console.print(
-            f"Events: {count(events, 'event')} accepted, none verified, since Klaviyo reports no result of events. "
-            "See the metric in Klaviyo"
+            f"Events: {count(sync.events_unverified, 'event')} accepted, none verified, since Klaviyo reports no "
+            "result of events. See the metric in Klaviyo"
         )
-    for name, of_kind in facts.get("segments", {}).items():
-        if of_kind:
+    for name, segments in asdict(sync.segments).items():
+        if segments:
             hint = LEFT_ALONE if name == "foreign" else ""
-            console.print(f"Segments {name}: {plain(', '.join(of_kind))}{hint}")
-    foreign = [name for name, said in facts.get("lists", {}).items() if said["is_foreign"]]
+            console.print(f"Segments {name}: {plain(', '.join(segments))}{hint}")
+    foreign = [name for name, counts in sync.lists.items() if counts.is_foreign]
     if foreign:
         console.print(f"Lists foreign: {plain(', '.join(foreign))}{LEFT_ALONE}")
-    for name, path in facts["files"].items():
-        say_where(console, name.replace("_", " ").capitalize(), short_path(path))
 
 
-def show_said(console: Console, facts: dict[str, Any]) -> None:
+def _show_files(console: Console, files: Mapping[str, Path]) -> None:
+    for name, path in files.items():
+        say_where(console, name.replace("_", " ").capitalize(), short_path(str(path)))
+
+
+def show_said(console: Console, facts: Facts) -> None:
     """Show facts one by one."""
     for name, value in facts.items():
         if isinstance(value, list | tuple):

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,59 @@ NOBODY = (
 PRIVACY_KEY = "KLAVIYO_PRIVACY_KEY"  # the variable's name
 
 
-def forget_person(run: RunContext, customer: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RemovedRows:
+    """How many rows were removed.
+
+    Attributes
+    ----------
+    state
+        From what outlives a day.
+    exports
+        From the published days and the rejects.
+    """
+
+    state: int
+    exports: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.state + self.exports
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What was done to forget a person.
+
+    Attributes
+    ----------
+    is_found
+        Whether anything names them, or they were forgotten before.
+    removed
+        Rows.
+    klaviyo
+        What Klaviyo was asked, in a sentence.
+    advice
+        What is left to do.
+    """
+
+    is_found: bool
+    removed: RemovedRows
+    klaviyo: str
+    advice: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return {
+            "found": self.is_found,
+            "removed": asdict(self.removed),
+            "klaviyo": self.klaviyo,
+            "next": self.advice,
+        }
+
+
+def forget_person(run: RunContext, customer: str) -> Erasure:
     """Forget a person for good.
 
     The erasure list comes first, so that whatever fails later, nothing of them goes out again.
@@ -69,12 +122,6 @@ def forget_person(run: RunContext, customer: str) -> dict[str, Any]:
         The home.
     customer
         Customer id, e-mail or phone number.
-
-    Returns
-    -------
-    dict
-        Whether anybody was ``found``, how many rows were removed from what, what Klaviyo was asked,
-        and what is left to do.
     """
     settings = run.settings
     with waiting_lease(run.state), one_sync(run):
@@ -83,24 +130,18 @@ def forget_person(run: RunContext, customer: str) -> dict[str, Any]:
         was_forgotten = all(form in erasures for form in forms(customer))
         erasures.add(names)
         state, may_come = _forget_state(run, names)
-        removed = {
-            "state": state,
-            "exports": sum(
-                _forget_rows(settings.order_source, path, names)
-                for path in _exports(settings.home, settings.exports)
-            ),
-        }
+        exports = sum(
+            _forget_rows(settings.order_source, path, names)
+            for path in _exports(settings.home, settings.exports)
+        )
+        removed = RemovedRows(state, exports)
         mirror_exports(settings.exports, run.state, settings.paths.mirror)
         is_found = (
-            was_forgotten or any(removed.values()) or names != {customer.strip(), *forms(customer)}
+            was_forgotten or removed.total > 0 or names != {customer.strip(), *forms(customer)}
         )
         klaviyo = _ask_klaviyo(run, names)
-        return {
-            "found": is_found,
-            "removed": removed,
-            "klaviyo": klaviyo,
-            "next": UNDER_WAY if may_come else SOURCES if is_found else NOBODY,
-        }
+        advice = UNDER_WAY if may_come else SOURCES if is_found else NOBODY
+        return Erasure(is_found, removed, klaviyo, advice)
 
 
 def _forget_state(run: RunContext, names: set[str]) -> tuple[int, bool]:

@@ -3,9 +3,8 @@
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +15,13 @@ from connectors.klaviyo.apply import ERASED, UNCLEAR, Hands
 from connectors.klaviyo.confirmed import Confirmed, newest
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError
-from connectors.klaviyo.guards import check_counts, check_types
+from connectors.klaviyo.guards import Limits, check_counts, check_types
 from connectors.klaviyo.lookup import look_up
 from connectors.klaviyo.manifest import Manifest, SyncHeader
 from connectors.klaviyo.pack import fewest_jobs, pack, write_profiles
 from connectors.klaviyo.plan import REJECTS, Audience, Plan, broken_rules, plan_changes
 from connectors.klaviyo.properties import columns_needed, property_table
+from connectors.klaviyo.records import SyncCounts, SyncPlan
 from connectors.store import PublishedDay, replace_file
 from perennial.pipeline.ingestion.people import contacts_path, customers_of, name_customers
 from perennial.pipeline.runtime.context import RunContext
@@ -129,7 +129,7 @@ def write_plan(
     *,
     create_missing: bool,
     apply: bool,
-) -> dict[str, Any]:
+) -> SyncPlan:
     """Compare, look up, pack and write down; with `apply`, make it the sync under way.
 
     Parameters
@@ -164,37 +164,24 @@ def write_plan(
     bodies = write_profiles(plan.rows, plan.said)
     sizes = np.array([len(body) for body in bodies], dtype=np.int64)
     job = pack(sizes)
-    said: dict[str, Any] = {
-        "status": "planned",
-        "as_of": day.as_of.isoformat(),
-        "run_id": day.run_id,
-        "looked_up": hands is not None,
-        "counts": {
-            "to_send": len(bodies),
-            "created": 0,
-            "customers_before": _customers_before(places),
-            **plan.counts,
-        },
-        "jobs": int(job.max() + 1) if len(job) else 0,
-        "least_jobs": fewest_jobs(sizes),
-        "megabytes": round(float(sizes.sum()) / 1e6, 3),
-        "refused": None,
-        "files": {
-            "plan": str(places.plan),
-            "would_send": str(places.would_send),
-            "rejects": str(places.rejects),
-        },
-    }
-    try:
-        check_counts(said["counts"], settings.limits)
-    except SyncRefusedError as error:
-        said["refused"] = str(error)
-    _write_down(places, plan, bodies, said)
-    if said["refused"]:
-        raise SyncRefusedError(said["refused"])
+    counts = replace(plan.counts, to_send=len(bodies), customers_before=_customers_before(places))
+    record = SyncPlan(
+        as_of=day.as_of,
+        run_id=day.run_id,
+        looked_up=hands is not None,
+        counts=counts,
+        jobs=int(job.max() + 1) if len(job) else 0,
+        least_jobs=fewest_jobs(sizes),
+        megabytes=round(float(sizes.sum()) / 1e6, 3),
+        refused=_refusal(counts, settings.limits),
+        files={"plan": places.plan, "would_send": places.would_send, "rejects": places.rejects},
+    )
+    _write_down(places, plan, bodies, record)
+    if record.refused:
+        raise SyncRefusedError(record.refused)
     if apply:
         check_types(places.types, properties, keep=True)
-        text = json.dumps({"customers": plan.counts["customers"]})
+        text = json.dumps({"customers": counts.customers})
         replace_file(places.last, lambda draft: draft.write_text(text))
     if apply and bodies:
         rows = plan.rows.assign(row=np.arange(len(bodies)), body=bodies)
@@ -202,13 +189,13 @@ def write_plan(
             day.as_of.isoformat(),
             day.run_id,
             str(settings.account),
-            said["jobs"],
+            record.jobs,
             terms_of(settings, create_missing=create_missing),
             f"{settings.prefix} Segment Changed" if settings.events else "",
         )
-        parts = [rows[job == number] for number in range(said["jobs"])]
+        parts = [rows[job == number] for number in range(record.jobs)]
         Manifest.create(places.open, header, parts)
-    return said
+    return record
 
 
 def terms_of(settings: KlaviyoSettings, *, create_missing: bool) -> str:
@@ -282,20 +269,27 @@ def _confirmed(places: SyncPlaces) -> pd.DataFrame:
     return known
 
 
-def _write_down(
-    places: SyncPlaces, plan: Plan, bodies: Iterable[bytes], said: dict[str, Any]
-) -> None:
+def _refusal(counts: SyncCounts, limits: Limits) -> str | None:
+    """Return why a guard refuses a plan; None = it does not."""
+    try:
+        check_counts(counts, limits)
+    except SyncRefusedError as error:
+        return str(error)
+    return None
+
+
+def _write_down(places: SyncPlaces, plan: Plan, bodies: Iterable[bytes], record: SyncPlan) -> None:
     places.out.mkdir(parents=True, exist_ok=True)
     replace_file(places.would_send, lambda draft: draft.write_bytes(_lines(bodies)))
     code = plan.rejects["code"]
     table = plan.rejects.assign(
-        detail=code.map({name: said[0] for name, said in REJECTS.items()}),
+        detail=code.map({name: detail for name, (detail, _) in REJECTS.items()}),
         field="",
-        hint=code.map({name: said[1] for name, said in REJECTS.items()}),
+        hint=code.map({name: hint for name, (_, hint) in REJECTS.items()}),
     )
     replace_file(places.rejects, lambda draft: write_csv(table, draft))
     sample = plan.said.head(SAMPLE).to_dict("records")  # without whom it is said of
-    text = json.dumps({**said, "sample": sample}, indent=2, default=str) + "\n"
+    text = json.dumps({**record.to_dict(), "sample": sample}, indent=2, default=str) + "\n"
     replace_file(places.plan, lambda draft: draft.write_text(text))
 
 

@@ -1,11 +1,10 @@
 """Bring the published scores to Klaviyo: plan what differs, send it, believe what is confirmed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -17,8 +16,10 @@ from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.events import events_accepted, send_events
 from connectors.klaviyo.guards import check_account as check_answers
 from connectors.klaviyo.guards import check_fresh, check_key
-from connectors.klaviyo.lists import keep_list
+from connectors.klaviyo.lists import ListCounts, keep_list
 from connectors.klaviyo.manifest import Manifest
+from connectors.klaviyo.records import Delivery, KeyCheck, SyncOutcome, SyncPlan
+from connectors.klaviyo.segments import SegmentCounts
 from connectors.klaviyo.segments import keep_segments as keep
 from connectors.store import PublishedDay
 from models.gate import FAILED
@@ -38,6 +39,26 @@ from perennial.pipeline.settings.store import SettingsError
 UNSEEN_SCOPES = (
     "write scopes without their read scope, data-privacy:write, and scopes not listed here"
 )
+
+
+@dataclass(frozen=True)
+class SyncSteps:
+    """What the steps of a sync did.
+
+    Attributes
+    ----------
+    key
+        What was checked of the key.
+    delivery
+        What became of the rows.
+    segments, lists
+        What was done to them.
+    """
+
+    key: KeyCheck
+    delivery: Delivery
+    segments: SegmentCounts
+    lists: Mapping[str, ListCounts]
 
 
 @step
@@ -104,18 +125,18 @@ def one_sync(run: RunContext) -> Iterator[None]:
 
 @step
 @again_after(UnavailableError)
-def check_account(run: RunContext, hands: Hands) -> dict[str, Any]:
+def check_account(run: RunContext, hands: Hands) -> KeyCheck:
     """Refuse a key of another account, and one that may do more than it must; return what was checked."""
     check_answers(hands.klaviyo, str(run.settings.klaviyo.account))
     if run.settings.klaviyo.allow_wide_key:
-        return {"scopes_checked": False}
+        return KeyCheck(scopes_checked=False)
     scopes = check_key(hands.klaviyo)
-    return {
-        "scopes_checked": True,
-        "denied": list(scopes.denied),
-        "unclear": list(scopes.unclear),
-        "not_visible": UNSEEN_SCOPES,
-    }
+    return KeyCheck(
+        scopes_checked=True,
+        denied=scopes.denied,
+        unclear=scopes.unclear,
+        not_visible=UNSEEN_SCOPES,
+    )
 
 
 @step
@@ -126,7 +147,7 @@ def plan_sync(
     *,
     create_missing: bool = False,
     apply: bool = False,
-) -> dict[str, Any]:
+) -> SyncPlan:
     """Say what differs from what Klaviyo has confirmed; with `apply`, make it the sync under way."""
     return write_plan(run, day, hands, create_missing=create_missing, apply=apply)
 
@@ -214,42 +235,36 @@ def verify_job(run: RunContext, hands: Hands, number: int) -> None:
 
 @step
 @again_after(UnavailableError)
-def finish_sync(run: RunContext, hands: Hands) -> dict[str, int]:
+def finish_sync(run: RunContext, hands: Hands) -> Delivery:
     """Remember what was confirmed, write the rejects, and end the sync."""
     places = SyncPlaces.of(run)
     manifest = Manifest.open(places.open)
     if manifest is None:
-        return {"sent": 0, "confirmed": 0, "rejected": 0, "events_unverified": 0}
+        return Delivery()
     drain(manifest, hands)
     rejected = list_rejects(places, manifest)
     sent = sum(manifest.state(number).sent for number in manifest.numbers)
     events = events_accepted(manifest)
     confirmed = settle(manifest, Confirmed(places.confirmed))
-    return {
-        "sent": sent,
-        "confirmed": confirmed,
-        "rejected": rejected,
-        "events_unverified": events,
-    }
+    return Delivery(sent, confirmed, rejected, events)
 
 
 @step
 @again_after(UnavailableError)
-def keep_segments(run: RunContext, hands: Hands) -> dict[str, list[str]]:
+def keep_segments(run: RunContext, hands: Hands) -> SegmentCounts:
     """Create and change the segments that the settings define."""
     book = Book(SyncPlaces.of(run).segments)
-    done = keep(run.settings.klaviyo.definitions, hands.klaviyo, hands.clock, book)
-    return {name: list(names) for name, names in asdict(done).items()}
+    return keep(run.settings.klaviyo.definitions, hands.klaviyo, hands.clock, book)
 
 
 @step
 @again_after(UnavailableError)
-def keep_lists(run: RunContext, day: PublishedDay, hands: Hands) -> dict[str, dict[str, int]]:
+def keep_lists(run: RunContext, day: PublishedDay, hands: Hands) -> dict[str, ListCounts]:
     """Put people on the lists that the settings define, and take them off."""
     places = SyncPlaces.of(run)
     book = Book(places.lists)
     return {
-        name: asdict(keep_list(name, people, hands.klaviyo, hands.clock, book))
+        name: keep_list(name, people, hands.klaviyo, hands.clock, book)
         for name, people in list_members(run, day, hands.erased).items()
     }
 
@@ -259,30 +274,41 @@ def report_sync(
     run: RunContext,
     day: PublishedDay,
     hands: Hands,
-    planned: dict[str, Any],
-    confirmed: dict[str, int],
-    made: dict[str, Any],
-) -> dict[str, Any]:
-    """Say what was done, in a file and, under Prefect, as an artifact: counts only."""
-    said = {
-        "status": "synced",
-        "as_of": day.as_of.isoformat(),
-        "run_id": day.run_id,
-        "resumed": not planned,
-        "counts": planned.get("counts", {}),
-        **confirmed,
-        **made,
-        "requests": dict(hands.klaviyo.requests),
-        "files": {"rejects": str(SyncPlaces.of(run).rejects)},
-    }
-    SyncPlaces.of(run).outcome.write_text(json.dumps(said, indent=2) + "\n")
+    planned: SyncPlan | None,
+    done: SyncSteps,
+) -> SyncOutcome:
+    """Report what was done, in a file and, under Prefect, as an artifact: counts only.
+
+    Parameters
+    ----------
+    run, day, hands
+        What was synced, and how.
+    planned
+        What this sync planned; None = it finished an earlier one of the day.
+    done
+        What its steps did.
+    """
+    places, delivery = SyncPlaces.of(run), asdict(done.delivery)
+    outcome = SyncOutcome(
+        as_of=day.as_of,
+        run_id=day.run_id,
+        resumed=planned is None,
+        counts=None if planned is None else planned.counts,
+        **delivery,
+        segments=done.segments,
+        lists=done.lists,
+        key=done.key,
+        requests=dict(hands.klaviyo.requests),
+        files={"rejects": places.rejects},
+    )
+    places.outcome.write_text(json.dumps(outcome.to_dict(), indent=2) + "\n")
     if in_prefect():
         from prefect.artifacts import create_table_artifact
 
-        counts = {**said["counts"], **confirmed}
+        counts = ({} if planned is None else asdict(planned.counts)) | delivery
         table = [{"what": name.replace("_", " "), "how many": n} for name, n in counts.items()]
         create_table_artifact(table=table, key="klaviyo-sync", description=f"Klaviyo, {day.as_of}")
-    return said
+    return outcome
 
 
 def _under_way(run: RunContext) -> Manifest:

@@ -1,6 +1,5 @@
 """The steps that every flow starts with: from the order history to what is known of each customer."""
 
-import json
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -31,7 +30,7 @@ def read_orders(run: RunContext) -> History:
     folder = run.folder / f"orders_{known_by.isoformat()}"
     kept = folder / "history.json"
     if kept.exists():
-        return History.from_dict(json.loads(kept.read_text()))
+        return History.from_json(kept.read_text())
     rejects, source, erased = folder / "rejects.csv", settings.order_source, Erasures(run.state)
     try:
         with run.engine() as engine:
@@ -44,7 +43,7 @@ def read_orders(run: RunContext) -> History:
             copy_file(rejects, settings.home / "rejects.csv")
         raise
     leave_out(rejects, erased, source)
-    kept.write_text(json.dumps(history.to_dict()))
+    kept.write_text(history.to_json())
     return history
 
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from connectors.engine import Engine
 from connectors.kept import read_parquet
@@ -27,6 +27,7 @@ from models.checks import (
     refused,
 )
 from models.checks.source import MOST_WINDOW_DAYS
+from perennial.pipeline.publishing.refusal import Refusal
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.score_table import WRITTEN
@@ -46,6 +47,7 @@ NAMES = (
     "segments_are_steady",
     "customers_stay_put",
 )
+_CHECKS = TypeAdapter(tuple[Check, ...])
 COMPARED = ["customer_id", "segment", "expected_value"]
 
 
@@ -129,17 +131,20 @@ def check_decided(
     return _judge(found, run.folder, run.state, run.as_of, accepted)
 
 
-def warnings_of(checks: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the findings that a reader must know, in words."""
-    said = []
-    for check in checks:
-        if check["verdict"] == WARNED:
-            said.append(f"{check['rule']}: {check['finding']}")
-        elif check["because"] is not None:
-            said.append(
-                f"{check['rule']}: {check['finding']}; accepted, because {check['because']}"
-            )
-    return said
+def read_checks(path: Path) -> tuple[Check, ...]:
+    """Read the file of the checks of a day; of a file that is not there, none."""
+    return _CHECKS.validate_json(path.read_bytes()) if path.exists() else ()
+
+
+def warnings_of(checks: Sequence[Check]) -> list[str]:
+    """Return the findings that a reader must know, in words; of checks, or of what their file holds."""
+    warnings = []
+    for check in _CHECKS.validate_python(checks):
+        if check.verdict == WARNED:
+            warnings.append(f"{check.rule}: {check.finding}")
+        elif check.because is not None:
+            warnings.append(f"{check.rule}: {check.finding}; accepted, because {check.because}")
+    return warnings
 
 
 def refusal_file(state: Path, as_of: date) -> Path:
@@ -152,10 +157,10 @@ def forget_refusal(state: Path, as_of: date) -> None:
     refusal_file(state, as_of).unlink(missing_ok=True)
 
 
-def refusals(state: Path) -> list[dict[str, Any]]:
+def refusals(state: Path) -> list[Refusal]:
     """Return the days that are refused and not published, the newest first."""
     paths = sorted((state / "refusals").glob("as_of=*.json"), reverse=True)
-    return [json.loads(path.read_text()) for path in paths]
+    return [Refusal.model_validate_json(path.read_bytes()) for path in paths]
 
 
 def _judge(
@@ -164,10 +169,9 @@ def _judge(
     """Keep the checks for the day's record, or refuse the day."""
     path = folder / f"{as_of.isoformat()}-{CHECKS}"
     checks = accept(found, accepted)
-    earlier = json.loads(path.read_text()) if path.exists() else []
     names = {check.name for check in checks}
-    said = [one for one in earlier if one["name"] not in names] + [c.to_dict() for c in checks]
-    path.write_text(json.dumps(said, indent=2))
+    earlier = [check for check in read_checks(path) if check.name not in names]
+    path.write_text(json.dumps([check.to_dict() for check in (*earlier, *checks)], indent=2))
     no = refused(checks)
     if no:
         _refuse(state, no, as_of)
@@ -181,23 +185,17 @@ def _refuse(state: Path, no: list[Check], as_of: date) -> None:
         f'stays current. To publish it all the same: `perennial run --as-of {as_of} {names} --because "…"`',
         is_late=all(check.is_late for check in no),
     )
-    keep_refusal(state, as_of, str(error), [check.to_dict() for check in no])
+    keep_refusal(state, as_of, str(error), no)
     raise error
 
 
-def keep_refusal(
-    state: Path, as_of: date, why: str, checks: Sequence[Mapping[str, Any]] = ()
-) -> None:
+def keep_refusal(state: Path, as_of: date, why: str, checks: Sequence[Check] = ()) -> None:
     """Remember why a day was refused until it is published."""
     path = refusal_file(state, as_of)
     path.parent.mkdir(parents=True, exist_ok=True)
-    said = {
-        "as_of": as_of.isoformat(),
-        "refused_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "why": why,
-        "checks": list(checks),
-    }
-    text = json.dumps(said, indent=2) + "\n"
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    refusal = Refusal(as_of=as_of, refused_at=now, why=why, checks=tuple(checks))
+    text = json.dumps(refusal.model_dump(mode="json"), indent=2) + "\n"
     replace_file(path, lambda draft: draft.write_text(text))
 
 

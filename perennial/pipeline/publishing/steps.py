@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
+from connectors.klaviyo.records import SyncPlan, SyncRefusal
 from connectors.store import PublishedDay
 from connectors.tracking import Tracking
 from perennial.pipeline.runtime.steps import step
@@ -37,12 +37,12 @@ class Scored:
     is_new
         False where the same orders, settings and model had already published it.
     sync
-        What a sync would send; None where no account is set.
+        What a sync would send, or why none is planned; None where no account is set.
     """
 
     day: PublishedDay
     is_new: bool
-    sync: dict[str, Any] | None = None
+    sync: SyncPlan | SyncRefusal | None = None
 
 
 @step

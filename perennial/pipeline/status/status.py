@@ -1,14 +1,14 @@
 """How things stand: which day is current, how old it is, by which model, and what was refused."""
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from perennial.pipeline.publishing.checks import refusals
 from perennial.pipeline.runtime.context import RunContext, lease_of
+from perennial.pipeline.status.records import CurrentDay, ModelStatus, Status
 
 DAY = timedelta(days=1)
 
@@ -62,34 +62,32 @@ def age_of(
     return Age(round(hours, 2), (yesterday - day.as_of).days, limit)
 
 
-def how_things_stand(run: RunContext, limit: timedelta | None = None) -> dict[str, Any]:
-    """Return all of it as JSON values; ``current`` is None where nothing is published."""
+def collect_status(run: RunContext, limit: timedelta | None = None) -> Status:
+    """Return the status of a store; with `limit`, tell whether the current day is older."""
     yesterday = run.settings.yesterday(run.now)
     day = run.store.current()
     holder = lease_of(run.state).holder()
     missing = missing_days(run.store, yesterday, run.settings.schedule.catch_up_days)
-    said: dict[str, Any] = {
-        "current": None,
-        "refused": refusals(run.state),
-        "missing": [one.isoformat() for one in missing],
-        "at_work": None if holder is None else asdict(holder),
-        "is_stale": limit is not None,
-    }
+    status = Status(
+        current=None,
+        refused=tuple(refusals(run.state)),
+        missing=tuple(missing),
+        at_work=holder,
+        is_stale=limit is not None,
+    )
     if day is None:
-        return said
+        return status
     age, record = age_of(day, run.now, yesterday, limit), day.record()
-    return said | {
-        "current": {
-            "as_of": day.as_of.isoformat(),
-            "published_at": record["published_at"],
-            "hours": age.hours,
-            "days_behind": age.days_behind,
-            "customers": record["customers"],
-            "checks": record["checks"],
-        },
-        "model": _model(run.tracking, record["model_version"], day.as_of),
-        "is_stale": age.is_stale,
-    }
+    current = CurrentDay(
+        as_of=day.as_of,
+        published_at=record["published_at"],
+        hours=age.hours,
+        days_behind=age.days_behind,
+        customers=record["customers"],
+        checks=record["checks"],
+    )
+    model = _model(run.tracking, record["model_version"], day.as_of)
+    return status.model_copy(update={"current": current, "model": model, "is_stale": age.is_stale})
 
 
 def missing_days(store: Store, day: date, most_days: int) -> list[date]:
@@ -118,15 +116,15 @@ def read_limit(text: str) -> timedelta:
     return float(found[1]) * (DAY if found[2] == "d" else timedelta(hours=1))
 
 
-def _model(tracking: Tracking, version: str, as_of: date) -> dict[str, Any]:
+def _model(tracking: Tracking, version: str, as_of: date) -> ModelStatus:
     if not tracking.has(version):
-        return {"version": version, "trained_as_of": None, "age_days": None, "gate": None}
+        return ModelStatus(version=version)
     tags = tracking.tags(version)
     trained = date.fromisoformat(tags["as_of"])
-    return {
-        "version": version,
-        "trained_as_of": trained.isoformat(),
-        "age_days": (as_of - trained).days,
-        "gate": tags.get("gate"),
-        "champion": tracking.champion(),
-    }
+    return ModelStatus(
+        version=version,
+        trained_as_of=trained,
+        age_days=(as_of - trained).days,
+        gate=tags.get("gate"),
+        champion=tracking.champion(),
+    )

@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from perennial.cli.facts import SegmentRow, TierRow
 from perennial.cli.shown.day import RATED, backtest_table, segment_table, tier_table
 from perennial.cli.shown.state import show_said
 
@@ -16,12 +17,13 @@ MODELS = (
     "last_period",
     "learned_trees",
 )
-SEGMENT = {
-    "segment": "second_order_window", "customers": 1_234_567, "share": 1.0, "p_order_90d": 1.0,
-    "expected_value": 12_345.67, "heavy": 123_456, "standard": 123_456, "light": 123_456,
-}  # fmt: skip
-TIER = {"tier": "standard", "customers": 1_234_567, "held_out": 123_456, "cost": 1_234_567.0,
-        "gain": 12_345_678.0, "expected_return": 10.0}  # fmt: skip
+SEGMENT = SegmentRow(
+    segment="second_order_window", meaning="one order", customers=1_234_567, share=1.0, revenue=1e9,
+    p_order_90d=1.0, expected_value=12_345.67, expected_margin=1e9, held_out=123_456,
+    heavy=123_456, standard=123_456, light=123_456,
+)  # fmt: skip
+TIER = TierRow(tier="standard", customers=1_234_567, held_out=123_456, cost=1_234_567.0,
+               gain=12_345_678.0, expected_return=10.0)  # fmt: skip
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_the_holdout_says_every_figure_whole(console):
 
 def test_segments_and_tiers_of_a_large_store_fit(console):
     assert "…" not in printed(console, segment_table([SEGMENT], "USD"))
-    said = printed(console, tier_table([TIER, TIER | {"cost": 0.0}], "USD"))
+    said = printed(console, tier_table([TIER, TIER.model_copy(update={"cost": 0.0})], "USD"))
     assert "…" not in said
     assert "back per USD" in said
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from perennial.cli.facts import PrefectPlace
 from perennial.cli.operate import in_words
 from perennial.cli.runner import choose_runner
 from perennial.pipeline.settings.store import build_settings
 from perennial.service.child import LONGEST_LOG, Child
+from perennial.service.events import ChildDied, ComingRun, Serving, Stopped
 from perennial.service.scheduler import server_environment
 from perennial.service.server import UP_LOCK, forget_serving, say_serving, served_api_url
 
@@ -185,23 +187,22 @@ def test_prefects_server_is_told_what_the_settings_say_and_the_environment_wins(
 
 
 def test_events_are_told_in_words():
-    deployments = [
-        {"deployment": "daily/nightly", "cron": "0 4 * * *", "event": None, "next": "2026-11-28T04:00+01:00"},
-        {"deployment": "train/on-drift", "cron": None, "event": "drift", "next": None},
-        {"deployment": "train/weekly", "cron": None, "event": None, "next": None},
-    ]  # fmt: skip
-    lines = in_words(
-        "serving", {"ui": "U", "home": "H", "timezone": "Z", "deployments": deployments}
+    deployments = (
+        ComingRun("daily/nightly", cron="0 4 * * *", event=None, next="2026-11-28T04:00+01:00"),
+        ComingRun("train/on-drift", cron=None, event="drift", next=None),
+        ComingRun("train/weekly", cron=None, event=None, next=None),
     )
+    lines = in_words(Serving("U", "A", home="H", timezone="Z", deployments=deployments))
     assert lines[1:4] == [
         "daily/nightly: 2026-11-28T04:00+01:00 (0 4 * * *, Z)",
         "train/on-drift: after drift",
         "train/weekly: by hand",
     ]
-    assert in_words("died", {"what": "worker", "again_in": 1.0}) == [
-        "died: what: worker, again in: 1.0"
+    died = ChildDied("worker", how="exit code 1", said="no space left", again_in=1.0, log="L")
+    assert in_words(died) == [
+        "died: what: worker, how: exit code 1, said: no space left, again in: 1.0, log: L"
     ]
-    assert in_words("stopped", {}) == ["stopped"]
+    assert in_words(Stopped()) == ["stopped"]
 
 
 def test_other_commands_in_the_home_find_the_server_while_it_is_served(tmp_path, monkeypatch):
@@ -214,10 +215,10 @@ def test_other_commands_in_the_home_find_the_server_while_it_is_served(tmp_path,
     with FileLock(tmp_path / UP_LOCK):
         assert served_api_url(tmp_path) == url
         with choose_runner(tmp_path, prefect=True) as runner:
-            assert runner.where == {"api_url": url, "ui": "http://127.0.0.1:4300"}
+            assert runner.where == PrefectPlace(api_url=url, ui="http://127.0.0.1:4300")
             assert os.environ["PREFECT_API_URL"] == url
         assert "PREFECT_API_URL" not in os.environ
         with choose_runner(tmp_path, prefect=False) as runner:
-            assert runner.where["api_url"] is None
+            assert runner.where.api_url is None
     forget_serving(tmp_path)
     assert served_api_url(tmp_path) is None

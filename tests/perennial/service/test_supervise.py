@@ -11,13 +11,14 @@ import pytest
 
 from perennial.pipeline.settings.store import read_settings
 from perennial.service import supervise
+from perennial.service.events import RunAgain, ServedDeployment
 from perennial.service.supervise import Supervisor
 from tests.shops import AS_OF, write_shop
 
-SERVED = [
-    {"deployment": "daily/nightly", "id": "1", "cron": "0 4 * * *", "event": None},
-    {"deployment": "train/on-drift", "id": "2", "cron": None, "event": "drift"},
-]
+SERVED = (
+    ServedDeployment(deployment="daily/nightly", id="1", cron="0 4 * * *", event=None),
+    ServedDeployment(deployment="train/on-drift", id="2", cron=None, event="drift"),
+)
 
 
 class Watched:
@@ -28,9 +29,7 @@ class Watched:
         monkeypatch.delenv("PREFECT_API_URL", raising=False)
         monkeypatch.setattr(supervise, "notify", lambda _settings, *said: self.told.append(said))
         monkeypatch.setattr(supervise, "PATIENCE_SECONDS", 0.0)
-        self.it = Supervisor(
-            read_settings(config), config, lambda event, facts: self.events.append((event, facts))
-        )
+        self.it = Supervisor(read_settings(config), config, self.events.append)
         self.it._served = SERVED
 
     def kinds(self):
@@ -67,7 +66,7 @@ def test_a_day_that_is_old_is_told_of_once(published, monkeypatch):
     watched.it._check_age(berlin("2024-07-02 12:01"))
     watched.it._check_age(berlin("2024-07-09 12:00"))
     assert watched.kinds() == [("stale", "no day after 2024-06-30 is published")]
-    assert [event for event, _ in watched.events] == ["warning"]
+    assert [event.name for event in watched.events] == ["warning"]
 
 
 def test_a_pointer_that_cannot_be_read_is_told_of(tmp_path, monkeypatch):
@@ -107,7 +106,7 @@ def test_a_server_that_hangs_is_started_again(tmp_path, monkeypatch):
     assert watched.it._server.stops == 0
     watched.it._check_schedules()
     assert watched.it._server.stops == 1
-    assert [event for event, _ in watched.events] == ["unanswered"] * 5
+    assert [event.name for event in watched.events] == ["unanswered"] * 5
 
 
 @pytest.mark.parametrize("url", ["http://prefect.example/api"])
@@ -145,25 +144,25 @@ def test_each_death_is_said_and_people_are_told_of_the_third(tmp_path, monkeypat
         watched.it._look_after(child)
         assert len(watched.events) == deaths
         assert len(watched.kinds()) == (deaths >= 3)
-    event, facts = watched.events[0]
-    assert (event, facts["what"], facts["how"]) == ("died", "worker", "exit code 1")
+    event = watched.events[0]
+    assert (event.name, event.what, event.how) == ("died", "worker", "exit code 1")
     assert watched.told[0][2] == {"how": "exit code 1", "said": "no space left"}
 
 
 def test_a_run_that_was_cut_off_twice_is_told_of(tmp_path, monkeypatch):
     watched = Watched(write_shop(tmp_path), monkeypatch)
-    said = [
-        {**SERVED[0], "again": False, "given_up": True},
-        {**SERVED[1], "again": True, "given_up": False},
-    ]
+    said = (
+        SERVED[0].model_copy(update={"given_up": True}),
+        SERVED[1].model_copy(update={"again": True}),
+    )
 
     class Started:
         def start(self, *_arguments, pipes):
-            os.write(pipes[0], json.dumps(said).encode())
+            os.write(pipes[0], json.dumps([one.model_dump() for one in said]).encode())
 
     watched.it._worker = Started()
     watched.it._start_worker()
     assert watched.it._served == said
-    assert ("again", {"deployment": "train/on-drift"}) in watched.events
+    assert RunAgain("train/on-drift") in watched.events
     [(kind, subject)] = watched.kinds()
     assert (kind, subject.split(" was ")[0]) == ("failed", "daily/nightly")

@@ -301,12 +301,12 @@ def test_who_is_forgotten_by_an_id_is_deleted_under_an_address_that_the_shop_no_
     )
     serial = klaviyo.add_profile(external_id="c0000003", email="a@old.io")
     klaviyo.add_profile(external_id="c0000004", email="B@new.io")
-    assert "2 profiles" in forget_person(home_context(shop.settings), "c0000003")["klaviyo"]
+    assert "2 profiles" in forget_person(home_context(shop.settings), "c0000003").klaviyo
     assert klaviyo.deletions == [
         {"type": "profile", "attributes": {"email": "a@new.io"}},
         {"type": "profile", "id": serial, "attributes": {}},
     ]
-    assert "1 profile" in forget_person(home_context(shop.settings), "c0000004")["klaviyo"]
+    assert "1 profile" in forget_person(home_context(shop.settings), "c0000004").klaviyo
 
 
 def test_a_customer_id_that_is_a_common_value_takes_nobody_else_along(tmp_path):

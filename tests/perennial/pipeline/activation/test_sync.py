@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -30,12 +31,12 @@ def shop(tmp_path):
 
 def test_a_dry_run_writes_what_would_be_sent_and_only_reads(shop):
     said = shop.sync(apply=False)
-    assert said["counts"]["to_send"] == 60
+    assert said.counts.to_send == 60
     assert {name.split()[0] for name in shop.double.received} == {"GET"}
     lines = shop.places.would_send.read_bytes().splitlines()
     assert len([Profile.model_validate_json(line) for line in lines]) == 60
     plan = json.loads(shop.places.plan.read_text())
-    assert plan["counts"] == said["counts"]
+    assert plan["counts"] == asdict(said.counts)
     assert len(plan["sample"]) == 3
     assert "c0000000" not in json.dumps(plan["sample"])
     assert not shop.places.open.exists()
@@ -44,17 +45,17 @@ def test_a_dry_run_writes_what_would_be_sent_and_only_reads(shop):
 def test_after_a_sync_klaviyo_holds_what_is_published(shop):
     said = shop.sync()
     assert shop.is_right()
-    assert (said["sent"], said["confirmed"], said["rejected"]) == (60, 60, 0)
+    assert (said.sent, said.confirmed, said.rejected) == (60, 60, 0)
     assert set(shop.double.consents().values()) == {"SUBSCRIBED"}
     again = shop.sync()
-    assert again["counts"]["to_send"] == 0
+    assert again.counts.to_send == 0
     assert shop.double.received[IMPORT] == 1
 
 
 def test_people_unknown_to_klaviyo_are_skipped_and_said(tmp_path):
     shop = Shop(tmp_path, known=50)
     said = shop.sync()
-    assert (said["confirmed"], said["counts"]["unknown_profile"]) == (50, 10)
+    assert (said.confirmed, said.counts.unknown_profile) == (50, 10)
     assert len(shop.double.profiles) == 50
     assert set(shop.rejects()["code"]) == {"unknown_profile"}
 
@@ -65,7 +66,7 @@ def test_people_are_made_only_when_asked_and_few_at_once(tmp_path):
         shop.sync(create_missing=True)
     assert IMPORT not in shop.double.received
     shop.settings = store_settings(tmp_path, most_created=10)
-    assert shop.sync(create_missing=True)["counts"]["created"] == 10
+    assert shop.sync(create_missing=True).counts.created == 10
     assert shop.is_right()
     assert shop.double.created_profiles == 10
 
@@ -74,14 +75,14 @@ def test_rows_that_klaviyo_rejects_are_not_believed(shop):
     shop.double.page = 3
     shop.double.bad_keys = set(shop.scores["customer_id"][:10])
     said = shop.sync()
-    assert (said["confirmed"], said["rejected"]) == (50, 10)
+    assert (said.confirmed, said.rejected) == (50, 10)
     rejects = shop.rejects()
     assert set(rejects["customer_id"]) == shop.double.bad_keys
     assert set(rejects["code"]) == {"invalid"}
     assert set(rejects["field"]) == {"email"}
     assert rejects["hint"].str.len().min() > 10
     shop.double.bad_keys = set()
-    assert shop.sync()["confirmed"] == 10
+    assert shop.sync().confirmed == 10
     assert shop.is_right()
 
 
@@ -97,26 +98,26 @@ def test_a_row_alone_that_klaviyo_says_nothing_of_is_not_believed(tmp_path):
     shop.double.bad_keys = {"c0000000"}
     shop.double._import_errors = lambda *_: (200, {"data": [], "links": {}})
     said = shop.sync()
-    assert (said["confirmed"], said["rejected"]) == (0, 1)
+    assert (said.confirmed, said.rejected) == (0, 1)
     assert set(shop.rejects()["code"]) == {"unclear"}
     assert Confirmed(shop.places.confirmed).read()["row_hash"].eq(0).all()
     del shop.double._import_errors
     shop.double.bad_keys = set()
-    assert shop.sync()["confirmed"] == 1
+    assert shop.sync().confirmed == 1
 
 
 def test_a_refused_job_is_sent_without_the_rows_that_klaviyo_points_at(shop):
     shop.double.refuses_at_once = True
     shop.double.bad_keys = {"c0000004", "c0000017"}
     said = shop.sync()
-    assert (said["confirmed"], said["rejected"]) == (58, 2)
+    assert (said.confirmed, said.rejected) == (58, 2)
     assert shop.double.received[IMPORT] == 3
 
 
 def test_a_canceled_job_is_sent_again_and_in_the_end_given_up(shop):
     left = [True, True]
     shop.double.cancels = lambda: bool(left) and left.pop()
-    assert shop.sync()["confirmed"] == 60
+    assert shop.sync().confirmed == 60
     assert shop.is_right()
     shop.publish(change(shop.scores, 0.5, 1), "r2")
     shop.double.cancels = lambda: True
@@ -134,7 +135,7 @@ def test_a_job_that_klaviyo_forgot_is_sent_again(shop):
         return show(one, query, said)
 
     shop.double._show_job = forget_first
-    assert shop.sync()["confirmed"] == 60
+    assert shop.sync().confirmed == 60
     assert shop.is_right()
 
 
@@ -146,7 +147,7 @@ def test_an_unfinished_sync_goes_on_where_it_was(shop):
     assert Manifest.open(shop.places.open) is not None
     shop.double.fault = lambda *_: None
     said = shop.sync()
-    assert (said["resumed"], said["confirmed"]) == (True, 60)
+    assert (said.resumed, said.confirmed) == (True, 60)
     assert shop.double.received[IMPORT] == 1
     assert shop.is_right()
 
@@ -158,7 +159,7 @@ def test_a_later_day_confirms_what_was_sent_and_drops_what_was_not(shop):
     shop.double.fault = lambda *_: None
     shop.publish(change(shop.scores, 0.5, 1), "r2")
     said = shop.sync()
-    assert (said["resumed"], said["confirmed"]) == (False, 60)
+    assert (said.resumed, said.confirmed) == (False, 60)
     assert shop.is_right()
 
 
@@ -177,9 +178,7 @@ def test_a_job_without_an_answer_never_runs_over_newer_values(shop):
     back = first.assign(as_of=DAY + timedelta(days=2))
     shop.publish(back, "r3")
     said = shop.sync()
-    assert (
-        said["counts"]["to_send"] > 0
-    )  # though all was confirmed once: nobody knows what ran since
+    assert said.counts.to_send > 0  # though all was confirmed once: nobody knows what ran since
     shop.double.run_out()
     assert shop.is_right()
 
@@ -192,7 +191,7 @@ def test_the_kill_switch_stops_a_sync_between_jobs(tmp_path, shop):
         shop.sync(config=config)
     assert IMPORT not in shop.double.received
     config.write_text(off.replace("false", "true"))
-    assert shop.sync(config=config)["confirmed"] == 60
+    assert shop.sync(config=config).confirmed == 60
 
 
 def test_the_kill_switch_stops_a_sync_before_it_asks_anything(tmp_path, shop):
@@ -208,7 +207,7 @@ def test_customers_who_left_the_history_long_ago_do_not_count_as_vanished(tmp_pa
     for i, customers in enumerate((45, 34, 25)):
         shop.sync()
         shop.publish(change(shop.scores.head(customers), 0.1, i), f"r{customers}")
-    assert shop.sync()["counts"]["customers_before"] == 34
+    assert shop.sync().counts.customers_before == 34
 
 
 def test_another_account_is_refused(shop):
@@ -224,15 +223,15 @@ def test_a_key_that_may_do_more_is_refused_unless_it_is_allowed(tmp_path, shop):
         shop.sync()
     shop.settings = store_settings(tmp_path, allow_wide_key=True)
     said = shop.sync()
-    assert said["confirmed"] == 60
-    assert said["key"] == {"scopes_checked": False}
+    assert said.confirmed == 60
+    assert said.key.to_dict() == {"scopes_checked": False}
 
 
 def test_a_sync_says_which_scopes_its_key_was_denied_and_which_cannot_be_seen(shop):
-    key = shop.sync()["key"]
-    assert "subscriptions:read" in key["denied"]
-    assert "data-privacy:write" in key["not_visible"]
-    assert json.loads(shop.places.outcome.read_text())["key"] == key
+    key = shop.sync().key
+    assert "subscriptions:read" in key.denied
+    assert "data-privacy:write" in key.not_visible
+    assert json.loads(shop.places.outcome.read_text())["key"] == key.to_dict()
 
 
 def test_many_changes_at_once_are_refused_and_written_down(tmp_path):
@@ -254,8 +253,8 @@ def test_only_customers_who_are_sent_count_as_moved(tmp_path, shop):
     for customer in gone:
         shop.double.by_key.pop(("external_id", customer))
     expected = (~before["is_holdout"] & ~before["customer_id"].isin(gone)).sum()
-    assert shop.sync()["counts"]["moved"] == expected
-    assert shop.sync()["counts"]["moved"] == 0
+    assert shop.sync().counts.moved == expected
+    assert shop.sync().counts.moved == 0
 
 
 def test_vanished_customers_are_refused(shop):
@@ -302,10 +301,10 @@ def test_segments_are_made_once_and_changed_only_with_their_definition(tmp_path)
         tmp_path,
         segments={"Gone": {"Segment": "lapsed"}, "Big": {"Expected Value": {"above": 50}}},
     )
-    assert shop.sync()["segments"]["created"] == ["Retention: Gone", "Retention: Big"]
-    assert shop.sync()["segments"]["unchanged"] == ["Retention: Gone", "Retention: Big"]
+    assert shop.sync().segments.created == ("Retention: Gone", "Retention: Big")
+    assert shop.sync().segments.unchanged == ("Retention: Gone", "Retention: Big")
     shop.settings = store_settings(tmp_path, segments={"Gone": {"Segment": ["lapsed", "loyal"]}})
-    assert shop.sync()["segments"]["updated"] == ["Retention: Gone"]
+    assert shop.sync().segments.updated == ("Retention: Gone",)
     gone = next(s for s in shop.double.segments.values() if s["name"] == "Retention: Gone")
     groups = [group["conditions"][0] for group in gone["definition"]["condition_groups"]]
     assert groups[0]["filter"]["value"] == ["lapsed", "loyal"]
@@ -339,7 +338,7 @@ def test_somebody_elses_segment_is_left_alone(tmp_path):
     shop = Shop(tmp_path, segments={"Gone": {"Segment": "lapsed"}})
     theirs = {"name": "Retention: Gone", "definition": {"condition_groups": []}}
     shop.double.segments["S9"] = theirs
-    assert shop.sync()["segments"]["foreign"] == ["Retention: Gone"]
+    assert shop.sync().segments.foreign == ("Retention: Gone",)
     assert shop.double.segments == {"S9": theirs}
 
 
@@ -352,9 +351,9 @@ def test_a_segment_beyond_the_days_quota_waits_for_tomorrow(tmp_path):
     }
     shop.places.segments.parent.mkdir(parents=True)
     shop.places.segments.write_text(json.dumps(used))
-    assert shop.sync()["segments"]["postponed"] == ["Retention: Gone"]
+    assert shop.sync().segments.postponed == ("Retention: Gone",)
     shop.double.clock.sleep(86_400)
-    assert shop.sync()["segments"]["created"] == ["Retention: Gone"]
+    assert shop.sync().segments.created == ("Retention: Gone",)
 
 
 def test_each_change_of_segment_is_one_event_and_the_held_out_have_none(tmp_path):
@@ -404,7 +403,7 @@ def test_lists_hold_who_belongs_on_them(tmp_path):
 def test_somebody_elses_list_is_left_alone(tmp_path):
     shop = Shop(tmp_path, lists={"Heavy": {"Tier": "heavy"}})
     shop.double.lists["L9"] = {"name": "Retention: Heavy", "members": {"P0000001"}}
-    assert shop.sync()["lists"]["Retention: Heavy"]["is_foreign"]
+    assert shop.sync().lists["Retention: Heavy"].is_foreign
     assert shop.double.lists["L9"]["members"] == {"P0000001"}
 
 
@@ -415,10 +414,10 @@ def test_the_forgotten_are_left_out_even_of_a_sync_under_way(shop):
     Erasures(shop.settings.state).add(["c0000003"])
     shop.double.fault = lambda *_: None
     said = shop.sync()
-    assert said["confirmed"] == 59
+    assert said.confirmed == 59
     assert shop.double.properties()["c0000003"] == {}
     assert "c0000003" not in shop.places.rejects.read_text()
-    assert shop.sync()["counts"]["erased"] == 1
+    assert shop.sync().counts.erased == 1
 
 
 @contextmanager
@@ -434,7 +433,7 @@ def test_who_is_known_by_e_mail_only_is_told_by_it_and_gets_no_second_identifier
     shop = Shop(tmp_path, customers=5)
     shop.name(tmp_path, {"customer_id": ["c0000002"], "email": ["Ann@Example.com"]})
     with known_by_email(shop, "c0000002", "ann@example.com"):
-        assert shop.sync()["confirmed"] == 5
+        assert shop.sync().confirmed == 5
     ann = next(p for p in shop.double.profiles.values() if p.get("email") == "ann@example.com")
     assert ann["properties"]["Retention Holdout"] is False
     assert "external_id" not in ann

@@ -33,8 +33,8 @@ def test_a_killed_sync_makes_nobody_whom_its_successor_was_not_asked_to_make(tmp
         shop.sync(create_missing=True, tries=2)
     shop.double.fault = lambda *_: None
     said = shop.sync()
-    assert said["resumed"] is False
-    assert said["counts"]["unknown_profile"] == 10
+    assert said.resumed is False
+    assert said.counts.unknown_profile == 10
     assert shop.double.created_profiles == 0
 
 
@@ -44,7 +44,7 @@ def test_a_killed_sync_sends_nothing_that_the_settings_no_longer_say(tmp_path, s
         shop.sync(tries=2)
     shop.double.fault = lambda *_: None
     shop.settings = store_settings(tmp_path, properties={"Chance": "p_order_90d"})
-    assert shop.sync()["confirmed"] == 60
+    assert shop.sync().confirmed == 60
     assert set(shop.double.properties()["c0000000"]) == {
         "Retention Chance", "Retention Holdout", "Retention Scored At"}  # fmt: skip
 
@@ -69,7 +69,7 @@ def test_a_job_that_klaviyo_cannot_finish_holds_up_neither_the_next_try_nor_the_
             shop.sync()
     shop.publish(change(shop.scores, 0.5, 1), "r2")
     shop.double.cancels = lambda: False
-    assert shop.sync()["confirmed"] == 60
+    assert shop.sync().confirmed == 60
     assert shop.is_right()
 
 
@@ -78,7 +78,7 @@ def test_a_job_that_klaviyo_could_not_finish_is_sent_again_the_same_day(shop):
     with pytest.raises(UnavailableError):
         shop.sync()
     shop.double.cancels = lambda: False
-    assert shop.sync()["confirmed"] == 60
+    assert shop.sync().confirmed == 60
 
 
 @pytest.mark.parametrize("skew", [-7200.0, 7200.0])
@@ -120,7 +120,7 @@ def test_a_lost_job_is_waited_for_though_fewer_rows_were_sent_after_it(shop):
         shop.sync(tries=1)
     shop.double.fault, shop.double.late_by = lambda *_: None, 0.0
     Erasures(shop.settings.state).add(["c0000003"])
-    assert shop.sync()["confirmed"] == 59
+    assert shop.sync().confirmed == 59
     shop.publish(change(shop.scores, 0.5, 1), "r2")
     shop.sync()
     found = held(shop.settings, shop.double)
@@ -151,7 +151,7 @@ def test_a_broken_file_of_a_sync_under_way_is_refused_and_said(shop, name):
             shop.sync()
         assert "hour" in str(caught.value)  # what to do
     (shop.places.open / name).write_bytes(whole)
-    assert shop.sync()["confirmed"] == 60
+    assert shop.sync().confirmed == 60
 
 
 def test_what_was_confirmed_and_cannot_be_read_is_refused_and_said(shop):
@@ -182,7 +182,7 @@ def test_types_are_remembered_of_what_was_sent_and_not_of_a_refused_plan(tmp_pat
     shop.settings = store_settings(
         tmp_path, most_changed_share=1.0, properties={"Mistake": "p_order_90d"}
     )
-    assert shop.sync()["confirmed"] == 60
+    assert shop.sync().confirmed == 60
 
 
 def test_a_segment_is_put_off_when_klaviyo_says_that_the_day_is_full(tmp_path):
@@ -195,15 +195,15 @@ def test_a_segment_is_put_off_when_klaviyo_says_that_the_day_is_full(tmp_path):
 
     shop.double.fault = full
     said = shop.sync()
-    assert (said["confirmed"], said["segments"]["postponed"]) == (60, ["Retention: Gone"])
+    assert (said.confirmed, said.segments.postponed) == (60, ("Retention: Gone",))
     assert shop.double.clock.seconds < 600
     shop.double.fault = lambda *_: None
-    assert shop.sync()["segments"]["created"] == ["Retention: Gone"]
+    assert shop.sync().segments.created == ("Retention: Gone",)
 
 
 def test_a_sync_says_how_many_rows_klaviyo_rejected_and_where_to_look(shop, capsys):
     shop.double.bad_keys = {"c0000004"}
-    show_outcome(Outcome("synced", shop.sync()), as_json=False)
+    show_outcome(Outcome("synced", shop.sync().to_dict()), as_json=False)
     said = " ".join(capsys.readouterr().out.split())
     assert "59 of 60 profiles confirmed, 1 rejected: see Rejects" in said
 
@@ -213,7 +213,7 @@ def test_a_sync_of_one_profile_is_said_in_the_singular(shop, capsys):
     later = next_day(shop.scores)
     later.loc[0, "expected_value"] += 7
     shop.publish(later, "r2")
-    show_outcome(Outcome("synced", shop.sync(apply=False)), as_json=False)
+    show_outcome(Outcome("synced", shop.sync(apply=False).to_dict()), as_json=False)
     assert "would send 1 profile in 1 job." in " ".join(capsys.readouterr().out.split())
 
 
@@ -221,7 +221,7 @@ def test_under_prefect_the_counts_are_an_artifact_that_names_nobody(shop, monkey
     import prefect.artifacts
 
     made = []
-    monkeypatch.setattr("flows.sync.in_prefect", lambda: True)
+    monkeypatch.setattr("perennial.pipeline.activation.sync.in_prefect", lambda: True)
     monkeypatch.setattr(
         prefect.artifacts, "create_table_artifact", lambda **said: made.append(said)
     )

@@ -38,19 +38,19 @@ def refuse(shop, *customers, status=400):
 def test_the_rows_of_a_job_that_is_refused_without_naming_them_are_found(shop, customers):
     refuse(shop, *customers)
     said = shop.sync()
-    assert (said["confirmed"], said["rejected"]) == (60 - len(customers), len(customers))
+    assert (said.confirmed, said.rejected) == (60 - len(customers), len(customers))
     assert set(shop.rejects()["customer_id"]) == set(customers)
     assert set(shop.rejects()["code"]) == {"invalid"}
     assert shop.double.received[JOBS] <= 1 + 13 * len(customers)
     shop.double.bad_keys = set()
-    assert shop.sync()["confirmed"] == len(customers)
+    assert shop.sync().confirmed == len(customers)
     assert shop.is_right()
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_status_that_a_row_can_be_to_blame_for_splits_a_job(shop, status):
     refuse(shop, "c0000017", status=status)
-    assert shop.sync()["rejected"] == 1
+    assert shop.sync().rejected == 1
 
 
 @pytest.mark.parametrize("status", [404, 405, 409, 415])
@@ -86,7 +86,7 @@ def test_a_split_job_whose_sync_was_killed_goes_on_where_it_was(shop):
     assert Manifest(shop.places.open).splits > 1
     shop.double.fault = lambda *_: None
     said = shop.sync()
-    assert (said["resumed"], said["confirmed"], said["rejected"]) == (True, 59, 1)
+    assert (said.resumed, said.confirmed, said.rejected) == (True, 59, 1)
 
 
 def test_a_person_is_forgotten_in_a_split_job_and_nobody_else_is(shop):
@@ -98,7 +98,7 @@ def test_a_person_is_forgotten_in_a_split_job_and_nobody_else_is(shop):
     Erasures(shop.settings.state).add(["c0000003", "c0000050"])
     Manifest(shop.places.open).forget({"c0000003", "c0000050"})
     said = shop.sync()
-    assert (said["confirmed"], said["rejected"]) == (57, 1)
+    assert (said.confirmed, said.rejected) == (57, 1)
 
 
 @pytest.mark.parametrize("first", [20, 30, 41])
@@ -127,7 +127,7 @@ def test_a_failure_that_no_error_names_is_found_too(shop, customers):
     shop.double.bad_keys = set(customers)
     shop.double._import_errors = lambda *_: (200, {"data": [], "links": {}})
     said = shop.sync()
-    assert (said["confirmed"], said["rejected"]) == (60 - len(customers), len(customers))
+    assert (said.confirmed, said.rejected) == (60 - len(customers), len(customers))
     assert set(shop.rejects()["customer_id"]) == set(customers)
 
 
@@ -154,7 +154,7 @@ def test_who_is_found_by_a_further_address_is_known_and_told_by_the_first(tmp_pa
         serials[customer] = shop.double.add_profile(email=first)
         shop.double.add_address(serials[customer], email)
     said = shop.sync()
-    assert (said["confirmed"], said["counts"]["unknown_profile"]) == (5, 0)
+    assert (said.confirmed, said.counts.unknown_profile) == (5, 0)
     told = [shop.double.profiles[serials[c]]["properties"]["Retention Holdout"] for c in MAILS]
     assert told == list(shop.scores["is_holdout"])
     assert {p["email"] for p in shop.double.profiles.values()} == {
@@ -169,7 +169,7 @@ def test_among_people_who_are_not_known_a_further_address_is_found(tmp_path):
     serial = shop.double.add_profile(email="ann@example.com")
     shop.double.add_address(serial, "P77@Example.com")
     said = shop.sync()
-    assert (said["confirmed"], said["counts"]["unknown_profile"]) == (1, 149)
+    assert (said.confirmed, said.counts.unknown_profile) == (1, 149)
     assert shop.double.received["GET /api/profiles"] < 20
 
 
@@ -178,7 +178,7 @@ def test_two_customers_of_one_profile_by_two_addresses_are_one(tmp_path):
     serial = shop.double.add_profile(email=MAILS["c0000001"])
     shop.double.add_address(serial, MAILS["c0000002"])
     said = shop.sync()
-    assert (said["confirmed"], said["counts"]["shared_key"]) == (1, 1)
+    assert (said.confirmed, said.counts.shared_key) == (1, 1)
 
 
 def test_a_first_address_that_was_forgotten_is_told_nothing(tmp_path):
@@ -195,18 +195,18 @@ def test_an_id_is_never_matched_with_another(tmp_path):
     shop = Shop(tmp_path, customers=3, known=0)
     serial = shop.double.add_profile(external_id="C0000001")
     shop.double.by_key["external_id", "c0000001"] = serial
-    assert shop.sync()["counts"]["unknown_profile"] == 3
+    assert shop.sync().counts.unknown_profile == 3
 
 
 @pytest.mark.parametrize("share", [0.2, 0.6, 1.0])
 def test_events_that_are_accepted_are_said_to_be_unverified(tmp_path, share):
     shop = Shop(tmp_path, events=True)
-    assert shop.sync()["events_unverified"] == 0
+    assert shop.sync().events_unverified == 0
     before = shop.scores
     shop.publish(change(before, share, 1), "r2")
     moved = (before["segment"] != shop.scores["segment"]) & ~before["is_holdout"]
     said = shop.sync()
-    assert said["events_unverified"] == moved.sum() == said["counts"]["moved"]
+    assert said.events_unverified == moved.sum() == said.counts.moved
 
 
 def test_events_of_a_sync_that_was_killed_are_counted_once(tmp_path):
@@ -219,7 +219,7 @@ def test_events_of_a_sync_that_was_killed_are_counted_once(tmp_path):
     shop.double.fault = lambda _, path: left.pop() if left and "event" in path else None
     with pytest.raises(UnavailableError):
         shop.sync(tries=1)
-    assert shop.sync()["events_unverified"] == moved.sum()
+    assert shop.sync().events_unverified == moved.sum()
 
 
 def test_a_refused_bulk_of_events_is_not_counted(tmp_path):
@@ -240,6 +240,6 @@ def test_a_sync_shows_that_its_events_are_not_verified(tmp_path, capsys):
     shop.sync()
     shop.publish(change(shop.scores, 0.6, 1), "r2")
     said = shop.sync()
-    show_outcome(Outcome("synced", said), as_json=False)
+    show_outcome(Outcome("synced", said.to_dict()), as_json=False)
     shown = " ".join(capsys.readouterr().out.split())
-    assert f"Events: {said['events_unverified']} events accepted, none verified" in shown
+    assert f"Events: {said.events_unverified} events accepted, none verified" in shown

@@ -57,8 +57,8 @@ def is_untouched(shop, kind, before):
 
 def is_foreign(said, kind):
     if kind == "segment":
-        return said["segments"]["foreign"] == [NAME]
-    return said["lists"][NAME]["is_foreign"]
+        return said.segments.foreign == (NAME,)
+    return said.lists[NAME].is_foreign
 
 
 @KINDS
@@ -80,7 +80,7 @@ def test_what_a_quota_kept_from_being_made_is_not_ours(tmp_path, kind):
     shop = shop_of(tmp_path, kind)
     fail(shop, kind, *[Fault("status", 429, retry_after=40_000)])
     if kind == "segment":
-        assert shop.sync()["segments"]["postponed"] == [NAME]
+        assert shop.sync().segments.postponed == (NAME,)
     else:
         with pytest.raises(UnavailableError):
             shop.sync()
@@ -232,9 +232,9 @@ def test_a_segment_is_recognized_after_the_state_was_lost(tmp_path, asked):
     shop.places.segments.unlink()
     (row,) = shop.double.segments.values()
     row["definition"] = turned(row["definition"])
-    assert shop.sync()["segments"]["unchanged"] == ["Retention: Gone"]
+    assert shop.sync().segments.unchanged == ("Retention: Gone",)
     shop.settings = store_settings(tmp_path, segments={"Gone": {"Segment": "champion"}})
-    assert shop.sync()["segments"]["updated"] == ["Retention: Gone"]
+    assert shop.sync().segments.updated == ("Retention: Gone",)
     assert len(shop.double.segments) == 1
 
 
@@ -331,7 +331,7 @@ def test_a_refusal_is_told_and_leaves_no_intent(tmp_path):
 def test_what_is_left_alone_is_said_with_what_to_do(tmp_path, kind, capsys):
     shop = shop_of(tmp_path, kind)
     by_a_person(shop, kind)
-    show_outcome(Outcome("synced", shop.sync()), as_json=False)
+    show_outcome(Outcome("synced", shop.sync().to_dict()), as_json=False)
     said = " ".join(capsys.readouterr().out.split())
     assert f"{kind.capitalize()}s foreign: {NAME}. Perennial did not make these" in said
     assert "Rename them in Klaviyo" in said

@@ -50,7 +50,7 @@ def test_a_held_out_customers_profile_is_never_told_of_another_customer(
         if guest_changes:
             later.loc[later["customer_id"] == TREATED, "expected_value"] += 7
         shop.publish(later, run)
-        assert shop.sync()["counts"]["shared_key"] == 1
+        assert shop.sync().counts.shared_key == 1
         assert said["Retention Holdout"] is True
         assert said["Retention Tier"] == "Held out"
 
@@ -101,9 +101,9 @@ def test_of_two_unknown_customers_of_one_address_one_is_made(tmp_path):
     shop = Shop(tmp_path, known=50)
     both = ["c0000055", "c0000057"]  # the second is held out
     shop.name(tmp_path, {"customer_id": both, "email": ["both@example.com"] * 2})
-    assert shop.sync()["counts"]["unknown_profile"] == 10
+    assert shop.sync().counts.unknown_profile == 10
     said = shop.sync(create_missing=True)
-    assert (said["counts"]["created"], said["counts"]["shared_key"]) == (9, 1)
+    assert (said.counts.created, said.counts.shared_key) == (9, 1)
     serial = shop.double.by_key["email", "both@example.com"]
     assert shop.double.profiles[serial]["external_id"] == "c0000057"
 
@@ -123,7 +123,7 @@ def test_long_and_foreign_keys_are_looked_up_in_addresses_that_servers_take(tmp_
     shop.double.answer = measure
     shop.publish(shop.scores.assign(customer_id=ids), "r2")
     said = shop.sync()
-    assert (said["confirmed"], said["counts"]["unreadable_key"]) == (60, 60)
+    assert (said.confirmed, said.counts.unreadable_key) == (60, 60)
     assert max(longest) < 8_000
 
 
@@ -168,8 +168,8 @@ def test_a_person_is_forgotten_in_any_case_of_their_address(tmp_path):
     with pytest.raises(UnavailableError):
         shop.sync(tries=2)
     said = forget_person(home_context(shop.settings), "ANN@example.com")
-    assert "sync --apply" in said["next"]  # Klaviyo may have got the lost request
-    assert said["removed"]["state"] >= 1
+    assert "sync --apply" in said.advice  # Klaviyo may have got the lost request
+    assert said.removed.state >= 1
     assert "Ann@Example.com" not in set(Confirmed(shop.places.confirmed).read()["customer_id"])
     rows = pd.read_parquet(shop.places.open / "rows-0001.parquet")
     assert "Ann@Example.com" not in set(rows["customer_id"])
@@ -181,7 +181,7 @@ def test_the_held_out_have_no_event_when_all_are_sent_again(tmp_path):
     shop.sync()
     before = shop.scores
     shop.publish(next_day(change(before, 1.0, 1), 6), "r2")
-    assert shop.sync()["sent"] == 60
+    assert shop.sync().sent == 60
     told = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
     moved = before["segment"] != shop.scores["segment"]
     assert (moved & before["is_holdout"]).any()
@@ -197,8 +197,8 @@ def test_no_list_can_be_made_of_the_held_out(tmp_path):
 def test_a_key_that_klaviyo_refuses_to_look_for_stops_nobody_else(shop):
     shop.double.refused_keys = {"c0000004", "c0000039"}
     said = shop.sync(create_missing=True)
-    assert (said["confirmed"], said["counts"]["unreadable_key"]) == (58, 2)
-    assert said["counts"]["created"] == 0
+    assert (said.confirmed, said.counts.unreadable_key) == (58, 2)
+    assert said.counts.created == 0
     rejects = shop.rejects()
     assert set(rejects["customer_id"][rejects["code"] == "unreadable_key"]) == (
         shop.double.refused_keys

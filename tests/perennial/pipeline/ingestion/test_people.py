@@ -137,7 +137,7 @@ def test_a_forgotten_person_is_in_no_contacts(tmp_path, history):
     keep_contacts(settings.state, history)
     said = forget_person(home_context(settings), "old@shop.org")
     path = contacts_path(settings.state)
-    assert said["removed"]["state"] == 1
+    assert said.removed.state == 1
     assert path.stat().st_mode & 0o777 == 0o600
     assert pd.read_parquet(path)["customer_id"].tolist() == ["c2", "c3", "c5"]
     for file in settings.state.rglob("*"):
