@@ -86,11 +86,14 @@ def tier_table(tiers: list[dict[str, Any]], currency: str) -> Table:
     return table
 
 
-def _experiment_line(said: dict[str, Any], currency: str) -> str:
+def _experiment_line(facts: dict[str, Any], currency: str) -> str:
+    from models.lift import ExperimentPower  # SciPy takes a second
+
+    power = ExperimentPower.model_validate(facts)
     return (
-        f"Today's {said['treated']:,} customers beside {said['control']:,} held out can show, in {said['days']} days, "
-        f"a lift of {currency} {said['smallest_margin']:.2f} of margin each, at best; {said['assumed_margin']:.2f} "
-        f"is assumed, which {said['customers_needed']:,} would show"
+        f"Today's {power.treated:,} customers beside {power.control:,} held out can show, in {power.days} days, "
+        f"a lift of {currency} {power.smallest_margin:.2f} of margin each, at best; {power.assumed_margin:.2f} "
+        f"is assumed, which {power.customers_needed:,} would show"
     )
 
 
