@@ -333,8 +333,8 @@ def find_responders(run: RunContext, watched: Path) -> dict[str, ResponderReadou
     days = pd.to_datetime(rows["start_date"]).dt.date
     parts = []
     for day in run.store.published_days(days.min(), days.max()):
-        known = read_parquet(day.file("scores.parquet"), ["customer_id", *KNOWN])
-        parts.append(rows[days == day.as_of].merge(known, on="customer_id"))
+        scores = read_parquet(day.file("scores.parquet"), ["customer_id", *KNOWN])
+        parts.append(rows[days == day.as_of].merge(scores, on="customer_id"))
     readouts, proved = {}, {}
     for tier, of_tier in pd.concat(parts, ignore_index=True).groupby("group", sort=True):
         readouts[str(tier)], effect = learn_responder(of_tier)
