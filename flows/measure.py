@@ -2,8 +2,8 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Any
 
+from models.lift import Readout
 from perennial.pipeline.experiments.effects import keep_readout
 from perennial.pipeline.experiments.readout import (
     compare,
@@ -28,16 +28,17 @@ def measure(
     *,
     program: str = CONTROL,
     early: bool = False,
-) -> dict[str, Any]:
+) -> Readout:
     """Compare the arms of an experiment, and keep what was learned of the effects."""
     with open_run(read_settings(config), as_of, shared) as run:
         experiment = find_experiment(run, program, early=early)
         history = read_orders(run)
         watched = watch(run, experiment, history)
         readout = compare(run, experiment, watched)
-        if program == CONTROL and not readout["is_early"]:
+        if program == CONTROL and not readout.is_early:
             learn_effects(run.state, watched, as_of)
-            readout["responders"] = find_responders(run, watched)
+            responders = find_responders(run, watched)
+            readout = readout.model_copy(update={"responders": responders})
         keep_readout(run.state, readout)
         record(run, readout)
         return readout

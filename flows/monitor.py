@@ -1,9 +1,10 @@
 """Whether what was expected came true: matured weeks, how inputs moved, and what to do about it."""
 
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
+from models.monitoring import MonitoringReport, RetrainRequest
 from perennial.pipeline.ingestion.read import read_orders
 from perennial.pipeline.monitoring.steps import (
     ask_to_train,
@@ -21,8 +22,24 @@ from perennial.pipeline.runtime.steps import flow
 from perennial.pipeline.settings.store import read_settings
 
 
+@dataclass(frozen=True)
+class Monitored:
+    """What monitoring reports of a day, and asks for.
+
+    Attributes
+    ----------
+    report
+        Of the day.
+    request
+        The last request to train again; None where none was ever made.
+    """
+
+    report: MonitoringReport
+    request: RetrainRequest | None
+
+
 @flow
-def monitor(config: Path, as_of: date, shared: Path | None = None) -> dict[str, Any]:
+def monitor(config: Path, as_of: date, shared: Path | None = None) -> Monitored:
     """Count what came, look at what goes in, judge, keep, and ask to train again where that helps."""
     settings = read_settings(config)
     with open_run(settings, as_of, shared) as run:
@@ -34,4 +51,4 @@ def monitor(config: Path, as_of: date, shared: Path | None = None) -> dict[str, 
         if keep_monitoring(run.state, report):
             log_monitoring(run.tracking, report, as_of)
         cooldown = settings.monitoring.cooldown_days
-        return {**report, "retrain": ask_to_train(run.state, report, as_of, cooldown)}
+        return Monitored(report, ask_to_train(run.state, report, as_of, cooldown))

@@ -118,8 +118,8 @@ truth = margin["everybody"] - margin["nobody"]
 # the action reached them or not.
 
 # %%
-found = compare(run, experiment, watched["as drawn"])
-print(found["sentence"])
+readout = compare(run, experiment, watched["as drawn"])
+print(readout.sentence)
 print(f"In truth it brought back {truth.mean() / COST:.2f}.")
 
 # %% [markdown]
@@ -129,14 +129,12 @@ print(f"In truth it brought back {truth.mean() / COST:.2f}.")
 # but misses what the best customers brought, so it is never the headline.
 
 # %%
-whole = found["groups"][0]
-plain = average_lift(margin["as drawn"], ~held)
+whole = readout.groups[0]
+plain, trimmed = average_lift(margin["as drawn"], ~held), whole.margin_winsorized
 ways = {
     "plain difference": (plain.estimate, plain.low, plain.high),
-    "beside the expected": tuple(whole["margin"][name] for name in ("estimate", "low", "high")),
-    "largest 1 % cut off": tuple(
-        whole["margin_winsorized"][name] for name in ("estimate", "low", "high")
-    ),
+    "beside the expected": (whole.margin.estimate, whole.margin.low, whole.margin.high),
+    "largest 1 % cut off": (trimmed.estimate, trimmed.low, trimmed.high),
 }
 rows = [
     {"way": way, "estimate": estimate, "low": low, "high": high, "actual": truth.mean()}
@@ -167,13 +165,13 @@ print(f"{holds / 400:.1%} of 400 draws hold the truth")
 by_segment = pd.Series(truth).groupby(experiment.customers["segment"]).mean()
 rows = [
     {
-        "segment": one["segment"],
-        "estimate": one["shrunk"],
-        "low": one["shrunk"] - 1.28 * one["deviation"],
-        "high": one["shrunk"] + 1.28 * one["deviation"],
-        "actual": by_segment[one["segment"]],
+        "segment": one.segment,
+        "estimate": one.shrunk,
+        "low": one.shrunk - 1.28 * one.deviation,
+        "high": one.shrunk + 1.28 * one.deviation,
+        "actual": by_segment[one.segment],
     }
-    for one in found["segments"]
+    for one in readout.segments
 ]
 spans_chart(rows, "segment", "Margin added by segment, and the truth", "USD")
 
@@ -183,7 +181,7 @@ spans_chart(rows, "segment", "Margin added by segment, and the truth", "USD")
 # five cases.
 
 # %%
-spread = float(margin["nobody"].std() * np.sqrt(whole["margin"]["variance_left"]))
+spread = float(margin["nobody"].std() * np.sqrt(whole.margin.variance_left))
 sizes = [1_000, 3_000, 10_000, 30_000, 100_000]
 least = [smallest_lift(round(n * (1 - SHARE)), round(n * SHARE), spread) for n in sizes]
 noticed = pd.DataFrame({"customers": sizes, "smallest margin noticed, USD": np.round(least, 2)})

@@ -1,153 +1,249 @@
 """Whether forecasts that have matured came true, arranged for the page."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 
+from models.monitoring import (
+    Alert,
+    DriftFigure,
+    GroupOutcome,
+    MonitoredWeek,
+    MonitoringReport,
+    RankComparison,
+    Slope,
+    WindowOutcome,
+)
 from reports.words import Words
 
 WEEKS = 8  # shown one by one
 ENOUGH = 0.10  # of the index from which a figure has moved
 
-Found = Mapping[str, Any]
+
+@dataclass(frozen=True)
+class AlertText:
+    """An alert in a sentence."""
+
+    level: str
+    text: str
 
 
-def monitoring_tables(found: Found | None, words: Words) -> dict[str, Any] | None:
-    """Arrange what monitoring found; None where no week has matured.
+@dataclass(frozen=True)
+class WeekRow:
+    """A week as the page shows it: orders, actual over expected with its band, and the verdict."""
+
+    as_of: date
+    actual: str
+    expected: str
+    ratio: str
+    band: str
+    value: str
+    four_weeks: str
+    is_odd: bool
+    verdict: str
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """A group of customers as the page shows it."""
+
+    group: str | int
+    customers: str
+    actual: str
+    expected: str
+    ratio: str
+    band: str
+    is_odd: bool
+
+
+@dataclass(frozen=True)
+class GroupTable:
+    """Groups of one kind."""
+
+    name: str
+    rows: list[GroupRow]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The newest window by group: the days after a day."""
+
+    days: int
+    after: date
+    tables: list[GroupTable]
+    slope: str
+    rank: str
+
+
+@dataclass(frozen=True)
+class DriftRow:
+    """How far a figure has moved, as the page shows it."""
+
+    label: str
+    text: str
+    basis: str
+    note: str
+    is_odd: bool
+
+
+@dataclass(frozen=True)
+class MonitoringTables:
+    """What the section on monitoring shows."""
+
+    as_of: date
+    status: str
+    alerts: list[AlertText]
+    weeks: list[WeekRow]
+    groups: Groups
+    drift: list[DriftRow]
+    untold: str  # figures without an index
+
+
+def monitoring_tables(report: MonitoringReport | None, words: Words) -> MonitoringTables | None:
+    """Arrange a monitoring report; None where no week has matured.
 
     Parameters
     ----------
-    found
-        What ``state/monitoring.json`` says; None where nothing was looked at.
+    report
+        What ``state/monitoring.json`` held on the day; None where nothing was monitored.
     words
         How figures are written.
     """
-    if found is None or not found["weeks"]:
+    if report is None or not report.weeks:
         return None
-    weeks = found["weeks"]
-    matured = [week for week in weeks if week["28"] is not None]
-    newest, days = (matured[-1], 28) if matured else (weeks[-1], 7)
-    shown = newest[str(days)]
-    standings = found["standings"][-len(weeks) :]
-    figures = found["drift"]["figures"]
-    rows = list(zip(weeks, standings, strict=True))[-WEEKS:][::-1]
-    return {
-        "as_of": found["as_of"],
-        "status": _status(found, words),
-        "alerts": [{"level": a["level"], "text": _sentence(a)} for a in found["alerts"]],
-        "weeks": [_week(week, standing, words) for week, standing in rows],
-        "groups": {
-            "days": days,
-            "after": newest["as_of"],
-            "tables": [
-                {"name": "Days since first order", "rows": _groups(shown["by_tenure"], words)},
-                {
-                    "name": "Tenth by expected orders, 10 = highest",
-                    "rows": _groups(shown["by_decile"][::-1], words),
-                },
-            ],
-            "slope": _slope(shown["slope"], words),
-            "rank": _rank(shown["rank"], words),
-        },
-        "drift": [_moved(row, words) for row in figures if row["psi"] is not None],
-        "untold": ", ".join(row["meaning"] for row in figures if row["psi"] is None),
-    }
-
-
-def _status(found: Found, words: Words) -> str:
-    model, fresh = found["model"], found["freshness"]
-    said = (
-        f"Looked at on {found['as_of']}: orders up to {fresh['last_order_date']}, model version "
-        f"{model['version']} trained {words.count(model['age_days'])} days before."
+    weeks, figures = report.weeks, report.drift.figures
+    rows = list(zip(weeks, report.standings[-len(weeks) :], strict=True))[-WEEKS:][::-1]
+    return MonitoringTables(
+        as_of=report.as_of,
+        status=_status(report, words),
+        alerts=[AlertText(alert.level, _sentence(alert)) for alert in report.alerts],
+        weeks=[_week(week, standing, words) for week, standing in rows],
+        groups=_newest_groups(weeks, words),
+        drift=[_moved(row, row.psi, words) for row in figures if row.psi is not None],
+        untold=", ".join(row.meaning for row in figures if row.psi is None),
     )
-    outside = found["drift"]["outside_share"]
+
+
+def _newest_groups(weeks: Sequence[MonitoredWeek], words: Words) -> Groups:
+    """Arrange the groups of the newest four weeks, or of the newest week where none have matured."""
+    newest, days = weeks[-1], 7
+    shown = newest.first_week
+    for week in weeks:
+        if week.four_weeks is not None:
+            newest, days, shown = week, 28, week.four_weeks
+    return Groups(
+        days=days,
+        after=newest.as_of,
+        tables=[
+            GroupTable("Days since first order", _groups(shown.by_tenure, words)),
+            GroupTable(
+                "Tenth by expected orders, 10 = highest", _groups(shown.by_decile[::-1], words)
+            ),
+        ],
+        slope=_slope(shown.slope, words),
+        rank=_rank(shown.rank, words),
+    )
+
+
+def _status(report: MonitoringReport, words: Words) -> str:
+    status = (
+        f"Looked at on {report.as_of}: orders up to {report.freshness.last_order_date}, model version "
+        f"{report.model.version} trained {words.count(report.model.age_days)} days before."
+    )
+    outside = report.drift.outside_share
     if outside is not None:
-        said += f" {words.percent(outside)} of customers are beyond what it was trained on."
-    return said
+        status += f" {words.percent(outside)} of customers are beyond what it was trained on."
+    return status
 
 
-def _sentence(alert: Found) -> str:
-    said = f"{alert['finding']}. {alert['next_step']}.".replace("`", "")
-    return said[0].upper() + said[1:]
+def _sentence(alert: Alert) -> str:
+    sentence = f"{alert.finding}. {alert.next_step}.".replace("`", "")
+    return sentence[0].upper() + sentence[1:]
 
 
-def _week(week: Found, standing: int, words: Words) -> dict[str, Any]:
-    counted, later = week["7"], week["28"]
+def _week(week: MonitoredWeek, standing: int, words: Words) -> WeekRow:
+    first, later = week.first_week, week.four_weeks
     verdict = {1: "more than expected", -1: "less than expected", 0: "as expected"}[standing]
-    if counted["is_partial"]:
+    if first.is_partial:
         verdict = "the last orders seem to be missing"
-    return {
-        "as_of": week["as_of"],
-        "actual": words.count(counted["actual"]),
-        "expected": words.decimal(counted["expected"], 1),
-        **_ratio(counted, words),
-        "value": _number(counted["value_ratio"], words),
-        "four_weeks": "too early" if later is None else _number(later["ratio"], words),
-        "is_odd": standing != 0,
-        "verdict": "unlike others, not judged" if counted["is_peak"] else verdict,
-    }
+    ratio, band = _ratio(first, words)
+    return WeekRow(
+        as_of=week.as_of,
+        actual=words.count(first.actual),
+        expected=words.decimal(first.expected, 1),
+        ratio=ratio,
+        band=band,
+        value=_number(first.value_ratio, words),
+        four_weeks="too early" if later is None else _number(later.ratio, words),
+        is_odd=standing != 0,
+        verdict="unlike others, not judged" if first.is_peak else verdict,
+    )
 
 
-def _groups(rows: Sequence[Found], words: Words) -> list[dict[str, Any]]:
-    return [
-        {
-            "group": row["group"],
-            "customers": words.count(row["customers"]),
-            "actual": words.count(row["actual"]),
-            "expected": words.decimal(row["expected"], 1),
-            **_ratio(row, words),
-            "is_odd": _is_outside(row),
-        }
-        for row in rows
-    ]
+def _groups(groups: Sequence[GroupOutcome], words: Words) -> list[GroupRow]:
+    rows = []
+    for one in groups:
+        ratio, band = _ratio(one, words)
+        rows.append(
+            GroupRow(
+                group=one.group,
+                customers=words.count(one.customers),
+                actual=words.count(one.actual),
+                expected=words.decimal(one.expected, 1),
+                ratio=ratio,
+                band=band,
+                is_odd=_is_outside(one),
+            )
+        )
+    return rows
 
 
-def _is_outside(row: Found) -> bool:
-    if row["ratio"] is None:
+def _is_outside(row: GroupOutcome) -> bool:
+    if row.ratio is None or row.low is None or row.high is None:
         return False
-    return bool(not row["low"] <= row["ratio"] <= row["high"])
+    return not row.low <= row.ratio <= row.high
 
 
-def _ratio(row: Found, words: Words) -> dict[str, str]:
-    if row["ratio"] is None:
-        return {"ratio": "none expected", "band": ""}
-    ends = (words.decimal(row[name]) for name in ("low", "high"))
-    return {"ratio": words.decimal(row["ratio"]), "band": " to ".join(ends)}
+def _ratio(row: GroupOutcome | WindowOutcome, words: Words) -> tuple[str, str]:
+    """Write actual over expected, and its band."""
+    if row.ratio is None or row.low is None or row.high is None:
+        return "none expected", ""
+    return words.decimal(row.ratio), f"{words.decimal(row.low)} to {words.decimal(row.high)}"
 
 
 def _number(value: float | None, words: Words) -> str:
     return "-" if value is None else words.decimal(value)
 
 
-def _slope(slope: Found | None, words: Words) -> str:
+def _slope(slope: Slope | None, words: Words) -> str:
     if slope is None:
         return ""
-    ends = " to ".join(words.decimal(slope[name]) for name in ("low", "high"))
     return (
-        f"Tenths differ {words.decimal(slope['estimate'])} times as much as expected ({ends}); 1 = as "
-        "expected."
+        f"Tenths differ {words.decimal(slope.estimate)} times as much as expected "
+        f"({words.decimal(slope.low)} to {words.decimal(slope.high)}); 1 = as expected."
     )
 
 
-def _rank(rank: Found | None, words: Words) -> str:
+def _rank(rank: RankComparison | None, words: Words) -> str:
     if rank is None:
         return ""
     named = {
-        "model": "the forecast",
-        "total_past": "past revenue",
-        "rfm": "the RFM cell",
-        "hiatus": "days since the last order",
+        "the forecast": rank.model,
+        "past revenue": rank.total_past,
+        "the RFM cell": rank.rfm,
+        "days since the last order": rank.hiatus,
     }
     listed = ", ".join(
-        f"{name} {words.decimal(rank[key]['gini'] or 0.0, 3)}" for key, name in named.items()
+        f"{name} {words.decimal(quality.gini or 0.0, 3)}" for name, quality in named.items()
     )
     return f"Ranking of what customers then brought (Gini, 1 = perfect): {listed}."
 
 
-def _moved(row: Found, words: Words) -> dict[str, Any]:
-    return {
-        "label": row["meaning"],
-        "text": words.decimal(row["psi"], 3),
-        "basis": f"n = {words.count(row['n_now'])}, at training {words.count(row['n_then'])}",
-        "note": "moves as customers grow older" if row["is_mechanical"] else "",
-        "is_odd": not row["is_mechanical"] and row["psi"] > ENOUGH,
-    }
+def _moved(row: DriftFigure, psi: float, words: Words) -> DriftRow:
+    return DriftRow(
+        label=row.meaning,
+        text=words.decimal(psi, 3),
+        basis=f"n = {words.count(row.n_now)}, at training {words.count(row.n_then)}",
+        note="moves as customers grow older" if row.is_mechanical else "",
+        is_odd=not row.is_mechanical and psi > ENOUGH,
+    )

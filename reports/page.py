@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from features.tables import Scores
+from models.monitoring import MonitoringReport
 from reports import drawings
 from reports.advocacy import advocacy_table
 from reports.dashboard import quadrants
@@ -74,7 +75,7 @@ def render_page(record: Json, kpis: Json) -> str:
         rfm=rfm(record["rfm"], kpis["least_customers"], words),
         chances=chances(record["order_chances"], kpis["least_customers"], words),
         holdout=holdout_table(record["backtest"]),
-        monitoring=monitoring_tables(record.get("monitoring"), words),
+        monitoring=monitoring_tables(_monitored(record), words),
         advocacy=advocacy_table(kpis["advocacy"], kpis["loyalty"], words),
         pictures=_pictures(record, kpis, table["cost"], words),
         measures=DEFINITIONS,
@@ -125,7 +126,7 @@ def _pictures(record: Json, kpis: Json, cost: float | None, words: Words) -> dic
         "season": _season(record, kpis, words),
         "quality": _of_backtest(record, words),
         "nps": _nps(kpis["advocacy"], words),
-        "monitoring": _of_weeks(record),
+        "monitoring": _of_weeks(_monitored(record)),
     }
 
 
@@ -155,17 +156,23 @@ def _nps(advocacy: Json, words: Words) -> Markup | None:
     return drawings.trend(told[-MOST_MONTHS:], title, words.count)
 
 
-def _of_weeks(record: Json) -> Markup | None:
-    found = record.get("monitoring") or {"weeks": []}
+def _monitored(record: Json) -> MonitoringReport | None:
+    """Return what was monitored by a day; None of a day without, or of an earlier version."""
+    kept = record.get("monitoring")
+    return None if kept is None else MonitoringReport.model_validate(kept)
+
+
+def _of_weeks(report: MonitoringReport | None) -> Markup | None:
+    weeks = () if report is None else report.weeks
     rows = [
-        {"as_of": week["as_of"], **{name: week["7"][name] for name in ("ratio", "low", "high")}}
-        for week in found["weeks"]
-        if week["7"]["ratio"] is not None
+        {"as_of": week.as_of, "ratio": first.ratio, "low": first.low, "high": first.high}
+        for week in weeks
+        if (first := week.first_week).ratio is not None
     ]
-    if not rows:
+    if report is None or not rows:
         return None
     title = "Weekly orders over the expected, with the band that luck explains"
-    return drawings.weekly_ratios(rows, found["tolerance"], title)
+    return drawings.weekly_ratios(rows, report.tolerance, title)
 
 
 def _of_backtest(record: Json, words: Words) -> list[tuple[str, Markup]]:

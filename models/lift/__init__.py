@@ -5,16 +5,30 @@ from models.lift.checks import LiftError
 from models.lift.design import SUSPICIOUS, customers_needed, sample_ratio, smallest_lift
 from models.lift.pooling import posterior, shrink
 from models.lift.ranking import PolicyValue, Qini, policy_value, qini
+from models.lift.records import (
+    ExperimentPower,
+    GroupReadout,
+    Interval,
+    Readout,
+    ResponderReadout,
+    SegmentReadout,
+)
 from models.lift.sequential import always_valid, always_valid_interval
 from models.lift.uplift import Effect, Uplift
 
 __all__ = [
     "SUSPICIOUS",
     "Effect",
+    "ExperimentPower",
+    "GroupReadout",
+    "Interval",
     "Lift",
     "LiftError",
     "PolicyValue",
     "Qini",
+    "Readout",
+    "ResponderReadout",
+    "SegmentReadout",
     "Uplift",
     "always_valid",
     "always_valid_interval",

@@ -300,8 +300,8 @@ def measure_lift(
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.measure import measure  # pandas, Ibis and scikit-learn take seconds
 
-        found = _start(runner, config, measure, as_of=day, program=program, early=early)
-    return Outcome("measured", found)
+        readout = _start(runner, config, measure, as_of=day, program=program, early=early)
+    return Outcome("measured", readout.to_json())
 
 
 def monitor_forecasts(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
@@ -311,10 +311,15 @@ def monitor_forecasts(config: Path, as_of: date | None, *, prefect: bool) -> Out
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.monitor import monitor  # pandas and Ibis take seconds
 
-        found = _start(runner, config, monitor, as_of=day)
-    return Outcome(
-        "monitored", {**found, "timings": runner.timings, "mlflow": asdict(_mlflow(settings))}
-    )
+        monitored = _start(runner, config, monitor, as_of=day)
+    request = monitored.request
+    facts = {
+        **monitored.report.to_json(),
+        "retrain": None if request is None else request.to_json(),
+        "timings": runner.timings,
+        "mlflow": asdict(_mlflow(settings)),
+    }
+    return Outcome("monitored", facts)
 
 
 def sync_klaviyo(config: Path, *, apply: bool, create_missing: bool, prefect: bool) -> Outcome:

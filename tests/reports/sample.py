@@ -198,6 +198,8 @@ def monitoring():
 
     def window(actual, rank=None, *, is_peak=False):
         return {**group("all", actual, 100.0), "is_peak": is_peak, "is_partial": False, "value_ratio": 0.95,
+                "until": "2024-06-30", "active": 30, "actual_value": 1900.0, "expected_value": 2000.0,
+                "new_orders": 5, "unmatched_orders": 0,
                 "slope": {"estimate": 0.93, "low": 0.8, "high": 1.06}, "rank": rank,
                 "by_tenure": [group("0-30", 40, 50.0), group("31-90", actual - 40, 50.0)],
                 "by_decile": [group(1, 0, 0.0), group(10, actual, 100.0)]}  # fmt: skip
@@ -209,10 +211,14 @@ def monitoring():
               "28": window(actual, found) if found else None} for day, actual, found in days]  # fmt: skip
     figure = {"n_then": 2000, "n_now": 3000, "is_mechanical": False}
     return {
-        "as_of": "2024-06-25", "tolerance": 0.1, "freeze": 0.25, "weeks": weeks,
-        "standings": [0, 0, -1],
-        "model": {"version": "3", "age_days": 40},
-        "freshness": {"last_order_date": "2024-06-25"},
+        "schema": 1, "as_of": "2024-06-25", "tolerance": 0.1, "freeze": 0.25, "weeks": weeks,
+        "first_matures": None, "standings": [0, 0, -1],
+        "frozen": {"is_frozen": False, "because": None},
+        "due": {"is_due": False, "because": None},
+        "model": {"version": "3", "age_days": 40, "trained_as_of": "2024-05-16",
+                  "newest_trained_as_of": "2024-05-16"},
+        "freshness": {"last_order_date": "2024-06-25", "orders_late_days": 0,
+                      "published_as_of": "2024-06-25", "published_late_days": 0},
         "drift": {"outside_share": 0.012, "figures": [
             {**figure, "name": "frequency", "meaning": "repeat orders so far", "psi": 0.31},
             {**figure, "name": "age_days", "meaning": "days since the first order", "psi": 0.54,

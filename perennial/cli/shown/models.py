@@ -1,12 +1,17 @@
 """What was trained, measured and monitored."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from perennial.cli.shown.day import backtest_table
 from perennial.cli.shown.words import plain, say_where, table_of
+
+if TYPE_CHECKING:
+    from models.lift import GroupReadout, ResponderReadout
+    from models.monitoring import DriftFigure, MonitoredWeek
 
 SHOWN_WEEKS = 13  # of monitoring, on a terminal
 
@@ -38,45 +43,50 @@ def show_backtest(console: Console, facts: dict[str, Any]) -> None:
 
 def show_measured(console: Console, facts: dict[str, Any]) -> None:
     """Show what investment added beside the control group."""
-    console.print(f"\n[bold]{plain(facts['sentence'])}[/]\n")
-    kind = "valid at every look" if facts["is_early"] else "95 %"
+    from models.lift import Readout  # SciPy takes a second
+
+    readout = Readout.model_validate(facts)
+    console.print(f"\n[bold]{plain(readout.sentence)}[/]\n")
+    kind = "valid at every look" if readout.is_early else "95 %"
     table = table_of(
-        f"What investment added per customer in {facts['days']} days ({facts['currency']}, interval {kind})",
+        f"What investment added per customer in {readout.days} days ({readout.currency}, interval {kind})",
         "group", "invested in", "held out", "orders", "margin", "interval", "detectable", "cost",
     )  # fmt: skip
-    for row in facts["groups"]:
-        cells = ["-"] * 5
-        if "margin" in row:
-            margin = row["margin"]
-            cells = [
-                f"{row['orders']['estimate']:+.3f}",
-                f"{margin['estimate']:+.2f}",
-                f"{margin['low']:.2f} to {margin['high']:.2f}",
-                f"{row['smallest_margin']:.2f}",
-                f"{row['cost']:.2f}",
-            ]
-        table.add_row(row["group"], f"{row['treated']:,}", f"{row['control']:,}", *cells)
+    for row in readout.groups:
+        table.add_row(row.group, f"{row.treated:,}", f"{row.control:,}", *_lift_cells(row))
     console.print(table)
-    for tier, said in facts.get("responders", {}).items():
-        console.print(_responders_line(tier, said))
-    if facts["held_out_reached"]:
+    for tier, responders in (readout.responders or {}).items():
+        console.print(_responders_line(tier, responders))
+    if readout.held_out_reached:
         console.print(
-            f"Note: {facts['held_out_reached']:,} held-out customers were sent an action all the same: the "
+            f"Note: {readout.held_out_reached:,} held-out customers were sent an action all the same: the "
             "true effect is larger. Keep the holdout flag in every segment and flow"
         )
 
 
-def _responders_line(tier: str, said: dict[str, Any]) -> str:
-    if "note" in said:
-        return f"Whom {tier} moves is not learned: {said['note']}"
-    area = said["qini"]
-    proof = f"Qini {area['estimate']:.3g} ({_end(area['low'])} to {_end(area['high'])})"
-    if not said["is_used"]:
+def _lift_cells(row: "GroupReadout") -> list[str]:
+    margin, orders = row.margin, row.orders
+    if margin is None or orders is None:
+        return ["-"] * 5
+    return [
+        f"{orders.estimate:+.3f}",
+        f"{margin.estimate:+.2f}",
+        f"{margin.low:.2f} to {margin.high:.2f}",
+        _two_digits(row.smallest_margin),
+        _two_digits(row.cost),
+    ]
+
+
+def _responders_line(tier: str, readout: "ResponderReadout") -> str:
+    area, rule, everybody = readout.qini, readout.rule, readout.everybody
+    if area is None or rule is None or everybody is None:
+        return f"Whom {tier} moves is not learned: {readout.note}"
+    proof = f"Qini {_end(area.estimate)} ({_end(area.low)} to {_end(area.high)})"
+    if not readout.is_used:
         return f"Whom {tier} moves is not proved, so it is not targeted by it: {proof}"
-    rule, everybody = said["rule"]["estimate"], said["everybody"]["estimate"]
     return (
         f"Whom {tier} moves is proved and used from the next run on: {proof}; a customer would have brought "
-        f"{rule:.2f} by this rule, {everybody:.2f} had all got it"
+        f"{_two_digits(rule.estimate)} by this rule, {_two_digits(everybody.estimate)} had all got it"
     )
 
 
@@ -86,69 +96,71 @@ def _end(value: float | None) -> str:
 
 def show_monitored(console: Console, facts: dict[str, Any]) -> None:
     """Show matured weeks, what moved, alerts, and whether to train again."""
-    model, weeks = facts["model"], facts["weeks"]
+    from models.monitoring import MonitoringReport, RetrainRequest  # SciPy takes a second
+
+    report = MonitoringReport.model_validate(facts)
     console.print(
-        f"\n[bold]Monitoring as of {facts['as_of']}[/]: model version {model['version']}, trained "
-        f"{model['age_days']} days ago; orders up to {facts['freshness']['last_order_date']}\n"
+        f"\n[bold]Monitoring as of {report.as_of}[/]: model version {report.model.version}, trained "
+        f"{report.model.age_days} days ago; orders up to {report.freshness.last_order_date}\n"
     )
-    if weeks:
-        console.print(_weeks(weeks, facts["standings"]))
+    if report.weeks:
+        console.print(_weeks(report.weeks, report.standings))
     else:
-        when = facts["first_matures"] or "seven days after the next published day"
+        when = report.first_matures or "seven days after the next published day"
         console.print(f"No week has matured yet: the first does on {when}")
-    told = [row for row in facts["drift"]["figures"] if row["psi"] is not None]
-    if told:
-        console.print(drift_table(told))
+    if any(row.psi is not None for row in report.drift.figures):
+        console.print(drift_table(report.drift.figures))
     else:
         console.print("Too few customers to say whether scores or features have moved\n")
-    for alert in facts["alerts"]:
+    for alert in report.alerts:
         console.print(
-            f"[bold]{alert['level']}[/] {plain(alert['name'])}: {plain(alert['finding'])} "
-            f"({plain(alert['threshold'])}). {plain(alert['next_step'])}"
+            f"[bold]{alert.level}[/] {plain(alert.name)}: {plain(alert.finding)} "
+            f"({plain(alert.threshold)}). {plain(alert.next_step)}"
         )
-    request = facts["retrain"]
-    if request is not None:
-        said = "asked for" if request["asked_for"] else "answered"
-        console.print(f"Training again: {said} on {request['as_of']}: {plain(request['because'])}")
+    if facts["retrain"] is not None:
+        request = RetrainRequest.model_validate(facts["retrain"])
+        stage = "asked for" if request.asked_for else "answered"
+        console.print(f"Training again: {stage} on {request.as_of}: {plain(request.because)}")
     say_where(console, "MLflow", facts["mlflow"]["ui"])
 
 
-def _weeks(weeks: list[dict[str, Any]], standings: list[int]) -> Table:
+def _weeks(weeks: "Sequence[MonitoredWeek]", standings: Sequence[int]) -> Table:
     table = table_of(
         "Orders of the week after each day (band: what luck explains, 95 %; 28 d: the same of four weeks)",
         "as of", "model", "came", "expected", "ratio", "band", "value", "28 d", "",
     )  # fmt: skip
     for week, standing in list(zip(weeks, standings, strict=True))[-SHOWN_WEEKS:]:
-        found, later = week["7"], week["28"]
-        said = {1: "above", -1: "below", 0: "peak" if found["is_peak"] else ""}[standing]
-        if found["is_partial"]:
-            said = "orders missing"
+        first, later = week.first_week, week.four_weeks
+        verdict = {1: "above", -1: "below", 0: "peak" if first.is_peak else ""}[standing]
+        if first.is_partial:
+            verdict = "orders missing"
         table.add_row(
-            week["as_of"],
-            week["model_version"],
-            f"{found['actual']:,}",
-            f"{found['expected']:,.1f}",
-            _share(found["ratio"]),
-            "-" if found["low"] is None else f"{found['low']:.2f} to {found['high']:.2f}",
-            _share(found["value_ratio"]),
-            "-" if later is None else _share(later["ratio"]),
-            said,
+            week.as_of.isoformat(),
+            week.model_version,
+            f"{first.actual:,}",
+            f"{first.expected:,.1f}",
+            _two_digits(first.ratio),
+            "-" if first.low is None else f"{first.low:.2f} to {first.high:.2f}",
+            _two_digits(first.value_ratio),
+            "-" if later is None else _two_digits(later.ratio),
+            verdict,
         )
     return table
 
 
-def drift_table(figures: list[dict[str, Any]]) -> Table:
-    """Tabulate what moved since training."""
+def drift_table(figures: "Sequence[DriftFigure]") -> Table:
+    """Tabulate what moved since training, of the figures with an index."""
     table = table_of(
         "Moved since training (population stability index: .1 some, .25 much)",
         "figure", "index", "then", "now", "",
     )  # fmt: skip
     for row in figures:
-        index = f"{row['psi']:.3f}"
-        said = "moves with age" if row["is_mechanical"] else ""
-        table.add_row(row["meaning"], index, f"{row['n_then']:,}", f"{row['n_now']:,}", said)
+        if row.psi is None:
+            continue
+        note = "moves with age" if row.is_mechanical else ""
+        table.add_row(row.meaning, f"{row.psi:.3f}", f"{row.n_then:,}", f"{row.n_now:,}", note)
     return table
 
 
-def _share(value: float | None) -> str:
+def _two_digits(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"

@@ -1,12 +1,10 @@
 """What an experiment can tell, said before anything is sent."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.lift import customers_needed, smallest_lift
+from models.lift import ExperimentPower, customers_needed, smallest_lift
 from models.spend import Spend
 from perennial.pipeline.settings.store import HoldoutSettings
 
@@ -20,7 +18,7 @@ def experiment(
     expected_orders: Array,
     margin_per_order: Array,
     commitments: pd.DataFrame,
-) -> dict[str, Any] | None:
+) -> ExperimentPower | None:
     """Say the smallest lift that those newly committed can show, and how many would show the assumed one.
 
     Parameters
@@ -38,9 +36,8 @@ def experiment(
 
     Returns
     -------
-    dict or None
-        ``treated, control, days``, ``smallest_margin`` and ``assumed_margin`` a customer, and
-        ``customers_needed`` of both arms together; None where an arm is empty or nothing is expected.
+    ExperimentPower or None
+        None where an arm is empty or nothing is expected.
 
     Notes
     -----
@@ -57,11 +54,11 @@ def experiment(
     assumed = float(commitments["assumed_gain"].mean())
     if not deviation > 0 or not assumed > 0:
         return None
-    return {
-        "treated": treated,
-        "control": held,
-        "days": days,
-        "smallest_margin": smallest_lift(treated, held, deviation),
-        "assumed_margin": assumed,
-        "customers_needed": customers_needed(assumed, deviation, settings.share),
-    }
+    return ExperimentPower(
+        treated=treated,
+        control=held,
+        days=days,
+        smallest_margin=smallest_lift(treated, held, deviation),
+        assumed_margin=assumed,
+        customers_needed=customers_needed(assumed, deviation, settings.share),
+    )

@@ -1,6 +1,6 @@
 """Whether it paid: what those who were invested in bought, beside those who were held out."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ from features.labels import outcomes_since
 from features.tables import DataError
 from models.lift import (
     SUSPICIOUS,
+    GroupReadout,
     Lift,
     LiftError,
+    Readout,
+    ResponderReadout,
+    SegmentReadout,
     always_valid,
     average_lift,
     posterior,
@@ -186,7 +190,7 @@ def _touched(rows: pd.DataFrame, touches: pd.DataFrame, days: int) -> pd.DataFra
 
 
 @step
-def compare(run: RunContext, experiment: Experiment, watched: Path) -> dict[str, Any]:
+def compare(run: RunContext, experiment: Experiment, watched: Path) -> Readout:
     """Compare the arms, after checking that they are as large as they were drawn.
 
     Raises
@@ -212,7 +216,7 @@ def compare(run: RunContext, experiment: Experiment, watched: Path) -> dict[str,
     is_early = as_of < experiment.planned
     planned_share = len(rows) / experiment.enrolled if is_early else 1.0
     groups = [EVERYTHING, *sorted(set(rows["group"]))]
-    found = [
+    compared = tuple(
         _compared(
             rows if name == EVERYTHING else rows[rows["group"] == name],
             name,
@@ -220,71 +224,80 @@ def compare(run: RunContext, experiment: Experiment, watched: Path) -> dict[str,
             is_early,
         )
         for name in groups
-    ]
-    if all("margin" not in one for one in found):
+    )
+    if all(one.margin is None for one in compared):
         raise DataError(
             f"a lift needs customers with different outcomes in each arm: {len(rows):,} customers, "
             f"{int(held.sum()):,} held out. Wait for orders"
         )
     reached = int((rows["is_holdout"] & rows["was_reached"]).sum()) if "was_reached" in rows else 0
-    return {
-        "as_of": as_of.isoformat(),
-        "program": experiment.program,
-        "planned": experiment.planned.isoformat(),
-        "is_early": is_early,
-        "days": experiment.days,
-        "customers": len(rows),
-        "held_out": int(held.sum()),
-        "held_out_reached": reached,
-        "currency": currency,
-        "groups": found,
-        "segments": _by_segment(rows),
-        "sentence": _sentence(found[0], experiment, currency, is_early=is_early),
-    }
+    return Readout(
+        as_of=as_of,
+        program=experiment.program,
+        planned=experiment.planned,
+        is_early=is_early,
+        days=experiment.days,
+        customers=len(rows),
+        held_out=int(held.sum()),
+        held_out_reached=reached,
+        currency=currency,
+        groups=compared,
+        segments=_by_segment(rows),
+        sentence=_sentence(compared[0], experiment, currency, is_early=is_early),
+    )
 
 
-def _compared(
-    rows: pd.DataFrame, name: str, planned_share: float, is_early: bool
-) -> dict[str, Any]:
+def _compared(rows: pd.DataFrame, name: str, planned_share: float, is_early: bool) -> GroupReadout:
     """Compare the arms of a group in orders, revenue and margin, per customer."""
     treated = ~rows["is_holdout"].to_numpy()
-    said: dict[str, Any] = {
-        "group": name,
-        "treated": int(treated.sum()),
-        "control": int((~treated).sum()),
-    }
-    if min(said["treated"], said["control"]) < 2:
-        return said
+    n_treated, n_control = int(treated.sum()), int((~treated).sum())
+    if min(n_treated, n_control) < 2:
+        return GroupReadout(group=name, treated=n_treated, control=n_control)
     try:
+        lifts = {}
         for outcome, column in OUTCOMES.items():
             value = rows[column].to_numpy(dtype=np.float64)
             lift = average_lift(value, treated, rows["covariate"].to_numpy())
-            said[outcome] = asdict(always_valid(lift, planned_share) if is_early else lift)
+            lifts[outcome] = always_valid(lift, planned_share) if is_early else lift
         margin = rows["margin"].to_numpy()
         trimmed = average_lift(winsorized(margin), treated, rows["covariate"].to_numpy())
-        said["margin_winsorized"] = asdict(trimmed)
-        said["smallest_margin"] = smallest_lift(
-            said["treated"],
-            said["control"],
-            float(margin.std(ddof=1) * np.sqrt(said["margin"]["variance_left"])),
+        smallest = smallest_lift(
+            n_treated,
+            n_control,
+            float(margin.std(ddof=1) * np.sqrt(lifts["margin"].variance_left)),
         )
     except LiftError as error:
-        return {**{k: said[k] for k in ("group", "treated", "control")}, "note": str(error)}
-    said["cost"] = float(rows.loc[treated, "cost"].mean())
-    return said
+        return GroupReadout(group=name, treated=n_treated, control=n_control, note=str(error))
+    return GroupReadout(
+        group=name,
+        treated=n_treated,
+        control=n_control,
+        orders=lifts["orders"],
+        revenue=lifts["revenue"],
+        margin=lifts["margin"],
+        margin_winsorized=trimmed,
+        smallest_margin=smallest,
+        cost=float(rows.loc[treated, "cost"].mean()),
+    )
 
 
-def _by_segment(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _by_segment(rows: pd.DataFrame) -> tuple[SegmentReadout, ...]:
     """Compare the arms of each segment in margin, shrunk towards the whole."""
     named, lifts = _lifts(rows, ["segment"])
     if not lifts:
-        return []
+        return ()
     means, deviations = shrink([x.estimate for x in lifts], [x.standard_error for x in lifts])
-    return [
-        {"segment": names[0], "treated": x.n_treated, "control": x.n_control, "estimate": x.estimate,
-         "shrunk": float(mean), "deviation": float(deviation)}
-        for names, x, mean, deviation in zip(named, lifts, means, deviations, strict=True)
-    ]  # fmt: skip
+    return tuple(
+        SegmentReadout(
+            segment=names[0],
+            treated=lift.n_treated,
+            control=lift.n_control,
+            estimate=lift.estimate,
+            shrunk=float(mean),
+            deviation=float(deviation),
+        )
+        for names, lift, mean, deviation in zip(named, lifts, means, deviations, strict=True)
+    )
 
 
 def _lifts(rows: pd.DataFrame, by: list[str]) -> tuple[list[Any], list[Lift]]:
@@ -314,21 +327,21 @@ def learn_effects(state: Path, watched: Path, as_of: date) -> int:
 
 
 @step
-def find_responders(run: RunContext, watched: Path) -> dict[str, Any]:
+def find_responders(run: RunContext, watched: Path) -> dict[str, ResponderReadout]:
     """Learn by tier whom it moves, from what was known on the day of each draw; keep what is proved."""
     rows = pd.read_parquet(watched)
     days = pd.to_datetime(rows["start_date"]).dt.date
     parts = []
     for day in run.store.published_days(days.min(), days.max()):
-        known = read_parquet(day.file("scores.parquet"), ["customer_id", *KNOWN])
-        parts.append(rows[days == day.as_of].merge(known, on="customer_id"))
-    said, proved = {}, {}
+        scores = read_parquet(day.file("scores.parquet"), ["customer_id", *KNOWN])
+        parts.append(rows[days == day.as_of].merge(scores, on="customer_id"))
+    readouts, proved = {}, {}
     for tier, of_tier in pd.concat(parts, ignore_index=True).groupby("group", sort=True):
-        said[str(tier)], effect = learn_responder(of_tier)
+        readouts[str(tier)], effect = learn_responder(of_tier)
         if effect is not None:
             proved[str(tier)] = effect
     keep_responders(run.state, run.as_of, proved)
-    return said
+    return readouts
 
 
 def effects(rows: pd.DataFrame) -> dict[tuple[str, str], Belief]:
@@ -366,29 +379,30 @@ def effects(rows: pd.DataFrame) -> dict[tuple[str, str], Belief]:
 
 
 @step
-def record(run: RunContext, found: dict[str, Any]) -> str:
+def record(run: RunContext, readout: Readout) -> str:
     """Log the read-out as an MLflow run; return its id."""
-    tags = {"as_of": run.as_of.isoformat(), "kind": "measure", "program": found["program"]}
-    with run.tracking.run(f"measure {found['program']} {run.as_of}", tags) as logged:
-        whole = found["groups"][0]
-        metrics = {f"lift_{name}": whole[name]["estimate"] for name in OUTCOMES if name in whole}
-        logged.log(params={"days": found["days"]}, metrics=metrics)
+    tags = {"as_of": run.as_of.isoformat(), "kind": "measure", "program": readout.program}
+    with run.tracking.run(f"measure {readout.program} {run.as_of}", tags) as logged:
+        whole = readout.groups[0]
+        lifts = {"orders": whole.orders, "revenue": whole.revenue, "margin": whole.margin}
+        metrics = {f"lift_{name}": lift.estimate for name, lift in lifts.items() if lift}
+        logged.log(params={"days": readout.days}, metrics=metrics)
         return logged.id
 
 
 def _sentence(
-    whole: dict[str, Any], experiment: Experiment, currency: str, *, is_early: bool
+    whole: GroupReadout, experiment: Experiment, currency: str, *, is_early: bool
 ) -> str:
     """Say the return in one sentence."""
-    if "margin" not in whole:
-        return f"Nothing can be said yet: {whole.get('note', 'too few customers')}."
-    margin, cost = whole["margin"], whole["cost"]
+    margin, cost = whole.margin, whole.cost
+    if margin is None:
+        return f"Nothing can be said yet: {whole.note or 'too few customers'}."
     when = "so far" if is_early else f"in the {experiment.days} days after"
-    who = f"{whole['treated']:,} customers invested in beside {whole['control']:,} held out"
+    who = f"{whole.treated:,} customers invested in beside {whole.control:,} held out"
     if not cost:
-        span = f"{margin['estimate']:.2f} ({margin['low']:.2f} to {margin['high']:.2f})"
+        span = f"{margin.estimate:.2f} ({margin.low:.2f} to {margin.high:.2f})"
         return f"Each customer brought {currency} {span} more margin {when}: {who}."
-    back = [margin[name] / cost for name in ("estimate", "low", "high")]
+    back = [end / cost for end in (margin.estimate, margin.low, margin.high)]
     verdict = (
         "it paid"
         if back[1] > 1

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 
 from connectors.kept import checked, with_digest
 from connectors.store import replace_file
-from models.lift import Effect, LiftError, PolicyValue, Qini, Uplift, policy_value, qini
+from models.lift import (
+    Effect,
+    Interval,
+    LiftError,
+    PolicyValue,
+    Qini,
+    ResponderReadout,
+    Uplift,
+    policy_value,
+    qini,
+)
 from perennial.pipeline.training.model_files import TRUSTED_TREES
 from segments.investment import Action, Prospects
 
@@ -36,7 +46,7 @@ KNOWN = (  # columns of Scores, as published on the day that a customer was draw
 LARGEST_MULTIPLE = 3.0  # of the assumed effect: what is learned of one customer is noisy
 
 
-def learn_responder(rows: pd.DataFrame) -> tuple[dict[str, Any], Effect | None]:
+def learn_responder(rows: pd.DataFrame) -> tuple[ResponderReadout, Effect | None]:
     """Learn whose margin an action raises, and whether that ranks those who were not seen.
 
     Parameters
@@ -47,52 +57,65 @@ def learn_responder(rows: pd.DataFrame) -> tuple[dict[str, Any], Effect | None]:
     Returns
     -------
     tuple
-        ``learner, qini`` (of customers predicted by trees that have not seen them), ``is_used``, and
-        what a rule that acts where the predicted uplift is above its cost would have brought a customer,
-        net of that cost, beside acting for all and for nobody: ``rule, everybody, nobody``; or a ``note``
-        why nothing was learned. The trees, where the interval of the Qini lies above 0; else None.
+        What was learned, its Qini that of customers predicted by trees that have not seen them. The
+        trees, where the interval of the Qini lies above 0; else None.
     """
     treated = ~rows["is_holdout"].to_numpy(dtype=bool)
     margin, cost = (rows[name].to_numpy(dtype=np.float64) for name in ("margin", "cost"))
     try:
         learned = Uplift.fit(features_of(rows), treated, margin)
-        found: Qini = qini(learned.cross_fitted, treated, margin)
-        is_used = bool(found.low > 0)
-        said = {
-            "learner": learned.learner,
-            "qini": _interval(found),
-            "is_used": is_used,
-            **_rules(learned.cross_fitted, treated, margin, cost, float(rows["share"].mean())),
-        }
-    except LiftError as error:
-        return {"note": str(error), "is_used": False}, None
-    return said, learned.effect if is_used else None
-
-
-def _rules(
-    uplift: Array, treated: NDArray[np.bool_], margin: Array, cost: Array, held_share: float
-) -> dict[str, Any]:
-    """Weigh outcomes by the inverse of the chance of the arm, for the rule and for the two simple ones."""
-    usual = float(cost[treated].mean())
-    net = margin - np.where(treated, cost, 0.0)
-    propensity = np.where(treated, 1 - held_share, held_share)
-    rules = {
-        "rule": uplift > usual,
-        "everybody": np.ones(len(net), dtype=bool),
-        "nobody": np.zeros(len(net), dtype=bool),
-    }
-    said = {}
-    for name, chosen in rules.items():
-        said[name] = _interval(
-            policy_value(treated, propensity, net, chosen, is_self_normalized=True)
+        area: Qini = qini(learned.cross_fitted, treated, margin)
+        is_used = bool(area.low > 0)
+        usual = float(cost[treated].mean())
+        value = _PolicyValues(treated, margin, cost, float(rows["share"].mean()))
+        readout = ResponderReadout(
+            learner=learned.learner,
+            qini=_interval(area),
+            is_used=is_used,
+            rule=value.of(learned.cross_fitted > usual),
+            everybody=value.of(np.ones(len(rows), dtype=bool)),
+            nobody=value.of(np.zeros(len(rows), dtype=bool)),
         )
-    return said
+    except LiftError as error:
+        return ResponderReadout(note=str(error), is_used=False), None
+    return readout, learned.effect if is_used else None
 
 
-def _interval(found: Qini | PolicyValue) -> dict[str, float | None]:
-    """Return an estimate and its ends as JSON values; None for an end that is nowhere."""
-    ends = {"estimate": found.estimate, "low": found.low, "high": found.high}
-    return {name: value if np.isfinite(value) else None for name, value in ends.items()}
+@dataclass(frozen=True)
+class _PolicyValues:
+    """Outcomes to value rules by, weighed by the inverse of the chance of the arm.
+
+    Attributes
+    ----------
+    treated, margin, cost
+        Arrays of shape (n,).
+    held_share
+        Chance of being held out.
+    """
+
+    treated: NDArray[np.bool_]
+    margin: Array
+    cost: Array
+    held_share: float
+
+    def of(self, acts: NDArray[np.bool_]) -> Interval:
+        """Value a rule that acts for some customers, by margin net of cost."""
+        net = self.margin - np.where(self.treated, self.cost, 0.0)
+        propensity = np.where(self.treated, 1 - self.held_share, self.held_share)
+        return _interval(
+            policy_value(self.treated, propensity, net, acts, is_self_normalized=True)
+        )
+
+
+def _interval(interval: Qini | PolicyValue) -> Interval:
+    """Return an estimate and its ends; None for an end that is not finite."""
+
+    def finite(value: float) -> float | None:
+        return float(value) if np.isfinite(value) else None
+
+    return Interval(
+        estimate=finite(interval.estimate), low=finite(interval.low), high=finite(interval.high)
+    )
 
 
 def features_of(rows: pd.DataFrame) -> Array:

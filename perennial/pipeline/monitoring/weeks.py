@@ -17,7 +17,11 @@ from features.window import Window, outcome_window
 from models.evaluation import capture, normalized_gini
 from models.monitoring import (
     TENURES,
-    Band,
+    GroupOutcome,
+    MonitoredWeek,
+    RankComparison,
+    RankQuality,
+    WindowOutcome,
     band,
     is_silence,
     ratio,
@@ -33,8 +37,6 @@ RULES = {
     "hiatus": "days since the last order",
 }
 SCORED = ("customer_id", "age_days", "recency_days", "expected_orders", "expected_value", "revenue", "rfm_score")  # fmt: skip
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ def count_day(
     day: PublishedDay,
     windows: Sequence[int],
     peaks: list[Peak],
-) -> Json:
-    """Say what came of what a published day expected.
+) -> MonitoredWeek:
+    """Count the orders after a published day, and compare them with what it expected.
 
     Parameters
     ----------
@@ -92,69 +94,88 @@ def count_day(
     day
         A day with its expectations.
     windows
-        Days of the windows that have matured.
+        Days of the windows that have matured, the first week among them.
     peaks
         Days that are unlike others.
-
-    Returns
-    -------
-    dict
-        ``as_of, model_version``, and by window ``"7"`` and ``"28"`` what :func:`_count` says; None
-        where it has not matured.
     """
     expected = read_parquet(day.file(EXPECTED))
     scores = engine.parquet(day.file("scores.parquet")).select(*SCORED)
-    said: Json = {
-        "as_of": day.as_of.isoformat(),
-        "model_version": day.record()["model_version"],
-    }
-    for days in WINDOWS:
-        said[str(days)] = None
-        if days in windows:
-            window = outcome_window(day.as_of, days)
-            rows = engine.frame(
-                scores.join(outcomes(orders, scores, window), "customer_id").order_by(
-                    "customer_id"
-                )
-            )
-            others = engine.frame(beside(orders, scores.select("customer_id"), window)).iloc[0]
-            counted = _count(expected[expected["window_days"] == days], rows)
-            until = window.end - timedelta(days=1)
-            said[str(days)] = {
-                "until": until.isoformat(),
-                "is_peak": any(peak.meets(window) for peak in peaks),
-                "is_partial": is_silence(counted["expected"], days, (until - last_date).days),
-                **counted,
-                **{name: int(others[name]) for name in ("new_orders", "unmatched_orders")},
-                "rank": _rank(rows) if days == WINDOWS[-1] else None,
-            }
-    return said
 
-
-def _count(expected: pd.DataFrame, rows: pd.DataFrame) -> Json:
-    """Lay what came beside what was expected: in all, by tenure and by tenth."""
-    whole = _with_actual(expected, rows)
-    tenths = _groups(whole, "decile", sorted(whole["decile"].unique()))
-    slope = slope_through(
-        *(
-            [row[name] for row in tenths]
-            for name in ("customers", "expected", "actual", "variance")
+    def count(days: int) -> WindowOutcome:
+        window = outcome_window(day.as_of, days)
+        joined = scores.join(outcomes(orders, scores, window), "customer_id")
+        return _count(
+            _Counted(
+                window,
+                expected[expected["window_days"] == days],
+                engine.frame(joined.order_by("customer_id")),
+                engine.frame(beside(orders, scores.select("customer_id"), window)).iloc[0],
+            ),
+            last_date,
+            is_peak=any(peak.meets(window) for peak in peaks),
         )
+
+    week, four_weeks = WINDOWS
+    return MonitoredWeek(
+        as_of=day.as_of,
+        model_version=str(day.record()["model_version"]),
+        first_week=count(week),
+        four_weeks=count(four_weeks) if four_weeks in windows else None,
     )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What is compared in a window.
+
+    Attributes
+    ----------
+    window
+        Its days.
+    expected
+        Table :class:`features.tables.Expected` of the window.
+    rows
+        Scores of each customer, with ``later_orders`` and ``later_value`` in the window.
+    others
+        Orders of customers without scores: ``new_orders`` and ``unmatched_orders``.
+    """
+
+    window: Window
+    expected: pd.DataFrame
+    rows: pd.DataFrame
+    others: pd.Series
+
+
+def _count(counted: _Counted, last_date: date, *, is_peak: bool) -> WindowOutcome:
+    """Compare actual with expected orders: of all customers, by tenure and by tenth."""
+    rows, window = counted.rows, counted.window
+    cells = _with_actual(counted.expected, rows)
+    tenths = _groups(cells, "decile", sorted(cells["decile"].unique()))
+    [whole] = _groups(cells.assign(whole="all"), "whole", ["all"])
     value = float(rows["later_value"].sum())
-    wanted = float(whole["expected_value"].sum())
-    return {
-        **_groups(whole.assign(whole="all"), "whole", ["all"])[0],
-        "active": int((rows["later_orders"] > 0).sum()),
-        "actual_value": value,
-        "expected_value": wanted,
-        "value_ratio": ratio(value, wanted),
-        "slope": None
-        if slope is None
-        else {"estimate": slope.estimate, "low": slope.low, "high": slope.high},
-        "by_tenure": _groups(whole, "tenure", [t for t in TENURES if t in set(whole["tenure"])]),
-        "by_decile": tenths,
-    }
+    wanted = float(cells["expected_value"].sum())
+    until, days = window.end - timedelta(days=1), (window.end - window.start).days
+    return WindowOutcome(
+        until=until,
+        is_peak=is_peak,
+        is_partial=is_silence(whole.expected, days, (until - last_date).days),
+        **dict(whole),
+        active=int((rows["later_orders"] > 0).sum()),
+        actual_value=value,
+        expected_value=wanted,
+        value_ratio=ratio(value, wanted),
+        slope=slope_through(
+            [row.customers for row in tenths],
+            [row.expected for row in tenths],
+            [row.actual for row in tenths],
+            [row.variance for row in tenths],
+        ),
+        by_tenure=_groups(cells, "tenure", [t for t in TENURES if t in set(cells["tenure"])]),
+        by_decile=tenths,
+        new_orders=int(counted.others["new_orders"]),
+        unmatched_orders=int(counted.others["unmatched_orders"]),
+        rank=_rank(rows) if days == WINDOWS[-1] else None,
+    )
 
 
 def _with_actual(expected: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -173,39 +194,42 @@ def _with_actual(expected: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     return whole.assign(actual=whole["actual"].fillna(0).astype(np.int64))
 
 
-def _groups(whole: pd.DataFrame, by: str, names: list[Any]) -> list[Json]:
+def _groups(cells: pd.DataFrame, by: str, names: Sequence[Any]) -> tuple[GroupOutcome, ...]:
     """Sum up cells, each group with actual over expected and its band."""
-    columns = {
-        "customers": "customers",
-        "expected_orders": "expected",
-        "variance_orders": "variance",
-        "actual": "actual",
-    }
-    sums = whole.groupby(by)[list(columns)].sum().rename(columns=columns).reindex(names)
-    ends = band(sums["expected"], sums["variance"])
-    rows: list[Any] = sums.reset_index(names="group").to_dict("records")
-    return [
-        {**row, "ratio": ratio(row["actual"], row["expected"]), **_ends(ends, place)}
-        for place, row in enumerate(rows)
-    ]
+    columns = ["customers", "expected_orders", "variance_orders", "actual"]
+    sums = cells.groupby(by)[columns].sum().reindex(list(names))
+    customers, expected, variance, actual = (sums[column].to_list() for column in columns)
+    ends = band(expected, variance)
+    return tuple(
+        GroupOutcome(
+            group=name if isinstance(name, str) else int(name),
+            customers=customers[place],
+            expected=expected[place],
+            variance=variance[place],
+            actual=actual[place],
+            ratio=ratio(actual[place], expected[place]),
+            low=_end_of(ends.low[place]),
+            high=_end_of(ends.high[place]),
+        )
+        for place, name in enumerate(names)
+    )
 
 
-def _ends(ends: Band, place: int) -> Json:
-    found = {"low": float(ends.low[place]), "high": float(ends.high[place])}
-    return {name: None if np.isnan(end) else end for name, end in found.items()}
+def _end_of(end: float) -> float | None:
+    return None if np.isnan(end) else float(end)
 
 
-def _rank(rows: pd.DataFrame) -> Json | None:
+def _rank(rows: pd.DataFrame) -> RankComparison | None:
     """Compare how the scores and simple rules ranked what customers then brought."""
     value = rows["later_value"].to_numpy(dtype=np.float64)
-    rankings = {
-        "model": rows["expected_value"],
-        "total_past": rows["revenue"],
-        "rfm": rows["rfm_score"].astype(np.int64),
-        "hiatus": rows["recency_days"] - rows["age_days"],
-    }
-    found = {
-        name: {"gini": normalized_gini(by, value), "top_fifth": capture(by, value)}
-        for name, by in rankings.items()
-    }
-    return None if found["model"]["gini"] is None else found
+
+    def quality(by: pd.Series) -> RankQuality:
+        return RankQuality(gini=normalized_gini(by, value), top_fifth=capture(by, value))
+
+    ranks = RankComparison(
+        model=quality(rows["expected_value"]),
+        total_past=quality(rows["revenue"]),
+        rfm=quality(rows["rfm_score"].astype(np.int64)),
+        hiatus=quality(rows["recency_days"] - rows["age_days"]),
+    )
+    return None if ranks.model.gini is None else ranks

@@ -216,13 +216,14 @@ def publish(
         audience = Audience(scores, names.key, names.email, kind)
         segments = marketing_segments(audience, settings.klaviyo.all_properties, made.erased)
         model = _told_of_model(tracking, model_version)
+        monitored = monitoring_known_by(run.state, as_of)
         warned = [*history.quality.warnings, *warnings_of(checked), *_unnamed(kind, names)]
         record = {
             **_record(run, history, scores),
             **made.decisions(settings.investment),
             **model,
-            "readouts": read_readouts(run.state, as_of),
-            "monitoring": monitoring_known_by(run.state, as_of),
+            "readouts": [readout.to_json() for readout in read_readouts(run.state, as_of)],
+            "monitoring": None if monitored is None else monitored.to_json(),
             "segments_csv": {
                 "rows": len(segments),
                 "held_out": int(scores["is_holdout"].sum()),

@@ -24,6 +24,7 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.programs import COMMITMENTS, Programs, write_table
 from features.tables import Commitments, Expected
 from models.forecaster import HISTORY, Forecaster
+from models.lift import ExperimentPower
 from perennial.pipeline.experiments.power import experiment
 from perennial.pipeline.ingestion.signals import read_signals
 from perennial.pipeline.runtime.context import RunContext
@@ -86,9 +87,9 @@ class Decided:
         Table :class:`features.tables.Expected`.
     budget
         ``committed`` (today), ``left`` (of the period's, before today), ``next_return`` (what one
-        more unit would bring back; None where there is nothing to fund), ``experiment`` (what those newly
-        committed can show, see :mod:`perennial.pipeline.experiments.power`) and ``curve`` (``budget``, the
-        ``gain`` of each net of cost, and what is ``spent``, but for those who are explored).
+        more unit would bring back; None where there is nothing to fund), ``experiment`` (of those newly
+        committed, a :class:`models.lift.ExperimentPower`) and ``curve`` (``budget``, the ``gain`` of each
+        net of cost, and what is ``spent``, but for those who are explored).
     """
 
     scores: pd.DataFrame
@@ -135,7 +136,9 @@ def decide(
     write_table(decided.in_force, Commitments, work / "in_force.parquet")
     decided.newcomers.to_parquet(work / "newcomers.parquet", index=False)
     write_table(decided.expected, Expected, work / EXPECTED)
-    (work / "budget.json").write_text(json.dumps(decided.budget))
+    power = decided.budget["experiment"]
+    budget = {**decided.budget, "experiment": None if power is None else power.to_json()}
+    (work / "budget.json").write_text(json.dumps(budget))
     return work
 
 
@@ -235,7 +238,7 @@ class _Day:
         for one in side_by_side(tell, self.states):
             write(one.scores)
             told.append(replace(one, scores=SCHEMA.empty_table()))
-        commitments, watched = self._commitments(told)
+        commitments, power = self._commitments(told)
         return Decided(
             scores=SCHEMA.empty_table().to_pandas(),
             commitments=commitments,
@@ -250,7 +253,7 @@ class _Day:
                 "left": offers.plan.budget,
                 "next_return": funded.next_return if np.isfinite(funded.next_return) else None,
                 "curve": _curve(funded),
-                "experiment": watched,
+                "experiment": power,
             },
         )
 
@@ -341,7 +344,7 @@ class _Day:
             is_measured=granted.is_measured,
         )
 
-    def _commitments(self, told: Sequence[_Told]) -> tuple[pd.DataFrame, dict[str, Any] | None]:
+    def _commitments(self, told: Sequence[_Told]) -> tuple[pd.DataFrame, ExperimentPower | None]:
         """List what is newly committed, and say what an experiment can show of it."""
         new, chosen = _joined([one.new for one in told]), _joined([one.chosen for one in told])
         watched = self.lookout.prospects(new, new, self.policy.holdout.measure_days)

@@ -19,6 +19,7 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience
 from connectors.programs import arrow_schema
 from features.tables import Scores
+from models.monitoring import Freeze
 from perennial.pipeline.activation.forget import forget_person
 from perennial.pipeline.ingestion.people import customers_of, name_customers
 from perennial.pipeline.publishing.publish import marketing_segments
@@ -26,6 +27,7 @@ from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import Settings, build_settings, read_settings
 from tests.klaviyo_double import KEY, SCOPES, Double, Fault, Server, VirtualClock
 from tests.klaviyo_store import Shop, make_scores, publish_scores, store_settings
+from tests.monitored import REPORT
 from tests.shops import AS_OF, SETTINGS, make_orders
 
 DAY = ("--as-of", AS_OF.isoformat())
@@ -183,10 +185,10 @@ def test_stale_scores_are_not_sent(shop, klaviyo, perennial):
 
 
 def test_scores_that_no_longer_come_true_are_not_sent(shop, fresh, klaviyo, perennial):
-    found = {"schema": 1, "as_of": AS_OF.isoformat(), "weeks": [], "tolerance": 0.1}
     why = "orders of the week after 2024-06-20 were 61 % of the expected"
-    path = read_settings(shop).state / "monitoring.json"
-    path.write_text(json.dumps({**found, "frozen": {"is_frozen": True, "because": why}}))
+    frozen = Freeze(is_frozen=True, because=why)
+    report = REPORT.model_copy(update={"as_of": AS_OF, "frozen": frozen})
+    (read_settings(shop).state / "monitoring.json").write_text(json.dumps(report.to_json()))
     said = perennial("sync", "--config", shop, "--apply", "--json")
     assert said.code == 20
     assert "come true" in said.json["error"]

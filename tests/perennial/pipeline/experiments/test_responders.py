@@ -41,11 +41,11 @@ def proved():
 def test_whom_it_moves_is_found_and_a_rule_by_it_is_worth_more_than_acting_for_all(proved):
     """Acting for all brings 30 + 10 - 6; for the frequent half alone 30 + 10 - 3."""
     said, effect = proved
-    assert said["is_used"]
-    assert said["qini"]["low"] > 0
-    assert said["rule"]["estimate"] == pytest.approx(37.0, abs=1.5)
-    assert said["everybody"]["estimate"] == pytest.approx(34.0, abs=1.5)
-    assert said["nobody"]["estimate"] == pytest.approx(30.0, abs=2.0)
+    assert said.is_used
+    assert said.qini.low > 0
+    assert said.rule.estimate == pytest.approx(37.0, abs=1.5)
+    assert said.everybody.estimate == pytest.approx(34.0, abs=1.5)
+    assert said.nobody.estimate == pytest.approx(30.0, abs=2.0)
     new = experiment(2, moves_the_frequent)
     uplift = effect(features_of(new))
     frequent = (new["frequency"] > 0).to_numpy()
@@ -54,14 +54,15 @@ def test_whom_it_moves_is_found_and_a_rule_by_it_is_worth_more_than_acting_for_a
 
 def test_a_response_that_is_the_same_for_all_is_not_used():
     said, effect = learn_responder(experiment(3, lambda rows: np.full(len(rows), 8.0)))
-    assert not said["is_used"]
-    assert said["qini"]["low"] <= 0
+    assert not said.is_used
+    assert said.qini.low <= 0
     assert effect is None
 
 
 def test_too_few_customers_teach_nothing():
     said, effect = learn_responder(experiment(4, moves_the_frequent, n=100))
-    assert "note" in said
+    assert said.note
+    assert set(said.to_json()) == {"note", "is_used"}
     assert effect is None
 
 

@@ -16,13 +16,24 @@ from connectors.programs import ARROW_TYPES
 from connectors.store import Store
 from features.tables import DataError, Expected
 from models.forecaster import Forecaster
+from models.monitoring import (
+    Drift,
+    DriftFigure,
+    Freeze,
+    MonitoredWeek,
+    MonitoringReport,
+    RankComparison,
+    RankQuality,
+    RetrainDue,
+    Slope,
+)
 from models.operational_time import PaceIndex
 from models.order_value import OrderValue
 from models.purchases import MBGNBD
 from models.spend import Spend
 from perennial.cli.shown.models import drift_table
 from perennial.pipeline.activation.forget import forget_person
-from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_weeks
+from perennial.pipeline.monitoring.judge import Judgment, find_alerts, judge_request, of_weeks
 from perennial.pipeline.monitoring.weeks import has_matured, weeks_apart
 from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.events import announce
@@ -37,6 +48,7 @@ from perennial.pipeline.runtime.monitoring_state import (
 from perennial.pipeline.scoring.expected import EXPECTED
 from perennial.pipeline.settings.store import MonitoringSettings, read_settings
 from perennial.pipeline.training.model_files import load_forecaster
+from tests.monitored import FRESHNESS, MODEL, REPORT, WINDOW
 from tests.shops import AS_OF
 
 DAYS = [AS_OF + timedelta(days=7 * k) for k in range(4)]
@@ -240,9 +252,9 @@ def test_weeks_stay_when_their_days_are_removed(copied, perennial):
     settings = read_settings(copied)
     for day in DAYS[:2]:
         shutil.rmtree(settings.exports / "scores" / f"as_of={day}")
-    before = read_monitoring(settings.state)["weeks"]
+    before = read_monitoring(settings.state).weeks
     again = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat(), "--json")
-    assert again.json["weeks"] == before
+    assert again.json["weeks"] == [week.to_json() for week in before]
 
 
 def test_before_a_week_has_matured_it_says_when_one_does(shop, perennial):
@@ -271,10 +283,10 @@ def test_a_fall_freezes_the_sync_and_asks_for_training_once(copied, perennial):
     assert fallen.json["standings"][-2:] == [-1, -1]
     assert "of the expected, over 25% off" in frozen_because(settings.state)
     request = read_request(settings.state)
-    assert request["asked_for"] is True
-    assert request["as_of"] == LOOKED.isoformat()
-    assert "3 of the last 3 weeks" in request["because"]
-    assert request["announced"] is False  # no Prefect is there to hear it
+    assert request.asked_for is True
+    assert request.as_of == LOOKED
+    assert "3 of the last 3 weeks" in request.because
+    assert request.announced is False  # no Prefect is there to hear it
     assert {"frozen", "orders"} <= {alert["name"] for alert in fallen.json["alerts"]}
     kept = (settings.state / RETRAIN).read_text()
     shown = perennial("monitor", "--config", copied, "--as-of", LOOKED.isoformat())
@@ -306,12 +318,16 @@ def test_people_read_a_table(shop, said, perennial):
 
 
 def test_what_moved_is_a_table_where_enough_customers_are(said):
-    figure = {"meaning": "first order's amount", "psi": 0.271, "n_then": 2000, "n_now": 3000}
-    figures = [
-        {**figure, "is_mechanical": False},
-        {**figure, "meaning": "age", "is_mechanical": True},
-    ]
-    table = drift_table(figures)
+    figure = DriftFigure(
+        name="first_amount",
+        meaning="first order's amount",
+        psi=0.271,
+        n_then=2000,
+        n_now=3000,
+        is_mechanical=False,
+    )
+    age = figure.model_copy(update={"meaning": "age", "is_mechanical": True})
+    table = drift_table([figure, age])
     console = Console(width=100, record=True, file=StringIO())
     console.print(table)
     shown = console.export_text()
@@ -359,12 +375,8 @@ def test_a_window_matures_when_its_late_orders_are_in():
     assert has_matured(date(2026, 3, 1), 7, date(2026, 3, 8), 0)
 
 
-def state_of(schema=1, as_of="2026-03-01"):
-    return {"schema": schema, "as_of": as_of, "frozen": {"because": None}, "weeks": []}
-
-
 def test_a_state_of_a_newer_version_is_refused(tmp_path):
-    keep_monitoring(tmp_path, state_of(schema=2))
+    keep_monitoring(tmp_path, REPORT.model_copy(update={"schema_version": 2}))
     with pytest.raises(DataError, match="written by a newer one"):
         read_monitoring(tmp_path)
 
@@ -376,47 +388,64 @@ def test_a_state_that_cannot_be_read_is_refused(tmp_path):
 
 
 def test_what_a_later_day_found_stays(tmp_path):
-    assert keep_monitoring(tmp_path, state_of())
-    assert not keep_monitoring(tmp_path, state_of())
-    assert not keep_monitoring(tmp_path, state_of(as_of="2026-02-28"))
-    assert read_monitoring(tmp_path)["as_of"] == "2026-03-01"
+    assert keep_monitoring(tmp_path, REPORT)
+    assert not keep_monitoring(tmp_path, REPORT)
+    earlier = REPORT.model_copy(update={"as_of": date(2026, 2, 28)})
+    assert not keep_monitoring(tmp_path, earlier)
+    assert read_monitoring(tmp_path).as_of == date(2026, 3, 1)
+
+
+def test_a_report_is_read_as_it_was_written_whoever_wrote_it(said, shop):
+    """What ``--json`` prints is the state with its digest, key by key, and comes back the same."""
+    path = read_settings(shop).state / MONITORING
+    kept = json.loads(path.read_text())
+    report = read_monitoring(path.parent)
+    assert json.dumps(report.to_json()) == json.dumps({k: kept[k] for k in kept if k != "digest"})
+    assert list(report.to_json()) == list(said)[: len(report.to_json())]
+    assert list(kept["weeks"][0]) == ["as_of", "model_version", "7", "28"]
+    assert list(kept["weeks"][0]["28"]) == [
+        "until", "is_peak", "is_partial", "group", "customers", "expected", "variance", "actual",
+        "ratio", "low", "high", "active", "actual_value", "expected_value", "value_ratio", "slope",
+        "by_tenure", "by_decile", "new_orders", "unmatched_orders", "rank",
+    ]  # fmt: skip
+    kept["of_a_newer_version"] = 1
+    assert MonitoringReport.model_validate(kept) == report
 
 
 DAY = date(2026, 3, 1)
 
 
-def found(*, is_due=True, newest="2026-01-01"):
-    return {
-        "due": {"is_due": is_due, "because": "two of three" if is_due else None},
-        "model": {"version": "3", "trained_as_of": "2026-01-01", "newest_trained_as_of": newest},
-    }
+def report(*, is_due=True, newest=date(2026, 1, 1)):
+    due = RetrainDue(is_due=is_due, because="two of three" if is_due else None)
+    model = MODEL.model_copy(update={"newest_trained_as_of": newest})
+    return REPORT.model_copy(update={"due": due, "model": model})
 
 
 def asked(before, as_of, cooldown=28, **more):
-    return judge_request(before, found(**more), as_of, cooldown)
+    return judge_request(before, report(**more), as_of, cooldown)
+
+
+def answer(request):
+    return request.model_copy(update={"asked_for": False})
 
 
 def test_a_request_is_made_once_and_stays_open_until_a_model_is_trained():
     assert asked(None, DAY, is_due=False) is None
     first = asked(None, DAY)
-    assert (first["asked_for"], first["as_of"], first["until"]) == (
-        True,
-        "2026-03-01",
-        "2026-03-29",
-    )
+    assert (first.asked_for, first.as_of, first.until) == (True, DAY, date(2026, 3, 29))
     assert asked(first, DAY) == first
     assert asked(first, DAY + timedelta(days=60)) == first
-    answered = asked(first, DAY + timedelta(days=1), newest="2026-03-01")
-    assert answered == {**first, "asked_for": False}
+    answered = asked(first, DAY + timedelta(days=1), newest=DAY)
+    assert answered == answer(first)
 
 
 def test_no_other_request_is_made_before_the_cooldown_is_over():
-    answered = {**asked(None, DAY), "asked_for": False}
-    at = DAY + timedelta(days=27)
-    assert asked(answered, at, newest="2026-03-02") == answered
-    again = asked(answered, at + timedelta(days=1), newest="2026-03-02")
-    assert (again["asked_for"], again["as_of"]) == (True, "2026-03-29")
-    assert asked(answered, DAY, newest="2026-03-02") == answered  # a look of the same day
+    answered = answer(asked(None, DAY))
+    at, newest = DAY + timedelta(days=27), date(2026, 3, 2)
+    assert asked(answered, at, newest=newest) == answered
+    again = asked(answered, at + timedelta(days=1), newest=newest)
+    assert (again.asked_for, again.as_of) == (True, date(2026, 3, 29))
+    assert asked(answered, DAY, newest=newest) == answered  # a look of the same day
 
 
 def test_an_older_look_leaves_a_request_alone():
@@ -424,36 +453,38 @@ def test_an_older_look_leaves_a_request_alone():
     assert asked(first, DAY - timedelta(days=7)) == first
 
 
-def counted(actual, *, day="2026-02-01", lost=0, is_peak=False, slope=None, rank=None):
-    seven = {"actual": actual, "expected": 1000.0, "variance": 1000.0, "is_peak": is_peak,
-             "is_partial": False, "ratio": actual / 1000, "unmatched_orders": lost}  # fmt: skip
-    later = {"is_peak": is_peak, "slope": slope, "rank": rank}
-    return {"as_of": day, "7": seven, "28": later}
+def counted(actual, *, day=date(2026, 2, 1), lost=0, is_peak=False, slope=None, rank=None):
+    came = {"actual": actual, "ratio": actual / 1000, "unmatched_orders": lost}
+    return MonitoredWeek(
+        as_of=day,
+        model_version="3",
+        first_week=WINDOW.model_copy(update={**came, "is_peak": is_peak}),
+        four_weeks=WINDOW.model_copy(update={"is_peak": is_peak, "slope": slope, "rank": rank}),
+    )
 
 
 def alerts(weeks, *, psi=None, outside=0.01, age=10, late=0, published=0, is_mechanical=False):
-    figure = {"name": "frequency", "meaning": "repeat orders", "psi": psi,
-              "is_mechanical": is_mechanical}  # fmt: skip
-    made = {
-        "weeks": weeks, "tolerance": 0.1, "freeze": 0.25,
-        **of_weeks(MonitoringSettings(), weeks),
-        "drift": {"figures": [figure], "outside_share": outside},
-        "model": {"age_days": age, "trained_as_of": "2026-01-01"},
-        "freshness": {"orders_late_days": late, "published_late_days": published,
-                      "last_order_date": "2026-02-01", "published_as_of": "2026-02-01"},
-    }  # fmt: skip
-    return {alert["name"]: alert["level"] for alert in find_alerts(made)}
+    figure = DriftFigure(name="frequency", meaning="repeat orders", psi=psi, n_then=2000,
+                         n_now=2000, is_mechanical=is_mechanical)  # fmt: skip
+    judged = of_weeks(MonitoringSettings(), weeks)
+    lateness = {"orders_late_days": late, "published_late_days": published}
+    made = REPORT.model_copy(update={
+        "weeks": tuple(weeks),
+        "standings": judged.standings, "frozen": judged.frozen, "due": judged.due,
+        "drift": Drift(figures=(figure,), outside_share=outside),
+        "model": MODEL.model_copy(update={"age_days": age}),
+        "freshness": FRESHNESS.model_copy(update=lateness),
+    })  # fmt: skip
+    return {alert.name: alert.level for alert in find_alerts(made)}
 
 
 def ginis(model, rule):
-    return {
-        "model": {"gini": model},
-        **{n: {"gini": rule} for n in ("total_past", "rfm", "hiatus")},
-    }
+    of_model, of_rule = (RankQuality(gini=gini, top_fifth=0.5) for gini in (model, rule))
+    return RankComparison(model=of_model, total_past=of_rule, rfm=of_rule, hiatus=of_rule)
 
 
 def slope(low, high):
-    return {"estimate": (low + high) / 2, "low": low, "high": high}
+    return Slope((low + high) / 2, low, high)
 
 
 @pytest.mark.parametrize(
@@ -492,14 +523,14 @@ def test_each_alert_of_inputs_is_raised_and_is_not(raised, quiet, name, level):
 
 def test_drift_of_inputs_never_asks_for_training():
     judged = of_weeks(MonitoringSettings(), [counted(1000)] * 3)
-    assert judged["due"]["is_due"] is False
+    assert judged.due.is_due is False
     assert alerts([counted(1000)] * 3, psi=2.0) == {"drift": "warn"}
 
 
 def test_peaks_are_shown_and_never_acted_on():
     judged = of_weeks(MonitoringSettings(), [counted(3000, is_peak=True)] * 3)
-    assert judged == {
-        "standings": [0, 0, 0],
-        "frozen": {"is_frozen": False, "because": None},
-        "due": {"is_due": False, "because": None},
-    }
+    assert judged == Judgment(
+        standings=(0, 0, 0),
+        frozen=Freeze(is_frozen=False, because=None),
+        due=RetrainDue(is_due=False, because=None),
+    )

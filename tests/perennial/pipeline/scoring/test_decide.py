@@ -286,12 +286,12 @@ def test_what_the_experiment_can_show_is_said_before_anything_is_sent():
     found = decided(holdout={"share": 0.3})
     said, rows = found.budget["experiment"], found.commitments
     held = int(rows["is_holdout"].sum())
-    assert (said["treated"], said["control"], said["days"]) == (len(rows) - held, held, 90)
-    assert said["assumed_margin"] == pytest.approx(rows["assumed_gain"].mean())
-    enough = said["customers_needed"]
+    assert (said.treated, said.control, said.days) == (len(rows) - held, held, 90)
+    assert said.assumed_margin == pytest.approx(rows["assumed_gain"].mean())
+    enough = said.customers_needed
     arms = enough * np.array([0.7, 0.3])
-    scale = np.sqrt((1 / arms).sum() / (1 / said["treated"] + 1 / held))
-    assert said["smallest_margin"] * scale == pytest.approx(said["assumed_margin"], rel=0.01)
+    scale = np.sqrt((1 / arms).sum() / (1 / said.treated + 1 / held))
+    assert said.smallest_margin * scale == pytest.approx(said.assumed_margin, rel=0.01)
 
 
 def test_without_a_control_group_nothing_can_be_shown():
