@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from models.evaluation import BacktestReport
 from perennial.cli.shown.words import amount, plain, say_where, show_refused, table_of
 from perennial.cli.terminal import short_path
 
@@ -27,7 +28,7 @@ def show_day(console: Console, facts: dict[str, Any]) -> None:
     if facts.get("experiment"):
         console.print(_experiment_line(facts["experiment"], facts["currency"]))
     if facts["backtest"]:
-        console.print(backtest_table(facts["backtest"]))
+        console.print(backtest_table(BacktestReport.model_validate(facts["backtest"])))
     console.print(_accounted(facts["accounting"]))
     for note in facts["notes"]:
         console.print(f"Note: {plain(note)}")
@@ -114,16 +115,16 @@ HOW_RATED = (
 SPEND = "_gamma_gamma"  # of nearly every model: says nothing
 
 
-def backtest_table(found: dict[str, Any]) -> Table:
+def backtest_table(backtest: BacktestReport) -> Table:
     """Tabulate what each model forecast."""
-    *earlier, newest = (f"{c['as_of']} ({c['customers']:,} customers)" for c in found["cutoffs"])
-    title = f"Holdout: the {found['horizon_days']} days after {newest}"
+    *earlier, newest = (f"{c.as_of} ({c.customers:,} customers)" for c in backtest.cutoffs)
+    title = f"Holdout: the {backtest.horizon_days} days after {newest}"
     if earlier:
         title += f"; mean with those after {', '.join(earlier)}"
     table = table_of(title, "model", *(heading for heading, _ in RATED.values()))
     table.caption, table.caption_justify = HOW_RATED, "left"
-    for name, metrics in found["mean"].items():
-        values = [(metrics.get(metric), shape) for metric, (_, shape) in RATED.items()]
+    for name, metrics in backtest.mean.items():
+        values = [(metrics.value(metric), shape) for metric, (_, shape) in RATED.items()]
         if any(value is not None for value, _ in values):
             cells = ("-" if value is None else shape.format(value) for value, shape in values)
             table.add_row(name.removesuffix(SPEND).replace("_", " "), *cells)
