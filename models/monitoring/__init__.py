@@ -8,6 +8,7 @@ from models.monitoring.bands import (
     slope_through,
 )
 from models.monitoring.bins import Bins, bin_shares, measure_bins, psi
+from models.monitoring.drift import Drift, MovedFigure
 from models.monitoring.expectation import (
     TENURES,
     Counts,
@@ -33,6 +34,8 @@ __all__ = [
     "Band",
     "Bins",
     "Counts",
+    "Drift",
+    "MovedFigure",
     "Rule",
     "Slope",
     "Week",

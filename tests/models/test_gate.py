@@ -1,12 +1,13 @@
 """The gate against planted faults: each is a forecast of the same simulated customers, judged as in training."""
 
+import json
 from datetime import date
 
 import numpy as np
 import pytest
 
 from models.evaluation import CutoffReport, Prediction, evaluate, paired_differences
-from models.gate import FAILED, PASSED, TIED, Evidence, judge
+from models.gate import FAILED, PASSED, TIED, Evidence, GateVerdict, judge
 
 RNG = np.random.default_rng(7)
 N = 4_000
@@ -150,6 +151,16 @@ def test_a_verdict_as_json_says_which_checks_block():
     blocking = {check["name"]: check["is_blocking"] for check in checks}
     assert blocking == {"parameters": True, "spend_scale": True, "support": True,
                         "no_future": True, "floor_last_period": False, "calibration": False}  # fmt: skip
+
+
+def test_a_verdict_is_read_as_it_was_written():
+    verdict = judged(RNG.permutation(GOOD)).model_copy(update={"champion": "3"})
+    written = verdict.model_dump(mode="json")
+    assert list(written) == ["gate", "checks", "reasons", "warnings", "champion"]
+    assert list(written["checks"][0]) == [
+        "name", "is_passed", "finding", "threshold", "next_step", "is_blocking",
+    ]  # fmt: skip
+    assert GateVerdict.model_validate_json(json.dumps(written)) == verdict
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0, -1.0])

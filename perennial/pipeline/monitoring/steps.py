@@ -117,7 +117,7 @@ def look_at_inputs(run: RunContext, history: History, newest: PublishedDay) -> P
             "age_days": (as_of - date.fromisoformat(trained)).days,
             "newest_trained_as_of": None if latest is None else latest[1],
         },
-        "drift": drift,
+        "drift": drift.model_dump(mode="json"),
     }
     path = run.folder / "inputs.json"
     path.write_text(json.dumps(found, allow_nan=False))
