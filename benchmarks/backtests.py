@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from benchmarks.online_retail import COLUMNS, data_file
 from flows.backtest import backtest
 from flows.train import train
+from models.evaluation import BacktestReport, Comparison, Lead
 from models.gate import BASELINES, PURCHASE_MODELS
 from perennial.cli.demo import write_cdnow
 from perennial.cli.simulate import CONFIG, Simulation, write_simulation
@@ -148,71 +148,71 @@ CASES = {
 }
 
 
-def lines_of(found: dict[str, Any]) -> Iterator[str]:
+def lines_of(report: BacktestReport) -> Iterator[str]:
     """Yield the table of one cutoff."""
-    cutoff = found["cutoffs"][0]
-    end = date.fromisoformat(cutoff["as_of"]) + timedelta(days=found["horizon_days"])
-    yield f"### Known to {cutoff['as_of']}, {found['horizon_days']} days to {end}: {cutoff['customers']:,} customers\n"
+    cutoff, days = report.cutoffs[0], report.horizon_days
+    end = cutoff.as_of + timedelta(days=days)
+    yield f"### Known to {cutoff.as_of}, {days} days to {end}: {cutoff.customers:,} customers\n"
     yield f"| model | {' | '.join(SHOWN.values())} | d Gini | d top 20 % |"
     yield f"|{'---|' * (len(SHOWN) + 3)}"
-    for name, metrics in cutoff["models"].items():
-        cells = ["" if metrics[m] is None else f"{metrics[m]:.3f}" for m in SHOWN]
-        leads = [_lead(cutoff["differences"].get(name, {}).get(m)) for m in NOISE]
+    for name, metrics in cutoff.models.items():
+        values = [metrics.value(metric) for metric in SHOWN]
+        cells = ["" if value is None else f"{value:.3f}" for value in values]
+        comparison = cutoff.differences.get(name, Comparison())
+        leads = [_lead(comparison.gini_value), _lead(comparison.capture_top20)]
         yield f"| {name} | {' | '.join(cells + leads)} |"
     yield ""
-    for note in cutoff["notes"]:
+    for note in cutoff.notes:
         yield f"- {note}"
     yield ""
 
 
-def _lead(said: dict[str, float] | None) -> str:
-    if said is None:
+def _lead(lead: Lead | None) -> str:
+    if lead is None:
         return ""
-    wins = " **wins**" if said["high"] < 0 else ""
-    return f"{said['difference']:+.3f} ({said['low']:+.3f} to {said['high']:+.3f}){wins}"
+    wins = " **wins**" if lead.high < 0 else ""
+    return f"{lead.difference:+.3f} ({lead.low:+.3f} to {lead.high:+.3f}){wins}"
 
 
-def summary(results: list[dict[str, Any]]) -> Iterator[str]:
+def summary(results: list[BacktestReport]) -> Iterator[str]:
     """Yield the means over all cutoffs of those models that every one has."""
-    each = [result["cutoffs"][0]["models"] for result in results]
-    names = [
-        n for n in each[0] if all(n in one and one[n]["gini_value"] is not None for one in each)
-    ]
+    each = [result.cutoffs[0].models for result in results]
+    names = [n for n in each[0] if all(n in one and one[n].gini_value is not None for one in each)]
     yield f"## Means over {len(each)} cutoffs\n"
     yield "| model | Gini | top 20 % |\n|---|---|---|"
     for name in names:
-        gini, top = (sum(one[name][m] for one in each) / len(each) for m in NOISE)
+        gini, top = (sum(one[name].value(m) for one in each) / len(each) for m in NOISE)
         yield f"| {name} | {gini:.3f} | {top:.3f} |"
     yield ""
 
 
-def bounds(results: list[dict[str, Any]]) -> Iterator[tuple[str, float, str, bool]]:
+def bounds(results: list[BacktestReport]) -> Iterator[tuple[str, float, str, bool]]:
     """Yield each figure that the recipe is held to, its value, the bound, and whether it is met."""
-    cutoffs = [result["cutoffs"][0] for result in results]
-    own = [cutoff["models"]["champion"] for cutoff in cutoffs]
+    cutoffs = [result.cutoffs[0] for result in results]
+    own = [cutoff.models["champion"] for cutoff in cutoffs]
     for metric, least in (("gini_value", GINI), ("capture_top20", TOP)):
-        mean = sum(one[metric] for one in own) / len(own)
+        mean = sum(one.value(metric) for one in own) / len(own)
         yield f"mean {SHOWN[metric]}", mean, f"at least {least}", mean >= least
     leads = {
-        f"{name}, {cutoff['as_of']}": lead["gini_value"]
+        f"{name}, {cutoff.as_of}": comparison.gini_value
         for cutoff in cutoffs
-        for name, lead in cutoff["differences"].items()
-        if lead
+        for name, comparison in cutoff.differences.items()
+        if comparison.gini_value is not None
     }
-    ahead = [name for name, lead in leads.items() if lead["high"] < 0]
+    ahead = [name for name, lead in leads.items() if lead.high < 0]
     text = f"candidates or rules ahead beyond noise{': ' * bool(ahead)}{'; '.join(ahead)}"
     yield text, float(len(ahead)), "none", not ahead
-    lead = max(-lead["difference"] for lead in leads.values())
+    lead = max(-lead.difference for lead in leads.values())
     yield "largest lead of a candidate or rule", lead, f"at most {LEAD}", lead <= LEAD
     for cutoff, metrics in zip(cutoffs, own, strict=True):
         best = min(
-            one["logloss_active"]
-            for name, one in cutoff["models"].items()
+            one.logloss_active
+            for name, one in cutoff.models.items()
             if name.endswith(PURCHASE_MODELS)
         )
-        off = metrics["logloss_active"] - best
+        off = metrics.logloss_active - best
         yield (
-            f"log loss less the best purchase model's, {cutoff['as_of']}, {cutoff['customers']:,} customers",
+            f"log loss less the best purchase model's, {cutoff.as_of}, {cutoff.customers:,} customers",
             off,
             f"at most {LOG_LOSS}",
             off <= LOG_LOSS,
@@ -225,16 +225,17 @@ def short_row(case: Case, as_of: date, horizon: int) -> tuple[str, bool]:
         config = case.write(Path(home))
         config.write_text(f"{config.read_text()}[model]\nhorizon_days = {horizon}\n")
         trained = train(config, as_of)
-        cutoff = backtest(config, as_of, horizon)["cutoffs"][0]
-    models = cutoff["models"]
-    ginis = {rule: models[rule]["gini_value"] for rule in BASELINES}
+        cutoff = backtest(config, as_of, horizon).cutoffs[0]
+    models = cutoff.models
+    ginis = {rule: models[rule].gini_value for rule in BASELINES}
     best = max((rule for rule in ginis if ginis[rule] is not None), key=lambda rule: ginis[rule])
-    lead = models["champion"]["gini_value"] - ginis[best]
+    champion = models["champion"]
+    lead = champion.gini_value - ginis[best]
     is_met = trained.is_champion and lead >= -SHORT_LEAD
     row = (
         f"| {case.title}, {as_of}, {horizon} days | {'yes' if trained.is_champion else '**no**'} | "
-        f"{models['champion']['gini_value']:.3f} | {best} {ginis[best]:.3f} | {lead:+.3f} | "
-        f"{models['champion']['value_ratio']:.2f} | {'yes' if is_met else '**no**'} |"
+        f"{champion.gini_value:.3f} | {best} {ginis[best]:.3f} | {lead:+.3f} | "
+        f"{champion.value_ratio:.2f} | {'yes' if is_met else '**no**'} |"
     )
     return row, is_met
 
@@ -252,7 +253,7 @@ def main() -> int:
     """Run the cases that are named, or all of them, and write the page."""
     body: list[str] = []
     short: list[str] = []
-    results: list[dict[str, Any]] = []
+    results: list[BacktestReport] = []
     are_met = True
     for name in sys.argv[1:] or list(CASES):
         case = CASES[name]

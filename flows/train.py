@@ -1,9 +1,9 @@
 """Fit the models to the orders known at the end of a day, try them on past days, and let the gate decide."""
 
-import json
 from datetime import date
 from pathlib import Path
 
+from models.gate import GateVerdict
 from perennial.pipeline.ingestion.read import read_orders
 from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.steps import flow
@@ -33,5 +33,6 @@ def train(
         verdict = judge_model(model, held_out, champion, run.folder)
         version = register_model(run, history, model, held_out, verdict, trigger)
         trained = decide_champion(run, model, version, champion, verdict)
-        show_gate(run, json.loads(verdict.read_text()), version, trained.run_id)
+        gate = GateVerdict.model_validate_json(verdict.read_text())
+        show_gate(run, gate, version=version, run_id=trained.run_id)
         return trained

@@ -7,9 +7,12 @@ there is always a model.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from math import isfinite, log, sqrt
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from models.evaluation import CutoffReport, Lead
 
 BASELINES = ("last_period", "total_past", "rfm", "hiatus")
 INCUMBENT = "incumbent"
@@ -22,12 +25,12 @@ FIRST_LEVEL = 10.0  # the same of a store's first model: beyond it a unit is wro
 LEVEL_SLACK = 0.1  # of a logarithm, by which the level may be further off than the window before
 LEAST_BUYERS = 30  # customers who ordered after a cutoff
 SCALE = 3.0  # times the champion's mean order value, and its inverse
+LEAD = "lead"  # the check that decides a tie
 PASSED, TIED, FAILED, WAIVED = "passed", "tie", "failed", "waived"
 
 
-@dataclass(frozen=True)
-class Check:
-    """One check: what it asks, what it found, what to do.
+class Check(BaseModel):
+    """One check.
 
     Attributes
     ----------
@@ -40,6 +43,8 @@ class Check:
     is_blocking
         Whether a model that does not pass is refused; otherwise it is warned of.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     is_passed: bool
@@ -54,8 +59,7 @@ class Check:
         return f"{self.name}: {self.finding} ({self.threshold}). {self.next_step}"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class GateVerdict(BaseModel):
     """What becomes of a model.
 
     Attributes
@@ -64,29 +68,38 @@ class Verdict:
         ``passed``, ``tie`` (no better than the champion, which stays) or ``failed``.
     checks
         Every check.
+    reasons
+        Why the model is not promoted; empty where it is.
+    warnings
+        What a reader must know of a model that is promoted all the same.
+    champion
+        Version of the model that scored before; None = there was none.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     gate: str
     checks: tuple[Check, ...]
+    reasons: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    champion: str | None = None
 
-    @property
-    def reasons(self) -> list[str]:
-        """Why the model is not promoted; empty where it is."""
-        return [check.text for check in self.checks if not check.is_passed and check.is_blocking]
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a reader must know of a model that is promoted all the same."""
-        return [
-            check.text for check in self.checks if not check.is_passed and not check.is_blocking
-        ]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON values."""
-        return {"gate": self.gate, "checks": [asdict(check) for check in self.checks]}
+    @classmethod
+    def of(cls, checks: Sequence[Check]) -> "GateVerdict":
+        """Return the verdict that checks lead to."""
+        failed = [check for check in checks if not check.is_passed and check.is_blocking]
+        is_tie = all(check.name == LEAD for check in failed)
+        return cls(
+            gate=PASSED if not failed else TIED if is_tie else FAILED,
+            checks=tuple(checks),
+            reasons=tuple(check.text for check in failed),
+            warnings=tuple(
+                check.text for check in checks if not check.is_passed and not check.is_blocking
+            ),
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What the gate judges by.
 
@@ -95,22 +108,20 @@ class Evidence:
     parameters
         The new model's parameters by name.
     mean_order_value
-        What it expects of an order, store's currency.
+        Expected value of an order, store's currency.
     cutoffs
-        A backtest's: each with ``models`` (metrics by model, the new one's recipe as ``champion``),
-        ``differences`` (of the new recipe to each other model), ``buyers`` and ``is_blind`` (whether
-        features are the same without the orders after the cutoff). Empty = not backtested.
+        Of a backtest, in which the new model's recipe is ``champion``; empty = not backtested.
     champion_mean_order_value
         Of the model that scores; None = there is none for this store and these settings.
     """
 
     parameters: Mapping[str, float]
     mean_order_value: float
-    cutoffs: Sequence[Mapping[str, Any]]
+    cutoffs: Sequence[CutoffReport] = ()
     champion_mean_order_value: float | None = None
 
 
-def judge(evidence: Evidence) -> Verdict:
+def judge(evidence: Evidence) -> GateVerdict:
     """Judge a new model.
 
     Parameters
@@ -120,7 +131,7 @@ def judge(evidence: Evidence) -> Verdict:
 
     Returns
     -------
-    Verdict
+    GateVerdict
         Without a champion a model passes if its parameters are sound, its features do not look ahead
         and its value is not off by a unit: nothing else could score. Other checks only warn then, and
         are left out where too few customers ordered to tell.
@@ -129,13 +140,11 @@ def judge(evidence: Evidence) -> Verdict:
     is_first = evidence.champion_mean_order_value is None
     if evidence.cutoffs and not (is_first and _buyers(evidence) < LEAST_BUYERS):
         checks += [_support(evidence), _blind(evidence)]
-        checks += [replace(check, is_blocking=not is_first) for check in _floors(evidence)]
+        checks += [
+            check.model_copy(update={"is_blocking": not is_first}) for check in _floors(evidence)
+        ]
         checks.append(_level(evidence, is_first=is_first))
-    checks += _beside_champion(evidence)
-    failed = [check for check in checks if not check.is_passed and check.is_blocking]
-    if any(check.name != "lead" for check in failed):
-        return Verdict(FAILED, tuple(checks))
-    return Verdict(TIED if failed else PASSED, tuple(checks))
+    return GateVerdict.of(checks + _beside_champion(evidence))
 
 
 def _parameters(evidence: Evidence) -> Check:
@@ -143,58 +152,60 @@ def _parameters(evidence: Evidence) -> Check:
         name for name, value in evidence.parameters.items() if not (isfinite(value) and value > 0)
     ]
     return Check(
-        "parameters",
-        not wrong,
-        f"not so: {', '.join(wrong)}" if wrong else f"all {len(evidence.parameters)} are",
-        "finite and above 0",
-        "Look for impossible histories with `perennial check`",
+        name="parameters",
+        is_passed=not wrong,
+        finding=f"not so: {', '.join(wrong)}" if wrong else f"all {len(evidence.parameters)} are",
+        threshold="finite and above 0",
+        next_step="Look for impossible histories with `perennial check`",
     )
 
 
 def _scale(evidence: Evidence) -> Check:
-    own, known = evidence.mean_order_value, evidence.champion_mean_order_value
+    own, champion = evidence.mean_order_value, evidence.champion_mean_order_value
     is_sound = isfinite(own) and own > 0
-    if is_sound and known is not None:
-        is_sound = 1 / SCALE <= own / known <= SCALE
-    beside = "" if known is None else f", the champion's {known:,.2f}"
+    if is_sound and champion is not None:
+        is_sound = 1 / SCALE <= own / champion <= SCALE
+    beside = "" if champion is None else f", the champion's {champion:,.2f}"
     return Check(
-        "spend_scale",
-        is_sound,
-        f"a mean order of {own:,.2f}{beside}",
-        f"finite, and within {SCALE:g} times of the champion's",
-        "Look whether amounts changed their unit, cents for instance",
+        name="spend_scale",
+        is_passed=is_sound,
+        finding=f"a mean order of {own:,.2f}{beside}",
+        threshold=f"finite, and within {SCALE:g} times of the champion's",
+        next_step="Look whether amounts changed their unit, cents for instance",
     )
 
 
 def _support(evidence: Evidence) -> Check:
     least = _buyers(evidence)
     return Check(
-        "support",
-        least >= LEAST_BUYERS,
-        f"{least:,} customers ordered after a cutoff",
-        f"at least {LEAST_BUYERS}",
-        "Wait for more orders, or promote it by hand",
+        name="support",
+        is_passed=least >= LEAST_BUYERS,
+        finding=f"{least:,} customers ordered after a cutoff",
+        threshold=f"at least {LEAST_BUYERS}",
+        next_step="Wait for more orders, or promote it by hand",
     )
 
 
 def _buyers(evidence: Evidence) -> int:
-    return min(int(cutoff["buyers"]) for cutoff in evidence.cutoffs)
+    return min(cutoff.buyers for cutoff in evidence.cutoffs)
 
 
 def _blind(evidence: Evidence) -> Check:
-    seeing = [cutoff["as_of"] for cutoff in evidence.cutoffs if not cutoff["is_blind"]]
+    seeing = [f"{cutoff.as_of}" for cutoff in evidence.cutoffs if not cutoff.is_blind]
     return Check(
-        "no_future",
-        not seeing,
-        f"features of {', '.join(seeing)} change with later orders" if seeing else "they are",
-        "features are the same without later orders",
-        "Mend the feature that looks ahead",
+        name="no_future",
+        is_passed=not seeing,
+        finding=f"features of {', '.join(seeing)} change with later orders"
+        if seeing
+        else "they are",
+        threshold="features are the same without later orders",
+        next_step="Mend the feature that looks ahead",
     )
 
 
 def _floors(evidence: Evidence) -> list[Check]:
     """Compare the ranking with simple rules, and with the best of the plain purchase models."""
-    plain = {name for cutoff in evidence.cutoffs for name in cutoff["differences"]}
+    plain = {name for cutoff in evidence.cutoffs for name in cutoff.differences}
     plain = {name for name in plain if name.endswith(PURCHASE_MODELS)}
     leads = {f"floor_{rule}": _lead(evidence, rule) for rule in BASELINES}
     of_plain = [lead for lead in (_lead(evidence, name) for name in sorted(plain)) if lead]
@@ -208,11 +219,11 @@ def _floors(evidence: Evidence) -> list[Check]:
         rival = name.removeprefix("floor_").replace("_", " ")
         checks.append(
             Check(
-                name,
-                not is_worse,
-                f"Gini {difference:+.3f} compared with {rival}, give or take {1.96 * error:.3f}",
-                f"no more than {FLOOR_MARGIN:g} worse, or within noise",
-                "Look at what the model misses in the deciles",
+                name=name,
+                is_passed=not is_worse,
+                finding=f"Gini {difference:+.3f} compared with {rival}, give or take {1.96 * error:.3f}",
+                threshold=f"no more than {FLOOR_MARGIN:g} worse, or within noise",
+                next_step="Look at what the model misses in the deciles",
             )
         )
     return checks
@@ -225,11 +236,11 @@ def _level(evidence: Evidence, *, is_first: bool) -> Check:
     bound = max(log(LEVEL), 0.0 if rule is None else rule + LEVEL_SLACK)
     ratio = "unknown" if own is None else f"{own:.2f}"
     return Check(
-        "calibration",
-        own is not None and own <= bound,
-        f"value differed from the forecast by {ratio} in logarithm",
-        f"at most {bound:.2f}: {LEVEL:g} times, or as much as the window before was off",
-        "Look for a season, a price rise or a unit that changed",
+        name="calibration",
+        is_passed=own is not None and own <= bound,
+        finding=f"value differed from the forecast by {ratio} in logarithm",
+        threshold=f"at most {bound:.2f}: {LEVEL:g} times, or as much as the window before was off",
+        next_step="Look for a season, a price rise or a unit that changed",
         is_blocking=not is_first or (own is not None and own > max(bound, log(FIRST_LEVEL))),
     )
 
@@ -239,37 +250,56 @@ def _beside_champion(evidence: Evidence) -> list[Check]:
         return []
     lead = _lead(evidence, INCUMBENT)
     if lead is None:
-        finding = "not compared: no past window has outcomes"
-        return [Check("lead", False, finding, f"over {TIE:g}", "Wait for more orders")]
+        return [
+            Check(
+                name=LEAD,
+                is_passed=False,
+                finding="not compared: no past window has outcomes",
+                threshold=f"over {TIE:g}",
+                next_step="Wait for more orders",
+            )
+        ]
     difference, error = lead
-    said = f"Gini {difference:+.4f} beside the champion, give or take {1.96 * error:.4f}"
+    finding = f"Gini {difference:+.4f} beside the champion, give or take {1.96 * error:.4f}"
     is_worse = difference < -CHAMPION_MARGIN or difference + 1.96 * error < 0
     return [
         Check(
-            "champion",
-            not is_worse,
-            said,
-            f"no more than {CHAMPION_MARGIN:g} worse, and not worse beyond noise",
-            "The champion stays; look at what changed in the orders",
+            name="champion",
+            is_passed=not is_worse,
+            finding=finding,
+            threshold=f"no more than {CHAMPION_MARGIN:g} worse, and not worse beyond noise",
+            next_step="The champion stays; look at what changed in the orders",
         ),
-        Check("lead", difference > TIE, said, f"over {TIE:g}", "The champion stays: a tie"),
+        Check(
+            name=LEAD,
+            is_passed=difference > TIE,
+            finding=finding,
+            threshold=f"over {TIE:g}",
+            next_step="The champion stays: a tie",
+        ),
     ]
 
 
 def _lead(evidence: Evidence, name: str) -> tuple[float, float] | None:
     """Return the mean lead in Gini over the cutoffs, and its standard error, taking them as one."""
-    found = [cutoff["differences"].get(name, {}).get("gini_value") for cutoff in evidence.cutoffs]
-    known = [one for one in found if one is not None]
-    if not known:
+    leads = [lead for cutoff in evidence.cutoffs if (lead := _gini_lead(cutoff, name))]
+    if not leads:
         return None
-    count = len(known)
-    error = sum((one["high"] - one["low"]) / 3.92 for one in known) / count
-    return sum(one["difference"] for one in known) / count, error
+    count = len(leads)
+    error = sum((lead.high - lead.low) / 3.92 for lead in leads) / count
+    return sum(lead.difference for lead in leads) / count, error
+
+
+def _gini_lead(cutoff: CutoffReport, name: str) -> Lead | None:
+    comparison = cutoff.differences.get(name)
+    return None if comparison is None else comparison.gini_value
 
 
 def _off(evidence: Evidence, name: str) -> float | None:
     """Return how far value is from what a model expected: the root mean square of log ratios."""
-    ratios = [cutoff["models"].get(name, {}).get("value_ratio") for cutoff in evidence.cutoffs]
-    if not ratios or any(ratio is None or not ratio > 0 for ratio in ratios):
+    metrics = [cutoff.models.get(name) for cutoff in evidence.cutoffs]
+    ratios = [None if one is None else one.value_ratio for one in metrics]
+    positive = [ratio for ratio in ratios if ratio is not None and ratio > 0]
+    if not ratios or len(positive) < len(ratios):
         return None
-    return sqrt(sum(log(ratio) ** 2 for ratio in ratios) / len(ratios))
+    return sqrt(sum(log(ratio) ** 2 for ratio in positive) / len(positive))

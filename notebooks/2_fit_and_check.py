@@ -85,7 +85,7 @@ matrices(best.model, T.max())["p_alive_matrix"][0]
 # compared with what the same customers did in the 181 days after: beside simple rules that need no model.
 
 # %%
-found = backtest(config, AS_OF, HORIZON)["cutoffs"][0]
+cutoff = backtest(config, AS_OF, HORIZON).cutoffs[0]
 shown = {
     "champion": "the recipe",
     "mbg_nbd_gamma_gamma": "the fitted model alone",
@@ -101,9 +101,8 @@ metrics = [
     "mae_orders",
     "auc_active",
 ]
-pd.DataFrame(found["models"]).T.loc[list(shown), metrics].astype(float).round(3).rename(
-    index=shown
-)
+rated = pd.DataFrame({name: one.model_dump() for name, one in cutoff.models.items()}).T
+rated.loc[list(shown), metrics].astype(float).round(3).rename(index=shown)
 
 # %% [markdown]
 # `gini_value` is how well customers are ranked (1 = perfectly), `capture_top20` what the best fifth brought of all, the
@@ -111,7 +110,7 @@ pd.DataFrame(found["models"]).T.loc[list(shown), metrics].astype(float).round(3)
 # [data dictionary](../data-dictionary.md).
 
 # %%
-pictures = {name: picture for name, (picture, _) in draw_cutoff(found).items()}
+pictures = {name: picture for name, (picture, _) in draw_cutoff(cutoff).items()}
 pictures["orders_cumulative"]
 
 # %%

@@ -72,7 +72,8 @@ spans_chart(
 
 # %%
 print(f"inside the interval: {prediction.covered.mean():.1%} of {len(now.state):,} customers")
-curves_chart(coverage_table(prediction), "decile", "Share inside the interval, 10 = highest value")
+rows = [row.model_dump() for row in coverage_table(prediction)]
+curves_chart(rows, "decile", "Share inside the interval, 10 = highest value")
 
 # %% [markdown]
 # ## Many together are easier

@@ -1,24 +1,27 @@
 """What a model is, how it did and why it may score: Markdown, kept with the model's run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
-from typing import Any
+
+from models.evaluation import BacktestReport, NotBacktested
+from models.gate import GateVerdict
+from reports.fit_report import FitReport, Parameter, PartReport
 
 SHOWN = ("gini_value", "capture_top20", "value_ratio", "orders_ratio", "auc_active", "coverage_80")
 
 
-def gate_table(gate: Mapping[str, Any]) -> str:
+def gate_table(verdict: GateVerdict) -> str:
     """Return the gate's checks as a Markdown table."""
     rows = [
         (
-            check["name"].replace("_", " "),
-            "yes" if check["is_passed"] else "**no**",
-            check["finding"],
-            check["threshold"],
+            check.name.replace("_", " "),
+            "yes" if check.is_passed else "**no**",
+            check.finding,
+            check.threshold,
         )
-        for check in gate["checks"]
+        for check in verdict.checks
     ]
-    return f"The gate says: **{gate['gate']}**\n\n" + _table(
+    return f"The gate says: **{verdict.gate}**\n\n" + _table(
         ("check", "passed", "finding", "threshold"), rows
     )
 
@@ -26,9 +29,10 @@ def gate_table(gate: Mapping[str, Any]) -> str:
 def model_card(
     store: str,
     as_of: date,
-    fits: Mapping[str, Any],
-    backtest: Mapping[str, Any],
-    gate: Mapping[str, Any],
+    *,
+    fits: FitReport,
+    backtest: BacktestReport | NotBacktested,
+    verdict: GateVerdict,
 ) -> str:
     """Describe a model.
 
@@ -39,11 +43,11 @@ def model_card(
     as_of
         Last day whose orders the model knows.
     fits
-        ``parts`` (``params`` and ``metrics`` by part) and ``notes``.
+        What was fitted.
     backtest
-        ``cutoffs``, ``mean`` and ``horizon_days``; or ``not_backtested``, the reason.
-    gate
-        ``gate``, ``checks`` and ``reasons``.
+        How its recipe did on past days, or why it was not tried.
+    verdict
+        The gate's.
 
     Returns
     -------
@@ -56,35 +60,39 @@ def model_card(
         "first-time buyers. Meant for choosing who gets retention investment; not for credit, prices or "
         "anything about a person beyond that. It knows orders, and nothing of who the customers are.\n",
         "## Parts\n",
-        *(_part(name, part) for name, part in fits["parts"].items()),
+        *(_part(name, part) for name, part in fits.parts.items()),
         "## How it did on past days\n",
         _backtest(backtest),
         "## Why it may score, or not\n",
-        gate_table(gate),
+        gate_table(verdict),
     ]
-    if fits["notes"]:
-        parts += ["## To know\n", *(f"- {note}" for note in fits["notes"])]
+    if fits.notes:
+        parts += ["## To know\n", *(f"- {note}" for note in fits.notes)]
     return "\n".join(parts) + "\n"
 
 
-def _part(name: str, part: Mapping[str, Any]) -> str:
-    rows = [(key, _number(value)) for key, value in (part["params"] | part["metrics"]).items()]
+def _part(name: str, part: PartReport) -> str:
+    rows = [(key, _number(value)) for key, value in {**part.params, **part.metrics}.items()]
     return f"### {name.replace('_', ' ')}\n\n" + _table(("what", "value"), rows)
 
 
-def _backtest(found: Mapping[str, Any]) -> str:
-    if "cutoffs" not in found:
-        return f"Not tried: {found['not_backtested']}\n"
-    days = ", ".join(cutoff["as_of"] for cutoff in found["cutoffs"])
+def _backtest(backtest: BacktestReport | NotBacktested) -> str:
+    if isinstance(backtest, NotBacktested):
+        return f"Not tried: {backtest.not_backtested}\n"
+    days = ", ".join(f"{cutoff.as_of}" for cutoff in backtest.cutoffs)
     rows = [
-        (name, *("" if metrics[m] is None else f"{metrics[m]:.3f}" for m in SHOWN))
-        for name, metrics in found["mean"].items()
+        (name, *(_metric(metrics.value(metric)) for metric in SHOWN))
+        for name, metrics in backtest.mean.items()
     ]
-    head = f"Means over the {found['horizon_days']} days after {days}.\n\n"
+    head = f"Means over the {backtest.horizon_days} days after {days}.\n\n"
     return head + _table(("model", *SHOWN), rows)
 
 
-def _number(value: Any) -> str:  # noqa: ANN401  # a JSON value
+def _metric(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def _number(value: Parameter) -> str:
     return f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 

@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from features.tables import Scores
+from models.evaluation import BacktestReport
 from models.monitoring import MonitoringReport
 from reports import drawings
 from reports.advocacy import advocacy_table
@@ -124,7 +125,7 @@ def _pictures(record: Json, kpis: Json, cost: float | None, words: Words) -> dic
         if record["frequency_fit"]
         else None,
         "season": _season(record, kpis, words),
-        "quality": _of_backtest(record, words),
+        "quality": _of_backtest(_backtest(record), words),
         "nps": _nps(kpis["advocacy"], words),
         "monitoring": _of_weeks(_monitored(record)),
     }
@@ -175,18 +176,26 @@ def _of_weeks(report: MonitoringReport | None) -> Markup | None:
     return drawings.weekly_ratios(rows, report.tolerance, title)
 
 
-def _of_backtest(record: Json, words: Words) -> list[tuple[str, Markup]]:
-    pictures: list[tuple[str, Markup]] = []
-    for cutoff in (record["backtest"] or {"cutoffs": []})["cutoffs"][-1:]:
-        if cutoff.get("deciles"):
-            title = "Later value per customer, by tenth of the forecast"
-            along = ("decile", "tenth, 10 = highest")
-            drawn = drawings.pairs(cutoff["deciles"], *along, title, words.round_money)
-            pictures.append((title, drawn))
-        if cutoff.get("curves", {}).get("weekly"):
-            title = f"Orders by week after {cutoff['as_of']}"
-            drawn = drawings.tracking(cutoff["curves"]["weekly"], title, words.count)
-            pictures.append((title, drawn))
+def _backtest(record: Json) -> BacktestReport | None:
+    """Return the backtest of the day's model; None where it has none."""
+    backtest = record["backtest"]
+    return BacktestReport.model_validate(backtest) if backtest else None
+
+
+def _of_backtest(backtest: BacktestReport | None, words: Words) -> list[tuple[str, Markup]]:
+    """Draw the last cutoff, as far as it has rows."""
+    if backtest is None or not backtest.cutoffs:
+        return []
+    cutoff, pictures = backtest.cutoffs[-1], []
+    if cutoff.deciles:
+        title = "Later value per customer, by tenth of the forecast"
+        rows = [row.model_dump() for row in cutoff.deciles]
+        drawn = drawings.pairs(rows, "decile", "tenth, 10 = highest", title, words.round_money)
+        pictures.append((title, drawn))
+    if cutoff.curves.weekly:
+        title = f"Orders by week after {cutoff.as_of}"
+        rows = [row.model_dump() for row in cutoff.curves.weekly]
+        pictures.append((title, drawings.tracking(rows, title, words.count)))
     return pictures
 
 

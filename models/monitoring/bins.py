@@ -18,7 +18,7 @@ LEAST = 1_000  # customers on either side below which nothing is said
 NONE_YET = 0.5  # customers that an empty bin is taken to have
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Bins:
     """Where values lay at training.
 
@@ -47,10 +47,10 @@ def measure_bins(values: ArrayLike) -> Bins:
     """
     known = _known(values)
     if not len(known):
-        return Bins((), (0.0,), 0)
+        return Bins(edges=(), shares=(0.0,), n=0)
     inner = np.unique(np.quantile(known, np.arange(1, MOST) / MOST, method="higher"))
     edges = tuple(float(edge) for edge in inner[inner > known.min()])
-    return Bins(edges, tuple(bin_shares(edges, known).tolist()), len(known))
+    return Bins(edges=edges, shares=tuple(bin_shares(edges, known).tolist()), n=len(known))
 
 
 def bin_shares(edges: ArrayLike, values: ArrayLike) -> Array:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from models.monitoring.bands import Slope
 from models.records import Record
@@ -34,8 +34,6 @@ class MonitoredModel(Record):
 class DriftFigure(Record):
     """How far a figure of customers has moved since training."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     name: str
     meaning: str
     psi: float | None  # population stability index; None = too few customers, or not comparable
@@ -47,12 +45,10 @@ class DriftFigure(Record):
 class Drift(Record):
     """How far inputs and scores have moved since training."""
 
-    model_config = ConfigDict(from_attributes=True)
-
-    figures: tuple[DriftFigure, ...]
-    outside_share: (
-        float | None
-    )  # of customers beyond those of training, 0 to 1; None = not comparable
+    figures: tuple[DriftFigure, ...] = ()  # none where the model keeps no bins
+    outside_share: float | None = (
+        None  # of customers beyond those of training; None = not measured
+    )
 
 
 class GroupOutcome(Record):

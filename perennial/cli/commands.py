@@ -284,8 +284,8 @@ def backtest_models(
         from flows.backtest import backtest  # scikit-learn takes seconds
 
         asked = {"horizon_days": horizon, "cutoffs": cutoffs}
-        found = _start(runner, config, backtest, as_of=day, **asked)
-    return Outcome("backtest", found)
+        report = _start(runner, config, backtest, as_of=day, **asked)
+    return Outcome("backtest", report.model_dump(mode="json"))
 
 
 def measure_lift(

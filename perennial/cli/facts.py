@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from connectors.accounting import Accounting
 from connectors.klaviyo.records import SyncPlan, SyncRefusal
 from connectors.orders import SourceReport
+from models.evaluation import BacktestReport
 
 Facts = dict[str, Any]  # JSON values by name
 
@@ -145,7 +146,7 @@ class DayFacts(_Record):
     experiment
         What an experiment can show; None = nothing.
     backtest
-        JSON of the model's backtest; None = it has none.
+        The backtest of the day's model; None = it has none.
     notes
         What a reader must know, a sentence each.
     files, mlflow
@@ -162,7 +163,7 @@ class DayFacts(_Record):
     segments: tuple[SegmentRow, ...]
     tiers: tuple[TierRow, ...]
     experiment: PowerRow | None
-    backtest: Facts | None
+    backtest: BacktestReport | None
     notes: tuple[str, ...]
     files: DayPaths
     mlflow: TrackingPlace

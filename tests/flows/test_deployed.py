@@ -82,7 +82,14 @@ def test_a_run_without_settings_is_logged(told, tmp_path, caplog):
 
 
 def trained(gate, *, is_champion=False):
-    return Trained("7", "run", gate, is_champion, ("worse than the champion",), ())
+    return Trained(
+        model_version="7",
+        run_id="run",
+        gate=gate,
+        is_champion=is_champion,
+        reasons=("worse than the champion",),
+        notes=(),
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from models.evaluation import (
     GAIN_SHARES,
+    Comparison,
+    Metrics,
     Prediction,
     calibration_slope,
     capture,
@@ -66,37 +68,38 @@ def test_metrics_of_a_hand_made_case():
         orders=[2, 0, 0, 1, 0],
         value=[30.0, 0.0, 0.0, 8.0, 0.0],
     )
-    assert found["orders_ratio"] == pytest.approx(3 / 4)
-    assert found["mae_orders"] == pytest.approx(3 / 5)
-    assert found["rmse_orders"] == pytest.approx(np.sqrt(2.5 / 5))
-    assert found["value_ratio"] == pytest.approx(38 / 40)
-    assert found["mae_value"] == pytest.approx((20 + 5 + 5 + 12) / 5)
-    assert found["auc_active"] == 1
-    assert found["brier_active"] == pytest.approx((0.16 + 0.16 + 0.16 + 0.01 + 0.01) / 5)
-    assert found["logloss_active"] == pytest.approx(-np.mean(np.log([0.6, 0.6, 0.6, 0.9, 0.9])))
-    assert found["accuracy_active"] == 1
+    assert found.orders_ratio == pytest.approx(3 / 4)
+    assert found.mae_orders == pytest.approx(3 / 5)
+    assert found.rmse_orders == pytest.approx(np.sqrt(2.5 / 5))
+    assert found.value_ratio == pytest.approx(38 / 40)
+    assert found.mae_value == pytest.approx((20 + 5 + 5 + 12) / 5)
+    assert found.auc_active == 1
+    assert found.brier_active == pytest.approx((0.16 + 0.16 + 0.16 + 0.01 + 0.01) / 5)
+    assert found.logloss_active == pytest.approx(-np.mean(np.log([0.6, 0.6, 0.6, 0.9, 0.9])))
+    assert found.accuracy_active == 1
 
 
 def test_a_rule_without_chances_has_no_activity_metrics():
     found = evaluate(Prediction(np.ones(3), np.ones(3)), [1, 0, 2], [1.0, 0.0, 2.0])
-    assert found["auc_active"] is found["logloss_active"] is found["brier_active"] is None
+    assert found.auc_active is found.logloss_active is found.brier_active is None
 
 
 def test_an_expectation_of_nothing_has_no_ratio():
-    assert (
-        evaluate(Prediction(np.zeros(2), np.zeros(2)), [1, 0], [1.0, 0.0])["value_ratio"] is None
-    )
+    assert evaluate(Prediction(np.zeros(2), np.zeros(2)), [1, 0], [1.0, 0.0]).value_ratio is None
 
 
 def test_ten_groups_of_one_are_the_customers_themselves():
     rows = decile_table(np.arange(10.0), np.arange(10.0) ** 2)
-    assert [row["decile"] for row in rows] == list(range(10, 0, -1))
-    assert [row["actual"] for row in rows] == [81, 64, 49, 36, 25, 16, 9, 4, 1, 0]
+    assert [row.decile for row in rows] == list(range(10, 0, -1))
+    assert [row.actual for row in rows] == [81, 64, 49, 36, 25, 16, 9, 4, 1, 0]
 
 
 def test_means_over_cutoffs_are_unknown_where_one_is():
-    found = mean_metrics([{"a": 1.0, "b": None}, {"a": 2.0, "b": 1.0}])
-    assert found == {"a": 1.5, "b": None}
+    first, second = (
+        Metrics(mae_orders=1.0, gini_value=None),
+        Metrics(mae_orders=2.0, gini_value=1.0),
+    )
+    assert mean_metrics([first, second]) == Metrics(mae_orders=1.5, gini_value=None)
 
 
 @given(
@@ -142,15 +145,15 @@ def test_a_forecasts_lead_is_the_difference_of_ginis_and_its_interval_holds_it()
     value = rng.poisson(rate / 20) * 20.0
     noisy = rate * rng.gamma(2.0, 0.5, 3_000)
     found = paired_differences(rate, {"noisy": noisy, "itself": rate.copy()}, value)
-    lead = found["noisy"]["gini_value"]
-    assert lead["difference"] == pytest.approx(
+    lead = found["noisy"].gini_value
+    assert lead.difference == pytest.approx(
         normalized_gini(rate, value) - normalized_gini(noisy, value), abs=1e-3
     )
-    assert 0 < lead["low"] < lead["difference"] < lead["high"]
-    assert found["noisy"]["capture_top20"]["difference"] == pytest.approx(
+    assert 0 < lead.low < lead.difference < lead.high
+    assert found["noisy"].capture_top20.difference == pytest.approx(
         capture(rate, value) - capture(noisy, value), abs=1e-9
     )
-    assert set(found["itself"]["gini_value"].values()) == {0.0}
+    assert set(found["itself"].gini_value.model_dump().values()) == {0.0}
 
 
 def test_two_forecasts_that_are_as_good_differ_within_noise():
@@ -158,12 +161,14 @@ def test_two_forecasts_that_are_as_good_differ_within_noise():
     rate = rng.gamma(0.7, 30.0, 3_000)
     value = rng.poisson(rate / 20) * 20.0
     one, two = (rate * rng.gamma(4.0, 0.25, 3_000) for _ in range(2))
-    lead = paired_differences(one, {"two": two}, value)["two"]["gini_value"]
-    assert lead["low"] < 0 < lead["high"]
+    lead = paired_differences(one, {"two": two}, value)["two"].gini_value
+    assert lead.low < 0 < lead.high
 
 
 def test_where_nobody_bought_nothing_can_be_compared():
-    assert paired_differences([1.0, 2.0], {"other": [2.0, 1.0]}, [0.0, -3.0]) == {"other": {}}
+    assert paired_differences([1.0, 2.0], {"other": [2.0, 1.0]}, [0.0, -3.0]) == {
+        "other": Comparison()
+    }
 
 
 def test_the_gain_curve_by_hand():

@@ -1,10 +1,13 @@
 """The gate against planted faults: each is a forecast of the same simulated customers, judged as in training."""
 
+import json
+from datetime import date
+
 import numpy as np
 import pytest
 
-from models.evaluation import Prediction, evaluate, paired_differences
-from models.gate import FAILED, PASSED, TIED, Evidence, judge
+from models.evaluation import CutoffReport, Prediction, evaluate, paired_differences
+from models.gate import FAILED, PASSED, TIED, Evidence, GateVerdict, judge
 
 RNG = np.random.default_rng(7)
 N = 4_000
@@ -24,20 +27,30 @@ def cutoff(value, champion=None, is_blind=True, orders=RATE):
     models = {"champion": value, "last_period": LAST_PERIOD}
     if champion is not None:
         models["incumbent"] = champion
-    return {
-        "as_of": "2024-03-31",
-        "buyers": int((ORDERS > 0).sum()),
-        "is_blind": is_blind,
-        "models": {name: evaluate(predicted(v), ORDERS, VALUE) for name, v in models.items()},
-        "differences": paired_differences(
+    return CutoffReport(
+        as_of=date(2024, 3, 31),
+        customers=N,
+        buyers=int((ORDERS > 0).sum()),
+        is_blind=is_blind,
+        models={name: evaluate(predicted(v), ORDERS, VALUE) for name, v in models.items()},
+        differences=paired_differences(
             value, {name: v for name, v in models.items() if name != "champion"}, VALUE
         ),
-    }
+    )
+
+
+def evidence(cutoffs, parameters=PARAMETERS, mean=40.0, known=None):
+    return Evidence(
+        parameters=parameters,
+        mean_order_value=mean,
+        cutoffs=cutoffs,
+        champion_mean_order_value=known,
+    )
 
 
 def judged(value=GOOD, champion=WEAKER, parameters=PARAMETERS, mean=40.0, is_blind=True):
     known = None if champion is None else 40.0
-    return judge(Evidence(parameters, mean, [cutoff(value, champion, is_blind)], known))
+    return judge(evidence([cutoff(value, champion, is_blind)], parameters, mean, known))
 
 
 def failing(verdict):
@@ -46,7 +59,7 @@ def failing(verdict):
 
 def test_a_better_model_passes():
     verdict = judged()
-    assert (verdict.gate, verdict.reasons) == (PASSED, [])
+    assert (verdict.gate, verdict.reasons) == (PASSED, ())
 
 
 def test_the_first_model_passes_without_a_champion():
@@ -63,7 +76,7 @@ def test_permuted_labels_are_refused():
 def test_without_a_champion_permuted_labels_pass_with_a_warning_of_the_simple_rule():
     verdict = judged(RNG.permutation(GOOD), champion=None)
     assert failing(verdict) == {"floor_last_period"}
-    assert (verdict.gate, verdict.reasons) == (PASSED, [])
+    assert (verdict.gate, verdict.reasons) == (PASSED, ())
     (warning,) = verdict.warnings
     assert warning.startswith("floor_last_period: Gini -")
     assert "compared with last period" in warning
@@ -71,7 +84,7 @@ def test_without_a_champion_permuted_labels_pass_with_a_warning_of_the_simple_ru
 
 def test_a_champion_s_successor_has_reasons_and_no_warnings():
     verdict = judged(RNG.permutation(GOOD))
-    assert verdict.warnings == []
+    assert verdict.warnings == ()
     assert len(verdict.reasons) == len(failing(verdict)) > 1
 
 
@@ -114,10 +127,10 @@ def test_a_first_model_with_impossible_parameters_is_refused(wrong):
 
 
 def test_a_first_model_of_few_buyers_is_judged_by_its_own_figures_only():
-    few = cutoff(RNG.permutation(GOOD) * 100) | {"buyers": 29}
-    verdict = judge(Evidence(PARAMETERS, 40.0, [few]))
+    few = cutoff(RNG.permutation(GOOD) * 100).model_copy(update={"buyers": 29})
+    verdict = judge(evidence([few]))
     assert [check.name for check in verdict.checks] == ["parameters", "spend_scale"]
-    assert (verdict.gate, verdict.warnings) == (PASSED, [])
+    assert (verdict.gate, verdict.warnings) == (PASSED, ())
 
 
 def test_the_best_plain_purchase_model_is_a_floor_and_other_candidates_are_none():
@@ -125,21 +138,29 @@ def test_the_best_plain_purchase_model_is_a_floor_and_other_candidates_are_none(
     rivals = {"nbd_gamma_gamma": WEAKER, "bg_nbd_gamma_gamma": GOOD, "stacked": GOOD,
               "rule_recency": VALUE}  # fmt: skip
     differences = paired_differences(weak, rivals, VALUE)
-    verdict = judge(
-        Evidence(PARAMETERS, 40.0, [cutoff(weak) | {"differences": differences}], None)
-    )
+    verdict = judge(evidence([cutoff(weak).model_copy(update={"differences": differences})]))
     floors = [check for check in verdict.checks if check.name.startswith("floor_")]
     assert [check.name for check in floors] == ["floor_purchase_model"]
-    lead = differences["bg_nbd_gamma_gamma"]["gini_value"]["difference"]
+    lead = differences["bg_nbd_gamma_gamma"].gini_value.difference
     assert f"Gini {lead:+.3f} compared with purchase model" in floors[0].finding
     assert not floors[0].is_passed
 
 
 def test_a_verdict_as_json_says_which_checks_block():
-    checks = judged(RNG.permutation(GOOD), champion=None).to_dict()["checks"]
+    checks = judged(RNG.permutation(GOOD), champion=None).model_dump(mode="json")["checks"]
     blocking = {check["name"]: check["is_blocking"] for check in checks}
     assert blocking == {"parameters": True, "spend_scale": True, "support": True,
                         "no_future": True, "floor_last_period": False, "calibration": False}  # fmt: skip
+
+
+def test_a_verdict_is_read_as_it_was_written():
+    verdict = judged(RNG.permutation(GOOD)).model_copy(update={"champion": "3"})
+    written = verdict.model_dump(mode="json")
+    assert list(written) == ["gate", "checks", "reasons", "warnings", "champion"]
+    assert list(written["checks"][0]) == [
+        "name", "is_passed", "finding", "threshold", "next_step", "is_blocking",
+    ]  # fmt: skip
+    assert GateVerdict.model_validate_json(json.dumps(written)) == verdict
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 0.0, -1.0])
@@ -167,15 +188,15 @@ def test_a_tie_keeps_the_champion():
 
 
 def test_too_few_buyers_are_no_support():
-    few = cutoff(GOOD, WEAKER) | {"buyers": 29}
-    verdict = judge(Evidence(PARAMETERS, 40.0, [few], 40.0))
+    few = cutoff(GOOD, WEAKER).model_copy(update={"buyers": 29})
+    verdict = judge(evidence([few], known=40.0))
     assert failing(verdict) == {"support"}
-    assert judge(Evidence(PARAMETERS, 40.0, [few])).gate == PASSED
+    assert judge(evidence([few])).gate == PASSED
 
 
 def test_what_could_not_be_backtested_passes_only_where_nothing_scores():
-    assert judge(Evidence(PARAMETERS, 40.0, [])).gate == PASSED
-    assert judge(Evidence(PARAMETERS, 40.0, [], 40.0)).gate == TIED
+    assert judge(evidence([])).gate == PASSED
+    assert judge(evidence([], known=40.0)).gate == TIED
 
 
 def test_a_reason_says_rule_finding_and_next_step():

@@ -281,11 +281,11 @@ def test_bins_hold_a_tenth_each_and_ties_share_one():
     many = measure_bins([0.0] * 900 + [1.0] * 100)
     assert many.shares == (0.9, 0.1)
     assert many.edges == (1.0,)
-    assert measure_bins([np.nan]) == Bins((), (0.0,), 0)
+    assert measure_bins([np.nan]) == Bins(edges=(), shares=(0.0,), n=0)
 
 
 def test_psi_by_hand():
-    bins = Bins((0.5,), (0.5, 0.5), 1000)
+    bins = Bins(edges=(0.5,), shares=(0.5, 0.5), n=1000)
     now = np.r_[np.zeros(750), np.ones(250)]
     assert psi(bins, np.r_[now, now]) == (pytest.approx(0.25 * np.log(3)), 2000)
     assert bin_shares(bins.edges, [0.0, 0.5, 0.7]) == pytest.approx([1 / 3, 2 / 3])

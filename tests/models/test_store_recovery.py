@@ -137,8 +137,8 @@ class Said:
         """Return how far from its chances each tenth of customers ordered, in standard errors."""
         table = decile_table(self.p_order, self.store.orders > 0)
         return [
-            (row["actual"] - row["expected"])
-            / np.sqrt(row["expected"] * (1 - row["expected"]) / row["customers"])
+            (row.actual - row.expected)
+            / np.sqrt(row.expected * (1 - row.expected) / row.customers)
             for row in table
         ]
 

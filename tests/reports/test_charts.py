@@ -4,7 +4,10 @@ from datetime import date
 
 import numpy as np
 
+from models.evaluation import BacktestReport, CutoffReport, Metrics, NotBacktested
+from models.gate import Check, GateVerdict
 from reports.charts import bars_chart, curves_chart, matrix_chart, pairs_chart, spans_chart
+from reports.fit_report import FitReport, PartReport
 from reports.model_card import model_card
 
 DECILES = [
@@ -67,46 +70,45 @@ def test_a_notebook_shows_the_same_picture_each_time_under_its_title():
 
 
 def test_the_model_card_has_parameters_backtest_gate_and_notes():
-    check = {
-        "name": "floor_rfm",
-        "is_passed": False,
-        "finding": "Gini -0.1",
-        "threshold": "no more than 0.02 worse",
-    }
-    metrics = dict.fromkeys(
-        ("gini_value", "capture_top20", "value_ratio", "orders_ratio", "auc_active", "coverage_80")
+    check = Check(
+        name="floor_rfm",
+        is_passed=False,
+        finding="Gini -0.1",
+        threshold="no more than 0.02 worse",
+        next_step="Look at the deciles",
     )
-    said = model_card(
+    cutoff = CutoffReport(as_of=date(2024, 3, 31), customers=10, models={})
+    card = model_card(
         "Tiny Teas",
         date(2024, 6, 30),
-        {
-            "parts": {"purchases": {"params": {"r": 0.25}, "metrics": {"customers": 10}}},
-            "notes": ["a note"],
-        },
-        {
-            "horizon_days": 90,
-            "cutoffs": [{"as_of": "2024-03-31"}],
-            "mean": {"champion": metrics | {"gini_value": 0.5}},
-        },
-        {"gate": "failed", "checks": [check], "reasons": []},
+        fits=FitReport(
+            parts={"purchases": PartReport(params={"r": 0.25}, metrics={"customers": 10})},
+            notes=("a note",),
+        ),
+        backtest=BacktestReport(
+            horizon_days=90, cutoffs=(cutoff,), mean={"champion": Metrics(gini_value=0.5)}
+        ),
+        verdict=GateVerdict(gate="failed", checks=(check,)),
     )
     for part in (
         "# Model of Tiny Teas, as of 2024-06-30",
         "| r | 0.25 |",
+        "| customers | 10 |",
+        "Means over the 90 days after 2024-03-31.",
         "| champion | 0.500 |",
         "The gate says: **failed**",
         "| floor rfm | **no** | Gini -0.1 |",
         "- a note",
     ):
-        assert part in said
+        assert part in card
 
 
 def test_the_card_of_a_model_that_was_not_tried_says_why():
-    said = model_card(
+    card = model_card(
         "Tiny Teas",
         date(2024, 6, 30),
-        {"parts": {}, "notes": []},
-        {"not_backtested": "too short"},
-        {"gate": "passed", "checks": [], "reasons": []},
+        fits=FitReport(),
+        backtest=NotBacktested(not_backtested="too short"),
+        verdict=GateVerdict(gate="passed", checks=()),
     )
-    assert "Not tried: too short" in said
+    assert "Not tried: too short" in card

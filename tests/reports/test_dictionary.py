@@ -19,4 +19,4 @@ def test_every_score_measure_and_metric_is_defined():
     text = data_dictionary()
     assert all(f"| `{name}` |" in text for name in (*Scores.columns(), *DEFINITIONS, *METRICS))
     one = np.ones(1)
-    assert set(evaluate(Prediction(one, one), one, one)) == set(METRICS)
+    assert set(evaluate(Prediction(one, one), one, one).model_dump()) == set(METRICS)

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from connectors.accounting import Accounting
 from connectors.klaviyo.records import SyncPlan, SyncRefusal
+from models.evaluation import BacktestReport
 from perennial.cli.facts import DayOutcome, Facts, PowerRow, SegmentRow, TierRow
 from perennial.cli.shown.words import amount, plain, say_where, show_refused, table_of
 from perennial.cli.terminal import short_path
@@ -135,16 +136,16 @@ HOW_RATED = (
 SPEND = "_gamma_gamma"  # of nearly every model: says nothing
 
 
-def backtest_table(found: Facts) -> Table:
+def backtest_table(backtest: BacktestReport) -> Table:
     """Tabulate what each model forecast."""
-    *earlier, newest = (f"{c['as_of']} ({c['customers']:,} customers)" for c in found["cutoffs"])
-    title = f"Holdout: the {found['horizon_days']} days after {newest}"
+    *earlier, newest = (f"{c.as_of} ({c.customers:,} customers)" for c in backtest.cutoffs)
+    title = f"Holdout: the {backtest.horizon_days} days after {newest}"
     if earlier:
         title += f"; mean with those after {', '.join(earlier)}"
     table = table_of(title, "model", *(heading for heading, _ in RATED.values()))
     table.caption, table.caption_justify = HOW_RATED, "left"
-    for name, metrics in found["mean"].items():
-        values = [(metrics.get(metric), shape) for metric, (_, shape) in RATED.items()]
+    for name, metrics in backtest.mean.items():
+        values = [(metrics.value(metric), shape) for metric, (_, shape) in RATED.items()]
         if any(value is not None for value, _ in values):
             cells = ("-" if value is None else shape.format(value) for value, shape in values)
             table.add_row(name.removesuffix(SPEND).replace("_", " "), *cells)

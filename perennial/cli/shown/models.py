@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from models.evaluation import BacktestReport
 from perennial.cli.shown.day import backtest_table
 from perennial.cli.shown.words import plain, say_where, table_of
 
@@ -38,7 +39,7 @@ def show_trained(console: Console, facts: dict[str, Any]) -> None:
 
 def show_backtest(console: Console, facts: dict[str, Any]) -> None:
     """Show a backtest."""
-    console.print(backtest_table(facts))
+    console.print(backtest_table(BacktestReport.model_validate(facts)))
 
 
 def show_measured(console: Console, facts: dict[str, Any]) -> None:

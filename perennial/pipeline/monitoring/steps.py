@@ -11,7 +11,6 @@ from connectors.store import PublishedDay
 from connectors.tracking import Run, Tracking
 from features.tables import DataError
 from models.monitoring import (
-    Drift,
     Freshness,
     MonitoredModel,
     MonitoredWeek,
@@ -127,7 +126,7 @@ def look_at_inputs(run: RunContext, history: History, newest: PublishedDay) -> P
             age_days=(as_of - trained).days,
             newest_trained_as_of=None if latest is None else date.fromisoformat(latest[1]),
         ),
-        drift=Drift.model_validate(drift),
+        drift=drift,
     )
     path = run.folder / "inputs.json"
     path.write_text(inputs.model_dump_json())

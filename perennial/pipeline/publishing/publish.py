@@ -22,6 +22,7 @@ from connectors.programs import COMMITMENTS, write_parts, write_portions, write_
 from connectors.store import PublishedDay, Store, copy_file
 from connectors.tracking import Tracking
 from features.tables import Commitments, DataError, Scores
+from models.evaluation import BacktestReport
 from perennial.pipeline.experiments.effects import read_readouts
 from perennial.pipeline.ingestion.people import Names, customers_of, leave_out, name_customers
 from perennial.pipeline.publishing.checks import forget_refusal, warnings_of
@@ -34,6 +35,7 @@ from perennial.pipeline.scoring.kpis import KPIS
 from perennial.pipeline.scoring.moments import MOMENTS
 from perennial.pipeline.scoring.score_table import MADE_LATER, WRITTEN, published_scores
 from perennial.pipeline.settings.store import InvestmentSettings
+from reports.fit_report import FitReport
 from reports.page import render_page
 from reports.tables import (
     budget_table,
@@ -295,7 +297,9 @@ def _told_of_model(tracking: Tracking, version: str) -> dict[str, Any]:
         "trained_run_id": trained,
         "backtest": _artifact(tracking, trained, "backtest.json"),
         "frequency_fit": _artifact(tracking, trained, "pictures/frequency_fit.json"),
-        "notes": (_artifact(tracking, trained, "fits.json") or {}).get("notes", []),
+        "notes": list(
+            FitReport.model_validate(_artifact(tracking, trained, "fits.json") or {}).notes
+        ),
     }
 
 
@@ -312,9 +316,12 @@ def _unnamed(kind: str, names: Names) -> list[str]:
 
 def past_ratios(tracking: Tracking, model_version: str) -> list[float]:
     """Return how much more revenue came in past windows than a model's recipe expected."""
-    backtest = _artifact(tracking, tracking.tags(model_version)["run_id"], "backtest.json") or {}
-    found = [c["models"]["champion"]["value_ratio"] for c in backtest.get("cutoffs", [])]
-    return [ratio for ratio in found if ratio]
+    backtest = _artifact(tracking, tracking.tags(model_version)["run_id"], "backtest.json")
+    if backtest is None:
+        return []
+    cutoffs = BacktestReport.model_validate(backtest).cutoffs
+    ratios = [cutoff.models["champion"].value_ratio for cutoff in cutoffs]
+    return [ratio for ratio in ratios if ratio]
 
 
 def page_of(day: PublishedDay) -> str:

@@ -1,7 +1,7 @@
 """Forecast from past days with what was known then, and compare with what happened."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,7 +22,13 @@ from models.baselines import cell_means, hiatus_cut, rfm_cells
 from models.cells import distinct
 from models.evaluation import (
     GAIN_SHARES,
+    BacktestReport,
+    Comparison,
+    Curves,
+    CutoffReport,
+    Metrics,
     Prediction,
+    WeekRow,
     coverage_table,
     decile_table,
     evaluate,
@@ -40,6 +46,8 @@ from perennial.pipeline.training.model_files import load_forecaster
 from perennial.pipeline.training.recipe import Fits, fit_recipe
 
 LATE_DAYS = 7  # how far before a window's end the last order may be
+
+Predictions = Mapping[str, Prediction | None]  # by model; None = it cannot predict from that day
 
 
 @dataclass(frozen=True)
@@ -79,33 +87,34 @@ def evaluate_cutoffs(
     days = [as_of - timedelta(days=k * step_length) for k in reversed(range(cutoffs))]
     enough = history.first_date + timedelta(days=horizon_days // 2)
     usable = [day for day in days if day > enough] or days[-1:]
-    results = []
+    reports = []
     rival = None if incumbent is None else load_forecaster(incumbent)
     for number, day in enumerate(usable, 1):
         known = read_orders(run.on(day))
         progress(f"backtest from {day}, {number} of {len(usable)}")
         with run.engine() as engine:
-            orders = Orders(engine.parquet(known.orders), engine.parquet(history.orders))
-            found = _evaluate_cutoff(
+            report = _evaluate_cutoff(
                 engine,
-                run.settings.model,
-                orders,
+                Orders(engine.parquet(known.orders), engine.parquet(history.orders)),
                 known,
                 day,
-                horizon_days,
-                rival,
-                run.settings.monitoring.peaks,
+                settings=run.settings.model,
+                horizon=horizon_days,
+                incumbent=rival,
+                peaks=run.settings.monitoring.peaks,
             )
-        results.append(found)
-    names = [name for name in results[0]["models"] if all(name in r["models"] for r in results)]
-    found = {
-        "horizon_days": horizon_days,
-        "cutoffs": results,
-        "mean": {name: mean_metrics([r["models"][name] for r in results]) for name in names},
-    }
+        reports.append(report)
+    whole = BacktestReport(horizon_days=horizon_days, cutoffs=tuple(reports), mean=_means(reports))
     path = run.folder / "backtest.json"
-    path.write_text(json.dumps(found, indent=2, allow_nan=False))
+    path.write_text(json.dumps(whole.model_dump(mode="json"), indent=2, allow_nan=False))
     return path
+
+
+def _means(reports: Sequence[CutoffReport]) -> dict[str, Metrics]:
+    """Return the mean metrics of each model that all cutoffs have."""
+    first, *others = (report.models for report in reports)
+    names = [name for name in first if all(name in models for models in others)]
+    return {name: mean_metrics([report.models[name] for report in reports]) for name in names}
 
 
 def _check_window(history: History, as_of: date, horizon_days: int) -> None:
@@ -124,57 +133,65 @@ def _check_window(history: History, as_of: date, horizon_days: int) -> None:
 
 def _evaluate_cutoff(
     engine: Engine,
-    settings: ModelSettings,
     orders: Orders,
     known: History,
     as_of: date,
+    *,
+    settings: ModelSettings,
     horizon: int,
     incumbent: Forecaster | None,
     peaks: Sequence[tuple[date, date]],
-) -> dict[str, Any]:
+) -> CutoffReport:
+    """Fit the recipe to what was known on a day, and compare every model with what happened after it."""
     window = settings.second_purchase_days
     lines = None if known.order_lines is None else engine.parquet(known.order_lines)
     now = find_origin(engine, orders, lines, as_of, horizon, window)
-    learned = settings.learned
     fits = fit_recipe(
         engine, orders.known, lines, as_of, window, horizon,
-        is_learned=learned, peaks=peaks,
+        is_learned=settings.learned, peaks=peaks,
     )  # fmt: skip
     champion = predict_origin(fits.forecaster, now, horizon)
     models: dict[str, Prediction | None] = {
         "champion": champion,
         **_candidates(fits, now, horizon),
-        "last_period": _last_period(engine, orders.known, now, horizon),
-        "total_past": _total_past(known.first_date, now, horizon),
-        **_by_the_window_before(engine, orders.known, known.first_date, now, horizon),
+        **_simple_rules(engine, orders.known, known.first_date, now, horizon),
     }
     if incumbent is not None:
         models[INCUMBENT] = _incumbent(incumbent, fits, now, horizon)
-    metrics: dict[str, dict[str, float | None]] = {
-        name: evaluate(prediction, now.orders, now.value)
-        for name, prediction in models.items()
-        if prediction is not None
-    }
-    unknown = dict.fromkeys(metrics["champion"])
-    return {
-        "as_of": as_of.isoformat(),
-        "customers": len(now.state),
-        "buyers": int((now.orders > 0).sum()),
-        "is_blind": _is_blind(engine, orders.all, lines, as_of, window),
-        "models": {name: metrics.get(name, unknown) for name in models},
-        "differences": paired_differences(
-            champion.value,
-            {n: p.value for n, p in models.items() if p is not None and n != "champion"},
-            now.value,
+    return CutoffReport(
+        as_of=as_of,
+        customers=len(now.state),
+        buyers=int((now.orders > 0).sum()),
+        is_blind=_is_blind(engine, orders.all, lines, as_of, window),
+        models=_metrics(models, now),
+        differences=_differences(champion, models, now),
+        notes=tuple(fits.notes),
+        deciles=tuple(decile_table(champion.value, now.value.to_numpy())),
+        curves=Curves(
+            weekly=tuple(_weekly(engine, orders.all, fits.forecaster, champion, now, horizon)),
+            gain=tuple(_gain(models, now)),
+            coverage=tuple(coverage_table(champion)),
         ),
-        "notes": fits.notes,
-        "deciles": decile_table(champion.value, now.value.to_numpy()),
-        "curves": {
-            "weekly": _weekly(engine, orders.all, fits.forecaster, champion, now, horizon),
-            "gain": _gain(models, now),
-            "coverage": coverage_table(champion),
-        },
+    )
+
+
+def _metrics(models: Predictions, now: Origin) -> dict[str, Metrics]:
+    return {
+        name: Metrics.unknown()
+        if prediction is None
+        else evaluate(prediction, now.orders, now.value)
+        for name, prediction in models.items()
     }
+
+
+def _differences(champion: Prediction, models: Predictions, now: Origin) -> dict[str, Comparison]:
+    """Compare the recipe with each other model that predicts."""
+    others = {
+        name: prediction.value
+        for name, prediction in models.items()
+        if prediction is not None and name != "champion"
+    }
+    return paired_differences(champion.value, others, now.value)
 
 
 def _weekly(
@@ -184,7 +201,7 @@ def _weekly(
     champion: Prediction,
     now: Origin,
     horizon: int,
-) -> list[dict[str, float]]:
+) -> list[WeekRow]:
     """Count the orders of each whole week of the window, beside those expected."""
     end = now.as_of + timedelta(days=horizon)
     days = purchases(later, end)
@@ -200,19 +217,19 @@ def _weekly(
     t_x, T = time.since_first(now.state["recency_days"], now.state["age_days"])
     states, where = distinct(now.state["frequency"].to_numpy(np.float64), t_x, T)
     by_end = forecaster.purchases.expected_orders(time.after(horizon), *states)
-    told = np.bincount(where, weights=champion.orders / np.maximum(by_end[where], 1e-300))
-    found, before = [], 0.0
+    weights = np.bincount(where, weights=champion.orders / np.maximum(by_end[where], 1e-300))
+    rows, before = [], 0.0
     for number in range(horizon // 7):
         by_then = forecaster.purchases.expected_orders(time.after(7 * (number + 1)), *states)
-        total = float((told * by_then).sum())
-        found.append(
-            {"week": number + 1, "expected": total - before, "actual": came.get(number, 0.0)}
+        total = float((weights * by_then).sum())
+        rows.append(
+            WeekRow(week=number + 1, expected=total - before, actual=came.get(number, 0.0))
         )
         before = total
-    return found
+    return rows
 
 
-def _gain(models: dict[str, Prediction | None], now: Origin) -> list[dict[str, float]]:
+def _gain(models: Predictions, now: Origin) -> list[dict[str, float]]:
     """Return the share of later value that the best customers by some forecasts brought."""
     best = next(name for name in models if name.endswith("_gamma_gamma"))
     curves = {
@@ -359,6 +376,16 @@ def _total_past(first_date: date, now: Origin, horizon: int) -> Prediction:
     share = horizon / max((now.as_of - first_date).days + 1, 1)
     orders, revenue = (now.state[name].to_numpy(np.float64) for name in ("frequency", "revenue"))
     return Prediction((orders + 1) * share, revenue * share)
+
+
+def _simple_rules(
+    engine: Engine, known: ir.Table, first_date: date, now: Origin, horizon: int
+) -> dict[str, Prediction | None]:
+    return {
+        "last_period": _last_period(engine, known, now, horizon),
+        "total_past": _total_past(first_date, now, horizon),
+        **_by_the_window_before(engine, known, first_date, now, horizon),
+    }
 
 
 def _by_the_window_before(

@@ -6,26 +6,29 @@ shown and never held against a model.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.engine import Engine
 from connectors.kept import checked, with_digest
 from features.rfm import customer_state
 from models.forecaster import Forecaster
-from models.monitoring import Bins, measure_bins, psi
+from models.monitoring import Bins, Drift, DriftFigure, measure_bins, psi
 from perennial.pipeline.ingestion.read import known_customers
 from perennial.pipeline.settings.store import ModelSettings
 from perennial.pipeline.training.model_files import BINS
 
 WHOLE_YEAR = 350  # days of a horizon from which on a season hardly moves it
 FAR_MOVED = 0.25  # of the index: Lewis (1994), a convention
+SCHEMA = 1  # of the bins' file
 SETTLED, NEW, ANY = (91, 180), (0, 90), (0, 1_000_000)  # days since the first order
 
 
@@ -66,6 +69,66 @@ FIGURES = {
 SCORES = tuple(name for name, figure in FIGURES.items() if figure.is_score)
 
 
+Values = dict[str, NDArray[np.float64]]  # of customers, by figure
+
+
+class Support(BaseModel):
+    """The most that the model was trained on.
+
+    Attributes
+    ----------
+    frequency
+        Repeat orders.
+    age_days
+        Days since the first order.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    frequency: int
+    age_days: int
+
+
+class TrainingBins(BaseModel):
+    """Where scores and features lay at training: the file ``bins.json`` of a model.
+
+    Attributes
+    ----------
+    version
+        Of the file's form, written as ``schema``.
+    as_of
+        Last day whose orders were known.
+    horizon_days, annual_discount_rate
+        What customers were scored by; 0.10 means that money in a year is worth 1 / 1.10 today.
+    customers
+        Customers known on that day.
+    seasonal
+        Figures that a season moves from one day of the year to another.
+    support
+        The most that the model was trained on.
+    bins
+        By figure.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: int = Field(default=SCHEMA, alias="schema")
+    as_of: date
+    horizon_days: int
+    annual_discount_rate: float
+    customers: int
+    seasonal: tuple[str, ...] = ()
+    support: Support
+    bins: Mapping[str, Bins]
+
+    def is_scored_by(self, settings: ModelSettings) -> bool:
+        """Tell whether customers are scored by the same settings as at training."""
+        return (self.horizon_days, self.annual_discount_rate) == (
+            settings.horizon_days,
+            settings.annual_discount_rate,
+        )
+
+
 def write_bins(
     engine: Engine,
     orders: ir.Table,
@@ -92,27 +155,25 @@ def write_bins(
     folder
         Where the file is written.
     """
-    state = engine.frame(_told(customer_state(orders, as_of)))
-    window = settings.second_purchase_days
-    known = known_customers(orders, lines, as_of, window)
-    settled = engine.frame(known.filter(known.age_days.between(*SETTLED)).order_by("customer_id"))
-    said = {
-        "schema": 1,
-        "as_of": as_of.isoformat(),
-        **_scored_by(settings),
-        "customers": len(state),
-        "seasonal": _seasonal(forecaster, settings),
-        "support": {name: int(state[name].max()) for name in ("frequency", "age_days")},
-        "bins": {
-            name: asdict(measure_bins(values))
-            for name, values in {
-                **_values(state),
-                **_scores(forecaster, settled, settings, as_of),
-            }.items()
-        },
-    }
+    state = engine.frame(_compared(customer_state(orders, as_of)))
+    customers = known_customers(orders, lines, as_of, settings.second_purchase_days)
+    is_settled = customers.age_days.between(*SETTLED)
+    settled = engine.frame(customers.filter(is_settled).order_by("customer_id"))
+    values = {**_values(state), **_scores(forecaster, settled, settings, as_of)}
+    record = TrainingBins(
+        as_of=as_of,
+        horizon_days=settings.horizon_days,
+        annual_discount_rate=settings.annual_discount_rate,
+        customers=len(state),
+        seasonal=_seasonal(forecaster, settings),
+        support=Support(
+            frequency=int(state["frequency"].max()), age_days=int(state["age_days"].max())
+        ),
+        bins={name: measure_bins(column) for name, column in values.items()},
+    )
     path = folder / BINS
-    path.write_text(json.dumps(with_digest(said), indent=1, allow_nan=False) + "\n")
+    written = with_digest(record.model_dump(mode="json", by_alias=True))
+    path.write_text(json.dumps(written, indent=1, allow_nan=False) + "\n")
     return path
 
 
@@ -122,8 +183,8 @@ def measure_drift(
     scores: Path,
     as_of: date,
     settings: ModelSettings,
-    bins: dict[str, Any] | None,
-) -> dict[str, Any]:
+    bins: TrainingBins | None,
+) -> Drift:
     """Compare a published day with the training of its model.
 
     Parameters
@@ -143,82 +204,85 @@ def measure_drift(
 
     Returns
     -------
-    dict
-        ``figures`` (``name, meaning, psi`` (None = too few, or not comparable), ``n_then, n_now,
-        is_mechanical``) and ``outside_share`` (of customers beyond what the model was trained on).
+    Drift
+        How far each figure has moved.
     """
     if bins is None:
-        return {"figures": [], "outside_share": None}
-    state = engine.frame(_told(customer_state(orders, as_of)))
+        return Drift()
+    state = engine.frame(_compared(customer_state(orders, as_of)))
     table = engine.parquet(scores)
     settled = table.filter(table.age_days.between(*SETTLED)).select("customer_id", *SCORES)
-    told = engine.frame(settled.order_by("customer_id"))
-    values = {**_values(state), **{name: told[name].to_numpy() for name in SCORES}}
-    is_same = all(bins[name] == value for name, value in _scored_by(settings).items())
-    figures = []
-    for name, figure in FIGURES.items():
-        then = Bins(**bins["bins"][name])
-        index, n = psi(then, values[name])
-        is_told = (is_same or not figure.is_score) and name not in bins.get("seasonal", ())
-        figures.append(
-            {
-                "name": name,
-                "meaning": figure.meaning,
-                "psi": index if is_told else None,
-                "n_then": then.n,
-                "n_now": n,
-                "is_mechanical": figure.is_mechanical,
-            }
-        )
-    beyond = np.zeros(len(state), dtype=bool)
-    for name, most in bins["support"].items():
-        beyond |= (state[name] > most).to_numpy()
-    return {"figures": figures, "outside_share": float(beyond.mean()) if len(state) else None}
+    scored = engine.frame(settled.order_by("customer_id"))
+    values = {**_values(state), **{name: scored[name].to_numpy() for name in SCORES}}
+    beyond = (state["frequency"] > bins.support.frequency) | (
+        state["age_days"] > bins.support.age_days
+    )
+    return Drift(
+        figures=tuple(
+            _moved(name, bins, values[name], is_same=bins.is_scored_by(settings))
+            for name in FIGURES
+        ),
+        outside_share=float(beyond.mean()) if len(state) else None,
+    )
 
 
-def read_bins(model: Path) -> dict[str, Any] | None:
+def _moved(
+    name: str, bins: TrainingBins, values: NDArray[np.float64], *, is_same: bool
+) -> DriftFigure:
+    """Compare a figure; scores only where customers are scored by the same settings."""
+    figure, then = FIGURES[name], bins.bins[name]
+    index, n = psi(then, values)
+    is_comparable = (is_same or not figure.is_score) and name not in bins.seasonal
+    return DriftFigure(
+        name=name,
+        meaning=figure.meaning,
+        psi=index if is_comparable else None,
+        n_then=then.n,
+        n_now=n,
+        is_mechanical=figure.is_mechanical,
+    )
+
+
+def read_bins(model: Path) -> TrainingBins | None:
     """Return the bins in a model's folder; None where it was trained without."""
     path = model / BINS
-    return checked(json.loads(path.read_text())) if path.exists() else None
+    if not path.exists():
+        return None
+    return TrainingBins.model_validate(checked(json.loads(path.read_text())))
 
 
-def _told(state: ir.Table) -> ir.Table:
+def _compared(state: ir.Table) -> ir.Table:
     named = ("frequency", "recency_days", "age_days", "monetary_value")
     wanted = ("customer_id", *named, "first_amount", "first_discount_share")
     return state.select(*wanted).order_by("customer_id")
 
 
-def _values(state: pd.DataFrame) -> dict[str, Any]:
-    found = {}
+def _values(state: pd.DataFrame) -> Values:
+    columns = {}
     for name, figure in FIGURES.items():
         if figure.is_score:
             continue
         values = state.loc[state["age_days"].between(*figure.tenure), name]
         if name == "monetary_value":
             values = values[values > 0]
-        found[name] = values.to_numpy(dtype=np.float64)
-    return found
+        columns[name] = values.to_numpy(dtype=np.float64)
+    return columns
 
 
 def _scores(
     forecaster: Forecaster, settled: pd.DataFrame, settings: ModelSettings, as_of: date
-) -> dict[str, Any]:
+) -> Values:
     if settled.empty:
         return dict.fromkeys(SCORES, np.zeros(0))
-    told = forecaster.expect(settled, settings.horizon_days, settings.annual_discount_rate, as_of)
-    return {name: getattr(told, name) for name in SCORES}
+    forecast = forecaster.expect(
+        settled, settings.horizon_days, settings.annual_discount_rate, as_of
+    )
+    return {name: getattr(forecast, name) for name in SCORES}
 
 
-def _seasonal(forecaster: Forecaster, settings: ModelSettings) -> list[str]:
+def _seasonal(forecaster: Forecaster, settings: ModelSettings) -> tuple[str, ...]:
     """Name the scores that a season moves from one day of the year to another."""
     if forecaster.pace is None or not forecaster.pace.has_season:
-        return []
-    of_horizon = ["expected_orders", "expected_value"]
-    return ["p_order_90d", *(of_horizon if settings.horizon_days < WHOLE_YEAR else [])]
-
-
-def _scored_by(settings: ModelSettings) -> dict[str, float]:
-    return {
-        "horizon_days": settings.horizon_days,
-        "annual_discount_rate": settings.annual_discount_rate,
-    }
+        return ()
+    of_horizon = ("expected_orders", "expected_value")
+    return ("p_order_90d", *(of_horizon if settings.horizon_days < WHOLE_YEAR else ()))

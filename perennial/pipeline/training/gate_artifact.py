@@ -1,10 +1,9 @@
 """The gate's table where people look at a training run: an artifact in Prefect's pages."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from connectors.addresses import redacted_address
+from models.gate import GateVerdict
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import in_prefect
 from reports.model_card import gate_table
@@ -12,15 +11,15 @@ from reports.model_card import gate_table
 _log = logging.getLogger(__name__)
 
 
-def show_gate(run: RunContext, gate: Mapping[str, Any], version: str, run_id: str) -> None:
-    """Show what the gate found, inside a Prefect flow run; outside one do nothing.
+def show_gate(run: RunContext, verdict: GateVerdict, *, version: str, run_id: str) -> None:
+    """Show the gate's verdict inside a Prefect flow run; outside one do nothing.
 
     Parameters
     ----------
     run
         The training.
-    gate
-        The verdict: ``gate``, ``checks`` and ``reasons``.
+    verdict
+        The gate's.
     version
         Of the registered model.
     run_id
@@ -35,19 +34,19 @@ def show_gate(run: RunContext, gate: Mapping[str, Any], version: str, run_id: st
 
     try:
         create_markdown_artifact(
-            gate_page(gate, title, run_link(run.settings.tracking_uri, run_id)),
+            gate_page(verdict, title, run_link(run.settings.tracking_uri, run_id)),
             key="gate",
-            description=f"Gate of version {version}, as of {run.as_of}: {gate['gate']}",
+            description=f"Gate of version {version}, as of {run.as_of}: {verdict.gate}",
         )
     except (httpx.HTTPError, PrefectException) as error:  # the model is what counts
         _log.warning("the gate's table is not shown: %s", type(error).__name__)
 
 
-def gate_page(gate: Mapping[str, Any], title: str, link: str) -> str:
+def gate_page(verdict: GateVerdict, title: str, link: str) -> str:
     """Return the gate's table as Markdown, with where the training run is in MLflow."""
-    parts = [f"# {title}\n", gate_table(gate)]
-    if gate["reasons"]:
-        parts += ["## Why not\n", *(f"- {reason}" for reason in gate["reasons"])]
+    parts = [f"# {title}\n", gate_table(verdict)]
+    if verdict.reasons:
+        parts += ["## Why not\n", *(f"- {reason}" for reason in verdict.reasons)]
     parts.append(f"\nMLflow: {link}\n")
     return "\n".join(parts)
 

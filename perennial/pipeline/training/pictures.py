@@ -7,6 +7,7 @@ import numpy as np
 
 from connectors.orders import History
 from features.rfm import customer_state, state_cells
+from models.evaluation import BacktestReport, CutoffReport, NotBacktested
 from models.operational_time import PaceIndex
 from models.purchases import PurchaseModel
 from perennial.pipeline.runtime.context import RunContext
@@ -24,7 +25,9 @@ DAYS = 90  # ahead, of the matrix of expected orders
 Pictures = dict[str, tuple["Figure", Any]]
 
 
-def draw_all(run: RunContext, history: History, model: Path, backtest: dict[str, Any]) -> Pictures:
+def draw_all(
+    run: RunContext, history: History, model: Path, backtest: BacktestReport | NotBacktested
+) -> Pictures:
     """Draw a model, and how its recipe did at the last cutoff; return pictures and numbers by name."""
     forecaster = load_forecaster(model)
     purchases, time = forecaster.purchases, forecaster.time(run.as_of)
@@ -36,8 +39,8 @@ def draw_all(run: RunContext, history: History, model: Path, backtest: dict[str,
     pictures |= matrices(purchases, float(T.max()))
     if forecaster.pace is not None and forecaster.pace.has_season:
         pictures |= season(forecaster.pace)
-    for cutoff in backtest.get("cutoffs", [])[-1:]:
-        pictures |= draw_cutoff(cutoff)
+    if isinstance(backtest, BacktestReport):
+        pictures |= draw_cutoff(backtest.cutoffs[-1])
     return pictures
 
 
@@ -124,13 +127,13 @@ def matrices(purchases: PurchaseModel, oldest: float) -> Pictures:
     }
 
 
-def draw_cutoff(cutoff: dict[str, Any]) -> Pictures:
-    """Draw what a backtest found at one cutoff, see :func:`flows.backtest.backtest`.
+def draw_cutoff(cutoff: CutoffReport) -> Pictures:
+    """Draw a cutoff of a backtest, see :func:`flows.backtest.backtest`.
 
     Parameters
     ----------
     cutoff
-        One of the backtest's ``cutoffs``.
+        The cutoff.
 
     Returns
     -------
@@ -138,12 +141,15 @@ def draw_cutoff(cutoff: dict[str, Any]) -> Pictures:
         ``value_by_decile``, ``orders_by_week``, ``orders_cumulative``, ``gain`` and
         ``coverage_by_decile``: picture and numbers.
     """
-    day, curves = cutoff["as_of"], cutoff["curves"]
-    weekly, deciles = curves["weekly"], cutoff["deciles"]
-    cumulative, so_far = [], {"expected": 0.0, "actual": 0.0}
-    for row in weekly:
-        so_far = {name: so_far[name] + row[name] for name in so_far}
-        cumulative.append({"week": row["week"], **so_far})
+    day, curves = cutoff.as_of, cutoff.curves
+    deciles, weekly, coverage = (
+        [row.model_dump() for row in rows]
+        for rows in (cutoff.deciles, curves.weekly, curves.coverage)
+    )
+    cumulative, expected, actual = [], 0.0, 0.0
+    for row in curves.weekly:
+        expected, actual = expected + row.expected, actual + row.actual
+        cumulative.append({"week": row.week, "expected": expected, "actual": actual})
     value = "Later value per customer by decile of prediction, 10 = highest"
     return {
         "value_by_decile": (pairs_chart(deciles, "decile", value), deciles),
@@ -154,18 +160,18 @@ def draw_cutoff(cutoff: dict[str, Any]) -> Pictures:
         ),
         "gain": (
             curves_chart(
-                curves["gain"],
+                curves.gain,
                 "share_of_customers",
                 "Share of later value by share of customers, best first",
             ),
-            curves["gain"],
+            list(curves.gain),
         ),
         "coverage_by_decile": (
             curves_chart(
-                curves["coverage"],
+                coverage,
                 "decile",
                 "Share of outcomes in the 80 % interval, by decile of expected value",
             ),
-            curves["coverage"],
+            coverage,
         ),
     }

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
 
 import ibis.expr.types as ir
 import numpy as np
@@ -54,6 +53,7 @@ from perennial.pipeline.training.stacking import (
     fit_stacking,
     without_stacking,
 )
+from reports.fit_report import FitReport, PartReport
 
 MAX_LANDMARKS = 4
 
@@ -136,61 +136,61 @@ class Fits:
             return [*notes, missing]
         return [*notes, *self.second.notes]
 
-    def parts(self) -> dict[str, dict[str, Any]]:
-        """Return parameters and metrics by part, as JSON values."""
-        best, spend = self.purchases[0], self.spend
-        wheat = self.regularity.wheat_k
-        parts: dict[str, dict[str, Any]] = {
-            "purchases": {
-                "params": {"model": best.model.name, **best.model.to_dict()},
-                "metrics": {
-                    "log_likelihood": best.log_likelihood,
-                    "customers": best.customers,
-                    **({} if np.isnan(wheat) else {"wheat_k": wheat}),
-                    **_errors(best.standard_errors),
-                    **{f"aic.{fit.title}": fit.aic for fit in self.purchases},
-                },
-            },
-            "spend": {
-                "params": spend.model.to_dict(),
-                "metrics": {
-                    "log_likelihood": spend.log_likelihood,
-                    "repeat_customers": spend.customers,
-                    "mean_order_value": spend.model.mean,
-                    "rank_correlation": spend.rank_correlation,
-                    "eta_squared": spend.eta_squared,
-                    **_errors(spend.standard_errors),
-                },
-            },
-        }
+    def report(self) -> FitReport:
+        """Return parameters, metrics and notes as they are logged."""
+        parts = {"purchases": self._purchases(), "spend": self._spend()}
         if self.interval.raw_coverage is not None:
-            parts["interval"] = {
-                "params": {"days": self.interval.days, "coverage": COVERAGE},
-                "metrics": {"raw_coverage": self.interval.raw_coverage},
-            }
-        parts["spend"]["params"] |= self.order_value.model.to_dict()
-        if self.price is not None:
-            parts["spend"]["metrics"] |= self.price.metrics
+            parts["interval"] = PartReport(
+                params={"days": self.interval.days, "coverage": COVERAGE},
+                metrics={"raw_coverage": self.interval.raw_coverage},
+            )
         if self.stacking.metrics:
-            parts["stacking"] = {
-                "params": {"window_days": self.stacking.days, "choice": self.stacking.choice},
-                "metrics": dict(self.stacking.metrics),
-            }
+            parts["stacking"] = PartReport(
+                params={"window_days": self.stacking.days, "choice": self.stacking.choice},
+                metrics=self.stacking.metrics,
+            )
         if self.pace.metrics:
-            parts["season"] = {
-                "params": {"is_used": self.pace.has_season},
-                "metrics": self.pace.metrics,
-            }
+            parts["season"] = PartReport(
+                params={"is_used": self.pace.has_season}, metrics=self.pace.metrics
+            )
         if self.second is not None:
-            parts["second_purchase"] = {
-                "params": {"window_days": self.forecaster.second_purchase_days},
-                "metrics": {
+            parts["second_purchase"] = PartReport(
+                params={"window_days": self.forecaster.second_purchase_days},
+                metrics={
                     "customers": self.second.customers,
                     "second_orders": self.second.second_orders,
                     **self.second.metrics,
                 },
-            }
-        return parts
+            )
+        return FitReport(parts=parts, notes=tuple(self.notes))
+
+    def _purchases(self) -> PartReport:
+        best, wheat = self.purchases[0], self.regularity.wheat_k
+        return PartReport(
+            params={"model": best.model.name, **best.model.to_dict()},
+            metrics={
+                "log_likelihood": best.log_likelihood,
+                "customers": best.customers,
+                **({} if np.isnan(wheat) else {"wheat_k": wheat}),
+                **_errors(best.standard_errors),
+                **{f"aic.{fit.title}": fit.aic for fit in self.purchases},
+            },
+        )
+
+    def _spend(self) -> PartReport:
+        spend = self.spend
+        return PartReport(
+            params={**spend.model.to_dict(), **self.order_value.model.to_dict()},
+            metrics={
+                "log_likelihood": spend.log_likelihood,
+                "repeat_customers": spend.customers,
+                "mean_order_value": spend.model.mean,
+                "rank_correlation": spend.rank_correlation,
+                "eta_squared": spend.eta_squared,
+                **_errors(spend.standard_errors),
+                **({} if self.price is None else self.price.metrics),
+            },
+        )
 
 
 def _errors(of: dict[str, float]) -> dict[str, float]:

@@ -477,15 +477,15 @@ def _choose(values: Mapping[str, Array], outcome: Array) -> tuple[str, dict[str,
     others = {name: value for name, value in values.items() if name != choice}
     leads = paired_differences(values[choice], others, outcome)
     best, lead = choice, 0.0
-    for name, difference in leads.items():
-        if not difference:
+    for name, comparison in leads.items():
+        gini = comparison.gini_value
+        if gini is None:
             continue
-        gini = difference["gini_value"]
-        error = (gini["high"] - gini["low"]) / 3.92
+        error = (gini.high - gini.low) / 3.92
         least = RULE_LEAD if name.startswith("rule_") else LEAST_LEAD
         margin = max(least, (PLAIN_LEAD if name == PLAIN else OTHER_LEAD) * error)
-        if -gini["difference"] > max(margin, lead):
-            best, lead = name, -gini["difference"]
+        if -gini.difference > max(margin, lead):
+            best, lead = name, -gini.difference
     return best, metrics
 
 

@@ -6,13 +6,15 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel
 
 from connectors.orders import History
 from connectors.tracking import Run, Tracking
 from features.tables import DataError
+from models.evaluation import BacktestReport, NotBacktested, read_backtest
 from models.forecaster import EXAMPLE, INPUTS, OUTPUTS
-from models.gate import FAILED, PASSED, Evidence, judge
+from models.gate import FAILED, PASSED, Evidence, GateVerdict, judge
 from models.purchases import FitError
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
@@ -22,12 +24,14 @@ from perennial.pipeline.training.drift import write_bins
 from perennial.pipeline.training.model_files import load_forecaster, model_files, save_forecaster
 from perennial.pipeline.training.pictures import draw_all
 from perennial.pipeline.training.recipe import fit_recipe
+from reports.fit_report import FitReport
 from reports.model_card import gate_table, model_card
 
+FITS = "fits.json"  # what was fitted, in the model's folder
 SERVED_WITH = ("perennial", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """A registered model.
 
@@ -55,7 +59,7 @@ class Trained:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Champion:
     """The model that scores, where it was trained for this store and these settings, and not later.
 
@@ -69,8 +73,8 @@ class Champion:
         Whether one that scores was trained on later orders: it stays, whatever the gate says.
     """
 
-    version: str | None
-    folder: Path | None
+    version: str | None = None
+    folder: Path | None = None
     is_later: bool
 
 
@@ -81,10 +85,11 @@ def find_champion(run: RunContext) -> Champion:
     version = tracking.champion()
     tags = {} if version is None else tracking.tags(version)
     if version is None or tags.get("training_digest") != run.settings.training_digest:
-        return Champion(None, None, is_later=False)
+        return Champion(is_later=False)
     if tags["as_of"] > run.as_of.isoformat():
-        return Champion(None, None, is_later=True)
-    return Champion(version, tracking.fetch(version) / "artifacts", is_later=False)
+        return Champion(is_later=True)
+    folder = tracking.fetch(version) / "artifacts"
+    return Champion(version=version, folder=folder, is_later=False)
 
 
 @step
@@ -106,8 +111,7 @@ def fit_models(run: RunContext, history: History) -> Path:
         )
         save_forecaster(fits.forecaster, folder)
         write_bins(engine, orders, lines, run.as_of, model, fits.forecaster, folder)
-    said = {"parts": fits.parts(), "notes": fits.notes}
-    (folder / "fits.json").write_text(json.dumps(said, indent=2, allow_nan=False))
+    _write(folder / FITS, fits.report())
     return folder
 
 
@@ -120,40 +124,42 @@ def backtest_recipe(run: RunContext, history: History, champion: Champion) -> Pa
     days = min(run.settings.model.horizon_days, (run.as_of - history.first_date).days // 3)
     path = run.folder / "held_out.json"
     try:
-        found = evaluate_cutoffs(
+        backtest = evaluate_cutoffs(
             run.on(run.as_of - timedelta(days=days)),
             max(days, 1),
             run.settings.model.backtest_cutoffs,
             step_days=max(days // 2, 1),
             incumbent=champion.folder,
         )
-        path.write_text(found.read_text())
+        path.write_text(backtest.read_text())
     except (DataError, FitError) as error:
-        path.write_text(json.dumps({"not_backtested": str(error)}))
+        path.write_text(json.dumps(NotBacktested(not_backtested=str(error)).model_dump()))
     return path
 
 
 @step
 def judge_model(model: Path, held_out: Path, champion: Champion, work: Path) -> Path:
     """Let the gate judge by the model's parameters and its backtest; return the verdict's file."""
-    found = json.loads(held_out.read_text())
+    backtest = read_backtest(held_out.read_text())
     forecaster = load_forecaster(model)
-    known = None
+    champion_mean = None
     if champion.folder is not None:
-        known = load_forecaster(champion.folder).spend.mean
+        champion_mean = load_forecaster(champion.folder).spend.mean
     parameters = forecaster.purchases.to_dict() | {
         f"spend.{name}": value
         for name, value in forecaster.spend.to_dict().items()
         if name != "slope"
     }
-    verdict = judge(Evidence(parameters, forecaster.spend.mean, found.get("cutoffs", ()), known))
+    verdict = judge(
+        Evidence(
+            parameters=parameters,
+            mean_order_value=forecaster.spend.mean,
+            cutoffs=backtest.cutoffs if isinstance(backtest, BacktestReport) else (),
+            champion_mean_order_value=champion_mean,
+        )
+    )
     path = work / "gate.json"
-    said = verdict.to_dict() | {
-        "reasons": verdict.reasons,
-        "warnings": verdict.warnings,
-        "champion": champion.version,
-    }
-    path.write_text(json.dumps(said, indent=2, allow_nan=False))
+    _write(path, verdict.model_copy(update={"champion": champion.version}))
     return path
 
 
@@ -162,39 +168,37 @@ def register_model(
     run: RunContext, history: History, model: Path, held_out: Path, verdict: Path, trigger: str
 ) -> str:
     """Log everything to MLflow and register the model as the challenger; return its version."""
-    settings, as_of, tracking = run.settings, run.as_of, run.tracking
-    fits = json.loads((model / "fits.json").read_text())
-    backtest, gate = json.loads(held_out.read_text()), json.loads(verdict.read_text())
-    fits["notes"] += gate["warnings"]
-    if "not_backtested" in backtest:
-        fits["notes"].append(f"not backtested: {backtest['not_backtested']}")
-    (model / "fits.json").write_text(json.dumps(fits, indent=2, allow_nan=False))
+    backtest = read_backtest(held_out.read_text())
+    gate = GateVerdict.model_validate_json(verdict.read_text())
+    fits = _read_fits(model).noting(*gate.warnings)
+    if isinstance(backtest, NotBacktested):
+        fits = fits.noting(f"not backtested: {backtest.not_backtested}")
+    _write(model / FITS, fits)
     tags = {
         "kind": "train",
-        "as_of": as_of.isoformat(),
+        "as_of": run.as_of.isoformat(),
         "data_digest": history.digest,
-        "training_digest": settings.training_digest,
+        "training_digest": run.settings.training_digest,
         "code_version": _code_version(),
         "trigger": trigger,
     }
-    with tracking.run(f"train {as_of}", {**tags, "gate": gate["gate"]}) as logged:
-        logged.log(params=settings.model.model_dump(), metrics=_counts(history))
-        logged.log_data("orders", settings.orders.source, history.digest, "training")
-        logged.log_json(fits, "fits.json")
-        logged.log_json(gate, "gate.json")
-        logged.log_text(gate_table(gate), "gate.md")
-        logged.log_text(
-            model_card(settings.store.name, as_of, fits, backtest, gate), "model_card.md"
+    tracking = run.tracking
+    with tracking.run(f"train {run.as_of}", {**tags, "gate": gate.gate}) as logged:
+        logged.log(params=run.settings.model.model_dump(), metrics=_counts(history))
+        logged.log_data("orders", run.settings.orders.source, history.digest, "training")
+        _log_verdict(logged, gate)
+        card = model_card(
+            run.settings.store.name, run.as_of, fits=fits, backtest=backtest, verdict=gate
         )
-        for name, part in fits["parts"].items():
-            logged.log_child(name, {**tags, "part": name}, part["params"], part["metrics"])
-        if "cutoffs" in backtest:
+        logged.log_text(card, "model_card.md")
+        _log_fits(logged, fits, tags)
+        if isinstance(backtest, BacktestReport):
             _log_backtest(logged, backtest, tags)
         for name, (figure, numbers) in draw_all(run, history, model, backtest).items():
             logged.log_figure(figure, f"pictures/{name}.png")
             logged.log_json(numbers, f"pictures/{name}.json")
-        version = _register(tracking, logged, settings.model, model, tags)
-    tracking.note(version, {"gate": gate["gate"], "reasons": "; ".join(gate["reasons"]) or "none"})
+        version = _register(tracking, logged, run.settings.model, model, tags)
+    tracking.note(version, {"gate": gate.gate, "reasons": "; ".join(gate.reasons) or "none"})
     tracking.challenge(version)
     return version
 
@@ -204,18 +208,30 @@ def decide_champion(
     run: RunContext, model: Path, version: str, champion: Champion, verdict: Path
 ) -> Trained:
     """Make the model champion if the gate lets it, and no later day's scores."""
-    gate = json.loads(verdict.read_text())
+    gate = GateVerdict.model_validate_json(verdict.read_text())
     tracking = run.tracking
     tags = tracking.tags(version)
-    is_champion = gate["gate"] == PASSED and not champion.is_later
+    is_champion = gate.gate == PASSED and not champion.is_later
     if is_champion:
         tracking.promote(version)
-    decision = "promoted" if is_champion else "refused" if gate["gate"] == FAILED else "kept"
+    decision = "promoted" if is_champion else "refused" if gate.gate == FAILED else "kept"
     tracking.note(version, {"decision": decision, "decided_by": "gate"})
-    said = json.loads((model / "fits.json").read_text())["notes"]
     return Trained(
-        version, tags["run_id"], gate["gate"], is_champion, tuple(gate["reasons"]), tuple(said)
+        model_version=version,
+        run_id=tags["run_id"],
+        gate=gate.gate,
+        is_champion=is_champion,
+        reasons=gate.reasons,
+        notes=_read_fits(model).notes,
     )
+
+
+def _read_fits(model: Path) -> FitReport:
+    return FitReport.model_validate_json((model / FITS).read_text())
+
+
+def _write(path: Path, record: BaseModel) -> None:
+    path.write_text(json.dumps(record.model_dump(mode="json"), indent=2, allow_nan=False))
 
 
 def _register(
@@ -243,7 +259,7 @@ def _register(
 def _code_version() -> str:
     """Return the commit where the code is a checkout, else the package's version."""
     try:
-        found = subprocess.run(
+        commit = subprocess.run(
             ["git", "rev-parse", "--short=12", "HEAD"],  # noqa: S607  # found on the path, as a person would
             cwd=Path(__file__).parent,
             capture_output=True,
@@ -253,7 +269,7 @@ def _code_version() -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return installed("perennial")
-    return f"{installed('perennial')}+{found.stdout.strip()}"
+    return f"{installed('perennial')}+{commit.stdout.strip()}"
 
 
 def _counts(history: History) -> dict[str, float]:
@@ -267,19 +283,29 @@ def _counts(history: History) -> dict[str, float]:
     }
 
 
-def _log_backtest(run: Run, found: dict[str, Any], tags: dict[str, str]) -> None:
+def _log_verdict(run: Run, verdict: GateVerdict) -> None:
+    run.log_json(verdict.model_dump(mode="json"), "gate.json")
+    run.log_text(gate_table(verdict), "gate.md")
+
+
+def _log_fits(run: Run, fits: FitReport, tags: dict[str, str]) -> None:
+    """Log what was fitted, and each part as a child run."""
+    run.log_json(fits.model_dump(mode="json"), FITS)
+    for name, part in fits.parts.items():
+        run.log_child(name, {**tags, "part": name}, part.params, part.metrics)
+
+
+def _log_backtest(run: Run, backtest: BacktestReport, tags: dict[str, str]) -> None:
     """Log each candidate at each cutoff as a child run, and the champion's means."""
-    run.log_json(found, "backtest.json")
-    for cutoff in found["cutoffs"]:
-        for name, metrics in cutoff["models"].items():
+    run.log_json(backtest.model_dump(mode="json"), "backtest.json")
+    for cutoff in backtest.cutoffs:
+        day = cutoff.as_of.isoformat()
+        for name, metrics in cutoff.models.items():
             run.log_child(
-                f"{name} {cutoff['as_of']}",
-                {**tags, "part": "backtest", "candidate": name, "cutoff": cutoff["as_of"]},
-                {
-                    "candidate": name,
-                    "cutoff": cutoff["as_of"],
-                    "horizon_days": found["horizon_days"],
-                },
-                metrics,
+                f"{name} {day}",
+                {**tags, "part": "backtest", "candidate": name, "cutoff": day},
+                {"candidate": name, "cutoff": day, "horizon_days": backtest.horizon_days},
+                metrics.model_dump(),
             )
-    run.log(metrics={f"holdout.{k}": v for k, v in found["mean"]["champion"].items()})
+    means = backtest.mean["champion"].model_dump()
+    run.log(metrics={f"holdout.{name}": value for name, value in means.items()})

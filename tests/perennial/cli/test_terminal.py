@@ -1,10 +1,12 @@
 """Tables for people fit a terminal of 80 columns, with nothing cut off."""
 
 import io
+from datetime import date
 
 import pytest
 from rich.console import Console
 
+from models.evaluation import BacktestReport, CutoffReport
 from perennial.cli.facts import SegmentRow, TierRow
 from perennial.cli.shown.day import RATED, backtest_table, segment_table, tier_table
 from perennial.cli.shown.state import show_said
@@ -37,10 +39,12 @@ def printed(console, table):
 
 
 def test_the_holdout_says_every_figure_whole(console):
-    cutoffs = [{"as_of": f"2024-0{k}-01", "customers": 11_044} for k in (1, 2, 3)]
+    cutoffs = tuple(
+        CutoffReport(as_of=date(2024, k, 1), customers=11_044, models={}) for k in (1, 2, 3)
+    )
     mean = dict.fromkeys(MODELS, METRICS) | {"hiatus": dict.fromkeys(RATED) | {"auc_active": 0.5}}
     said = printed(
-        console, backtest_table({"horizon_days": 365, "cutoffs": cutoffs, "mean": mean})
+        console, backtest_table(BacktestReport(horizon_days=365, cutoffs=cutoffs, mean=mean))
     )
     assert "…" not in said
     row = next(line for line in said.splitlines() if "mbg cnbd 2" in line)

@@ -67,21 +67,22 @@ def test_an_action_is_judged_by_single_models(trained):
 
 def test_the_parts_of_an_average_are_numbers_by_member(trained):
     fits, _ = trained
-    part = fits.parts()["purchases"]
-    assert part["params"]["model"] == "average"
-    weights = [value for name, value in part["params"].items() if name.endswith(".weight")]
+    report = fits.report()
+    part = report.parts["purchases"]
+    assert part.params["model"] == "average"
+    weights = [value for name, value in part.params.items() if name.endswith(".weight")]
     assert sum(weights) == pytest.approx(1)
     best = fits.purchases[1]
-    assert part["metrics"]["aic.average"] == part["metrics"][f"aic.{best.title}"]
-    assert f"se.{best.title}.r" in part["metrics"]
-    json.dumps(fits.parts(), allow_nan=False)
+    assert part.metrics["aic.average"] == part.metrics[f"aic.{best.title}"]
+    assert f"se.{best.title}.r" in part.metrics
+    json.dumps(report.model_dump(mode="json"), allow_nan=False)
 
 
 def test_the_gate_reads_the_parameters_of_every_member():
     parameters = AVERAGE.to_dict()
-    assert judge(Evidence(parameters, 30.0, ())).gate == "passed"
+    assert judge(Evidence(parameters=parameters, mean_order_value=30.0)).gate == "passed"
     wrong = parameters | {"pareto_nbd.s": float("nan")}
-    assert judge(Evidence(wrong, 30.0, ())).gate == "failed"
+    assert judge(Evidence(parameters=wrong, mean_order_value=30.0)).gate == "failed"
 
 
 def test_an_average_has_pictures():

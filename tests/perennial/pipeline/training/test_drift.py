@@ -1,5 +1,6 @@
 """Bins that were fixed at training, on a store that grows older and in which one thing changes."""
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -75,40 +76,51 @@ def looked(tmp_path_factory):
 
 
 def by_name(found):
-    return {row["name"]: row for row in found["figures"]}
+    return {row.name: row for row in found.figures}
 
 
 def test_what_changed_is_found(looked):
     figures = by_name(looked[1])
     assert list(figures) == list(FIGURES)
-    assert figures["first_amount"]["psi"] > 0.25
-    assert min(figures["first_amount"]["n_then"], figures["first_amount"]["n_now"]) > 1_000
+    assert figures["first_amount"].psi > 0.25
+    assert min(figures["first_amount"].n_then, figures["first_amount"].n_now) > 1_000
 
 
 def test_what_did_not_change_has_not_moved_although_customers_grew_older(looked):
     figures = by_name(looked[1])
     for name in ("frequency", "p_order_90d", "expected_orders", "expected_value", "p_alive"):
-        assert figures[name]["psi"] < 0.05, name
-        assert not figures[name]["is_mechanical"]
+        assert figures[name].psi < 0.05, name
+        assert not figures[name].is_mechanical
     for name in ("age_days", "recency_days"):
-        assert figures[name]["psi"] > 0.25, name
-        assert figures[name]["is_mechanical"]
+        assert figures[name].psi > 0.25, name
+        assert figures[name].is_mechanical
 
 
 def test_customers_beyond_the_training_are_counted(looked):
     """Half of the customers came in the first of two years; the other half are younger than any then."""
-    assert looked[1]["outside_share"] == pytest.approx(0.5, abs=0.03)
+    assert looked[1].outside_share == pytest.approx(0.5, abs=0.03)
 
 
 def test_scores_of_another_horizon_are_not_compared(looked):
     figures = by_name(looked[2])
-    assert all(figures[name]["psi"] is None for name in SCORES)
-    assert figures["first_amount"]["psi"] > 0.25
+    assert all(figures[name].psi is None for name in SCORES)
+    assert figures["first_amount"].psi > 0.25
 
 
 def test_a_model_without_bins_says_nothing(looked):
-    assert looked[3] == {"figures": [], "outside_share": None}
+    assert looked[3].model_dump(mode="json") == {"figures": [], "outside_share": None}
     assert looked[4] is None
+
+
+def test_bins_of_an_earlier_version_are_read(looked, tmp_path):
+    """It wrote neither a digest nor which figures a season moves."""
+    written = json.loads(looked[0].read_text())
+    assert list(written) == ["schema", "as_of", "horizon_days", "annual_discount_rate", "customers",
+                             "seasonal", "support", "bins", "digest"]  # fmt: skip
+    assert list(written["bins"]["frequency"]) == ["edges", "shares", "n"]
+    earlier = {key: value for key, value in written.items() if key not in ("digest", "seasonal")}
+    (tmp_path / looked[0].name).write_text(json.dumps(earlier))
+    assert read_bins(tmp_path) == read_bins(looked[0].parent)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +144,6 @@ def test_scores_that_a_season_moves_are_not_compared(weeks, horizon, names, tmp_
         figures = measure_drift(
             engine, orders, tmp_path / "scores.parquet", NOW, settings.model, bins
         )
-    assert bins["seasonal"] == names
-    compared = {row["name"] for row in figures["figures"] if row["psi"] is not None}
+    assert list(bins.seasonal) == names
+    compared = {row.name for row in figures.figures if row.psi is not None}
     assert set(SCORES) - compared == set(names)

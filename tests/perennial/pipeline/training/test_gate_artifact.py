@@ -2,17 +2,24 @@
 
 from datetime import date
 
+from models.gate import Check, GateVerdict
 from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.training.gate_artifact import gate_page, run_link, show_gate
 
-GATE = {
-    "gate": "failed",
-    "checks": [
-        {"name": "spend_scale", "is_passed": False, "finding": "9 times", "threshold": "3 times"}
-    ],
-    "reasons": ["spend scale: 9 times (3 times)"],
-}
+GATE = GateVerdict(
+    gate="failed",
+    checks=(
+        Check(
+            name="spend_scale",
+            is_passed=False,
+            finding="9 times",
+            threshold="3 times",
+            next_step="Look at the unit",
+        ),
+    ),
+    reasons=("spend scale: 9 times (3 times)",),
+)
 
 
 def settings(folder):
@@ -42,5 +49,7 @@ def test_outside_prefect_nothing_is_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "prefect.artifacts.create_markdown_artifact", lambda **artifact: shown.append(artifact)
     )
-    show_gate(home_context(settings(tmp_path), date(2026, 11, 21)), GATE, "7", "abc")
+    show_gate(
+        home_context(settings(tmp_path), date(2026, 11, 21)), GATE, version="7", run_id="abc"
+    )
     assert not shown
