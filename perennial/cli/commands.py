@@ -30,6 +30,7 @@ from perennial.cli.demo import write_cdnow, write_store
 from perennial.cli.runner import Runner, choose_runner
 from perennial.cli.terminal import Outcome, program, progress_bar
 from perennial.pipeline.publishing.checks import DayRefusedError, read_accepted
+from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError
 from perennial.pipeline.settings.file import (
@@ -516,16 +517,20 @@ def _current(settings: Settings) -> PublishedDay:
 
 def day_facts(settings: Settings, day: PublishedDay) -> dict[str, Any]:
     """Return what there is to say of a published day."""
-    record = day.record()
-    names = ("as_of", "run_id", "model_version", "customers", "accounting", "zero_amount")
+    record = read_record(day)
     return {
-        **{name: record[name] for name in names},
-        "currency": record["currency"],
-        "segments": record["segments"],
-        "tiers": record["tiers"],
-        "experiment": record["budget"].get("experiment"),
-        "backtest": record["backtest"],
-        "notes": record["notes"],
+        "as_of": record.as_of.isoformat(),
+        "run_id": record.run_id,
+        "model_version": record.model_version,
+        "customers": record.customers,
+        "accounting": record.accounting.to_json(),
+        "zero_amount": record.zero_amount,
+        "currency": record.currency,
+        "segments": [row.to_json() for row in record.segments],
+        "tiers": [row.to_json() for row in record.tiers],
+        "experiment": record.budget.experiment,
+        "backtest": record.backtest,
+        "notes": list(record.notes),
         "files": {
             "page": str(day.file("report.html")),
             "scores": str(day.file("scores.parquet")),

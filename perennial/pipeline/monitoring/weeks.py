@@ -24,7 +24,9 @@ from models.monitoring import (
     slope_through,
     tenure_places,
 )
-from perennial.pipeline.scoring.expected import EXPECTED, WINDOWS
+from perennial.pipeline.publishing.records import read_record
+from perennial.pipeline.runtime.files import EXPECTED
+from perennial.pipeline.scoring.expected import WINDOWS
 
 WEEK = WINDOWS[0]
 RULES = {
@@ -106,7 +108,7 @@ def count_day(
     scores = engine.parquet(day.file("scores.parquet")).select(*SCORED)
     said: Json = {
         "as_of": day.as_of.isoformat(),
-        "model_version": day.record()["model_version"],
+        "model_version": read_record(day).model_version,
     }
     for days in WINDOWS:
         said[str(days)] = None

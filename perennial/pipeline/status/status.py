@@ -8,6 +8,7 @@ from typing import Any
 from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from perennial.pipeline.publishing.checks import refusals
+from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext, lease_of
 
 DAY = timedelta(days=1)
@@ -57,8 +58,7 @@ def age_of(
     limit
         From when on it is stale.
     """
-    published = datetime.fromisoformat(day.record()["published_at"])
-    hours = (now - published) / timedelta(hours=1)
+    hours = (now - day.published_at()) / timedelta(hours=1)
     return Age(round(hours, 2), (yesterday - day.as_of).days, limit)
 
 
@@ -77,17 +77,17 @@ def how_things_stand(run: RunContext, limit: timedelta | None = None) -> dict[st
     }
     if day is None:
         return said
-    age, record = age_of(day, run.now, yesterday, limit), day.record()
+    age, record = age_of(day, run.now, yesterday, limit), read_record(day)
     return said | {
         "current": {
             "as_of": day.as_of.isoformat(),
-            "published_at": record["published_at"],
+            "published_at": record.published_at,
             "hours": age.hours,
             "days_behind": age.days_behind,
-            "customers": record["customers"],
-            "checks": record["checks"],
+            "customers": record.customers,
+            "checks": [check.to_dict() for check in record.checks],
         },
-        "model": _model(run.tracking, record["model_version"], day.as_of),
+        "model": _model(run.tracking, record.model_version, day.as_of),
         "is_stale": age.is_stale,
     }
 

@@ -25,6 +25,7 @@ from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_w
 from perennial.pipeline.monitoring.weeks import has_matured, weeks_apart
 from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.events import announce
+from perennial.pipeline.runtime.files import EXPECTED
 from perennial.pipeline.runtime.monitoring_state import (
     MONITORING,
     RETRAIN,
@@ -33,7 +34,6 @@ from perennial.pipeline.runtime.monitoring_state import (
     read_monitoring,
     read_request,
 )
-from perennial.pipeline.scoring.expected import EXPECTED
 from perennial.pipeline.settings.store import MonitoringSettings, read_settings
 from perennial.pipeline.training.forecaster import Forecaster
 from tests.shops import AS_OF
