@@ -1,6 +1,5 @@
 """Every retention measure and the page for a million customers and five million order lines."""
 
-import json
 import resource
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from perennial.pipeline.scoring.kpis import measure_retention
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.training.model_files import save_forecaster
 from reports.page import render_page
+from reports.records import KpiReport, RunRecord
 from tests.reports.sample import rich_record
 
 AS_OF = date(2026, 6, 30)
@@ -62,9 +62,9 @@ def main(customers: int = 1_000_000) -> int:
         history = History(
             orders, work / "rejects.csv", "made", AS_OF, AS_OF, Accounting(0, 0, {}, {}), Quality((), {}, 0), lines
         )  # fmt: skip
-        state = build_customer_state(run, history)
-        known = pd.read_parquet(state, columns=["customer_id"])
-        known.assign(segment="loyal").to_parquet(work / "decided.parquet")
+        build_customer_state(run, history)
+        known = pd.read_parquet(run.files.customer_state, columns=["customer_id"])
+        known.assign(segment="loyal").to_parquet(run.files.decided_scores)
         before = peak()
         forecaster = Forecaster(
             purchases=MBGNBD(0.9, 30.0, 0.6, 2.0),
@@ -77,9 +77,10 @@ def main(customers: int = 1_000_000) -> int:
         model.mkdir()
         save_forecaster(forecaster, model)
         started, busy = time.perf_counter(), time.process_time()
-        path = measure_retention(run, history, state, work, model, [1.0])
+        measure_retention(run, history, model, [1.0])
         measured = time.perf_counter()
-        html = render_page(rich_record(), json.loads(path.read_text()))
+        kpis = KpiReport.model_validate_json(run.files.kpis.read_text())
+        html = render_page(RunRecord.model_validate(rich_record()), kpis)
         ended, busy = time.perf_counter(), time.process_time() - busy
     print(
         f"{len(known):,} customers, {5 * customers:,} order lines: measures {measured - started:.1f} s, "

@@ -210,15 +210,16 @@ def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: S
     from perennial.pipeline.scoring.decide import decide
     from perennial.pipeline.scoring.score_table import published_scores
 
+    run = home_context(settings, AS_OF, folder=state.parent)
     with told(steps, "scores, segments, investment"):
-        decided = decide(home_context(settings, AS_OF, folder=state.parent), state, model)
+        decide(run, model)
     with told(steps, "publish"):
         made = {"model_version": "1", "run_id": "benchmark"}
-        scores = published_scores(decided, Erasures(settings.state), made)
+        scores = published_scores(run.files.decided_scores, Erasures(settings.state), made)
 
         def write(stage: Path) -> None:
             for name in REQUIRED_FILES:  # of decide(); the page and the like are a night's
-                kept = decided / name
+                kept = run.folder / name
                 (stage / name).write_bytes(kept.read_bytes() if kept.exists() else b"")
             write_portions(scores, Scores, stage / "scores.parquet")
 

@@ -12,13 +12,14 @@ from perennial.pipeline.ingestion.read import (
 )
 from perennial.pipeline.publishing.checks import check_decided, check_orders
 from perennial.pipeline.publishing.mirrored import mirror_exports
-from perennial.pipeline.publishing.publish import find_published, past_ratios, publish
+from perennial.pipeline.publishing.publish import find_published, publish
+from perennial.pipeline.publishing.run_record import past_ratios
 from perennial.pipeline.publishing.steps import Scored, find_model
 from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import flow, in_prefect
 from perennial.pipeline.scoring.decide import decide
-from perennial.pipeline.scoring.kpis import REFILLS, measure_retention
+from perennial.pipeline.scoring.kpis import measure_retention
 from perennial.pipeline.scoring.moments import list_moments
 from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.training.model_files import load_forecaster
@@ -61,13 +62,12 @@ def score(
             return Scored(published, is_new=False)
         check_orders(run, history, version, accepted)
         further = load_forecaster(model.folder).looks_further
-        state = build_customer_state(run, history, looks_further=further)
-        decided = decide(run, state, model.folder, purpose=purpose)
-        checks = check_decided(run, decided, version, accepted)
-        ratios = past_ratios(run.tracking, version)
-        kpis = measure_retention(run, history, state, decided, model.folder, ratios)
-        moments = list_moments(run, history, decided, kpis.with_name(REFILLS))
-        day = publish(run, history, decided, moments, kpis, checks, version, purpose=purpose)
+        build_customer_state(run, history, looks_further=further)
+        decide(run, model.folder, purpose=purpose)
+        check_decided(run, version, accepted)
+        measure_retention(run, history, model.folder, past_ratios(run.tracking, version))
+        list_moments(run, history)
+        day = publish(run, history, version, purpose=purpose)
         mirror_exports(settings.exports, run.state, settings.paths.mirror)
         if in_prefect():
             from perennial.pipeline.publishing.artifacts import show_day

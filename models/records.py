@@ -1,5 +1,7 @@
 """Records that are kept as JSON: typed, frozen, and written as they are read."""
 
+from typing import TYPE_CHECKING, Self
+
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -7,6 +9,9 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     model_serializer,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Record(BaseModel):
@@ -22,6 +27,11 @@ class Record(BaseModel):
         serialize_by_alias=True,
         allow_inf_nan=False,
     )
+
+    @classmethod
+    def rows_of(cls, table: "pd.DataFrame") -> tuple[Self, ...]:
+        """Return a table's rows."""
+        return tuple(cls.model_validate(row) for row in table.to_dict("records"))
 
     def to_json(self) -> dict[str, JsonValue]:
         """Return the JSON values, in the order of the fields."""

@@ -97,10 +97,9 @@ curves_chart(whole, "week", "Orders by week")
 
 # %%
 second = second_order(waits, cycle_days=44)
-print(f"Half of all customers order again within {second['median_days']:.0f} days.")
-curve = [
-    {name: point[name] for name in ("day", "share", "low", "high")} for point in second["curve"]
-]
+print(f"Half of all customers order again within {second.median_days:.0f} days.")
+shown = {"day", "share", "low", "high"}
+curve = [point.model_dump(include=shown) for point in second.curve]
 curves_chart(curve, "day", "Share of customers with a second order, by days since the first")
 
 # %% [markdown]

@@ -1,14 +1,42 @@
 """What customers do for the store: referrals, recommendations, reviews, loyalty."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
+from reports.records.kpis import (
+    Advocacy,
+    Loyalty,
+    Missing,
+    Need,
+    NpsMonth,
+    OriginGroup,
+    PromoterRates,
+    Rate,
+)
 from reports.words import Words
 
-Found = Mapping[str, Any]
+
+@dataclass(frozen=True)
+class AdvocacyRow:
+    """A measure in words, what it rests on, and whether it is lower than it should be."""
+
+    label: str
+    text: str
+    basis: str
+    is_odd: bool = False
 
 
-def advocacy_table(advocacy: Found, loyalty: Found, words: Words) -> dict[str, Any]:
+@dataclass(frozen=True)
+class AdvocacyTable:
+    """The measures that are available, and what the others need."""
+
+    rows: tuple[AdvocacyRow, ...]
+    missing: tuple[Need, ...]
+
+
+def advocacy_table(
+    advocacy: Advocacy | Missing, loyalty: Loyalty | Missing, words: Words
+) -> AdvocacyTable:
     """Arrange what is known as rows, and list what is missing.
 
     Parameters
@@ -18,79 +46,74 @@ def advocacy_table(advocacy: Found, loyalty: Found, words: Words) -> dict[str, A
     words
         How figures are written.
     """
-    missing = [part["missing"] for part in (advocacy, loyalty) if part.get("missing")]
-    rows: list[dict[str, Any]] = []
-    if not advocacy.get("missing"):
-        missing += [
-            p["missing"] for p in advocacy.values() if isinstance(p, dict) and p.get("missing")
-        ]
+    missing = [part.missing for part in (advocacy, loyalty) if isinstance(part, Missing)]
+    rows: list[AdvocacyRow] = []
+    if isinstance(advocacy, Advocacy):
+        missing += [part.missing for _, part in advocacy if isinstance(part, Missing)]
         rows += _advocacy(advocacy, words)
-    if not loyalty.get("missing"):
+    if isinstance(loyalty, Loyalty):
         rows += _loyalty(loyalty, words)
-    told = {(what["measure"], what["needs"]): what for what in missing}
-    return {"rows": rows, "missing": list(told.values())}
+    needs = {(need.measure, need.needs): need for need in missing}
+    return AdvocacyTable(tuple(rows), tuple(needs.values()))
 
 
-def _advocacy(found: Found, words: Words) -> Iterator[dict[str, Any]]:
-    for name, label in (
-        ("referral_rate_12m", "Customers who referred somebody in 12 months"),
-        ("share_of_new_referred", "New customers who were referred"),
-        ("review_rate", "Orders that were reviewed"),
+def _advocacy(advocacy: Advocacy, words: Words) -> Iterator[AdvocacyRow]:
+    for label, rate in (
+        ("Customers who referred somebody in 12 months", advocacy.referral_rate_12m),
+        ("New customers who were referred", advocacy.share_of_new_referred),
+        ("Orders that were reviewed", advocacy.review_rate),
     ):
-        if _has(found, name):
-            yield _rate(label, found[name], words)
-    for name, label in (("referred", "referred customer"), ("paid", "paid-for customer")):
-        if _has(found, name):
-            yield from _group(label, found[name], words)
-    if found.get("ratio") is not None:
-        basis = ", ".join(f"n = {words.count(found[k]['seen'])}" for k in ("referred", "paid"))
-        text = words.decimal(found["ratio"])
-        yield _row("Revenue in 90 days, referred over paid-for", text, basis)
-    if _has(found, "promoters_refer"):
-        for name, label in (
-            ("nines_and_tens", "Promoters (9 and 10) who then refer"),
-            ("sevens_and_eights", "Scores of 7 and 8 who then refer"),
-        ):
-            yield _rate(label, found["promoters_refer"][name], words)
-    if isinstance(found.get("nps"), list) and found["nps"]:
-        last = found["nps"][-1]
-        span = f"n = {words.count(last['n'])}"
-        if last["low"] is not None:
-            span = f"{words.count(last['low'])} to {words.count(last['high'])}, {span}"
-        text = "too few" if last["score"] is None else words.count(last["score"])
-        yield _row(f"Net promoter score, {last['month']}", text, span)
+        if isinstance(rate, Rate):
+            yield _rate(label, rate, words)
+    yield from _origins(advocacy, words)
+    if isinstance(advocacy.promoters_refer, PromoterRates):
+        refer = advocacy.promoters_refer
+        yield _rate("Promoters (9 and 10) who then refer", refer.nines_and_tens, words)
+        yield _rate("Scores of 7 and 8 who then refer", refer.sevens_and_eights, words)
+    if isinstance(advocacy.nps, tuple) and advocacy.nps:
+        yield _nps(advocacy.nps[-1], words)
 
 
-def _loyalty(found: Found, words: Words) -> Iterator[dict[str, Any]]:
-    for name, label in (
-        ("enrolled", "Customers enrolled in the loyalty program"),
-        ("active_quarter", "Members who earned or redeemed within a quarter"),
-        ("ascension", "Members who rose to a higher tier within a quarter"),
-    ):
-        if _has(found, name):
-            is_odd = name == "active_quarter" and bool(found.get("is_low"))
-            yield _rate(label, found[name], words) | {"is_odd": is_odd}
+def _origins(advocacy: Advocacy, words: Words) -> Iterator[AdvocacyRow]:
+    groups = [one for one in (advocacy.referred, advocacy.paid) if isinstance(one, OriginGroup)]
+    if isinstance(advocacy.referred, OriginGroup):
+        yield from _group("referred customer", advocacy.referred, words)
+    if isinstance(advocacy.paid, OriginGroup):
+        yield from _group("paid-for customer", advocacy.paid, words)
+    if advocacy.ratio is not None:
+        basis = ", ".join(f"n = {words.count(group.seen)}" for group in groups)
+        text = words.decimal(advocacy.ratio)
+        yield AdvocacyRow("Revenue in 90 days, referred over paid-for", text, basis)
 
 
-def _has(found: Found, name: str) -> bool:
-    return bool(found.get(name)) and not found[name].get("missing")
+def _nps(month: NpsMonth, words: Words) -> AdvocacyRow:
+    span = f"n = {words.count(month.n)}"
+    if month.low is not None and month.high is not None:
+        span = f"{words.count(month.low)} to {words.count(month.high)}, {span}"
+    text = "too few" if month.score is None else words.count(month.score)
+    return AdvocacyRow(f"Net promoter score, {month.month}", text, span)
 
 
-def _rate(label: str, rate: dict[str, Any], words: Words) -> dict[str, Any]:
-    return _row(label, words.rate(rate), words.based_on(rate))
+def _loyalty(loyalty: Loyalty, words: Words) -> Iterator[AdvocacyRow]:
+    yield _rate("Customers enrolled in the loyalty program", loyalty.enrolled, words)
+    active = _rate(
+        "Members who earned or redeemed within a quarter", loyalty.active_quarter, words
+    )
+    yield replace(active, is_odd=loyalty.is_low)
+    yield _rate("Members who rose to a higher tier within a quarter", loyalty.ascension, words)
 
 
-def _group(label: str, group: Found, words: Words) -> Iterator[dict[str, Any]]:
-    value, cost, times = (group[name] for name in ("value_90d", "cac", "value_per_cost"))
-    text = "too few" if value is None else words.money(value)
-    yield _row(f"Revenue of a {label} in 90 days", text, f"n = {words.count(group['seen'])}")
-    if group["cost_needs"]:
-        text = f"not available: needs {group['cost_needs']}"
+def _rate(label: str, rate: Rate, words: Words) -> AdvocacyRow:
+    return AdvocacyRow(label, words.rate(rate), words.based_on(rate))
+
+
+def _group(label: str, group: OriginGroup, words: Words) -> Iterator[AdvocacyRow]:
+    text = "too few" if group.value_90d is None else words.money(group.value_90d)
+    yield AdvocacyRow(f"Revenue of a {label} in 90 days", text, f"n = {words.count(group.seen)}")
+    if group.cost_needs:
+        text = f"not available: needs {group.cost_needs}"
     else:
-        text = "too few" if cost is None else words.money(cost)
+        text = "too few" if group.cac is None else words.money(group.cac)
+    times = group.value_per_cost
     basis = "" if times is None else f"{words.decimal(times)} times that comes in 90 days"
-    yield _row(f"Cost of a {label}", text, basis)
-
-
-def _row(label: str, text: str, basis: str) -> dict[str, Any]:
-    return {"label": label, "text": text, "basis": basis, "is_odd": False}
+    yield AdvocacyRow(f"Cost of a {label}", text, basis)

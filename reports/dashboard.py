@@ -1,8 +1,9 @@
 """The four quadrants: acquisition, retention, engagement and the program, by week and by month."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from reports.records.kpis import DashboardRow, MissingRow, Need, Point
 from reports.words import Words
 
 QUADRANTS = {  # and whether it is read by the week
@@ -13,7 +14,48 @@ QUADRANTS = {  # and whether it is read by the week
 }
 
 
-def quadrants(rows: Sequence[Mapping[str, Any]], words: Words) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class LastValue:
+    """The last value of a measure in words, of how many it is, and whether it is unusual."""
+
+    text: str
+    n: str
+    is_odd: bool
+
+
+@dataclass(frozen=True)
+class QuadrantRow:
+    """A measure in words.
+
+    Attributes
+    ----------
+    missing
+        The table that it needs; None = it is there.
+    last
+        Of the weeks and of the months.
+    points
+        Of a line through its values.
+    told
+        The values, for who cannot see the line.
+    """
+
+    measure: str
+    missing: Need | None
+    last: tuple[LastValue, ...] = ()
+    points: str = ""
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class Quadrant:
+    """A quadrant, and whether its lines go along weeks or months."""
+
+    title: str
+    along: str
+    rows: tuple[QuadrantRow, ...]
+
+
+def quadrants(rows: Sequence[DashboardRow | MissingRow], words: Words) -> list[Quadrant]:
     """Arrange the measures by quadrant.
 
     Parameters
@@ -24,51 +66,42 @@ def quadrants(rows: Sequence[Mapping[str, Any]], words: Words) -> list[dict[str,
         How figures are written.
     """
     return [
-        {
-            "title": title,
-            "along": "Weeks" if is_weekly else "Months",
-            "rows": [
-                _row(row, "weeks" if is_weekly else "months", words)
-                for row in rows
-                if row["quadrant"] == name
-            ],
-        }
+        Quadrant(
+            title,
+            "Weeks" if is_weekly else "Months",
+            tuple(_row(row, words, is_weekly=is_weekly) for row in rows if row.quadrant == name),
+        )
         for name, (title, is_weekly) in QUADRANTS.items()
     ]
 
 
-def _row(row: Mapping[str, Any], along: str, words: Words) -> dict[str, Any]:
-    if row.get("missing"):
-        return {"measure": row["measure"], "missing": row["missing"]}
-    values = [point["value"] for point in row[along]]
-    last = [_last(row, span, words) for span in _SPANS]
-    return {
-        "measure": row["measure"],
-        "missing": None,
-        "last": last,
-        "points": spark(values),
-        "told": ", ".join(words.unit(value, row["unit"]) for value in values),
-    }
+def _row(row: DashboardRow | MissingRow, words: Words, *, is_weekly: bool) -> QuadrantRow:
+    if isinstance(row, MissingRow):
+        return QuadrantRow(row.measure, row.missing)
+    values = [point.value for point in (row.weeks if is_weekly else row.months)]
+    return QuadrantRow(
+        row.measure,
+        None,
+        (
+            _last(row.weeks, row.unit, words, is_odd=row.is_anomaly_week),
+            _last(row.months, row.unit, words, is_odd=row.is_anomaly_month),
+        ),
+        spark(values),
+        ", ".join(words.unit(value, row.unit) for value in values),
+    )
 
 
-_SPANS = {"weeks": "is_anomaly_week", "months": "is_anomaly_month"}
-
-
-def _last(row: Mapping[str, Any], span: str, words: Words) -> dict[str, Any]:
+def _last(points: Sequence[Point], unit: str, words: Words, *, is_odd: bool) -> LastValue:
     """Write the last value, and of how many it is."""
-    point: Mapping[str, Any] = row[span][-1] if row[span] else {"value": None, "n": 0}
-    return {
-        "text": words.unit(point["value"], row["unit"]),
-        "n": "" if row["unit"] == "count" else words.count(point["n"]),
-        "is_odd": row[_SPANS[span]],
-    }
+    value, n = (points[-1].value, points[-1].n) if points else (None, 0)
+    return LastValue(words.unit(value, unit), "" if unit == "count" else words.count(n), is_odd)
 
 
 def spark(values: Sequence[float | None]) -> str:
     """Return the points of a line through the values in a box of 100 by 24; empty for fewer than two."""
-    known = [(k, value) for k, value in enumerate(values) if value is not None]
-    if len(known) < 2:
+    points = [(k, value) for k, value in enumerate(values) if value is not None]
+    if len(points) < 2:
         return ""
-    low, high = min(v for _, v in known), max(v for _, v in known)
+    low, high = min(v for _, v in points), max(v for _, v in points)
     across, down = 100 / (len(values) - 1), 20 / ((high - low) or 1)
-    return " ".join(f"{k * across:.1f},{22 - (value - low) * down:.1f}" for k, value in known)
+    return " ".join(f"{k * across:.1f},{22 - (value - low) * down:.1f}" for k, value in points)

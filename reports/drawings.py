@@ -12,6 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
+from reports.records.kpis import AverageAge, CohortAge, CurvePoint, NpsMonth
+from reports.records.run import BudgetCurve
+
 # Colors by meaning; the page's style says what they are by day and by night.
 VALUE, COST, CONTEXT, INK = "#0f766e", "#b45309", "#94a3b8", "#475569"
 GROUND = "#f8fafc"  # around dots, so that they stand out from bars
@@ -19,16 +22,19 @@ STYLES = {VALUE: "value", COST: "cost", CONTEXT: "context", INK: "soft", GROUND:
 SIZE = (4.4, 2.6)  # inches, so that text can be read on a phone
 
 Rows = Sequence[Mapping[str, Any]]
+Line = tuple[Sequence[float], Sequence[float]]  # x and y
 Number = Callable[[float], str]  # as the store's people write it
 
 
-def second_order_curve(rows: Rows, median: float | None, name: str, number: Number) -> Markup:
+def second_order_curve(
+    points: Sequence[CurvePoint], median: float | None, name: str, number: Number
+) -> Markup:
     """Draw the share of customers who came back, by days since the first order, with its interval.
 
     Parameters
     ----------
-    rows
-        ``day, share, low, high``.
+    points
+        Of the curve, by day.
     median
         Days; None where fewer than half come back.
     name
@@ -37,7 +43,7 @@ def second_order_curve(rows: Rows, median: float | None, name: str, number: Numb
         Writes what the vertical axis shows.
     """
     axes, figure = _axes(number)
-    day, share, low, high = (np.array([r[k] for r in rows], float) for k in rows[0] if k in _CURVE)
+    day, share, low, high = np.array([(p.day, p.share, p.low, p.high) for p in points], float).T
     axes.fill_between(day, low, high, step="post", color=VALUE, alpha=0.2, linewidth=0)
     axes.plot(day, share, color=VALUE, linewidth=2, drawstyle="steps-post")
     top = max(float(np.nanmax(high)), 0.02)
@@ -53,18 +59,22 @@ def second_order_curve(rows: Rows, median: float | None, name: str, number: Numb
     return inline(figure, name, "days since the first order")
 
 
-_CURVE = ("day", "share", "low", "high")
+def margins(ages: Sequence[CohortAge | AverageAge]) -> Line:
+    """Return months and margin per customer, NaN where it is not available."""
+    return [float(age.age) for age in ages], [
+        np.nan if age.margin is None else age.margin for age in ages
+    ]
 
 
 def cohort_lines(
-    cohorts: Sequence[Rows], average: Rows, cost: float | None, name: str, number: Number
+    cohorts: Sequence[Line], average: Line, cost: float | None, name: str, number: Number
 ) -> Markup:
     """Draw cumulative margin per customer: each cohort in grey, the average in color, the cost as a line.
 
     Parameters
     ----------
     cohorts, average
-        ``age`` (months) and ``margin``, of each cohort and of all.
+        Months and margin per customer, of each cohort and of all.
     cost
         Acquisition cost per customer; None where it is not known.
     name
@@ -73,9 +83,9 @@ def cohort_lines(
         Writes what the vertical axis shows.
     """
     axes, figure = _axes(number)
-    for rows in cohorts:
-        axes.plot(*_xy(rows, "age", "margin"), color=CONTEXT, linewidth=0.8, alpha=0.6)
-    x, y = _xy(average, "age", "margin")
+    for line in cohorts:
+        axes.plot(*line, color=CONTEXT, linewidth=0.8, alpha=0.6)
+    x, y = average
     axes.plot(x, y, color=VALUE, linewidth=2.4)
     _label(axes, "all", (x[-1], y[-1]), (4, 0), VALUE)
     if cost is not None:
@@ -146,25 +156,25 @@ def tracking(rows: Rows, name: str, number: Number) -> Markup:
     return inline(figure, name, "weeks after the forecast")
 
 
-def trend(rows: Rows, name: str, number: Number) -> Markup:
+def trend(months: Sequence[NpsMonth], name: str, number: Number) -> Markup:
     """Draw a score by month, with its interval.
 
     Parameters
     ----------
-    rows
-        ``month, score, low, high``.
+    months
+        Whose score is known.
     name
         Alternative text.
     number
         Writes what the vertical axis shows.
     """
     axes, figure = _axes(number)
-    places = np.arange(len(rows))
-    score, low, high = (np.array([r[k] for r in rows], float) for k in ("score", "low", "high"))
+    places = np.arange(len(months))
+    score, low, high = np.array([(m.score, m.low, m.high) for m in months], float).T
     axes.fill_between(places, low, high, color=VALUE, alpha=0.2, linewidth=0)
     axes.plot(places, score, "o-", color=VALUE, linewidth=1.6, markersize=3)
-    shown = places[:: max(len(rows) // 4, 1)]
-    axes.set_xticks(shown, [str(rows[k]["month"]) for k in shown])
+    shown = places[:: max(len(months) // 4, 1)]
+    axes.set_xticks(shown, [months[k].month for k in shown])
     _label(axes, number(score[-1]), (places[-1], score[-1]), (5, -3), VALUE)
     axes.margins(x=0.08)
     return inline(figure, name, "month")
@@ -232,27 +242,23 @@ def weekly_ratios(rows: Rows, tolerance: float, name: str) -> Markup:
     return inline(figure, name, "week after the day")
 
 
-def budget_curve(
-    curve: Mapping[str, Sequence[float]], spent: float, name: str, number: Number
-) -> Markup:
+def budget_curve(curve: BudgetCurve, name: str, number: Number) -> Markup:
     """Draw what budgets would gain net of cost, and where today's is.
 
     Parameters
     ----------
     curve
-        ``budget`` and ``gain``.
-    spent
-        Today's budget.
+        The gain by budget, and what is spent today.
     name
         Alternative text.
     number
         Writes what the vertical axis shows.
     """
     axes, figure = _axes(number)
-    axes.plot(curve["budget"], curve["gain"], color=VALUE, linewidth=2.2)
-    at = float(np.interp(spent, curve["budget"], curve["gain"]))
-    axes.plot([spent], [at], "o", color=COST)
-    _label(axes, "this budget", (spent, at), (7, -11), COST)
+    axes.plot(curve.budget, curve.gain, color=VALUE, linewidth=2.2)
+    at = float(np.interp(curve.spent, curve.budget, curve.gain))
+    axes.plot([curve.spent], [at], "o", color=COST)
+    _label(axes, "this budget", (curve.spent, at), (7, -11), COST)
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
     axes.xaxis.set_major_locator(MaxNLocator(4))

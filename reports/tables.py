@@ -3,35 +3,31 @@
 import numpy as np
 import pandas as pd
 
+from reports.records.run import Totals
 from segments.investment import TIERS
 from segments.lifecycle import SEGMENTS
 from segments.newcomers import WINDOW
 
 ORDER_LABELS = ["1", "2", "3", "4-5", "6-9", "10+"]
 SILENT_LABELS = ["0-30", "31-60", "61-90", "91-180", "181-365", "over 365"]
-EXPECTED = ("expected_orders", "expected_value", "expected_margin")
 
 
-def totals(scores: pd.DataFrame) -> dict[str, float]:
+def totals(scores: pd.DataFrame) -> Totals:
     """Sum up all customers.
 
     Parameters
     ----------
     scores
         Table :class:`features.tables.Scores`.
-
-    Returns
-    -------
-    dict
-        ``share_once`` (bought once, 0 to 1), ``orderers_90d`` (customers expected to order in 90
-        days), ``held_out`` (customers), ``expected_orders``, ``expected_value`` and ``expected_margin`` over the horizon.
     """
-    return {
-        "share_once": float((scores["frequency"] == 0).mean()),
-        "orderers_90d": float(scores["p_order_90d"].sum()),
-        "held_out": float(scores["is_holdout"].sum()),
-        **{name: float(scores[name].sum()) for name in EXPECTED},
-    }
+    return Totals(
+        share_once=float((scores["frequency"] == 0).mean()),
+        orderers_90d=float(scores["p_order_90d"].sum()),
+        held_out=float(scores["is_holdout"].sum()),
+        expected_orders=float(scores["expected_orders"].sum()),
+        expected_value=float(scores["expected_value"].sum()),
+        expected_margin=float(scores["expected_margin"].sum()),
+    )
 
 
 def segment_table(scores: pd.DataFrame) -> pd.DataFrame:

@@ -1,12 +1,18 @@
 """The headline: five figures, their change since the last page, and one line that says how it stands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from reports.records import KpiReport, RunRecord
+from reports.records.kpis import CohortAlarm
+from reports.records.run import BudgetRow, Figure, Figures, TierRow, Totals
 from reports.words import Words
 
-Record = Mapping[str, Any]
+MISSING = {
+    "second_order_days": "not reached",
+    "expected_return": "nothing spent",
+    "repeat_rate": "not known",
+}
 
 
 @dataclass(frozen=True)
@@ -30,136 +36,154 @@ class Tile:
     change: str
 
 
-def figures(record: Record, kpis: Record) -> dict[str, dict[str, Any]]:
-    """Return the headline figures: ``value`` (None = not known) and ``unit`` by name.
+@dataclass(frozen=True)
+class Investment:
+    """Sums over what is invested in: customers, and amounts with the gain's 80 % interval."""
+
+    customers: int
+    cost: float
+    gain: float
+    low: float
+    high: float
+    is_measured: bool
+
+    @classmethod
+    def of(cls, rows: Sequence[BudgetRow]) -> "Investment":
+        """Sum up the segments."""
+        return cls(
+            customers=sum(row.customers for row in rows),
+            cost=sum(row.cost for row in rows),
+            gain=sum(row.gain for row in rows),
+            low=sum(row.low for row in rows),
+            high=sum(row.high for row in rows),
+            is_measured=all(row.is_measured for row in rows),
+        )
+
+
+def figures(totals: Totals, tiers: Sequence[TierRow], kpis: KpiReport) -> Figures:
+    """Return the headline figures by name.
 
     Parameters
     ----------
-    record
-        What ``run.json`` says of a day.
+    totals, tiers
+        Sums over all customers, and over those of a tier.
     kpis
-        What ``kpis.json`` says of it.
+        The retention measures.
     """
-    gain, cost = (sum(tier[name] for tier in record["tiers"]) for name in ("gain", "cost"))
-    values = {
-        "repeat_rate": (_known(kpis, "repeat", "estimate_12m", "value"), "share"),
-        "second_order_days": (_known(kpis, "second_order", "median_days"), "days"),
-        "expected_value": (record["totals"]["expected_value"], "money"),
-        "budget_used": (cost, "money"),
-        "expected_return": (gain / cost if cost else None, "money"),
+    gain, cost = sum(tier.gain for tier in tiers), sum(tier.cost for tier in tiers)
+    rate = kpis.repeat.estimate_12m.value
+    return {
+        "repeat_rate": Figure(value=rate, unit="share"),
+        "second_order_days": Figure(value=kpis.second_order.median_days, unit="days"),
+        "expected_value": Figure(value=totals.expected_value, unit="money"),
+        "budget_used": Figure(value=cost, unit="money"),
+        "expected_return": Figure(value=gain / cost if cost else None, unit="money"),
     }
-    return {name: {"value": value, "unit": unit} for name, (value, unit) in values.items()}
 
 
-def tiles(record: Record, kpis: Record, words: Words) -> list[Tile]:
+def tiles(record: RunRecord, kpis: KpiReport, words: Words) -> list[Tile]:
     """Return the headline figures in words."""
-    now, before = record["figures"], (record.get("previous") or {}).get("figures", {})
-    benchmark = _known(kpis, "repeat", "benchmark")
-    rate = _known(kpis, "repeat", "estimate_12m")
-    span = f"{words.based_on(rate)}" if rate else ""
-    beside = f"; benchmark {words.percent(benchmark, 0)}" if benchmark else ""
-    horizon = record["horizon_days"]
-    budget = record["budget"]
-    said = {
-        "repeat_rate": ("Come back within 12 months", f"{span}{beside}"),
-        "second_order_days": (
-            "Half have ordered again after",
-            f"of all who bought once; natural cycle {words.count(kpis['natural_cycle_days'])} days",
-        ),
-        "expected_value": (
-            f"Revenue, next {horizon} days",
-            "expected from today's customers, at today's worth",
-        ),
-        "budget_used": (
-            "Retention budget used",
-            f"of {words.money(budget['amount'])} for {budget['period_days']} days",
-        ),
-        "expected_return": (f"Margin back per {words.one}", _return_span(record, words)),
-    }
-    missing = {
-        "second_order_days": "not reached",
-        "expected_return": "nothing spent",
-        "repeat_rate": "not known",
-    }
+    before = record.previous.figures or {}
     return [
         Tile(
             name,
             label,
-            missing[name] if now[name]["value"] is None else words.unit(**now[name]),
+            _text(name, record.figures[name], words),
             meaning,
-            _change(now[name], before.get(name), words),
+            _change(record.figures[name], before.get(name), words),
         )
-        for name, (label, meaning) in said.items()
+        for name, (label, meaning) in _meanings(record, kpis, words).items()
     ]
 
 
-def _return_span(record: Record, words: Words) -> str:
+def _meanings(record: RunRecord, kpis: KpiReport, words: Words) -> Mapping[str, tuple[str, str]]:
+    """Return label and meaning of each tile."""
+    benchmark, budget = kpis.repeat.benchmark, record.budget
+    beside = f"; benchmark {words.percent(benchmark, 0)}" if benchmark else ""
+    return {
+        "repeat_rate": (
+            "Come back within 12 months",
+            f"{words.based_on(kpis.repeat.estimate_12m)}{beside}",
+        ),
+        "second_order_days": (
+            "Half have ordered again after",
+            f"of all who bought once; natural cycle {words.count(kpis.natural_cycle_days)} days",
+        ),
+        "expected_value": (
+            f"Revenue, next {record.horizon_days} days",
+            "expected from today's customers, at today's worth",
+        ),
+        "budget_used": (
+            "Retention budget used",
+            f"of {words.money(budget.amount or 0.0)} for {budget.period_days} days",
+        ),
+        "expected_return": (
+            f"Margin back per {words.one}",
+            _return_span(record.budget_by_segment, words),
+        ),
+    }
+
+
+def _text(name: str, figure: Figure, words: Words) -> str:
+    return MISSING[name] if figure.value is None else words.unit(figure.value, figure.unit)
+
+
+def _return_span(rows: Sequence[BudgetRow], words: Words) -> str:
     """Say between what ends the return lies, and what that rests on."""
-    rows = record["budget_by_segment"]
     if not rows:
         return "nobody is invested in"
-    cost, low, high = (sum(row[name] for row in rows) for name in ("cost", "low", "high"))
-    basis = (
-        "as measured" if all(row["is_measured"] for row in rows) else "if actions do as assumed"
-    )
-    return f"{words.money(low / cost)} to {words.money(high / cost)}, {basis}"
+    sums = Investment.of(rows)
+    basis = "as measured" if sums.is_measured else "if actions do as assumed"
+    return f"{words.money(sums.low / sums.cost)} to {words.money(sums.high / sums.cost)}, {basis}"
 
 
-def verdict(record: Record, kpis: Record, words: Words) -> str:
+def verdict(record: RunRecord, kpis: KpiReport, words: Words) -> str:
     """Say in one line how retention stands and what the budget is to bring."""
     parts = [_retention(kpis, words)]
-    rows = record["budget_by_segment"]
-    if rows:
-        customers = sum(row["customers"] for row in rows)
-        cost, gain, low, high = (
-            sum(row[name] for row in rows) for name in ("cost", "gain", "low", "high")
-        )
-        span = f"{words.money(low)} to {words.money(high)}"
+    if record.budget_by_segment:
+        sums = Investment.of(record.budget_by_segment)
+        span = f"{words.money(sums.low)} to {words.money(sums.high)}"
         parts.append(
-            f"{words.count(customers)} customers get {words.money(cost)} of investment, to bring back about "
-            f"{words.money(gain)} of margin ({span})."
+            f"{words.count(sums.customers)} customers get {words.money(sums.cost)} of investment, to bring back about "
+            f"{words.money(sums.gain)} of margin ({span})."
         )
     else:
         parts.append("No investment pays for itself today.")
     return " ".join(parts)
 
 
-def _retention(kpis: Record, words: Words) -> str:
-    alarm = kpis.get("cohort_alarm") or {}
-    if alarm.get("difference") is not None:
-        rates = [words.percent(alarm[name]["value"]) for name in ("recent", "before")]
-        within = f"within {alarm['age_days']} days"
-        if alarm["is_alarm"]:
-            return (
-                f"Retention is falling: {rates[0]} of the newest cohorts came back {within}, {rates[1]} a "
-                "year before."
-            )
-        if alarm["low"] > 0:
-            return f"Retention is rising: {rates[0]} came back {within}, {rates[1]} a year before."
-        return f"Retention is steady: {rates[0]} came back {within}, {rates[1]} a year before."
-    rate = _known(kpis, "repeat", "estimate_12m")
-    if rate and rate["value"] is not None:
-        return f"{words.percent(rate['value'])} of customers come back within 12 months."
+def _retention(kpis: KpiReport, words: Words) -> str:
+    alarm = kpis.cohort_alarm
+    if alarm is not None and alarm.difference is not None:
+        return _trend(alarm, words)
+    rate = kpis.repeat.estimate_12m
+    if rate.value is not None:
+        return f"{words.percent(rate.value)} of customers come back within 12 months."
     return "Too few customers yet to say how many come back."
 
 
-def _known(kpis: Record, *path: str) -> Any:  # noqa: ANN401  # any JSON value
-    found: Any = kpis
-    for name in path:
-        if not isinstance(found, Mapping) or name not in found:
-            return None
-        found = found[name]
-    return found
+def _trend(alarm: CohortAlarm, words: Words) -> str:
+    """Say how the newest cohorts compare with those of a year before."""
+    recent, before = (words.percent(rate.value or 0.0) for rate in (alarm.recent, alarm.before))
+    within = f"within {alarm.age_days} days"
+    if alarm.is_alarm:
+        return (
+            f"Retention is falling: {recent} of the newest cohorts came back {within}, {before} a "
+            "year before."
+        )
+    if alarm.low is not None and alarm.low > 0:
+        return f"Retention is rising: {recent} came back {within}, {before} a year before."
+    return f"Retention is steady: {recent} came back {within}, {before} a year before."
 
 
-def _change(now: Record, before: Record | None, words: Words) -> str:
-    if before is None or now["value"] is None or before["value"] is None:
+def _change(now: Figure, before: Figure | None, words: Words) -> str:
+    if before is None or now.value is None or before.value is None:
         return ""
-    difference = now["value"] - before["value"]
-    if now["unit"] == "share":
+    difference = now.value - before.value
+    if now.unit == "share":
         text = words.decimal(abs(100 * difference), 1) + " points"
     else:
-        text = words.unit(abs(difference), now["unit"])
-    if text == words.unit(0, now["unit"]) or text.startswith(words.decimal(0, 1) + " points"):
+        text = words.unit(abs(difference), now.unit)
+    if text == words.unit(0, now.unit) or text.startswith(words.decimal(0, 1) + " points"):
         return "unchanged"
     return f"{'up' if difference > 0 else 'down'} {text}"

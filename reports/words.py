@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from babel import Locale
 from babel.numbers import format_currency, format_decimal, format_percent
+
+from reports.records.kpis import Rate
 
 WHOLE_FROM = 100  # amounts from here on are written without cents
 
@@ -78,18 +79,18 @@ class Words:
             return f"{self.count(value)} days"
         return self.count(value) if unit in ("count", "score") else self.decimal(value)
 
-    def rate(self, rate: dict[str, Any]) -> str:
+    def rate(self, rate: Rate) -> str:
         """Write a rate; one of too few customers, or of too short a time, is not said."""
-        if rate["value"] is None:
-            return str(rate.get("why") or "too few")
-        return self.percent(rate["value"])
+        if rate.value is None:
+            return rate.why or "too few"
+        return self.percent(rate.value)
 
-    def based_on(self, rate: dict[str, Any]) -> str:
+    def based_on(self, rate: Rate) -> str:
         """Write what a rate rests on: its interval, and of how many."""
-        if rate["value"] is None or rate["low"] is None:
-            return f"n = {self.count(rate['n'])}"
-        ends = f"{self.percent(rate['low'])} to {self.percent(rate['high'])}"
-        return f"{ends}, n = {self.count(rate['n'])}"
+        if rate.value is None or rate.low is None or rate.high is None:
+            return f"n = {self.count(rate.n)}"
+        ends = f"{self.percent(rate.low)} to {self.percent(rate.high)}"
+        return f"{ends}, n = {self.count(rate.n)}"
 
 
 @lru_cache

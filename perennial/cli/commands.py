@@ -31,6 +31,7 @@ from perennial.cli.facts import DayFacts, DayOutcome, DayPaths, Facts, TrackingP
 from perennial.cli.runner import Runner, choose_runner
 from perennial.cli.terminal import Outcome, program, progress_bar
 from perennial.pipeline.publishing.checks import DayRefusedError, read_accepted
+from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError
 from perennial.pipeline.settings.file import (
@@ -528,7 +529,7 @@ def _current(settings: Settings) -> PublishedDay:
 
 def day_facts(settings: Settings, day: PublishedDay) -> DayFacts:
     """Return what people read of a published day."""
-    record = day.record()
+    record = read_record(day)
     files = DayPaths(
         page=day.file("report.html"),
         scores=day.file("scores.parquet"),
@@ -538,8 +539,22 @@ def day_facts(settings: Settings, day: PublishedDay) -> DayFacts:
         record=day.file("run.json"),
         current=settings.exports / "CURRENT.json",
     )
-    own = {"experiment": record["budget"].get("experiment"), "files": files}
-    return DayFacts.model_validate({**record, **own, "mlflow": _mlflow(settings)})
+    return DayFacts(
+        as_of=record.as_of,
+        run_id=record.run_id,
+        model_version=record.model_version,
+        customers=record.customers,
+        accounting=record.accounting,
+        zero_amount=record.zero_amount,
+        currency=record.currency,
+        segments=record.segments,
+        tiers=record.tiers,
+        experiment=record.budget.experiment,
+        backtest=record.backtest,
+        notes=record.notes,
+        files=files,
+        mlflow=_mlflow(settings),
+    )
 
 
 def _mlflow(settings: Settings) -> TrackingPlace:

@@ -10,7 +10,6 @@ References
 """
 
 import csv
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING
 from connectors.store import Store
 from features.tables import DataError
 from perennial.cli.terminal import progress_bar
+from perennial.pipeline.publishing.records import read_record
 
 if TYPE_CHECKING:
     from perennial.cli.simulate import Simulation
@@ -65,7 +65,7 @@ def write_cdnow(home: Path) -> Demo:
         The folder publishes another store, whose page the demo would replace.
     """
     current = Store(home / "exports").current()
-    if current is not None and json.loads(current.file("run.json").read_text())["store"] != STORE:
+    if current is not None and read_record(current).store != STORE:
         raise DataError(
             f"the demo publishes in a folder of its own: {home / 'exports'} has another store's days. "
             "Choose an empty one with --home"

@@ -8,93 +8,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.accounting import Accounting
 from connectors.klaviyo.records import SyncPlan, SyncRefusal
 from connectors.orders import SourceReport
 from models.evaluation import BacktestReport
+from models.lift import ExperimentPower
+from reports.records.run import Accounting, SegmentRow, TierRow
 
 Facts = dict[str, Any]  # JSON values by name
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
-
-
-class SegmentRow(_Record):
-    """A segment of a published day; chances and values are means, the rest are sums.
-
-    Attributes
-    ----------
-    segment, meaning
-        Name and definition.
-    customers, held_out, heavy, standard, light
-        Number of customers.
-    share
-        Fraction of all customers.
-    p_order_90d
-        Probability of an order within 90 days.
-    revenue, expected_value, expected_margin
-        In the store's currency.
-    """
-
-    segment: str
-    meaning: str
-    customers: int
-    share: float
-    revenue: float
-    p_order_90d: float
-    expected_value: float
-    expected_margin: float
-    held_out: int
-    heavy: int
-    standard: int
-    light: int
-
-
-class TierRow(_Record):
-    """An investment tier of a published day.
-
-    Attributes
-    ----------
-    tier
-        Name.
-    customers, held_out
-        Number of customers invested in, and of those in the control group.
-    cost, gain
-        In the store's currency.
-    expected_return
-        Gain over cost; None = nothing is spent.
-    """
-
-    tier: str
-    customers: int
-    held_out: int
-    cost: float
-    gain: float
-    expected_return: float | None
-
-
-class PowerRow(_Record):
-    """What an experiment on the newly committed customers can show.
-
-    Attributes
-    ----------
-    treated, control
-        Number of customers.
-    days
-        Length of the measurement.
-    smallest_margin, assumed_margin
-        Smallest lift that shows and assumed lift, in the store's currency per customer.
-    customers_needed
-        Customers of both arms that would show the assumed lift.
-    """
-
-    treated: int
-    control: int
-    days: int
-    smallest_margin: float
-    assumed_margin: float
-    customers_needed: int
 
 
 @dataclass(frozen=True)
@@ -162,7 +86,7 @@ class DayFacts(_Record):
     currency: str
     segments: tuple[SegmentRow, ...]
     tiers: tuple[TierRow, ...]
-    experiment: PowerRow | None
+    experiment: ExperimentPower | None
     backtest: BacktestReport | None
     notes: tuple[str, ...]
     files: DayPaths

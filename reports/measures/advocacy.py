@@ -6,7 +6,14 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from reports.measures.rates import Json, days_of, missing, rate
+from reports.measures.rates import days_of, missing, rate
+from reports.records.kpis import (
+    Advocacy,
+    Loyalty,
+    NpsMonth,
+    OriginGroup,
+    PromoterRates,
+)
 
 NORMAL_95 = 1.96
 YEAR = pd.Timedelta(days=365)
@@ -19,8 +26,10 @@ def referral_section(
     customers: int,
     as_of: date,
     least: int,
-) -> Json:
+) -> Advocacy:
     """Say who refers and who was referred, and how they compare with customers who were paid for.
+
+    What reviews and scores bring is added by others.
 
     Parameters
     ----------
@@ -38,44 +47,54 @@ def referral_section(
     least
         Customers below whom nothing is said.
     """
-    found: Json = {
-        "referral_rate_12m": missing("referrals", "Referral rate")
+    referral_rate = (
+        missing("referrals", "Referral rate")
         if referring is None
         else rate(referring, customers, least)
-    }
+    )
     if origins is None:
         lacking = missing("customers", "Referred against paid customers")
-        return {
-            **found, "share_of_new_referred": missing("customers", "New customers who were referred"),
-            "referred": lacking, "paid": lacking, "ratio": None,
-        }  # fmt: skip
+        return Advocacy(
+            referral_rate_12m=referral_rate,
+            share_of_new_referred=missing("customers", "New customers who were referred"),
+            referred=lacking,
+            paid=lacking,
+        )
     new = origins[days_of(origins["date"]) > pd.Timestamp(as_of) - YEAR]
-    referred = new[new["origin"] == "referred"]["customers"].sum()
-    found["share_of_new_referred"] = rate(referred, new["customers"].sum(), least)
-    for origin in ("referred", "paid"):
-        of = origins[origins["origin"] == origin]
-        found[origin] = _group(of, costs[origin], as_of, least)
-        found[origin]["cost_needs"] = _lacking(costs[origin], origin)
-    if costs["paid"] is None:
-        found["paid"] = missing("marketing_spend", "Customers who were paid for")
-    values = [found[origin].get("value_90d") for origin in ("referred", "paid")]
-    is_known = values[0] is not None and values[1]
-    found["ratio"] = values[0] / values[1] if is_known else None
-    return found
+    new_referred = new[new["origin"] == "referred"]["customers"].sum()
+    referred = _group("referred", origins, costs["referred"], as_of, least)
+    paid = None
+    if costs["paid"] is not None:
+        paid = _group("paid", origins, costs["paid"], as_of, least)
+    return Advocacy(
+        referral_rate_12m=referral_rate,
+        share_of_new_referred=rate(new_referred, new["customers"].sum(), least),
+        referred=referred,
+        paid=paid or missing("marketing_spend", "Customers who were paid for"),
+        ratio=_ratio(referred.value_90d, None if paid is None else paid.value_90d),
+    )
 
 
-def _group(of: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int) -> Json:
+def _ratio(value: float | None, other: float | None) -> float | None:
+    return value / other if value is not None and other else None
+
+
+def _group(
+    origin: str, origins: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int
+) -> OriginGroup:
     """Say what customers of an origin bring in 90 days, and what one of them costs."""
+    of = origins[origins["origin"] == origin]
     seen = of["seen"].sum()
     value = float(of["value_90d"].sum() / seen) if seen >= least else None
     cost = _cost(of, costs, as_of, least)
-    return {
-        "customers": int(of["customers"].sum()),
-        "seen": int(seen),
-        "value_90d": value,
-        "cac": cost,
-        "value_per_cost": value / cost if value is not None and cost else None,
-    }
+    return OriginGroup(
+        customers=int(of["customers"].sum()),
+        seen=int(seen),
+        value_90d=value,
+        cac=cost,
+        value_per_cost=_ratio(value, cost),
+        cost_needs=_lacking(costs, origin),
+    )
 
 
 def _lacking(costs: pd.DataFrame | None, origin: str) -> str | None:
@@ -91,34 +110,34 @@ def _lacking(costs: pd.DataFrame | None, origin: str) -> str | None:
 
 def _cost(of: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int) -> float | None:
     """Return what was paid per new customer in the last year, or since anything was paid."""
-    known = None if costs is None else costs[costs["amount"].notna()]
-    if known is None or known.empty:
+    paid = None if costs is None else costs[costs["amount"].notna()]
+    if paid is None or paid.empty:
         return None
-    paid_on = days_of(known["date"])
+    paid_on = days_of(paid["date"])
     since = max(pd.Timestamp(as_of) - YEAR + pd.Timedelta(days=1), paid_on.min())
     n = of["customers"][days_of(of["date"]) >= since].sum()
-    return float(known["amount"][paid_on >= since].sum() / n) if n >= least else None
+    return float(paid["amount"][paid_on >= since].sum() / n) if n >= least else None
 
 
-def promoter_rates(found: pd.DataFrame, least: int) -> Json:
+def promoter_rates(counts: pd.DataFrame, least: int) -> PromoterRates:
     """Say how many refer, by what they answered.
 
     Parameters
     ----------
-    found
+    counts
         What :func:`features.advocacy.promoters_who_refer` counted.
     least
         Customers below whom it is not said.
     """
-    by = found.set_index("kind")[["referring", "customers"]]
+    by = counts.set_index("kind")[["referring", "customers"]]
     whole = by.reindex(["nines_and_tens", "sevens_and_eights"], fill_value=0)
-    return {
-        str(kind): rate(float(referring), float(n), least)
-        for kind, referring, n in whole.itertuples()
-    }
+    high, middle = (
+        rate(float(referring), float(n), least) for _, referring, n in whole.itertuples()
+    )
+    return PromoterRates(nines_and_tens=high, sevens_and_eights=middle)
 
 
-def nps_trend(months: pd.DataFrame, least: int) -> list[Json]:
+def nps_trend(months: pd.DataFrame, least: int) -> tuple[NpsMonth, ...]:
     """Return the net promoter score of each month, -100 to 100, with its 95 % interval.
 
     Parameters
@@ -138,14 +157,15 @@ def nps_trend(months: pd.DataFrame, least: int) -> list[Json]:
         up, down = row["promoters"] / n, row["detractors"] / n
         score = up - down
         half = NORMAL_95 * float(np.sqrt(max(up + down - score**2, 0.0) / n))
-        said = {"score": 100 * score, "low": 100 * (score - half), "high": 100 * (score + half)}
         month = days_of(pd.Series([row["month"]]))[0].strftime("%Y-%m")
-        known = said if n >= least else dict.fromkeys(said)
-        rows.append({"month": month, **known, "n": n})
-    return rows
+        score, low, high = (
+            100 * value if n >= least else None for value in (score, score - half, score + half)
+        )
+        rows.append(NpsMonth(month=month, score=score, low=low, high=high, n=n))
+    return tuple(rows)
 
 
-def loyalty_section(members: pd.DataFrame, customers: int, floor: float, least: int) -> Json:
+def loyalty_section(members: pd.DataFrame, customers: int, floor: float, least: int) -> Loyalty:
     """Say how many take part in the loyalty program.
 
     Parameters
@@ -163,9 +183,9 @@ def loyalty_section(members: pd.DataFrame, customers: int, floor: float, least: 
         int(members[n].iloc[0] or 0) for n in ("enrolled", "active", "risen")
     )
     share = rate(active, enrolled, least)
-    return {
-        "enrolled": rate(enrolled, customers, least),
-        "active_quarter": share,
-        "is_low": share["value"] is not None and share["value"] < floor,
-        "ascension": rate(risen, enrolled, least),
-    }
+    return Loyalty(
+        enrolled=rate(enrolled, customers, least),
+        active_quarter=share,
+        is_low=share.value is not None and share.value < floor,
+        ascension=rate(risen, enrolled, least),
+    )

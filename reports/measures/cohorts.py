@@ -1,11 +1,15 @@
 """Cohorts by month of the first order."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from reports.measures.rates import Json, days_of, rate
+from reports.measures.rates import days_of, rate
+from reports.records.kpis import AverageAge, CohortAge, CohortMonth, Cohorts
 
 MOST_AGES = 25
 
@@ -17,7 +21,7 @@ def cohorts(
     as_of: date,
     margin: float,
     least: int,
-) -> Json:
+) -> Cohorts:
     """Follow each month's new customers.
 
     Parameters
@@ -38,53 +42,95 @@ def cohorts(
     days = days_of(first["date"])
     by_month = first.groupby(days.dt.to_period("M"))
     customers, paid = by_month["customers"].sum(), by_month["net_amount"].sum()
-    months = days_of(cells["first_month"]).dt.to_period("M")
-    table = cells.assign(month=months)
+    table = cells.assign(month=days_of(cells["first_month"]).dt.to_period("M"))
     active, revenue = (
         table.pivot_table(index="month", columns="age", values=name, aggfunc="sum")
         for name in ("active", "net_amount")
     )
-    now = pd.Period(as_of, freq="M")
-    is_whole = (as_of + timedelta(days=1)).day == 1
     spent = _by_month(spend, as_of)
-    rows, whole = [], {}
-    for month in customers.index:
-        n = int(customers[month])
-        last = (now - month).n
-        shown = range(min(last, MOST_AGES - 1) + 1)
-        brought = revenue.loc[month].reindex(shown).fillna(0.0).cumsum() / n
-        cost = spent.get(str(month))
-        each, is_told = margin * brought, n >= least
-        whole[str(month)] = brought
-        rows.append(
-            {
-                "month": str(month),
-                "customers": n,
-                "first_order_amount": float(paid[month]) / n if is_told else None,
-                "spend": cost,
-                "cac": cost / n if is_told and cost is not None else None,
-                "payback_month": _payback(each, cost / n)
-                if is_told and cost is not None
-                else None,
-                "is_partial": month == now and not is_whole,
-                "ages": [
-                    {
-                        "age": age,
-                        "active": rate(_count(active, month, age), n, least),
-                        "revenue": float(brought[age]) if is_told else None,
-                        "margin": float(each[age]) if is_told else None,
-                        "is_partial": age == last and not is_whole,
-                    }
-                    for age in shown
-                ],
-            }
+    lived = [
+        _Lived(
+            month=month,
+            customers=int(customers[month]),
+            paid=float(paid[month]),
+            spend=spent.get(str(month)),
+            active=active,
+            revenue=revenue.loc[month],
+            as_of=as_of,
         )
-    return {"months": rows, "average": _average(rows, whole, margin)}
+        for month in customers.index
+    ]
+    rows = tuple(one.row(margin, least) for one in lived)
+    brought = {str(one.month): one.brought for one in lived}
+    return Cohorts(months=rows, average=tuple(_average(rows, brought, margin)))
+
+
+@dataclass(frozen=True)
+class _Lived:
+    """A month's new customers, and what they did until today.
+
+    Attributes
+    ----------
+    paid, spend
+        Amounts: of their first orders, and paid to win them (None = not given).
+    active, revenue
+        Customers who ordered, by month and age, and amounts by age.
+    """
+
+    month: pd.Period
+    customers: int
+    paid: float
+    spend: float | None
+    active: pd.DataFrame
+    revenue: pd.Series
+    as_of: date
+
+    @property
+    def last(self) -> int:
+        """The age of today, in months."""
+        return int((pd.Period(self.as_of, freq="M") - self.month).n)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether today's month is not over."""
+        return (self.as_of + timedelta(days=1)).day != 1
+
+    @cached_property
+    def brought(self) -> pd.Series:
+        """Cumulative revenue per customer by age."""
+        shown = range(min(self.last, MOST_AGES - 1) + 1)
+        summed: pd.Series = self.revenue.reindex(shown).fillna(0.0).cumsum()
+        return summed / self.customers
+
+    def row(self, margin: float, least: int) -> CohortMonth:
+        """Lay it out; amounts of fewer customers than `least` are left out."""
+        is_enough = self.customers >= least
+        cost = self.spend / self.customers if is_enough and self.spend is not None else None
+        return CohortMonth(
+            month=str(self.month),
+            customers=self.customers,
+            first_order_amount=self.paid / self.customers if is_enough else None,
+            spend=self.spend,
+            cac=cost,
+            payback_month=None if cost is None else _payback(margin * self.brought, cost),
+            is_partial=self.last == 0 and self.is_cut,
+            ages=tuple(self._age(age, margin, least) for age in self.brought.index),
+        )
+
+    def _age(self, age: int, margin: float, least: int) -> CohortAge:
+        is_enough, amount = self.customers >= least, float(self.brought[age])
+        return CohortAge(
+            age=age,
+            active=rate(_count(self.active, self.month, age), self.customers, least),
+            revenue=amount if is_enough else None,
+            margin=margin * amount if is_enough else None,
+            is_partial=age == self.last and self.is_cut,
+        )
 
 
 def _count(active: pd.DataFrame, month: pd.Period, age: int) -> float:
-    found = active.reindex(index=[month], columns=[age], fill_value=0.0).to_numpy()[0, 0]
-    return 0.0 if np.isnan(found) else float(found)
+    cell = active.reindex(index=[month], columns=[age], fill_value=0.0).to_numpy()[0, 0]
+    return 0.0 if np.isnan(cell) else float(cell)
 
 
 def _payback(margin: pd.Series, cost: float) -> int | None:
@@ -98,30 +144,24 @@ def _by_month(spend: pd.DataFrame | None, as_of: date) -> dict[str, float]:
     if spend is None:
         return {}
     days = days_of(spend["date"])
-    known = days <= pd.Timestamp(as_of)
-    months = days[known].dt.strftime("%Y-%m")
-    return {str(month): float(of.sum()) for month, of in spend["amount"][known].groupby(months)}
+    is_past = days <= pd.Timestamp(as_of)
+    months = days[is_past].dt.strftime("%Y-%m")
+    return {str(month): float(of.sum()) for month, of in spend["amount"][is_past].groupby(months)}
 
 
-def _average(rows: list[Json], brought: dict[str, pd.Series], margin: float) -> list[Json]:
+def _average(
+    rows: Sequence[CohortMonth], brought: Mapping[str, pd.Series], margin: float
+) -> Iterator[AverageAge]:
     """Weigh cohorts by their customers; each month adds what those that lived it whole brought in it."""
     added = {month: so_far.diff().fillna(so_far) for month, so_far in brought.items()}
-    found: list[Json] = []
     revenue = 0.0
     for age in range(MOST_AGES):
-        whole = [r for r in rows if len(r["ages"]) > age and not r["ages"][age]["is_partial"]]
-        n = sum(r["customers"] for r in whole)
+        whole = [row for row in rows if len(row.ages) > age and not row.ages[age].is_partial]
+        n = sum(row.customers for row in whole)
         if not n:
             break
-        revenue += float(sum(added[r["month"]][age] * r["customers"] for r in whole)) / n
-        came = sum(r["ages"][age]["active"]["count"] for r in whole)
-        found.append(
-            {
-                "age": age,
-                "active": came / n,
-                "revenue": revenue,
-                "margin": margin * revenue,
-                "n": n,
-            }
+        revenue += float(sum(added[row.month][age] * row.customers for row in whole)) / n
+        ordered = sum(row.ages[age].active.count for row in whole)
+        yield AverageAge(
+            age=age, active=ordered / n, revenue=revenue, margin=margin * revenue, n=n
         )
-    return found

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from reports.measures.rates import Json
+from reports.records.kpis import ExistingForecast, FivePoints, NewForecast
 
 AHEAD = (30, 90, 365)
 RECENT_DAYS = 90  # whose rate of new customers goes on
@@ -14,7 +14,9 @@ EIGHTY_PERCENT = 1.2816
 POINTS = 0.05
 
 
-def existing(totals: Mapping[int, tuple[float, float]], ratios: Sequence[float]) -> list[Json]:
+def existing(
+    totals: Mapping[int, tuple[float, float]], ratios: Sequence[float]
+) -> tuple[ExistingForecast, ...]:
     """Say what today's customers are to bring.
 
     Parameters
@@ -28,21 +30,21 @@ def existing(totals: Mapping[int, tuple[float, float]], ratios: Sequence[float])
     logs = np.log([r for r in ratios if r and r > 0])
     error = max(float(np.sqrt(np.mean(logs**2))), LEAST_ERROR) if len(logs) else None
     factor = None if error is None else float(np.exp(EIGHTY_PERCENT * error))
-    return [
-        {
-            "days": days,
-            "orders": orders,
-            "revenue": revenue,
-            "low": None if factor is None else revenue / factor,
-            "high": None if factor is None else revenue * factor,
-        }
+    return tuple(
+        ExistingForecast(
+            days=days,
+            orders=orders,
+            revenue=revenue,
+            low=None if factor is None else revenue / factor,
+            high=None if factor is None else revenue * factor,
+        )
         for days, (orders, revenue) in totals.items()
-    ]
+    )
 
 
 def new_customers(
     by_age: pd.DataFrame, arrivals: pd.Series, ages: pd.Series
-) -> tuple[list[Json], float]:
+) -> tuple[tuple[NewForecast, ...], float]:
     """Say what customers who are still to come are to bring, were they as many and as good as of late.
 
     Parameters
@@ -57,7 +59,7 @@ def new_customers(
     Returns
     -------
     tuple
-        ``days, customers, orders, revenue`` for each time ahead, and new customers per day.
+        What they bring in each time ahead, and new customers per day.
     """
     per_day = float(arrivals.sum()) / RECENT_DAYS
     seen = np.array([(ages >= age).sum() for age in range(max(AHEAD) + 1)], dtype=np.float64)
@@ -71,13 +73,17 @@ def new_customers(
         # Who comes on day t of the window has days - t days left in it.
         brought = {name: per_day * float(curve[:days].sum()) for name, curve in each.items()}
         rows.append(
-            {"days": days, "customers": per_day * days, "orders": brought["orders"],
-             "revenue": brought["net_amount"]}
-        )  # fmt: skip
-    return rows, per_day
+            NewForecast(
+                days=days,
+                customers=per_day * days,
+                orders=brought["orders"],
+                revenue=brought["net_amount"],
+            )
+        )
+    return tuple(rows), per_day
 
 
-def five_points(returners: pd.DataFrame, per_day: float, least: int) -> Json:
+def five_points(returners: pd.DataFrame, per_day: float, least: int) -> FivePoints:
     """Say what five more of a hundred new customers who come back would bring in a year.
 
     Parameters
@@ -88,19 +94,14 @@ def five_points(returners: pd.DataFrame, per_day: float, least: int) -> Json:
         New customers per day.
     least
         Returning customers below whom it is not said.
-
-    Returns
-    -------
-    dict
-        ``customers`` (more who come back), ``orders, revenue`` (theirs within a year of the first
-        order; None = not known) and ``n`` (returning customers whom that is taken from).
     """
     n = int(returners["customers"].iloc[0] or 0)
     more = POINTS * per_day * 365
-    each: Json = dict.fromkeys(("orders", "revenue"))
-    if n >= max(least, 1):
-        each = {
-            "orders": more * float(returners["orders"].iloc[0]) / n,
-            "revenue": more * float(returners["net_amount"].iloc[0]) / n,
-        }
-    return {"customers": more, **each, "n": n}
+    if n < max(least, 1):
+        return FivePoints(customers=more, orders=None, revenue=None, n=n)
+    return FivePoints(
+        customers=more,
+        orders=more * float(returners["orders"].iloc[0]) / n,
+        revenue=more * float(returners["net_amount"].iloc[0]) / n,
+        n=n,
+    )

@@ -1,15 +1,37 @@
 """Products: their cycles, what the first one leads to, breadth, bundles, discounts."""
 
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from features.products import CLOSES
 from models.survival import kaplan_meier
-from reports.measures.rates import Json, missing, number, rate
+from reports.measures.rates import missing, number, rate
+from reports.records.kpis import (
+    BreadthRow,
+    BundleRefills,
+    BundleRow,
+    Bundles,
+    CategoryCycle,
+    Discounts,
+    FirstProduct,
+    Gateway,
+    Missing,
+    ProductCycle,
+    ProductRefills,
+    Products,
+    Rate,
+    SegmentDiscount,
+    SingleBuyers,
+)
+
+Row = Mapping[Hashable, Any]  # of a frame
 
 SHOWN = 20
 PARTS = 3  # products that a bundle is described by
+UNKNOWN = (None, None, None)  # median and its interval
 BOXES = {
     (True, True): ("scale", "feature it in retention campaigns and in the refill reminder"),
     (True, False): ("upgrade", "it sticks but earns little: offer a version with a dearer part"),
@@ -41,135 +63,189 @@ def cycles(gaps: pd.DataFrame, by: str, customers: pd.DataFrame, least: int) -> 
     for key, of in gaps.groupby(by, sort=False):
         curve = kaplan_meier(of["days"], of["is_event"], of["customers"])
         medians[key] = curve.median()
-    rows: list[Json] = []
-    for row in _records(customers):
-        found = medians.get(row[by], (None, None, None))
-        known = found if row["customers"] >= least else (None, None, None)
-        middle, low, high = known
+    rows = []
+    for row in customers.to_dict("records"):
+        is_enough = row["customers"] >= least
+        middle, low, high = medians.get(row[by], UNKNOWN) if is_enough else UNKNOWN
         rows.append({**row, "median_days": middle, "low": low, "high": high})
     return pd.DataFrame(rows, columns=[by, "customers", "median_days", "low", "high"])
 
 
-def product_section(
-    by_product: pd.DataFrame,
-    by_category: pd.DataFrame,
-    first: pd.DataFrame,
-    following: pd.DataFrame,
-    breadth: pd.DataFrame,
-    due: pd.DataFrame,
-    names: pd.DataFrame,
-    least: int,
-) -> Json:
-    """Put the products' measures together.
+@dataclass(frozen=True)
+class ProductCounts:
+    """What is counted of products.
 
-    Parameters
+    Attributes
     ----------
     by_product, by_category
         What :func:`cycles` returned.
     first, following, breadth, due, names
         What the functions of :mod:`features.products` counted.
+    """
+
+    by_product: pd.DataFrame
+    by_category: pd.DataFrame
+    first: pd.DataFrame
+    following: pd.DataFrame
+    breadth: pd.DataFrame
+    due: pd.DataFrame
+    names: pd.DataFrame
+
+
+def product_section(counts: ProductCounts, least: int) -> Products:
+    """Put the products' measures together.
+
+    Parameters
+    ----------
+    counts
+        What they are made of.
     least
         Customers below whom nothing is said.
     """
-    known = names.set_index("product_id")
-    after = following.sort_values(["customers", "next_id"], ascending=[False, True])
-    after = after.drop_duplicates("product_id").set_index("product_id")
-    came = following.groupby("product_id")["customers"].sum()
-    firsts = []
-    top = first.sort_values(["customers", "product_id"], ascending=[False, True]).head(SHOWN)
-    for row in top.to_dict("records"):
+    names = counts.names.set_index("product_id")
+    whole, each = _by_key(counts.due, "product_id")
+    cycles_of_products = counts.by_product.to_dict("records")
+    return Products(
+        cycles=tuple(_cycle(row, names, each) for row in cycles_of_products),
+        categories=tuple(
+            CategoryCycle(
+                category=row["category"], customers=int(row["customers"]), **_median(row)
+            )
+            for row in counts.by_category.to_dict("records")
+        ),
+        first_products=tuple(_first_products(counts, names, least)),
+        breadth=_breadth(counts.breadth, least),
+        refill_due=ProductRefills(customers=whole, products=len(each)),
+    )
+
+
+def _cycle(row: Row, names: pd.DataFrame, due: Mapping[str, int]) -> ProductCycle:
+    key, median = row["product_id"], _median(row)
+    return ProductCycle(
+        product_id=key,
+        customers=int(row["customers"]),
+        **median,
+        product_name=_name(names, key),
+        category=_text(names["category"].get(key)),
+        due=None if median["median_days"] is None else int(due.get(key, 0)),
+    )
+
+
+def _median(row: Row) -> dict[str, float | None]:
+    return {name: number(row[name]) for name in ("median_days", "low", "high")}
+
+
+def _first_products(
+    counts: ProductCounts, names: pd.DataFrame, least: int
+) -> Iterator[FirstProduct]:
+    """Yield the first products of most customers, and what each leads to."""
+    ranked = counts.following.sort_values(["customers", "next_id"], ascending=[False, True])
+    after = ranked.drop_duplicates("product_id").set_index("product_id")
+    came_back = counts.following.groupby("product_id")["customers"].sum()
+    top = counts.first.sort_values(["customers", "product_id"], ascending=[False, True])
+    for row in top.head(SHOWN).to_dict("records"):
         key = row["product_id"]
-        is_known = key in after.index and came[key] >= least
-        firsts.append(
-            {
-                "product_id": key,
-                "product_name": _name(known, key),
-                "customers": int(row["customers"]),
-                "repeat": rate(row["returned"], row["seen"], least),
-                "value_90d": row["value_90d"] / row["seen"] if row["seen"] >= least else None,
-                "next_product": _name(known, after.loc[key, "next_id"]) if is_known else None,
-                "next_share": float(after.loc[key, "customers"] / came[key]) if is_known else None,
-            }
+        has_next = key in after.index and came_back[key] >= least
+        yield FirstProduct(
+            product_id=key,
+            product_name=_name(names, key),
+            customers=int(row["customers"]),
+            repeat=rate(row["returned"], row["seen"], least),
+            value_90d=row["value_90d"] / row["seen"] if row["seen"] >= least else None,
+            next_product=_name(names, after.loc[key, "next_id"]) if has_next else None,
+            next_share=float(after.loc[key, "customers"] / came_back[key]) if has_next else None,
         )
-    whole, each = _by_key(due, "product_id")
-    return {
-        "cycles": [
-            {
-                **_numbers(row, "product_id"),
-                "product_name": _name(known, row["product_id"]),
-                "category": _text(known["category"].get(row["product_id"])),
-                "due": None
-                if number(row["median_days"]) is None
-                else int(each.get(row["product_id"], 0)),
-            }
-            for row in _records(by_product)
-        ],
-        "categories": [_numbers(row, "category") for row in _records(by_category)],
-        "first_products": firsts,
-        "breadth": _breadth(breadth, least),
-        "refill_due": {"customers": whole, "products": len(each)},
-    }
 
 
-def bundle_section(
-    share: pd.DataFrame,
-    reorders: pd.DataFrame,
-    first: pd.DataFrame,
-    gateways: pd.DataFrame,
-    parts: pd.DataFrame,
-    windows: pd.DataFrame,
-    due: pd.DataFrame,
-    names: pd.DataFrame,
-    overall: Json,
-    least: int,
-) -> Json:
-    """Put the bundles' measures together.
+@dataclass(frozen=True)
+class BundleCounts:
+    """What is counted of bundles.
 
-    Parameters
+    Attributes
     ----------
     share, reorders, first, gateways, parts, due, names
         What the functions of :mod:`features.bundles` and :func:`features.products.names` counted.
     windows
         What :func:`refill_windows` returned.
+    """
+
+    share: pd.DataFrame
+    reorders: pd.DataFrame
+    first: pd.DataFrame
+    gateways: pd.DataFrame
+    parts: pd.DataFrame
+    windows: pd.DataFrame
+    due: pd.DataFrame
+    names: pd.DataFrame
+
+    def single_value(self, least: int) -> float | None:
+        """Return what a customer brings who began with a single product; None of too few."""
+        single = self.first[self.first["bundle_id"].isna()]
+        if single.empty or single["customers"].iloc[0] < least:
+            return None
+        return float(single["value"].iloc[0] / single["customers"].iloc[0])
+
+    def multiplier(self, bundle: str, base: float | None, least: int) -> float | None:
+        """Return what a customer brings who began with a bundle, times `base`; None of too few."""
+        own = self.first[self.first["bundle_id"] == bundle]
+        if own.empty or not base or own["customers"].iloc[0] < least:
+            return None
+        return float(own["value"].iloc[0] / own["customers"].iloc[0] / base)
+
+
+def bundle_section(counts: BundleCounts, overall: Rate, least: int) -> Bundles:
+    """Put the bundles' measures together.
+
+    Parameters
+    ----------
+    counts
+        What they are made of.
     overall
         Rate of all customers who came back within 90 days: above it, a bundle is reordered often.
     least
         Customers below whom nothing is said.
     """
-    values = first.set_index(first["bundle_id"].fillna(""))
-    single = values.loc[""] if "" in values.index else None
-    base = None
-    if single is not None and single["customers"] >= least:
-        base = single["value"] / single["customers"]
+    base = counts.single_value(least)
+    whole, each = _by_key(counts.due, "bundle_id")
+    days = counts.windows.set_index("bundle_id")
+    names = counts.names.set_index("product_id")
     rows = []
-    all_due, each_due = _by_key(due, "bundle_id")
-    days = windows.set_index("bundle_id")
-    called = names.set_index("product_id")
-    for row in reorders.sort_values("customers", ascending=False).to_dict("records"):
+    for row in counts.reorders.sort_values("customers", ascending=False).to_dict("records"):
+        key = row["bundle_id"]
         again = rate(row["reordered"], row["seen"], least)
-        own = values.loc[row["bundle_id"]] if row["bundle_id"] in values.index else None
-        times = None
-        if own is not None and base and own["customers"] >= least:
-            times = float(own["value"] / own["customers"] / base)
-        box, action = "", ""
-        if times is not None and again["value"] is not None and overall["value"] is not None:
-            box, action = BOXES[again["value"] >= overall["value"], times >= 1]
+        multiplier = counts.multiplier(key, base, least)
+        box, action = _box(again.value, overall.value, multiplier)
         rows.append(
-            {"bundle_id": row["bundle_id"], "parts": _parts(parts, row["bundle_id"], called),
-             "customers": int(row["customers"]), "reorder_90d": again, "value_multiplier": times,
-             "box": box, "action": action, "due": int(each_due.get(row["bundle_id"], 0)),
-             **{name: int(days.loc[row["bundle_id"], name]) for name in ("from_day", "to_day")}}
-        )  # fmt: skip
-    return {
-        "attach": rate(share["bundled"].sum(), share["orders"].sum(), least),
-        "list": rows,
-        "gateway": _gateway(gateways, least),
-        "single_buyers": {
-            "customers": int(first["customers"][first["bundle_id"].isna()].sum()),
-            "value_180d": base,
-        },
-        "refill_due": {"customers": all_due},
-    }
+            BundleRow(
+                bundle_id=key,
+                parts=tuple(_parts(counts.parts, key, names)),
+                customers=int(row["customers"]),
+                reorder_90d=again,
+                value_multiplier=multiplier,
+                box=box,
+                action=action,
+                due=int(each.get(key, 0)),
+                from_day=int(days.loc[key, "from_day"]),
+                to_day=int(days.loc[key, "to_day"]),
+            )
+        )
+    is_single = counts.first["bundle_id"].isna()
+    return Bundles(
+        attach=rate(counts.share["bundled"].sum(), counts.share["orders"].sum(), least),
+        rows=tuple(rows),
+        gateway=_gateway(counts.gateways, least),
+        single_buyers=SingleBuyers(
+            customers=int(counts.first["customers"][is_single].sum()), value_180d=base
+        ),
+        refill_due=BundleRefills(customers=whole),
+    )
+
+
+def _box(again: float | None, overall: float | None, multiplier: float | None) -> tuple[str, str]:
+    """Return what to do with a bundle; nothing where a figure is not available."""
+    if again is None or overall is None or multiplier is None:
+        return "", ""
+    return BOXES[again >= overall, multiplier >= 1]
 
 
 def refill_windows(
@@ -198,17 +274,17 @@ def refill_windows(
     return pd.DataFrame({"from_day": starts, "to_day": ends}).reset_index()
 
 
-def discount_section(found: pd.DataFrame, least: int) -> Json:
+def discount_section(sums: pd.DataFrame, least: int) -> Discounts | Missing:
     """Say what share of the repeat revenue was bought with a discount, of all and by segment.
 
     Parameters
     ----------
-    found
+    sums
         What :func:`features.journeys.discounted_revenue` summed.
     least
         Orders below which it is not said.
     """
-    whole = found[["orders", "priced", "net_amount", "discounted_amount"]].sum()
+    whole = sums[["orders", "priced", "net_amount", "discounted_amount"]].sum()
     if whole["orders"] and not whole["priced"]:
         return missing("orders.discount_amount", "Repeat revenue bought with a discount")
 
@@ -216,26 +292,25 @@ def discount_section(found: pd.DataFrame, least: int) -> Json:
         enough = row["orders"] >= least and row["net_amount"] > 0
         return float(row["discounted_amount"] / row["net_amount"]) if enough else None
 
-    rows = found.sort_values("segment").to_dict("records")
-    return {
-        "share_of_repeat_revenue": share(whole),
-        "n": int(whole["orders"]),
-        "by_segment": [
-            {"segment": row["segment"], "share": share(row), "n": int(row["orders"])}
+    rows = sums.sort_values("segment").to_dict("records")
+    return Discounts(
+        share_of_repeat_revenue=share(whole),
+        n=int(whole["orders"]),
+        by_segment=tuple(
+            SegmentDiscount(segment=row["segment"], share=share(row), n=int(row["orders"]))
             for row in rows
-        ],
-    }
+        ),
+    )
 
 
-def _gateway(found: pd.DataFrame, least: int) -> Json | None:
+def _gateway(counts: pd.DataFrame, least: int) -> Gateway | None:
     """Name the bundle that most often follows a single product."""
-    n = found["customers"].sum()
-    bundles = found[found["bundle_id"].notna()].sort_values("customers", ascending=False)
+    n = counts["customers"].sum()
+    bundles = counts[counts["bundle_id"].notna()].sort_values("customers", ascending=False)
     if bundles.empty or n < least:
         return None
     top = bundles.iloc[0]
-    name = top["bundle_id"]
-    return {"bundle_id": name, "rate": rate(top["customers"], n, least)}
+    return Gateway(bundle_id=top["bundle_id"], rate=rate(top["customers"], n, least))
 
 
 def _by_key(due: pd.DataFrame, key: str) -> tuple[int, dict[str, int]]:
@@ -245,46 +320,36 @@ def _by_key(due: pd.DataFrame, key: str) -> tuple[int, dict[str, int]]:
     return int(due["customers"][is_all].sum()), {str(k): int(n) for k, n in each.items()}
 
 
-def _parts(parts: pd.DataFrame, bundle: str, called: pd.DataFrame) -> list[str]:
+def _parts(parts: pd.DataFrame, bundle: str, names: pd.DataFrame) -> list[str]:
     """Name the products that a bundle is mostly made of."""
     of = parts[parts["bundle_id"] == bundle]
     most = of.sort_values(["customers", "product_id"], ascending=[False, True])
-    return [_name(called, key) for key in most["product_id"].head(PARTS)]
+    return [_name(names, key) for key in most["product_id"].head(PARTS)]
 
 
-def _breadth(found: pd.DataFrame, least: int) -> list[Json]:
-    rows = found.sort_values("categories").to_dict("records")
+def _breadth(counts: pd.DataFrame, least: int) -> tuple[BreadthRow, ...]:
+    rows = counts.sort_values("categories").to_dict("records")
     each = {
         int(row["categories"]): row["revenue"] / row["customers"]
         for row in rows
         if row["customers"] >= least
     }
-    return [
-        {
-            "categories": "3 or more" if row["categories"] == 3 else str(int(row["categories"])),
-            "customers": int(row["customers"]),
-            "revenue_per_customer": each.get(int(row["categories"])),
-            "multiplier": each[int(row["categories"])] / each[1]
-            if int(row["categories"]) in each and each.get(1)
-            else None,
-        }
+    one = each.get(1)
+    return tuple(
+        BreadthRow(
+            categories="3 or more" if row["categories"] == 3 else str(int(row["categories"])),
+            customers=int(row["customers"]),
+            revenue_per_customer=own,
+            multiplier=own / one if own is not None and one else None,
+        )
         for row in rows
-    ]
+        for own in [each.get(int(row["categories"]))]
+    )
 
 
-def _numbers(row: Json, by: str) -> Json:
-    numbers = {name: number(row[name]) for name in ("median_days", "low", "high")}
-    return {by: row[by], "customers": int(row["customers"]), **numbers}
+def _name(names: pd.DataFrame, key: str) -> str:
+    return _text(names["product_name"].get(key)) or str(key)
 
 
-def _records(frame: pd.DataFrame) -> list[Json]:
-    rows: list[Json] = frame.to_dict("records")  # type: ignore[assignment]
-    return rows
-
-
-def _name(known: pd.DataFrame, key: str) -> str:
-    return _text(known["product_name"].get(key)) or str(key)
-
-
-def _text(found: Any) -> str | None:  # noqa: ANN401  # a pandas value
-    return None if found is None or pd.isna(found) else str(found)
+def _text(value: Any) -> str | None:  # noqa: ANN401  # a pandas value
+    return None if value is None or pd.isna(value) else str(value)

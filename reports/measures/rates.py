@@ -6,26 +6,25 @@ import numpy as np
 import pandas as pd
 
 from models.survival import Curve, wilson
+from reports.records.kpis import Missing, Need, Rate
 
-Json = dict[str, Any]
 
-
-def rate(count: float, n: float, least: int) -> Json:
+def rate(count: float, n: float, least: int) -> Rate:
     """Return a rate with its 95 % interval (Wilson); of fewer than `least` it is not said."""
     low, high = wilson(count, n)
-    return _said(count / n if n else None, low, high, n, count, least)
+    return _rate(count / n if n else None, (low, high), n, count, least)
 
 
-def rate_by(curve: Curve, day: float, least: int) -> Json:
+def rate_by(curve: Curve, day: float, least: int) -> Rate:
     """Return the share to whom it has happened by a day (Kaplan-Meier), if anybody was watched so long."""
     value, low, high = curve.at(day)
-    known = value if curve.watched >= day else None
-    return _said(known, low, high, curve.n, curve.events, least)
+    watched = value if curve.watched >= day else None
+    return _rate(watched, (low, high), curve.n, curve.events, least)
 
 
-def missing(needs: str, measure: str) -> Json:
+def missing(needs: str, measure: str) -> Missing:
     """Say which table a measure needs."""
-    return {"missing": {"needs": needs, "measure": measure}}
+    return Missing(missing=Need(needs=needs, measure=measure))
 
 
 def number(value: Any) -> float | None:  # noqa: ANN401  # a pandas value
@@ -39,11 +38,11 @@ def days_of(column: pd.Series) -> pd.Series:
     return moments.dt.tz_localize(None) if moments.dt.tz is not None else moments
 
 
-def _said(
-    value: float | None, low: float, high: float, n: float, count: float, least: int
-) -> Json:
-    why = None
+def _rate(
+    value: float | None, interval: tuple[float, float], n: float, count: float, least: int
+) -> Rate:
     if value is None or n < least:
         why = "too few" if n < max(least, 1) else "too early"
-        value = low = high = None  # type: ignore[assignment]
-    return {"value": value, "low": low, "high": high, "n": int(n), "count": int(count), "why": why}
+        return Rate(value=None, low=None, high=None, n=int(n), count=int(count), why=why)
+    low, high = interval
+    return Rate(value=value, low=low, high=high, n=int(n), count=int(count))

@@ -1,12 +1,22 @@
 """How many come back, and when."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 
-from models.survival import kaplan_meier, mean_difference, rate_difference
-from reports.measures.rates import Json, rate, rate_by
+from models.survival import Curve, kaplan_meier, mean_difference, rate_difference
+from reports.measures.rates import rate, rate_by
+from reports.records.kpis import (
+    CohortAlarm,
+    CurvePoint,
+    OrderStep,
+    Rate,
+    Repeat,
+    SecondOrder,
+    ValueAlarm,
+)
 
 YEAR_DAYS = 365
 MARKS = (30, 60, 90)
@@ -18,7 +28,7 @@ ALARM_DAYS = (30, 90)  # shortest and longest age at which cohorts are compared
 
 def repeat(
     returned: pd.DataFrame, gaps: pd.DataFrame, benchmark: float | None, least: int
-) -> Json:
+) -> Repeat:
     """Say how many come back.
 
     Parameters
@@ -34,21 +44,21 @@ def repeat(
     """
     first = gaps[gaps["number"] == 1]
     curve = kaplan_meier(first["days"], first["is_event"], first["customers"])
-    return {
-        "rate_12m": _within(returned, YEAR_DAYS, least),
-        "estimate_12m": rate_by(curve, YEAR_DAYS, least),
-        "benchmark": benchmark,
-        "returned": {str(days): _within(returned, days, least) for days in MARKS},
-    }
+    return Repeat(
+        rate_12m=_within(returned, YEAR_DAYS, least),
+        estimate_12m=rate_by(curve, YEAR_DAYS, least),
+        benchmark=benchmark,
+        returned={str(days): _within(returned, days, least) for days in MARKS},
+    )
 
 
-def _within(returned: pd.DataFrame, days: int, least: int) -> Json:
+def _within(returned: pd.DataFrame, days: int, least: int) -> Rate:
     seen = returned[returned["age_days"] >= days]
     came = seen[seen["gap_days"] <= days]
     return rate(came["customers"].sum(), seen["customers"].sum(), least)
 
 
-def second_order(gaps: pd.DataFrame, cycle_days: float) -> Json:
+def second_order(gaps: pd.DataFrame, cycle_days: float) -> SecondOrder:
     """Say how long it takes from the first purchase to the second.
 
     Parameters
@@ -63,25 +73,32 @@ def second_order(gaps: pd.DataFrame, cycle_days: float) -> Json:
     median, low, high = curve.median()
     limit = LATE_CYCLES * cycle_days
     late = curve.at(limit)[2] < 0.5 if median is None else median > limit
+    watched = bool(len(first)) and float(first["days"].max()) >= limit
+    return SecondOrder(
+        median_days=median,
+        low=low,
+        high=high,
+        is_late=bool(late and watched),
+        curve=tuple(_points(curve)),
+    )
+
+
+def _points(curve: Curve) -> Iterator[CurvePoint]:
+    """Yield the start of a curve and its first days, thinned out."""
+    yield CurvePoint(day=0.0, share=0.0, low=0.0, high=0.0, at_risk=int(curve.n))
     inside = int(np.searchsorted(curve.days, SHOWN_DAYS, side="right"))
     shown = np.unique(np.linspace(0, max(inside - 1, 0), POINTS).astype(int))
-    points = [
-        {"day": float(curve.days[k]), "share": float(curve.share[k]), "low": float(curve.low[k]),
-         "high": float(curve.high[k]), "at_risk": int(curve.at_risk[k])}
-        for k in shown if len(curve.days)
-    ]  # fmt: skip
-    start = {"day": 0.0, "share": 0.0, "low": 0.0, "high": 0.0, "at_risk": int(curve.n)}
-    watched = bool(len(first)) and float(first["days"].max()) >= limit
-    return {
-        "median_days": median,
-        "low": low,
-        "high": high,
-        "is_late": bool(late and watched),
-        "curve": [start, *points],
-    }
+    for k in shown if len(curve.days) else ():
+        yield CurvePoint(
+            day=float(curve.days[k]),
+            share=float(curve.share[k]),
+            low=float(curve.low[k]),
+            high=float(curve.high[k]),
+            at_risk=int(curve.at_risk[k]),
+        )
 
 
-def steps(gaps: pd.DataFrame, least: int) -> list[Json]:
+def steps(gaps: pd.DataFrame, least: int) -> tuple[OrderStep, ...]:
     """Say how many go from each order to the next within a year (Kaplan-Meier).
 
     Parameters
@@ -91,15 +108,21 @@ def steps(gaps: pd.DataFrame, least: int) -> list[Json]:
     least
         Customers below whom a rate is not said.
     """
-    found = []
-    for number in (1, 2, 3):
-        of = gaps[gaps["number"] == number]
-        curve = kaplan_meier(of["days"], of["is_event"], of["customers"])
-        found.append({"from": number, "to": number + 1, "rate": rate_by(curve, YEAR_DAYS, least)})
-    return found
+    return tuple(
+        OrderStep(from_order=number, to_order=number + 1, rate=_next_rate(gaps, number, least))
+        for number in (1, 2, 3)
+    )
 
 
-def cohort_alarm(returned: pd.DataFrame, as_of: date, cycle_days: float, least: int) -> Json:
+def _next_rate(gaps: pd.DataFrame, number: int, least: int) -> Rate:
+    of = gaps[gaps["number"] == number]
+    curve = kaplan_meier(of["days"], of["is_event"], of["customers"])
+    return rate_by(curve, YEAR_DAYS, least)
+
+
+def cohort_alarm(
+    returned: pd.DataFrame, as_of: date, cycle_days: float, least: int
+) -> CohortAlarm:
     """Compare the newest cohorts with those of a year before, at equal age.
 
     Parameters
@@ -115,24 +138,32 @@ def cohort_alarm(returned: pd.DataFrame, as_of: date, cycle_days: float, least: 
 
     Returns
     -------
-    dict
-        ``age_days, recent, before, difference, low, high, is_alarm``; where nothing can be compared,
-        ``difference`` is None and ``why`` says so.
+    CohortAlarm
+        Without a value; where nothing can be compared, ``difference`` is None and ``why`` says so.
     """
     age = alarm_age(cycle_days)
     recent = _cohort(returned, age, 0, least)
     before = _cohort(returned, age, YEAR_DAYS, least)
-    said: Json = {"age_days": age, "recent": recent, "before": before, "is_alarm": False}
-    if min(recent["n"], before["n"]) < least:
+    alarm = CohortAlarm(
+        age_days=age,
+        recent=recent,
+        before=before,
+        is_alarm=False,
+        difference=None,
+        low=None,
+        high=None,
+    )
+    if min(recent.n, before.n) < least:
         until = as_of - timedelta(days=age)
         why = (
             f"Cohorts a year apart are compared when both have {least} customers: of the three months to "
-            f"{until} there are {recent['n']:,}, of those a year before {before['n']:,}."
+            f"{until} there are {recent.n:,}, of those a year before {before.n:,}."
         )
-        return {**said, "difference": None, "low": None, "high": None, "why": why}
-    counts = (recent["count"], recent["n"], before["count"], before["n"])
-    difference, low, high = rate_difference(*counts)
-    return {**said, "difference": difference, "low": low, "high": high, "is_alarm": high < 0}
+        return alarm.model_copy(update={"why": why})
+    difference, low, high = rate_difference(recent.count, recent.n, before.count, before.n)
+    return alarm.model_copy(
+        update={"difference": difference, "low": low, "high": high, "is_alarm": high < 0}
+    )
 
 
 def alarm_age(cycle_days: float) -> int:
@@ -140,7 +171,7 @@ def alarm_age(cycle_days: float) -> int:
     return int(np.clip(round(cycle_days), *ALARM_DAYS))
 
 
-def cohort_value_alarm(early: pd.DataFrame, age: int, least: int) -> Json:
+def cohort_value_alarm(early: pd.DataFrame, age: int, least: int) -> ValueAlarm:
     """Compare what the newest cohorts brought with those of a year before, at equal age.
 
     Parameters
@@ -154,17 +185,32 @@ def cohort_value_alarm(early: pd.DataFrame, age: int, least: int) -> Json:
 
     Returns
     -------
-    dict
-        ``recent, before`` (mean revenue), ``n, n_before, difference, low, high, is_alarm``; figures
-        are None where there are too few customers.
+    ValueAlarm
+        Figures are None where there are too few customers.
     """
     (mean, variance, n), other = (_amounts(early, age, back) for back in (0, YEAR_DAYS))
-    said: Json = {"recent": mean, "before": other[0], "n": n, "n_before": other[2]}
     if min(n, other[2]) < max(least, 2):
-        known = dict.fromkeys(("recent", "before", "difference", "low", "high"))
-        return {**said, **known, "is_alarm": False}
+        return ValueAlarm(
+            recent=None,
+            before=None,
+            n=n,
+            n_before=other[2],
+            difference=None,
+            low=None,
+            high=None,
+            is_alarm=False,
+        )
     difference, low, high = mean_difference(mean, variance, n, *other)
-    return {**said, "difference": difference, "low": low, "high": high, "is_alarm": high < 0}
+    return ValueAlarm(
+        recent=mean,
+        before=other[0],
+        n=n,
+        n_before=other[2],
+        difference=difference,
+        low=low,
+        high=high,
+        is_alarm=high < 0,
+    )
 
 
 def _amounts(early: pd.DataFrame, age: int, back: int) -> tuple[float, float, int]:
@@ -177,7 +223,7 @@ def _amounts(early: pd.DataFrame, age: int, back: int) -> tuple[float, float, in
     return mean, variance, int(n)
 
 
-def _cohort(returned: pd.DataFrame, age: int, back: int, least: int) -> Json:
+def _cohort(returned: pd.DataFrame, age: int, back: int, least: int) -> Rate:
     since = returned["age_days"] - back - age
     inside = returned[(since >= 0) & (since < RECENT_DAYS)]
     came = inside[inside["gap_days"] <= age]

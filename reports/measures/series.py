@@ -6,7 +6,8 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from reports.measures.rates import Json, days_of, missing
+from reports.measures.rates import days_of, missing
+from reports.records.kpis import DashboardRow, MissingRow, Point
 
 WEEKS, MONTHS = 9, 13  # whole ones, the last included
 ODD_DEVIATIONS = 3.0
@@ -45,26 +46,27 @@ def by_date(frame: pd.DataFrame, column: str) -> pd.Series:
     return summed
 
 
-def row(found: Daily, as_of: date) -> Json:
+def row(daily: Daily, as_of: date) -> DashboardRow:
     """Sum a measure up by whole weeks (from Monday on) and whole months."""
-    weeks, months = _weeks(as_of), _months(as_of)
-    said = {
-        name: [_point(found, start, end) for start, end in spans]
-        for name, spans in (("weeks", weeks), ("months", months))
-    }
-    return {
-        "quadrant": found.quadrant,
-        "measure": found.measure,
-        "unit": found.unit,
-        **said,
-        "is_anomaly_week": is_odd([p["value"] for p in said["weeks"]]),
-        "is_anomaly_month": is_odd([p["value"] for p in said["months"]]),
-    }
+    weeks, months = (
+        tuple(_point(daily, start, end) for start, end in spans)
+        for spans in (_weeks(as_of), _months(as_of))
+    )
+    return DashboardRow(
+        quadrant=daily.quadrant,
+        measure=daily.measure,
+        unit=daily.unit,
+        weeks=weeks,
+        months=months,
+        is_anomaly_week=is_odd([point.value for point in weeks]),
+        is_anomaly_month=is_odd([point.value for point in months]),
+    )
 
 
-def lacking(quadrant: str, measure: str, needs: str) -> Json:
+def lacking(quadrant: str, measure: str, needs: str) -> MissingRow:
     """Say which table a measure needs."""
-    return {"quadrant": quadrant, "measure": measure, **missing(needs, measure)}
+    need = missing(needs, measure).missing
+    return MissingRow(quadrant=quadrant, measure=measure, missing=need)
 
 
 def is_odd(values: list[float | None]) -> bool:
@@ -75,21 +77,21 @@ def is_odd(values: list[float | None]) -> bool:
     Three standard deviations by the median absolute deviation (times 1.4826, as for a normal
     distribution), and never for less than a hundredth of the median.
     """
-    known = [value for value in values[:-1] if value is not None]
-    if not values or values[-1] is None or len(known) < LEAST_BEFORE:
+    before = [value for value in values[:-1] if value is not None]
+    if not values or values[-1] is None or len(before) < LEAST_BEFORE:
         return False
-    middle = float(np.median(known))
-    usual = 1.4826 * float(np.median(np.abs(np.array(known) - middle)))
+    middle = float(np.median(before))
+    usual = 1.4826 * float(np.median(np.abs(np.array(before) - middle)))
     return abs(values[-1] - middle) > ODD_DEVIATIONS * max(usual, 0.01 * abs(middle), 1e-12)
 
 
-def _point(found: Daily, start: date, end: date) -> Json:
-    top = _sum(found.top, start, end)
-    if found.bottom is None:
-        return {"start": start.isoformat(), "value": top, "n": int(top)}
-    n = _sum(found.bottom, start, end)
-    value = found.scale * top / n if n > 0 and n >= found.least else None
-    return {"start": start.isoformat(), "value": value, "n": int(n)}
+def _point(daily: Daily, start: date, end: date) -> Point:
+    top = _sum(daily.top, start, end)
+    if daily.bottom is None:
+        return Point(start=start.isoformat(), value=top, n=int(top))
+    n = _sum(daily.bottom, start, end)
+    value = daily.scale * top / n if n > 0 and n >= daily.least else None
+    return Point(start=start.isoformat(), value=value, n=int(n))
 
 
 def _sum(series: pd.Series, start: date, end: date) -> float:

@@ -58,9 +58,9 @@ def test_the_forecast_of_new_customers_is_what_they_brought(store):
     new["days"] = [(pd.Timestamp(d).date() - KNOWN).days for d in new["order_date"]]
     assert per_day == pytest.approx((new["number"] == 1).sum() / 366, rel=0.1)
     for row in said:
-        came = new[new["days"] <= row["days"]]
-        assert row["orders"] == pytest.approx(came["is_purchase"].sum(), rel=0.15)
-        assert row["revenue"] == pytest.approx(float(came["net_amount"].sum()), rel=0.2)
+        came = new[new["days"] <= row.days]
+        assert row.orders == pytest.approx(came["is_purchase"].sum(), rel=0.15)
+        assert row.revenue == pytest.approx(float(came["net_amount"].sum()), rel=0.2)
 
 
 def test_nothing_after_the_day_is_known(store):
@@ -88,17 +88,17 @@ def test_cohorts_of_online_retail_are_pandas_own(tmp_path):
     active = bought.groupby(["cohort", "month"])["customer_id"].nunique()
     revenue = orders.groupby(["cohort", "month"])["net_amount"].sum()
     size = bought.groupby("cohort")["customer_id"].nunique()
-    assert len(said["months"]) == len(size) == 13
-    for row in said["months"]:
-        month = pd.Period(row["month"], "M")
-        assert row["customers"] == size[month]
+    assert len(said.months) == len(size) == 13
+    for row in said.months:
+        month = pd.Period(row.month, "M")
+        assert row.customers == size[month]
         total = 0.0
-        for age in row["ages"]:
-            key = (month, month + age["age"])
+        for age in row.ages:
+            key = (month, month + age.age)
             total += revenue.get(key, 0.0)
-            assert age["active"]["count"] == active.get(key, 0)
-            assert age["revenue"] == pytest.approx(total / size[month], abs=1e-6)
-    assert said["months"][0]["ages"][-1]["is_partial"]  # the last day is 9 December
+            assert age.active.count == active.get(key, 0)
+            assert age.revenue == pytest.approx(total / size[month], abs=1e-6)
+    assert said.months[0].ages[-1].is_partial  # the last day is 9 December
 
 
 def test_a_day_that_was_refunded_is_no_purchase(orders_of, engine):

@@ -8,7 +8,6 @@ import pandas as pd
 
 from connectors.klaviyo.properties import property_table
 from perennial.pipeline.settings.store import Settings, build_settings
-from reports.page import render_page
 from reports.tables import (
     budget_table,
     newcomer_table,
@@ -48,7 +47,7 @@ def sound_day() -> PublishedFigures:
         model_version="3",
         accounting={"rows_in": len(orders), "orders": len(orders), "merged": {}, "rejected": {}},
         budget={**sample.record()["budget"], "committed": 6.6},
-        totals=totals(scores),
+        totals=totals(scores).to_json(),
         segments=segment_table(scores).to_dict("records"),
         tiers=tier_table(commitments).to_dict("records"),
         budget_by_segment=budget_table(commitments).to_dict("records"),
@@ -69,7 +68,7 @@ def sound_day() -> PublishedFigures:
         moments=named,
         record=record,
         kpis=kpis,
-        page=Page.of(render_page(record, kpis)),
+        page=Page.of(sample.render(record, kpis)),
         settings=settings,
     )
 

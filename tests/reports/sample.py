@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from reports.page import render_page
+from reports.records import KpiReport, RunRecord
 from reports.tables import (
     budget_table,
     newcomer_table,
@@ -77,7 +79,7 @@ def record(**changes):
         "budget": {"amount": 200.0, "period_days": 30, "committed": 6.3, "left": 200.0,
                    "next_return": 1.2, "curve": {"budget": [0.0, 6.0, 6.3], "gain": [0.0, 9.0, 9.1], "spent": 6.0}},
         "holdout_share": 0.1, "notes": [],
-        "totals": totals(SCORES), "segments": segment_table(SCORES).to_dict("records"),
+        "totals": totals(SCORES).to_json(), "segments": segment_table(SCORES).to_dict("records"),
         "tiers": tier_table(COMMITTED).to_dict("records"),
         "budget_by_segment": budget_table(COMMITTED).to_dict("records"),
         "newcomers": newcomer_table(SCORES, NAMES).to_dict("records"),
@@ -89,7 +91,14 @@ def record(**changes):
         "published_at": "2024-07-01T02:00:00+00:00", "perennial_version": "0.1.0",
     }  # fmt: skip
     whole = {**made, **changes}
-    return {**whole, "figures": figures(whole, kpis())}
+    day, measures = RunRecord.model_validate(whole), KpiReport.model_validate(kpis())
+    headline = figures(day.totals, day.tiers, measures)
+    return {**whole, "figures": {name: figure.to_json() for name, figure in headline.items()}}
+
+
+def render(record, kpis):
+    """Render the page of what both files say."""
+    return render_page(RunRecord.model_validate(record), KpiReport.model_validate(kpis))
 
 
 def kpis(**changes):

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from reports.measures.definitions import DEFINITIONS
-from reports.page import SECTIONS, render_page
+from reports.page import SECTIONS
 from tests.reports.browser import (
     WIDTHS,
     check_access,
@@ -13,7 +13,7 @@ from tests.reports.browser import (
     open_browser,
     open_page,
 )
-from tests.reports.sample import kpis, record, rich_kpis, rich_record
+from tests.reports.sample import kpis, record, render, rich_kpis, rich_record
 
 pytestmark = needs_browser
 
@@ -28,7 +28,7 @@ def browser():
 def page(request, tmp_path_factory):
     made = (record(), kpis()) if request.param == "bare" else (rich_record(), rich_kpis())
     path = tmp_path_factory.mktemp("page") / f"{request.param}.html"
-    path.write_text(render_page(*made), encoding="utf-8")
+    path.write_text(render(*made), encoding="utf-8")
     return path
 
 

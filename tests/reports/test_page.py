@@ -5,7 +5,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from reports.page import render_page
 from reports.tables import segment_table, tier_table
 from segments.lifecycle import SEGMENTS
 from tests.reports.sample import (
@@ -15,6 +14,7 @@ from tests.reports.sample import (
     kpis,
     missing,
     record,
+    render,
     rich_kpis,
     rich_record,
 )
@@ -26,7 +26,7 @@ def text_of(html: str) -> str:
 
 @pytest.fixture
 def page():
-    return render_page(record(), kpis())
+    return render(record(), kpis())
 
 
 def test_segments_sum_up_by_hand():
@@ -70,7 +70,7 @@ def test_the_best_figure_of_a_row_is_marked(page):
 
 
 def test_text_from_data_is_escaped():
-    html = render_page(record(store="<script>alert(1)</script>", notes=["<b>x"]), kpis())
+    html = render(record(store="<script>alert(1)</script>", notes=["<b>x"]), kpis())
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
     assert "<b>x" not in html
@@ -100,7 +100,7 @@ def test_every_tag_is_closed(page):
 
 
 def test_a_history_too_short_to_hold_out_says_so():
-    assert "Not available: no part of this history" in render_page(record(backtest=None), kpis())
+    assert "Not available: no part of this history" in render(record(backtest=None), kpis())
 
 
 @pytest.mark.parametrize(("high", "is_said"), [(-0.001, True), (0.001, False)])
@@ -110,7 +110,7 @@ def test_a_simple_rule_that_ranks_better_beyond_noise_is_named(high, is_said):
         "total_past": {"gini_value": {"difference": -0.03, "low": -0.05, "high": high}}
     }
     words = "Value was ranked better by a simple rule: what each has brought so far."
-    assert (words in text_of(render_page(made, kpis()))) is is_said
+    assert (words in text_of(render(made, kpis()))) is is_said
 
 
 def test_changes_are_told_since_the_last_page():
@@ -118,7 +118,7 @@ def test_changes_are_told_since_the_last_page():
               "second_order_days": {"value": 95.0, "unit": "days"},
               "budget_used": {"value": 16.3, "unit": "money"}}  # fmt: skip
     made = record(previous={"as_of": "2024-06-29", "figures": before})
-    text = text_of(render_page(made, kpis()))
+    text = text_of(render(made, kpis()))
     assert "up 2.0 points since 2024-06-29" in text
     assert "unchanged since 2024-06-29" in text
     assert "down €10.00 since 2024-06-29" in text
@@ -154,7 +154,7 @@ def test_the_budget_comes_with_its_interval_and_basis(page):
     assert "€0.30 of that is drawn by lot" in row  # 6.30 committed, 6.00 on the curve
     assert "The rest stays unspent" not in row
     unspent = dict(record()["budget"], next_return=None)
-    assert "The rest stays unspent" in render_page(record(budget=unspent), kpis())
+    assert "The rest stays unspent" in render(record(budget=unspent), kpis())
 
 
 def test_a_read_out_is_told_with_its_interval():
@@ -163,7 +163,7 @@ def test_a_read_out_is_told_with_its_interval():
             "sentence": "Each EUR 1.00 brought back EUR 3.00.",
             "groups": [{"group": "heavy", "treated": 90, "control": 10, "margin": lift,
                         "orders": lift}]}  # fmt: skip
-    text = text_of(render_page(record(readouts=[told]), kpis()))
+    text = text_of(render(record(readouts=[told]), kpis()))
     assert "Each EUR 1.00 brought back EUR 3.00." in text
     assert "heavy 90 10 €2.00 €0.50 to €3.50" in text
 
@@ -171,11 +171,11 @@ def test_a_read_out_is_told_with_its_interval():
 def test_monitoring_waits_for_a_first_matured_week(page):
     assert "Not available: needs a first matured week" in text_of(page)
     empty = {**rich_record()["monitoring"], "weeks": [], "standings": []}
-    assert "needs a first matured week" in text_of(render_page(record(monitoring=empty), kpis()))
+    assert "needs a first matured week" in text_of(render(record(monitoring=empty), kpis()))
 
 
 def test_matured_weeks_are_told_with_their_band_and_verdict():
-    text = text_of(render_page(rich_record(), rich_kpis()))
+    text = text_of(render(rich_record(), rich_kpis()))
     for words in (
         "Looked at on 2024-06-25: orders up to 2024-06-25, model version 3 trained 40 days before. 1.2% of customers",
         "Orders were off. Run perennial train.",
@@ -191,7 +191,7 @@ def test_matured_weeks_are_told_with_their_band_and_verdict():
 
 
 def test_a_store_with_every_table_sees_every_section():
-    html = render_page(rich_record(), rich_kpis())
+    html = render(rich_record(), rich_kpis())
     text = text_of(html)
     for words in (
         "Tea 90 31 28 to 35 12", "Mug 40 fewer than half do", "Mug 40% of those who", "€20.00 1.00",
@@ -220,12 +220,12 @@ def test_cohorts_are_compared_by_who_came_back_and_by_what_they_brought(page):
     assert "By the same age they brought €30.00 each, those a year before €28.00" in page
     made = kpis()
     made["cohort_alarm"]["value"] |= {"is_alarm": True}
-    assert "Alarm: By the same age" in render_page(record(), made)
+    assert "Alarm: By the same age" in render(record(), made)
 
 
 def test_discounts_that_are_not_known_are_not_called_none():
     lacking = missing("orders.discount_amount", "Repeat revenue bought with a discount")
-    text = text_of(render_page(record(), kpis(discounts=lacking)))
+    text = text_of(render(record(), kpis(discounts=lacking)))
     assert "bought with a discount: not available: needs orders.discount_amount" in text
 
 
@@ -246,18 +246,18 @@ def test_discounts_that_are_not_known_are_not_called_none():
 def test_what_five_more_points_bring_is_said_as_far_as_it_is_known(found, words):
     made = kpis()
     made["forecast"]["five_points"] = found
-    assert words in render_page(record(), made)
+    assert words in render(record(), made)
 
 
 def test_a_week_says_of_how_many_it_is():
     rows = [{"quadrant": "retention", "measure": "Order value", "unit": "money", "weeks": WEEKS,
              "months": WEEKS, "is_anomaly_week": False, "is_anomaly_month": True}]  # fmt: skip
-    text = text_of(render_page(record(), kpis(dashboard=rows)))
+    text = text_of(render(record(), kpis(dashboard=rows)))
     assert "Order value €37.00 n = 40 €37.00 n = 40 unusual" in text
 
 
 def test_axes_are_written_as_the_stores_people_write():
-    german = render_page(rich_record() | {"locale": "de_DE"}, rich_kpis())
+    german = render(rich_record() | {"locale": "de_DE"}, rich_kpis())
     assert ">20\xa0€</text>" in german
     assert ">20\xa0%</text>" in german
     assert "€20" not in german
@@ -271,13 +271,13 @@ def test_every_picture_has_an_alternative_text(page):
 
 def test_a_season_is_drawn_where_one_is_used():
     made = kpis()
-    with_season = render_page(record(), made)
+    with_season = render(record(), made)
     assert "Orders over the year" in text_of(with_season)
     assert "Pace of orders by week of the year, 1 = usual" in with_season
     assert "used in every forecast" in text_of(with_season)
     made["forecast"]["season"] = None
-    without = render_page(record(), made)
+    without = render(record(), made)
     assert "Orders over the year" not in text_of(without)
     assert "none is used" in text_of(without)
     del made["forecast"]["season"]  # published by an earlier version
-    assert render_page(record(), made) == without
+    assert render(record(), made) == without

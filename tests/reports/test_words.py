@@ -1,5 +1,6 @@
 import pytest
 
+from reports.records.kpis import Rate
 from reports.words import Words
 
 
@@ -43,10 +44,10 @@ def test_amounts_on_an_axis_have_cents_where_there_are_any():
 
 
 def test_a_rate_that_is_not_said_says_why():
-    known = {"value": 0.25, "low": 0.2, "high": 0.3, "n": 100}
+    known = Rate(value=0.25, low=0.2, high=0.3, n=100, count=25)
     words = Words("USD")
     assert (words.rate(known), words.based_on(known)) == ("25.0%", "20.0% to 30.0%, n = 100")
-    early = {"value": None, "low": None, "high": None, "n": 100, "why": "too early"}
+    early = Rate(value=None, low=None, high=None, n=100, count=0, why="too early")
     assert (words.rate(early), words.based_on(early)) == ("too early", "n = 100")
 
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from connectors.accounting import Accounting
 from connectors.klaviyo.records import SyncPlan, SyncRefusal
 from models.evaluation import BacktestReport
-from perennial.cli.facts import DayOutcome, Facts, PowerRow, SegmentRow, TierRow
+from models.lift import ExperimentPower
+from perennial.cli.facts import DayOutcome, Facts
 from perennial.cli.shown.words import amount, plain, say_where, show_refused, table_of
 from perennial.cli.terminal import short_path
+from reports.records.run import Accounting, SegmentRow, TierRow
 
 
 def show_day(console: Console, facts: Facts) -> None:
@@ -108,7 +109,7 @@ def tier_table(tiers: Iterable[TierRow], currency: str) -> Table:
     return table
 
 
-def _experiment_line(power: PowerRow, currency: str) -> str:
+def _experiment_line(power: ExperimentPower, currency: str) -> str:
     return (
         f"Today's {power.treated:,} customers beside {power.control:,} held out can show, in {power.days} days, "
         f"a lift of {currency} {power.smallest_margin:.2f} of margin each, at best; {power.assumed_margin:.2f} "

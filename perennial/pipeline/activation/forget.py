@@ -43,7 +43,7 @@ from perennial.pipeline.ingestion.people import (
 )
 from perennial.pipeline.publishing.mirrored import mirror_exports
 from perennial.pipeline.runtime.context import RunContext, waiting_lease
-from perennial.pipeline.scoring.expected import EXPECTED
+from perennial.pipeline.runtime.files import EXPECTED
 from perennial.pipeline.settings.store import SettingsError
 
 SOURCES = "remove them from the sources too; until then the list of the forgotten keeps them out"

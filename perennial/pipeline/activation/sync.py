@@ -30,6 +30,7 @@ from perennial.pipeline.activation.outbox import (
     terms_of,
     write_plan,
 )
+from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.monitoring_state import frozen_because
 from perennial.pipeline.runtime.steps import again_after, in_prefect, progress, step
@@ -91,7 +92,7 @@ def find_day(run: RunContext) -> PublishedDay:
             f"scores are sent while they come true: {frozen}. See the page's monitoring and train again, or raise "
             "monitoring.freeze and run `perennial monitor`"
         )
-    version, tracking = day.record()["model_version"], run.tracking
+    version, tracking = read_record(day).model_version, run.tracking
     gate = tracking.tags(version).get("gate") if tracking.has(version) else None
     if gate is None or gate == FAILED:
         finding = "refused" if gate == FAILED else "has not seen"

@@ -27,11 +27,11 @@ ALIKE = ("frequency", "age_days", "recency_days")  # what customers are ordered 
 def read_orders(run: RunContext) -> History:
     """Read the orders known at the end of the run's day, and set the rest aside as rejects."""
     settings, known_by = run.settings, run.as_of
-    folder = run.folder / f"orders_{known_by.isoformat()}"
+    folder, rejects = run.files.orders, run.files.rejects
     kept = folder / "history.json"
     if kept.exists():
         return History.from_json(kept.read_text())
-    rejects, source, erased = folder / "rejects.csv", settings.order_source, Erasures(run.state)
+    source, erased = settings.order_source, Erasures(run.state)
     try:
         with run.engine() as engine:
             history = import_orders(engine, source, known_by, folder)
@@ -92,7 +92,7 @@ def build_customer_state(run: RunContext, history: History, *, looks_further: bo
     Alike customers stand together: what is computed once for them is computed in one portion.
     `looks_further` for a model that also asks for recent days and the first basket.
     """
-    path = run.folder / f"customer_state_{run.as_of.isoformat()}.parquet"
+    path = run.files.customer_state
     if not path.exists():
         with run.engine() as engine:
             orders = engine.parquet(history.orders)

@@ -20,8 +20,10 @@ from models.monitoring import (
 )
 from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_weeks
 from perennial.pipeline.monitoring.weeks import Peak, count_day, has_matured, weeks_apart
+from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.events import DRIFT_CONFIRMED, announce
+from perennial.pipeline.runtime.files import EXPECTED
 from perennial.pipeline.runtime.monitoring_state import (
     SCHEMA,
     keep_request,
@@ -29,7 +31,7 @@ from perennial.pipeline.runtime.monitoring_state import (
     read_request,
 )
 from perennial.pipeline.runtime.steps import step
-from perennial.pipeline.scoring.expected import EXPECTED, WINDOWS
+from perennial.pipeline.scoring.expected import WINDOWS
 from perennial.pipeline.training.drift import measure_drift, read_bins
 
 RECOUNT_DAYS = 35  # after a window's end, since orders and refunds arrive late
@@ -100,7 +102,7 @@ def count_weeks(run: RunContext, history: History) -> Path:
 def look_at_inputs(run: RunContext, history: History, newest: PublishedDay) -> Path:
     """Measure how fresh orders, scores and model are, and how far inputs have moved; return the file."""
     tracking, as_of = run.tracking, run.as_of
-    version = str(newest.record()["model_version"])
+    version = read_record(newest).model_version
     bins = read_bins(tracking.fetch(version) / "artifacts")
     trained = date.fromisoformat(tracking.tags(version)["as_of"])
     latest = tracking.newest(run.settings.training_digest)

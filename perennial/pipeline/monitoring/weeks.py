@@ -28,7 +28,9 @@ from models.monitoring import (
     slope_through,
     tenure_places,
 )
-from perennial.pipeline.scoring.expected import EXPECTED, WINDOWS
+from perennial.pipeline.publishing.records import read_record
+from perennial.pipeline.runtime.files import EXPECTED
+from perennial.pipeline.scoring.expected import WINDOWS
 
 WEEK = WINDOWS[0]
 RULES = {
@@ -118,7 +120,7 @@ def count_day(
     week, four_weeks = WINDOWS
     return MonitoredWeek(
         as_of=day.as_of,
-        model_version=str(day.record()["model_version"]),
+        model_version=read_record(day).model_version,
         first_week=count(week),
         four_weeks=count(four_weeks) if four_weeks in windows else None,
     )

@@ -27,13 +27,13 @@ from models.checks import (
     refused,
 )
 from models.checks.source import MOST_WINDOW_DAYS
+from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.publishing.refusal import Refusal
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
-from perennial.pipeline.scoring.score_table import WRITTEN
 from perennial.pipeline.settings.store import SettingsError
+from reports.records.run import Budget
 
-CHECKS = "checks.json"
 NAMES = (
     "orders_are_fresh",
     "orders_of_the_day",
@@ -47,8 +47,8 @@ NAMES = (
     "segments_are_steady",
     "customers_stay_put",
 )
-_CHECKS = TypeAdapter(tuple[Check, ...])
 COMPARED = ["customer_id", "segment", "expected_value"]
+CHECKS = TypeAdapter(tuple[Check, ...])
 
 
 class DayRefusedError(DataError):
@@ -82,8 +82,8 @@ def read_accepted(accepted: Sequence[str], because: str) -> dict[str, str]:
 @step
 def check_orders(
     run: RunContext, history: History, model_version: str, accepted: Mapping[str, str]
-) -> Path:
-    """Check what came in; return the file of the checks.
+) -> None:
+    """Check what came in.
 
     Raises
     ------
@@ -96,21 +96,19 @@ def check_orders(
     trained = run.tracking.tags(model_version)["as_of"]
     source = replace(source, model_age_days=(run.as_of - date.fromisoformat(trained)).days)
     checks = check_source(source, run.settings.checks.source)
-    return _judge(checks, run.folder, run.state, run.as_of, accepted)
+    _judge(run, checks, accepted)
 
 
 @step
-def check_decided(
-    run: RunContext, decided: Path, model_version: str, accepted: Mapping[str, str]
-) -> Path:
-    """Check what comes out, and that it is like the day before; return the file of all checks.
+def check_decided(run: RunContext, model_version: str, accepted: Mapping[str, str]) -> None:
+    """Check what comes out, and that it is like the day before.
 
     Raises
     ------
     DayRefusedError
         A check refuses the day, and nobody accepted it.
     """
-    scores = pd.read_parquet(decided / WRITTEN)
+    scores = pd.read_parquet(run.files.decided_scores)
     before, moved = _published_before(run.store, run.as_of), None
     if before is not None:
         trained = run.tracking.tags(model_version)["run_id"]
@@ -118,28 +116,28 @@ def check_decided(
             read_parquet(before.file("scores.parquet"), COMPARED),
             scores[COMPARED],
             (run.as_of - before.as_of).days,
-            is_new_model=before.record()["trained_run_id"] != trained,
+            is_new_model=read_record(before).trained_run_id != trained,
         )
-    budget = json.loads((decided / "budget.json").read_text())
-    found = check_scores(
+    budget = Budget.model_validate_json(run.files.budget.read_text())
+    checks = check_scores(
         scores,
         moved,
         run.settings.checks.scores,
-        committed=budget["committed"],
-        left=budget["left"],
+        committed=budget.committed,
+        left=budget.left,
     )
-    return _judge(found, run.folder, run.state, run.as_of, accepted)
+    _judge(run, checks, accepted)
 
 
 def read_checks(path: Path) -> tuple[Check, ...]:
-    """Read the file of the checks of a day; of a file that is not there, none."""
-    return _CHECKS.validate_json(path.read_bytes()) if path.exists() else ()
+    """Read the checks of a day; none where there is no file."""
+    return CHECKS.validate_json(path.read_text()) if path.exists() else ()
 
 
 def warnings_of(checks: Sequence[Check]) -> list[str]:
-    """Return the findings that a reader must know, in words; of checks, or of what their file holds."""
+    """Return the findings that a reader must know, in words."""
     warnings = []
-    for check in _CHECKS.validate_python(checks):
+    for check in checks:
         if check.verdict == WARNED:
             warnings.append(f"{check.rule}: {check.finding}")
         elif check.because is not None:
@@ -163,19 +161,15 @@ def refusals(state: Path) -> list[Refusal]:
     return [Refusal.model_validate_json(path.read_bytes()) for path in paths]
 
 
-def _judge(
-    found: list[Check], folder: Path, state: Path, as_of: date, accepted: Mapping[str, str]
-) -> Path:
+def _judge(run: RunContext, judged: list[Check], accepted: Mapping[str, str]) -> None:
     """Keep the checks for the day's record, or refuse the day."""
-    path = folder / f"{as_of.isoformat()}-{CHECKS}"
-    checks = accept(found, accepted)
+    path, checks = run.files.checks, accept(judged, accepted)
     names = {check.name for check in checks}
     earlier = [check for check in read_checks(path) if check.name not in names]
     path.write_text(json.dumps([check.to_dict() for check in (*earlier, *checks)], indent=2))
     no = refused(checks)
     if no:
-        _refuse(state, no, as_of)
-    return path
+        _refuse(run.state, no, run.as_of)
 
 
 def _refuse(state: Path, no: list[Check], as_of: date) -> None:
@@ -216,12 +210,12 @@ def _source(engine: Engine, history: History, before: PublishedDay | None, as_of
     if before is None:
         return Source(daily, int(customers))
     past = orders.filter(orders.order_date <= before.as_of)
-    record = before.record()
+    record = read_record(before)
     return Source(
         daily,
         int(customers),
-        customers_before=record["customers"],
-        orders_then=record["accounting"]["orders"],
+        customers_before=record.customers,
+        orders_then=record.accounting.orders,
         orders_now=int(engine.frame(past.aggregate(n=past.count()))["n"].iloc[0]),
     )
 

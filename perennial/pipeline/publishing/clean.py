@@ -8,6 +8,7 @@ from pathlib import Path
 from connectors.retention import old_score_runs, old_versions, remove_runs, remove_versions
 from connectors.store import PublishedDay
 from connectors.tracking import Tracking
+from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
 
@@ -48,7 +49,7 @@ def find_old(run: RunContext) -> Old:
     replaced = [
         run.folder for day in days for run in store.days(day.as_of)[:-1] if run.folder != seen
     ]
-    used = {day.record()["model_version"] for day in days if day not in thin}
+    used = {read_record(day).model_version for day in days if day not in thin}
     return Old(
         tuple(path for day in thin for path in _large(day)),
         tuple(replaced),

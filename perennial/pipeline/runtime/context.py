@@ -14,6 +14,7 @@ from connectors.lease import Holder, Lease
 from connectors.state import bring_up_to_date
 from connectors.store import Store
 from connectors.tracking import Tracking
+from perennial.pipeline.runtime.files import DayFiles
 from perennial.pipeline.runtime.steps import progress
 from perennial.pipeline.settings.store import Settings
 
@@ -55,6 +56,11 @@ class RunContext:
     def state(self) -> Path:
         """Folder of what outlives a day."""
         return self.settings.state
+
+    @property
+    def files(self) -> DayFiles:
+        """What the steps leave to each other."""
+        return DayFiles(self.folder, self.as_of)
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:

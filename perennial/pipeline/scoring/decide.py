@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,16 +20,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from connectors.klaviyo.erasure import Erasures
-from connectors.programs import COMMITMENTS, Programs, write_table
+from connectors.programs import Programs, write_table
 from features.tables import Commitments, Expected
 from models.forecaster import HISTORY, Forecaster
 from models.lift import ExperimentPower
 from perennial.pipeline.experiments.power import experiment
 from perennial.pipeline.ingestion.signals import read_signals
 from perennial.pipeline.runtime.context import RunContext
+from perennial.pipeline.runtime.files import DayFiles
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import step
-from perennial.pipeline.scoring.expected import EXPECTED, expected_sums, expected_table
+from perennial.pipeline.scoring.expected import expected_sums, expected_table
 from perennial.pipeline.scoring.ledger import (
     Earlier,
     Standing,
@@ -42,10 +42,11 @@ from perennial.pipeline.scoring.ledger import (
 )
 from perennial.pipeline.scoring.outlook import Lookout
 from perennial.pipeline.scoring.portions import Portion, Shelf, States, side_by_side
-from perennial.pipeline.scoring.score_table import SCHEMA, WRITTEN, Placed, score_table
+from perennial.pipeline.scoring.score_table import SCHEMA, Placed, score_table
 from perennial.pipeline.scoring.together import Together
 from perennial.pipeline.settings.store import DecisionPolicy
 from perennial.pipeline.training.model_files import load_forecaster
+from reports.records.run import Budget, BudgetCurve
 from segments.evidence import Signals
 from segments.investment import Funded, Granted, Offered, Offers, fund
 from segments.journey import journey_stage
@@ -86,10 +87,7 @@ class Decided:
     expected
         Table :class:`features.tables.Expected`.
     budget
-        ``committed`` (today), ``left`` (of the period's, before today), ``next_return`` (what one
-        more unit would bring back; None where there is nothing to fund), ``experiment`` (of those newly
-        committed, a :class:`models.lift.ExperimentPower`) and ``curve`` (``budget``, the ``gain`` of each
-        net of cost, and what is ``spent``, but for those who are explored).
+        What is decided of the budget.
     """
 
     scores: pd.DataFrame
@@ -98,29 +96,36 @@ class Decided:
     assignments: pd.DataFrame
     newcomers: pd.DataFrame
     expected: pd.DataFrame
-    budget: dict[str, Any]
+    budget: Budget
+
+    def write(self, files: DayFiles, *, commits: bool) -> None:
+        """Write it, the scores apart; with `commits` false, nothing is newly committed."""
+        committed = self.commitments if commits else self.commitments.head(0)
+        write_table(committed, Commitments, files.commitments)
+        write_table(self.in_force, Commitments, files.in_force)
+        self.newcomers.to_parquet(files.newcomers, index=False)
+        write_table(self.expected, Expected, files.expected)
+        files.budget.write_text(json.dumps(self.budget.to_json()))
 
 
 @step
-def decide(
-    run: RunContext, state: Path, model: Path, *, purpose: Purpose = Purpose.CURRENT
-) -> Path:
-    """Predict what each customer will do and choose what to do for them; return the folder of the files.
+def decide(run: RunContext, model: Path, *, purpose: Purpose = Purpose.CURRENT) -> None:
+    """Predict what each customer will do and choose what to do for them.
 
     The forgotten are no customers: they get no draw and take no budget. Of a day of history nothing
     reaches marketing: its tiers are what would have been chosen, and nothing is committed.
     """
-    policy, work = run.settings.policy, run.folder
+    policy, files = run.settings.policy, run.files
     days = policy.investment.period_days + policy.investment.rest_days
     programs = Programs(run.state, run.store)
     earlier = Earlier.read(programs, run.state, run.as_of, days)
     with run.engine() as engine:
         tables = run.settings.optional_tables
-        signals = read_signals(engine, tables, run.as_of, work / "tables")
-    states = States(state, Erasures(run.state))
+        signals = read_signals(engine, tables, run.as_of, files.optional_tables)
+    states = States(files.customer_state, Erasures(run.state))
     with (
-        TemporaryDirectory(dir=work) as folder,
-        pq.ParquetWriter(work / WRITTEN, SCHEMA) as writer,
+        TemporaryDirectory(dir=run.folder) as folder,
+        pq.ParquetWriter(files.decided_scores, SCHEMA) as writer,
     ):
         lookout = Lookout(
             policy, load_forecaster(model), earlier.responders, Shelf(Path(folder)), run.as_of
@@ -129,17 +134,7 @@ def decide(
         decided = day.decide(writer.write_table)
     # A draw depends on nothing but the customer: should the day fail later, it stays right.
     programs.add_assignments(decided.assignments)
-    committed = decided.commitments
-    if purpose is Purpose.HISTORY:
-        committed = committed.head(0)
-    write_table(committed, Commitments, work / COMMITMENTS)
-    write_table(decided.in_force, Commitments, work / "in_force.parquet")
-    decided.newcomers.to_parquet(work / "newcomers.parquet", index=False)
-    write_table(decided.expected, Expected, work / EXPECTED)
-    power = decided.budget["experiment"]
-    budget = {**decided.budget, "experiment": None if power is None else power.to_json()}
-    (work / "budget.json").write_text(json.dumps(budget))
-    return work
+    decided.write(files, commits=purpose is not Purpose.HISTORY)
 
 
 def score_customers(
@@ -248,13 +243,13 @@ class _Day:
             expected=expected_table(
                 np.sum([one.expected for one in told], axis=0), together.starts, self.as_of
             ),
-            budget={
-                "committed": funded.spent,
-                "left": offers.plan.budget,
-                "next_return": funded.next_return if np.isfinite(funded.next_return) else None,
-                "curve": _curve(funded),
-                "experiment": power,
-            },
+            budget=Budget(
+                committed=funded.spent,
+                left=offers.plan.budget,
+                next_return=funded.next_return if np.isfinite(funded.next_return) else None,
+                curve=_curve(funded),
+                experiment=power,
+            ),
         )
 
     def _fund(self, together: Together, stands: Standings, offers: Offers) -> Funded:
@@ -375,12 +370,12 @@ def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(some, ignore_index=True) if some else parts[0]
 
 
-def _curve(funded: Funded) -> dict[str, Any] | None:
+def _curve(funded: Funded) -> BudgetCurve | None:
     curve = funded.curve
     if curve is None:
         return None
-    return {
-        "budget": curve.budget.tolist(),
-        "gain": curve.gain.tolist(),
-        "spent": funded.curve_spent,
-    }
+    return BudgetCurve(
+        budget=tuple(curve.budget.tolist()),
+        gain=tuple(curve.gain.tolist()),
+        spent=funded.curve_spent,
+    )

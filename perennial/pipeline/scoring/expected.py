@@ -12,7 +12,6 @@ from models.monitoring import TENURES, Counts, cell_sums, cells_of
 
 Array = NDArray[np.float64]
 
-EXPECTED = "expected.parquet"
 WINDOWS = (7, 28)  # days
 
 

@@ -24,7 +24,6 @@ Names = NDArray[np.object_]
 Flags = NDArray[np.bool_]
 
 FARTHEST_ORDER_DAYS = 3650  # a median further away than ten years is no date
-WRITTEN = "decided.parquet"  # a day's scores, in the folder of what was decided
 RFM_SCORES = [str(number) for number in range(556)]
 CARRIED_OVER = [name for name in Scores.columns() if name in CustomerState.columns()]
 MADE_LATER = ("model_version", "run_id")  # known when a day is published
@@ -144,7 +143,7 @@ def published_scores(
     Parameters
     ----------
     decided
-        Folder of what was decided.
+        Scores as they were decided.
     erased
         Who is left out.
     made
@@ -153,7 +152,7 @@ def published_scores(
     schema = arrow_schema(Scores)
 
     def publish(number: int) -> pa.Table:
-        with pq.ParquetFile(decided / WRITTEN) as file:
+        with pq.ParquetFile(decided) as file:
             rows = file.read_row_group(number)
         if len(erased):
             rows = rows.filter(pa.array(~erased.covers(rows["customer_id"].to_pandas())))
@@ -161,5 +160,5 @@ def published_scores(
             rows = rows.append_column(name, pa.repeat(value, len(rows)))
         return rows.select(schema.names).cast(schema)
 
-    groups = pq.read_metadata(decided / WRITTEN).num_row_groups
+    groups = pq.read_metadata(decided).num_row_groups
     yield from side_by_side(publish, range(groups))

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from connectors.store import PublishedDay, Store
 from connectors.tracking import Tracking
 from perennial.pipeline.publishing.checks import refusals
+from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext, lease_of
 from perennial.pipeline.status.records import CurrentDay, ModelStatus, Status
 
@@ -57,8 +58,7 @@ def age_of(
     limit
         From when on it is stale.
     """
-    published = datetime.fromisoformat(day.record()["published_at"])
-    hours = (now - published) / timedelta(hours=1)
+    hours = (now - day.published_at()) / timedelta(hours=1)
     return Age(round(hours, 2), (yesterday - day.as_of).days, limit)
 
 
@@ -77,16 +77,16 @@ def collect_status(run: RunContext, limit: timedelta | None = None) -> Status:
     )
     if day is None:
         return status
-    age, record = age_of(day, run.now, yesterday, limit), day.record()
+    age, record = age_of(day, run.now, yesterday, limit), read_record(day)
     current = CurrentDay(
         as_of=day.as_of,
-        published_at=record["published_at"],
+        published_at=record.published_at,
         hours=age.hours,
         days_behind=age.days_behind,
-        customers=record["customers"],
-        checks=record["checks"],
+        customers=record.customers,
+        checks=record.checks,
     )
-    model = _model(run.tracking, record["model_version"], day.as_of)
+    model = _model(run.tracking, record.model_version, day.as_of)
     return status.model_copy(update={"current": current, "model": model, "is_stale": age.is_stale})
 
 

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from models.evaluation import BacktestReport, CutoffReport
-from perennial.cli.facts import SegmentRow, TierRow
 from perennial.cli.shown.day import RATED, backtest_table, segment_table, tier_table
 from perennial.cli.shown.state import show_said
+from reports.records.run import SegmentRow, TierRow
 
 METRICS = dict.fromkeys(RATED, 0.8765) | {"value_ratio": 12.345, "mae_orders": 2.094}
 MODELS = (

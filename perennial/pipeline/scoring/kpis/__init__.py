@@ -1,5 +1,5 @@
 """The retention measures of a day."""
 
-from perennial.pipeline.scoring.kpis.measures import KPIS, REFILLS, measure_retention
+from perennial.pipeline.scoring.kpis.measures import measure_retention
 
-__all__ = ["KPIS", "REFILLS", "measure_retention"]
+__all__ = ["measure_retention"]

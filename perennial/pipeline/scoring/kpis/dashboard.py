@@ -6,8 +6,8 @@ import pandas as pd
 
 from features import advocacy, bundles, journeys, products
 from perennial.pipeline.scoring.kpis.day import Day
-from reports.measures.rates import Json
 from reports.measures.series import Daily, by_date, first_day, lacking, row
+from reports.records.kpis import DashboardRow, MissingRow
 
 CAME = "Referred share of new customers"
 ATTACHED = "Bundle attach rate"
@@ -15,7 +15,9 @@ REDUCED = "Orders with a discount"
 TOUCHED = "Touched, and ordered within 7 days"
 
 
-def dashboard(day: Day, first: pd.DataFrame, spend: pd.DataFrame | None) -> list[Json]:
+def dashboard(
+    day: Day, first: pd.DataFrame, spend: pd.DataFrame | None
+) -> tuple[DashboardRow | MissingRow, ...]:
     """Arrange the measures; those whose table is missing say which one they need.
 
     Parameters
@@ -29,16 +31,16 @@ def dashboard(day: Day, first: pd.DataFrame, spend: pd.DataFrame | None) -> list
     """
     since = first_day(day.as_of)
     sums = day.fetch(journeys.daily(day.journeys, since))
-    found = [
+    measures = [
         *_acquisition(day, by_date(first, "customers"), spend),
         *_retention(day, sums),
         *_engagement(day, sums),
         *_program(day),
     ]
-    return [row(one, day.as_of) if isinstance(one, Daily) else one for one in found]
+    return tuple(row(one, day.as_of) if isinstance(one, Daily) else one for one in measures)
 
 
-Rows = Iterator[Daily | Json]
+Rows = Iterator[Daily | MissingRow]
 
 
 def _acquisition(day: Day, new: pd.Series, spend: pd.DataFrame | None) -> Rows:
@@ -116,8 +118,8 @@ def _program(day: Day) -> Rows:
     if "nps" not in day.tables:
         yield lacking("program", "Net promoter score", "nps")
     else:
-        said = day.fetch(advocacy.scores_by_day(day.tables["nps"]))
-        balance, answers = by_date(said, "balance"), by_date(said, "answers")
+        scores = day.fetch(advocacy.scores_by_day(day.tables["nps"]))
+        balance, answers = by_date(scores, "balance"), by_date(scores, "answers")
         yield Daily("program", "Net promoter score", "score", balance, answers, day.least, 100.0)
 
 

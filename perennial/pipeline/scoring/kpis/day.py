@@ -26,6 +26,7 @@ class Day:
 
     settings: KpiSettings
     ahead_days: int
+    margin: float
     engine: Engine
     as_of: date
     orders: ir.Table
@@ -59,8 +60,8 @@ class Day:
         """Whom a refill of a product is due for, or soon will be; None where there are no order lines."""
         if self.baskets is None:
             return None
-        known = self.cycles("product_id").dropna(subset=["median_days"])
-        typed = known[["product_id", "median_days"]].astype(
+        measured = self.cycles("product_id").dropna(subset=["median_days"])
+        typed = measured[["product_id", "median_days"]].astype(
             {"product_id": str, "median_days": float}
         )
         cycles = self.engine.table(typed, "product_cycles")
@@ -88,13 +89,22 @@ def opened(run: RunContext, history: History) -> Iterator[Day]:
     settings, as_of = run.settings, run.as_of
     with run.engine() as engine:
         orders = engine.parquet(history.orders)
-        found = engine.keep(journeys.journeys(orders, as_of), "journeys")
+        numbered = engine.keep(journeys.journeys(orders, as_of), "journeys")
         given = {k: v for k, v in settings.optional_tables.items() if k != "order_lines"}
         tables = {
             name: engine.parquet(read_table(engine, name, where, as_of, run.folder / "kpis").path)
             for name, where in given.items()
         }
         lines = None if history.order_lines is None else engine.parquet(history.order_lines)
-        known = engine.keep(products.customers(found, as_of), "journey_customers")
-        ahead = settings.moments.ahead_days
-        yield Day(settings.kpis, ahead, engine, as_of, orders, found, known, lines, tables)
+        yield Day(
+            settings=settings.kpis,
+            ahead_days=settings.moments.ahead_days,
+            margin=settings.store.margin,
+            engine=engine,
+            as_of=as_of,
+            orders=orders,
+            journeys=numbered,
+            customers=engine.keep(products.customers(numbered, as_of), "journey_customers"),
+            lines=lines,
+            tables=tables,
+        )

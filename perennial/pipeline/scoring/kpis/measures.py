@@ -1,10 +1,13 @@
 """The retention measures of a day, from the orders and whatever optional tables there are."""
 
 import json
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
+from typing import TypedDict
 
 import ibis
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
@@ -15,98 +18,182 @@ from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.kpis.dashboard import dashboard
 from perennial.pipeline.scoring.kpis.day import Day, opened
-from perennial.pipeline.scoring.score_table import WRITTEN
 from perennial.pipeline.training.model_files import load_forecaster
-from reports.measures import advocacy as told
+from reports.measures import advocacy as programs
 from reports.measures import forecast, repeat
 from reports.measures import products as bought
 from reports.measures.cohorts import cohorts
-from reports.measures.rates import Json, days_of, missing, rate
+from reports.measures.rates import days_of, missing, rate
+from reports.records.kpis import (
+    Advocacy,
+    Bundles,
+    CohortAlarm,
+    Cohorts,
+    Discounts,
+    Forecast,
+    KpiReport,
+    Loyalty,
+    Missing,
+    NewForecast,
+    NpsMonth,
+    Products,
+    PromoterRates,
+    Rate,
+)
 from segments.rhythm import store_cycle_days
 
-KPIS, REFILLS = "kpis.json", "refills.parquet"
 SAMPLE = 100_000  # customers whose forecasts stand for all of a larger store
 
 
 @step
 def measure_retention(
-    run: RunContext,
-    history: History,
-    state: Path,
-    decided: Path,
-    model: Path,
-    past_ratios: list[float],
-) -> Path:
-    """Measure how retention stands; return the JSON file."""
-    kpis, as_of, work = run.settings.kpis, run.as_of, run.folder
-    known = pd.read_parquet(state)
-    columns = (known[name] for name in ("frequency", "recency_days", "age_days"))
-    cycle = kpis.natural_cycle_days or store_cycle_days(*columns)
+    run: RunContext, history: History, model: Path, past_ratios: list[float]
+) -> None:
+    """Measure how retention stands, and list whom a refill is due for."""
+    state = pd.read_parquet(run.files.customer_state)
     with opened(run, history) as day:
-        gaps = day.fetch(journeys.gaps(day.journeys, as_of))
-        returned = day.fetch(journeys.returned(day.journeys, as_of))
-        first = day.fetch(journeys.first_days(day.journeys))
-        spend = (
-            day.fetch(day.tables["marketing_spend"]) if "marketing_spend" in day.tables else None
+        ahead = Ahead(state, load_forecaster(model), tuple(past_ratios))
+        report = kpi_report(day, run.files.decided_scores, ahead)
+        write_refills(day, run.files.refills)
+    text = json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n"
+    run.files.kpis.write_text(text)
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What a forecast is made of.
+
+    Attributes
+    ----------
+    state
+        Table :class:`features.tables.CustomerState`.
+    forecaster
+        The model.
+    ratios
+        Actual over expected revenue of past windows.
+    """
+
+    state: pd.DataFrame
+    forecaster: Forecaster
+    ratios: tuple[float, ...]
+
+    def totals(self, as_of: date, days: int) -> tuple[float, float]:
+        """Return expected orders and value of all customers; of a large store, from a sample."""
+        sample = self.state
+        if len(sample) > SAMPLE:
+            sample = sample.iloc[np.linspace(0, len(sample) - 1, SAMPLE).astype(int)]
+        factor = len(self.state) / max(len(sample), 1)
+        expected = self.forecaster.expect(sample, days, as_of=as_of)
+        return (
+            factor * float(np.sum(expected.expected_orders)),
+            factor * float(np.sum(expected.expected_value)),
         )
-        cells = day.fetch(journeys.cohort_cells(day.journeys))
-        found: Json = {
-            "as_of": as_of.isoformat(),
-            "least_customers": day.least,
-            "natural_cycle_days": cycle,
-            "repeat": repeat.repeat(returned, gaps, kpis.repeat_rate_benchmark, day.least),
-            "second_order": repeat.second_order(gaps, cycle),
-            "steps": repeat.steps(gaps, day.least),
-            "cohorts": cohorts(cells, first, spend, as_of, run.settings.store.margin, day.least),
-            "cohort_alarm": alarm_measures(day, returned, cycle),
-            "discounts": discount_measures(day, decided),
-            "advocacy": advocacy_measures(day, len(known)),
-            "loyalty": loyalty_measures(day, len(known)),
-            "forecast": forecast_measures(
-                day, known, load_forecaster(model), past_ratios, first, returned
-            ),
-        }
-        back = found["repeat"]["returned"]["90"]
-        found |= {"products": product_measures(day), "bundles": bundle_measures(day, back)}
-        write_refills(day, work / REFILLS)
-        found["dashboard"] = dashboard(day, first, spend)
-    (work / KPIS).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
-    return work / KPIS
 
 
-def alarm_measures(day: Day, returned: pd.DataFrame, cycle: float) -> Json:
+@dataclass(frozen=True)
+class Counts:
+    """What several measures are made of.
+
+    Attributes
+    ----------
+    gaps, returned, first
+        What the functions of :mod:`features.journeys` counted.
+    spend
+        Table :class:`features.tables.MarketingSpend`; None = not given.
+    """
+
+    gaps: pd.DataFrame
+    returned: pd.DataFrame
+    first: pd.DataFrame
+    spend: pd.DataFrame | None
+
+    @classmethod
+    def of(cls, day: Day) -> "Counts":
+        """Count them."""
+        spend = day.tables.get("marketing_spend")
+        return cls(
+            gaps=day.fetch(journeys.gaps(day.journeys, day.as_of)),
+            returned=day.fetch(journeys.returned(day.journeys, day.as_of)),
+            first=day.fetch(journeys.first_days(day.journeys)),
+            spend=None if spend is None else day.fetch(spend),
+        )
+
+
+def kpi_report(day: Day, decided_scores: Path, ahead: Ahead) -> KpiReport:
+    """Measure how retention stands.
+
+    Parameters
+    ----------
+    day
+        What the measures are made of.
+    decided_scores
+        File of the day's scores.
+    ahead
+        What the forecast is made of.
+    """
+    counts, least, customers = Counts.of(day), day.least, len(ahead.state)
+    columns = (ahead.state[name] for name in ("frequency", "recency_days", "age_days"))
+    cycle = day.settings.natural_cycle_days or store_cycle_days(*columns)
+    repeated = repeat.repeat(
+        counts.returned, counts.gaps, day.settings.repeat_rate_benchmark, least
+    )
+    return KpiReport(
+        as_of=day.as_of,
+        least_customers=least,
+        natural_cycle_days=cycle,
+        repeat=repeated,
+        second_order=repeat.second_order(counts.gaps, cycle),
+        steps=repeat.steps(counts.gaps, least),
+        cohorts=cohort_measures(day, counts),
+        cohort_alarm=alarm_measures(day, counts.returned, cycle),
+        discounts=discount_measures(day, decided_scores),
+        advocacy=advocacy_measures(day, customers),
+        loyalty=loyalty_measures(day, customers),
+        forecast=forecast_measures(day, counts, ahead),
+        products=product_measures(day),
+        bundles=bundle_measures(day, repeated.returned["90"]),
+        dashboard=dashboard(day, counts.first, counts.spend),
+    )
+
+
+def cohort_measures(day: Day, counts: Counts) -> Cohorts:
+    """Follow each month's new customers."""
+    cells = day.fetch(journeys.cohort_cells(day.journeys))
+    return cohorts(cells, counts.first, counts.spend, day.as_of, day.margin, day.least)
+
+
+def alarm_measures(day: Day, returned: pd.DataFrame, cycle: float) -> CohortAlarm:
     """Compare the newest cohorts with those of a year before: who came back, and what they brought."""
     age = repeat.alarm_age(cycle)
     early = day.fetch(journeys.early_revenue(day.journeys, day.as_of, age))
-    return {
-        **repeat.cohort_alarm(returned, day.as_of, cycle, day.least),
-        "value": repeat.cohort_value_alarm(early, age, day.least),
-    }
+    alarm = repeat.cohort_alarm(returned, day.as_of, cycle, day.least)
+    value = repeat.cohort_value_alarm(early, age, day.least)
+    return alarm.model_copy(update={"value": value})
 
 
-def discount_measures(day: Day, decided: Path) -> Json:
+def discount_measures(day: Day, decided_scores: Path) -> Discounts | Missing:
     """Say how much of the repeat revenue depends on discounts."""
-    segments = day.engine.parquet(decided / WRITTEN).select("customer_id", "segment")
-    found = day.fetch(journeys.discounted_revenue(day.journeys, segments))
-    return bought.discount_section(found, day.least)
+    segments = day.engine.parquet(decided_scores).select("customer_id", "segment")
+    sums = day.fetch(journeys.discounted_revenue(day.journeys, segments))
+    return bought.discount_section(sums, day.least)
 
 
-def product_measures(day: Day) -> Json:
+def product_measures(day: Day) -> Products | Missing:
     """Say when products are bought again, and what the first one leads to."""
     baskets, refills = day.baskets, day.refills
     if day.lines is None or baskets is None or refills is None:
         return missing("order_lines", "Products")
     main = day.engine.keep(products.main_products(baskets, day.journeys), "main_products")
-    return bought.product_section(
-        day.cycles("product_id"),
-        day.cycles("category"),
-        day.fetch(products.first_products(main, day.customers)),
-        day.fetch(products.next_products(main)),
-        day.fetch(products.breadth(baskets, day.customers)),
-        day.fetch(products.due(refills)),
-        day.names,
-        day.least,
+    counts = bought.ProductCounts(
+        by_product=day.cycles("product_id"),
+        by_category=day.cycles("category"),
+        first=day.fetch(products.first_products(main, day.customers)),
+        following=day.fetch(products.next_products(main)),
+        breadth=day.fetch(products.breadth(baskets, day.customers)),
+        due=day.fetch(products.due(refills)),
+        names=day.names,
     )
+    return bought.product_section(counts, day.least)
 
 
 def write_refills(day: Day, path: Path) -> None:
@@ -124,7 +211,7 @@ def write_refills(day: Day, path: Path) -> None:
         )
 
 
-def bundle_measures(day: Day, overall: Json) -> Json:
+def bundle_measures(day: Day, overall: Rate) -> Bundles | Missing:
     """Say what bundles do for retention."""
     baskets = day.baskets
     if day.lines is None or baskets is None:
@@ -137,53 +224,71 @@ def bundle_measures(day: Day, overall: Json) -> Json:
     usual = day.settings.bundle_refill_days
     windows = bought.refill_windows(parts, day.cycles("product_id"), usual)
     due = bundles.bundle_refills(days, day.engine.table(windows, "bundle_windows"), day.as_of)
-    return bought.bundle_section(
-        day.fetch(bundles.bundle_share(day.lines, day.orders, day.as_of)),
-        day.fetch(bundles.bundle_reorders(days, day.as_of)),
-        day.fetch(bundles.first_bundles(days, single, day.customers)),
-        day.fetch(bundles.gateways(single, days)),
-        parts,
-        windows,
-        day.fetch(due),
-        day.names,
-        overall,
-        day.least,
+    counts = bought.BundleCounts(
+        share=day.fetch(bundles.bundle_share(day.lines, day.orders, day.as_of)),
+        reorders=day.fetch(bundles.bundle_reorders(days, day.as_of)),
+        first=day.fetch(bundles.first_bundles(days, single, day.customers)),
+        gateways=day.fetch(bundles.gateways(single, days)),
+        parts=parts,
+        windows=windows,
+        due=day.fetch(due),
+        names=day.names,
     )
+    return bought.bundle_section(counts, overall, day.least)
 
 
-def advocacy_measures(day: Day, customers: int) -> Json:
+def advocacy_measures(day: Day, customers: int) -> Advocacy:
     """Say who refers, recommends and reviews."""
-    tables, least = day.tables, day.least
-    won = advocacy.conversions(tables["referrals"]) if "referrals" in tables else None
+    given = day.tables.get("referrals")
+    referrals = None if given is None else advocacy.conversions(given)
+    section = _referrals(day, referrals, customers)
+    scores: Promotion = {
+        "promoters_refer": missing("nps", "Promoters who refer"),
+        "nps": missing("nps", "Net promoter score"),
+    }
+    if "nps" in day.tables:
+        scores = _promotion(day, day.tables["nps"], referrals)
+    return section.model_copy(update={**scores, "review_rate": _review_rate(day)})
+
+
+def _referrals(day: Day, referrals: ir.Table | None, customers: int) -> Advocacy:
+    """Say who refers, and compare who was referred with who was paid for."""
     costs: dict[str, pd.DataFrame | None] = {"referred": None, "paid": None}
     referring = None
-    if won is not None:
-        costs["referred"] = day.fetch(advocacy.rewards(won))
-        referring = int(day.fetch(advocacy.referrers(won, day.as_of))["customers"].iloc[0])
+    if referrals is not None:
+        costs["referred"] = day.fetch(advocacy.rewards(referrals))
+        counted = day.fetch(advocacy.referrers(referrals, day.as_of))
+        referring = int(counted["customers"].iloc[0])
     origins = None
-    if "customers" in tables:
-        paid = tables.get("marketing_spend")
+    if "customers" in day.tables:
+        paid = day.tables.get("marketing_spend")
         channels = day.engine.table(pd.DataFrame({"channel": pd.Series(dtype=str)}), "no_channels")
         spent_on = channels if paid is None else paid
         costs["paid"] = None if paid is None else day.fetch(paid)
-        origins = day.fetch(advocacy.origins(day.customers, tables["customers"], spent_on))
-    found = told.referral_section(referring, origins, costs, customers, day.as_of, least)
-    if "nps" in tables:
-        kinds = day.fetch(advocacy.promoters_who_refer(tables["nps"], won))
-        found["promoters_refer"] = (
-            missing("referrals", "Promoters who refer")
-            if won is None
-            else told.promoter_rates(kinds, least)
-        )
-        found["nps"] = told.nps_trend(day.fetch(advocacy.scores_by_month(tables["nps"])), least)
-    else:
-        found |= {"promoters_refer": missing("nps", "Promoters who refer"),
-                  "nps": missing("nps", "Net promoter score")}  # fmt: skip
-    found["review_rate"] = _review_rate(day)
-    return found
+        origins = day.fetch(advocacy.origins(day.customers, day.tables["customers"], spent_on))
+    return programs.referral_section(referring, origins, costs, customers, day.as_of, day.least)
 
 
-def _review_rate(day: Day) -> Json:
+class Promotion(TypedDict):
+    """The measures that answers bring."""
+
+    promoters_refer: PromoterRates | Missing
+    nps: tuple[NpsMonth, ...] | Missing
+
+
+def _promotion(day: Day, answers: ir.Table, referrals: ir.Table | None) -> Promotion:
+    """Say who recommends, and who then refers."""
+    kinds = day.fetch(advocacy.promoters_who_refer(answers, referrals))
+    months = day.fetch(advocacy.scores_by_month(answers))
+    return {
+        "promoters_refer": missing("referrals", "Promoters who refer")
+        if referrals is None
+        else programs.promoter_rates(kinds, day.least),
+        "nps": programs.nps_trend(months, day.least),
+    }
+
+
+def _review_rate(day: Day) -> Rate | Missing:
     if "reviews" not in day.tables:
         return missing("reviews", "Review rate")
     reviews = day.tables["reviews"]
@@ -197,49 +302,36 @@ def _review_rate(day: Day) -> Json:
     return rate(count, n, day.least)
 
 
-def loyalty_measures(day: Day, customers: int) -> Json:
+def loyalty_measures(day: Day, customers: int) -> Loyalty | Missing:
     """Say who takes part in the loyalty program."""
     if "loyalty_events" not in day.tables:
         return missing("loyalty_events", "Loyalty program")
     members = day.fetch(advocacy.members(day.tables["loyalty_events"], day.as_of))
     floor = day.settings.loyalty_active_floor
-    return told.loyalty_section(members, customers, floor, day.least)
+    return programs.loyalty_section(members, customers, floor, day.least)
 
 
-def forecast_measures(
-    day: Day,
-    state: pd.DataFrame,
-    forecaster: Forecaster,
-    ratios: list[float],
-    first: pd.DataFrame,
-    returned: pd.DataFrame,
-) -> Json:
+def forecast_measures(day: Day, counts: Counts, ahead: Ahead) -> Forecast:
     """Say what the next days are to bring."""
-    chosen = state
-    if len(state) > SAMPLE:
-        chosen = state.iloc[np.linspace(0, len(state) - 1, SAMPLE).astype(int)]
-    factor = len(state) / max(len(chosen), 1)
-    totals, time = {}, forecaster.time(day.as_of)
-    for days in forecast.AHEAD:
-        f = forecaster.expect(chosen, days, as_of=day.as_of)
-        totals[days] = (
-            factor * float(np.sum(f.expected_orders)),
-            factor * float(np.sum(f.expected_value)),
-        )
-    arrived = days_of(first["date"])
-    late = arrived > pd.Timestamp(day.as_of) - pd.Timedelta(days=forecast.RECENT_DAYS)
-    ages = returned[returned["age_days"] < journeys.ARRIVALS_DAYS]
-    new, per_day = forecast.new_customers(
-        day.fetch(journeys.by_age(day.journeys, day.as_of)),
-        first["customers"][late],
-        pd.Series(np.repeat(ages["age_days"], ages["customers"])),
+    totals = {days: ahead.totals(day.as_of, days) for days in forecast.AHEAD}
+    time, pace = ahead.forecaster.time(day.as_of), ahead.forecaster.pace
+    new, per_day = _new_customers(day, counts)
+    returners = day.fetch(journeys.returners(day.journeys, day.as_of))
+    return Forecast(
+        existing=forecast.existing(totals, ahead.ratios),
+        season=tuple(pace.weeks) if pace is not None and pace.has_season else None,
+        operational_days={str(days): float(time.after(days)) for days in forecast.AHEAD},
+        new=new,
+        five_points=forecast.five_points(returners, per_day, day.least),
     )
-    more = day.fetch(journeys.returners(day.journeys, day.as_of))
-    pace = forecaster.pace
-    return {
-        "existing": forecast.existing(totals, ratios),
-        "season": list(pace.weeks) if pace is not None and pace.has_season else None,
-        "operational_days": {days: float(time.after(days)) for days in forecast.AHEAD},
-        "new": new,
-        "five_points": forecast.five_points(more, per_day, day.least),
-    }
+
+
+def _new_customers(day: Day, counts: Counts) -> tuple[tuple[NewForecast, ...], float]:
+    """Say what new customers are to bring, and how many come per day."""
+    first, returned = counts.first, counts.returned
+    recent = pd.Timestamp(day.as_of) - pd.Timedelta(days=forecast.RECENT_DAYS)
+    arrivals = first["customers"][days_of(first["date"]) > recent]
+    ages = returned[returned["age_days"] < journeys.ARRIVALS_DAYS]
+    by_age = day.fetch(journeys.by_age(day.journeys, day.as_of))
+    customers_ages = pd.Series(np.repeat(ages["age_days"], ages["customers"]))
+    return forecast.new_customers(by_age, arrivals, customers_ages)

@@ -37,6 +37,7 @@ from perennial.pipeline.monitoring.judge import Judgment, find_alerts, judge_req
 from perennial.pipeline.monitoring.weeks import has_matured, weeks_apart
 from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.events import announce
+from perennial.pipeline.runtime.files import EXPECTED
 from perennial.pipeline.runtime.monitoring_state import (
     MONITORING,
     RETRAIN,
@@ -45,7 +46,6 @@ from perennial.pipeline.runtime.monitoring_state import (
     read_monitoring,
     read_request,
 )
-from perennial.pipeline.scoring.expected import EXPECTED
 from perennial.pipeline.settings.store import MonitoringSettings, read_settings
 from perennial.pipeline.training.model_files import load_forecaster
 from tests.monitored import FRESHNESS, MODEL, REPORT, WINDOW

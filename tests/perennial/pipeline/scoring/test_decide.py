@@ -79,11 +79,11 @@ def test_all_but_the_forgotten_count_in_what_is_expected(tmp_path):
 def test_the_budget_is_committed_and_told():
     found = decided()
     rows = found.commitments
-    assert 50 < found.budget["committed"] <= 60
+    assert 50 < found.budget.committed <= 60
     paid = rows.loc[~rows["is_holdout"], "expected_cost"].sum()
-    assert paid == pytest.approx(found.budget["committed"])
-    assert found.budget["left"] == 60
-    assert found.budget["next_return"] > 1
+    assert paid == pytest.approx(found.budget.committed)
+    assert found.budget.left == 60
+    assert found.budget.next_return > 1
     chosen = found.scores["investment_tier"] != "none"
     assert rows["customer_id"].tolist() == found.scores.loc[chosen, "customer_id"].tolist()
     assert (rows["expected_gain"] > rows["expected_cost"]).all()
@@ -93,7 +93,7 @@ def test_the_next_night_keeps_every_tier_and_spends_nothing_twice():
     first = decided()
     known = Earlier(first.assignments, first.commitments)
     night = decided(known, DAY + timedelta(days=1))
-    assert night.budget["left"] == pytest.approx(60 - first.budget["committed"])
+    assert night.budget.left == pytest.approx(60 - first.budget.committed)
     before = first.scores.set_index("customer_id")["investment_tier"]
     after = night.scores.set_index("customer_id")["investment_tier"]
     had = before != "none"
@@ -107,7 +107,7 @@ def test_after_the_period_a_customer_rests_and_the_budget_is_new():
     known = Earlier(first.assignments, first.commitments)
     later = decided(known, DAY + timedelta(days=30))
     had = set(first.commitments["customer_id"])
-    assert later.budget["left"] == 60
+    assert later.budget.left == 60
     assert not set(later.commitments["customer_id"]) & had
     resting = later.scores[later.scores["customer_id"].isin(had)]
     assert set(resting["investment_tier"]) == {"none"}
@@ -119,16 +119,16 @@ def test_a_day_out_of_order_leaves_what_a_later_day_committed():
     first = decided()
     known = Earlier(first.assignments, first.commitments)
     earlier_day = decided(known, DAY - timedelta(days=3))
-    assert earlier_day.budget["left"] == pytest.approx(60 - first.budget["committed"])
+    assert earlier_day.budget.left == pytest.approx(60 - first.budget.committed)
 
 
 def test_without_a_budget_left_nothing_is_committed():
     first = decided()
     rows = first.commitments.assign(expected_cost=1000.0, is_holdout=False)
     found = decided(Earlier(first.assignments, rows), DAY + timedelta(days=1))
-    assert found.budget["left"] == 0
+    assert found.budget.left == 0
     assert found.commitments.empty
-    assert found.budget["committed"] == 0
+    assert found.budget.committed == 0
 
 
 def test_the_drawn_stay_as_drawn_when_others_come():
@@ -194,12 +194,12 @@ def test_the_best_fifth_of_first_time_buyers_is_named_by_chance_and_what_follows
 
 def test_the_curve_says_what_a_budget_gains():
     found = decided()
-    curve = found.budget["curve"]
+    curve = found.budget.curve
     free = found.commitments[~found.commitments["is_holdout"]]
     gained = (free["expected_gain"] - free["expected_cost"]).sum()
-    told = np.interp(found.budget["committed"], curve["budget"], curve["gain"])
+    told = np.interp(found.budget.committed, curve.budget, curve.gain)
     assert gained == pytest.approx(told, rel=0.02)
-    assert curve["budget"][0] == curve["gain"][0] == 0
+    assert curve.budget[0] == curve.gain[0] == 0
 
 
 def test_who_promotes_the_store_is_an_advocate_until_something_bad_is_said():
@@ -284,7 +284,7 @@ def test_who_was_proved_to_be_moved_gets_the_tier_and_nobody_else():
 
 def test_what_the_experiment_can_show_is_said_before_anything_is_sent():
     found = decided(holdout={"share": 0.3})
-    said, rows = found.budget["experiment"], found.commitments
+    said, rows = found.budget.experiment, found.commitments
     held = int(rows["is_holdout"].sum())
     assert (said.treated, said.control, said.days) == (len(rows) - held, held, 90)
     assert said.assumed_margin == pytest.approx(rows["assumed_gain"].mean())
@@ -295,7 +295,7 @@ def test_what_the_experiment_can_show_is_said_before_anything_is_sent():
 
 
 def test_without_a_control_group_nothing_can_be_shown():
-    assert decided(holdout={"share": 0.0}).budget["experiment"] is None
+    assert decided(holdout={"share": 0.0}).budget.experiment is None
 
 
 def test_the_natural_cycle_that_is_set_decides_who_is_new():

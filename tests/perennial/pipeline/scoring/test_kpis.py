@@ -9,6 +9,7 @@ D  2023-02-10 10, 2024-02-10 10 (365)                        I  2024-12-20 10
 E  2023-03-01 10, 2024-03-15 20 (380)                        J  2024-12-25 20
 """
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from perennial.pipeline.settings.store import build_settings
 from reports.measures import repeat
 from reports.measures.cohorts import cohorts
 from reports.measures.products import discount_section, refill_windows
+from reports.records.kpis import DashboardRow, Rate
 from segments.rhythm import store_cycle_days
 
 AS_OF = date(2024, 12, 31)
@@ -134,7 +136,7 @@ def day():
         known = typed(engine, orders, Orders, "orders_by_hand")
         found = engine.keep(journeys.journeys(known, AS_OF), "journeys")
         yield Day(
-            settings, engine, AS_OF, known, found,
+            settings.kpis, settings.moments.ahead_days, settings.store.margin, engine, AS_OF, known, found,
             engine.keep(products.customers(found, AS_OF), "journey_customers"),
             typed(engine, lines, OrderLines, "lines_by_hand"),
             {NAMES[table]: typed(engine, rows, table, NAMES[table]) for table, rows in TOLD.items()},
@@ -151,18 +153,23 @@ def gaps(day):
     return day.fetch(journeys.gaps(day.journeys, AS_OF))
 
 
+def overall(value):
+    """Return the rate of all customers that a bundle is held against."""
+    return Rate(value=value, low=None, high=None, n=10, count=5)
+
+
 def of(rate):
-    return rate["count"], rate["n"]
+    return rate.count, rate.n
 
 
 def test_repeat_rates(returned, gaps):
     """A to E were seen for a year: A, C, D came back within it. Kaplan-Meier: 1 - 7/8 6/7 5/6 3/4 2/3."""
     found = repeat.repeat(returned, gaps, 0.28, 1)
-    assert of(found["rate_12m"]) == (3, 5)
-    assert found["rate_12m"]["value"] == pytest.approx(0.6)
-    assert found["estimate_12m"]["value"] == pytest.approx(1 - 5 / 8 * 3 / 4 * 2 / 3)
-    assert found["benchmark"] == 0.28
-    assert {days: of(rate) for days, rate in found["returned"].items()} == {
+    assert of(found.rate_12m) == (3, 5)
+    assert found.rate_12m.value == pytest.approx(0.6)
+    assert found.estimate_12m.value == pytest.approx(1 - 5 / 8 * 3 / 4 * 2 / 3)
+    assert found.benchmark == 0.28
+    assert {days: of(rate) for days, rate in found.returned.items()} == {
         "30": (3, 8), "60": (3, 8), "90": (3, 6),
     }  # fmt: skip
 
@@ -170,19 +177,19 @@ def test_repeat_rates(returned, gaps):
 def test_the_time_to_the_second_purchase(gaps):
     """Shares after 15, 20, 30, 90 days: 1/8, 2/8, 3/8, then 1 - 5/8 3/4 = .531: half after 90 days."""
     found = repeat.second_order(gaps, 40.0)
-    assert found["median_days"] == 90
-    assert found["is_late"]
-    assert not repeat.second_order(gaps, 45.0)["is_late"]
-    shares = {point["day"]: point["share"] for point in found["curve"]}
+    assert found.median_days == 90
+    assert found.is_late
+    assert not repeat.second_order(gaps, 45.0).is_late
+    shares = {point.day: point.share for point in found.curve}
     assert shares == pytest.approx(
         {0: 0, 15: 1 / 8, 20: 2 / 8, 30: 3 / 8, 90: 0.53125, 365: 0.6875, 380: 0.84375}
     )
-    assert {p["day"]: p["at_risk"] for p in found["curve"]}[90] == 4
+    assert {p.day: p.at_risk for p in found.curve}[90] == 4
 
 
 def test_steps_from_order_to_order(gaps):
     """From 2 to 3: A after 60 days, of the five (not H) who were watched that long. From 3: nobody."""
-    values = [step["rate"]["value"] for step in repeat.steps(gaps, 1)]
+    values = [step.rate.value for step in repeat.steps(gaps, 1)]
     assert values == pytest.approx([0.6875, 0.2, 0.0])
 
 
@@ -191,22 +198,22 @@ def test_cohorts(day):
     cells = day.fetch(journeys.cohort_cells(day.journeys))
     spend = day.fetch(day.tables["marketing_spend"])
     found = cohorts(cells, first, spend, AS_OF, 0.5, 1)
-    months = {row["month"]: row for row in found["months"]}
+    months = {row.month: row for row in found.months}
     assert list(months) == ["2023-01", "2023-02", "2023-03", "2024-10", "2024-11", "2024-12"]
     january = months["2023-01"]
-    assert (january["customers"], january["cac"], january["payback_month"]) == (2, 12.0, 3)
-    assert [a["revenue"] for a in january["ages"][:5]] == [10, 20, 20, 35, 35]
-    assert [a["margin"] for a in january["ages"][:4]] == [5, 10, 10, 17.5]
-    assert [of(a["active"]) for a in january["ages"][:4]] == [(2, 2), (1, 2), (0, 2), (1, 2)]
+    assert (january.customers, january.cac, january.payback_month) == (2, 12.0, 3)
+    assert [a.revenue for a in january.ages[:5]] == [10, 20, 20, 35, 35]
+    assert [a.margin for a in january.ages[:4]] == [5, 10, 10, 17.5]
+    assert [of(a.active) for a in january.ages[:4]] == [(2, 2), (1, 2), (0, 2), (1, 2)]
     october = months["2024-10"]
-    assert (october["cac"], october["payback_month"], len(october["ages"])) == (15.0, 0, 3)
-    assert months["2023-02"]["cac"] is None
-    assert months["2023-02"]["ages"][12]["revenue"] == 35
-    assert not any(age["is_partial"] for row in months.values() for age in row["ages"])
+    assert (october.cac, october.payback_month, len(october.ages)) == (15.0, 0, 3)
+    assert months["2023-02"].cac is None
+    assert months["2023-02"].ages[12].revenue == 35
+    assert not any(age.is_partial for row in months.values() for age in row.ages)
     # Age 1: of ten but I and J, A, and no other, ordered in the month after: 20 / 8 on top.
     start = (10 + 10 + 40 + 10 + 10 + 20 + 50 + 40 + 10 + 20) / 10
-    assert found["average"][0]["revenue"] == pytest.approx(start)
-    assert found["average"][1] == pytest.approx(
+    assert found.average[0].revenue == pytest.approx(start)
+    assert found.average[1].to_json() == pytest.approx(
         {"age": 1, "active": 1 / 8, "revenue": start + 2.5, "margin": (start + 2.5) / 2, "n": 8}
     )
 
@@ -215,9 +222,9 @@ def test_the_newest_month_is_partial_until_it_is_over(day):
     first = day.fetch(journeys.first_days(day.journeys))
     cells = day.fetch(journeys.cohort_cells(day.journeys))
     found = cohorts(cells, first, None, date(2024, 12, 30), 0.5, 1)
-    assert [a["is_partial"] for a in found["months"][3]["ages"]] == [False, False, True]
-    assert found["months"][-1]["is_partial"]
-    assert found["average"][0]["n"] == 8
+    assert [a.is_partial for a in found.months[3].ages] == [False, False, True]
+    assert found.months[-1].is_partial
+    assert found.average[0].n == 8
 
 
 def test_the_alarm_compares_equal_ages():
@@ -226,32 +233,30 @@ def test_the_alarm_compares_equal_ages():
             (496, 1, 99), (39, 1, 99)]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["age_days", "gap_days", "customers"])
     found = repeat.cohort_alarm(frame, AS_OF, 40.0, 30)
-    assert (of(found["recent"]), of(found["before"])) == ((5, 50), (20, 50))
-    assert found["difference"] == pytest.approx(-0.3)
-    assert found["is_alarm"]
-    assert found["low"] < -0.3 < found["high"] < 0
+    assert (of(found.recent), of(found.before)) == ((5, 50), (20, 50))
+    assert found.difference == pytest.approx(-0.3)
+    assert found.is_alarm
+    assert found.low < -0.3 < found.high < 0
     calm = frame.assign(customers=[5, 45, 99, 5, 25, 20, 99, 99])
-    assert not repeat.cohort_alarm(calm, AS_OF, 40.0, 30)["is_alarm"]
+    assert not repeat.cohort_alarm(calm, AS_OF, 40.0, 30).is_alarm
     few = repeat.cohort_alarm(frame, AS_OF, 40.0, 51)
-    assert few["difference"] is None
-    assert "have 51 customers" in few["why"]
+    assert few.difference is None
+    assert "have 51 customers" in few.why
 
 
 def test_the_alarm_of_what_was_brought_by_hand(day):
     """Seen for 30 to 120 days: F and G, H; each 20, 50, 40 in 30 days. A year before nobody came."""
     early = day.fetch(journeys.early_revenue(day.journeys, AS_OF, 30))
     found = repeat.cohort_value_alarm(early, 30, 2)
-    assert (found["n"], found["n_before"], found["difference"]) == (3, 0, None)
+    assert (found.n, found.n_before, found.difference) == (3, 0, None)
     rows = [(30, 3, 110.0, 4500.0), (395, 2, 120.0, 7400.0), (31, 0, 0.0, 0.0)]
     frame = pd.DataFrame(rows, columns=["age_days", "customers", "amount", "squares"])
     found = repeat.cohort_value_alarm(frame, 30, 2)
     # Means 110 / 3 and 60; variances 233.3 / 3 and 200 / 2 of the means: 13.33 around -23.33.
-    assert found["difference"] == pytest.approx(110 / 3 - 60)
+    assert found.difference == pytest.approx(110 / 3 - 60)
     half = 1.96 * (700 / 9 + 100) ** 0.5
-    assert (found["low"], found["high"]) == pytest.approx(
-        (-70 / 3 - half, -70 / 3 + half), abs=1e-3
-    )
-    assert not found["is_alarm"]
+    assert (found.low, found.high) == pytest.approx((-70 / 3 - half, -70 / 3 + half), abs=1e-3)
+    assert not found.is_alarm
 
 
 def test_cohorts_of_too_few_say_nothing(day):
@@ -260,33 +265,31 @@ def test_cohorts_of_too_few_say_nothing(day):
     cells = day.fetch(journeys.cohort_cells(day.journeys))
     spend = day.fetch(day.tables["marketing_spend"])
     found = cohorts(cells, first, spend, AS_OF, 0.5, 3)
-    for month in found["months"]:
-        figures = [month[name] for name in ("first_order_amount", "cac", "payback_month")]
+    for month in found.months:
+        figures = [month.first_order_amount, month.cac, month.payback_month]
         assert figures == [None] * 3
-        assert all(
-            age["revenue"] is age["margin"] is age["active"]["value"] is None
-            for age in month["ages"]
-        )
-    assert found["average"][0]["n"] == 10
+        assert all(age.revenue is age.margin is age.active.value is None for age in month.ages)
+    assert found.average[0].n == 10
 
 
 def test_products(day):
     found = product_measures(day)
-    assert [(row["product_id"], row["customers"], row["median_days"]) for row in found["cycles"]] == [
+    assert [(row.product_id, row.customers, row.median_days) for row in found.cycles] == [
         ("mug", 8, None), ("tea", 8, None),
     ]  # fmt: skip
-    firsts = {row["product_id"]: row for row in found["first_products"]}
-    assert (firsts["tea"]["customers"], of(firsts["tea"]["repeat"])) == (6, (2, 4))
-    assert (firsts["mug"]["customers"], of(firsts["mug"]["repeat"])) == (4, (1, 2))
-    assert firsts["tea"]["value_90d"] == pytest.approx((60 + 10 + 10 + 20) / 4)
-    assert firsts["mug"]["value_90d"] == pytest.approx((50 + 10) / 2)
-    assert (firsts["tea"]["next_product"], firsts["tea"]["next_share"]) == ("mug", 0.75)
-    assert found["breadth"] == [
+    firsts = {row.product_id: row for row in found.first_products}
+    tea, mug = firsts["tea"], firsts["mug"]
+    assert (tea.customers, of(tea.repeat)) == (6, (2, 4))
+    assert (mug.customers, of(mug.repeat)) == (4, (1, 2))
+    assert tea.value_90d == pytest.approx((60 + 10 + 10 + 20) / 4)
+    assert mug.value_90d == pytest.approx((50 + 10) / 2)
+    assert (tea.next_product, tea.next_share) == ("mug", 0.75)
+    assert [row.to_json() for row in found.breadth] == [
         {"categories": "1", "customers": 4, "revenue_per_customer": 17.5, "multiplier": 1.0},
         {"categories": "2", "customers": 6, "revenue_per_customer": 40.0,
          "multiplier": pytest.approx(40 / 17.5)},
     ]  # fmt: skip
-    assert found["refill_due"] == {"customers": 0, "products": 0}
+    assert found.refill_due.to_json() == {"customers": 0, "products": 0}
 
 
 def test_who_is_due_for_a_refill(day):
@@ -309,19 +312,19 @@ def test_who_is_due_for_a_refill(day):
 
 def test_bundles(day):
     """C, D, F and G bought the kit; C (after 90 days) and D were seen for 90; C 50 against 90 / 4."""
-    found = bundle_measures(day, {"value": 0.5})
-    assert of(found["attach"]) == (4, 17)
-    (kit,) = found["list"]
-    assert (kit["customers"], of(kit["reorder_90d"])) == (4, (1, 2))
-    assert kit["value_multiplier"] == pytest.approx(50 / 22.5)
-    assert kit["box"] == "scale"
-    assert bundle_measures(day, {"value": 0.51})["list"][0]["box"] == "fix the habit"
-    assert found["single_buyers"] == {"customers": 4, "value_180d": 22.5}
-    assert kit["parts"] == ["mug", "tea"]
-    assert found["gateway"]["bundle_id"] == "kit"
-    assert of(found["gateway"]["rate"]) == (2, 8)
-    assert (kit["from_day"], kit["to_day"], kit["due"]) == (60, 100, 2)
-    assert found["refill_due"] == {"customers": 2}
+    found = bundle_measures(day, overall(0.5))
+    assert of(found.attach) == (4, 17)
+    (kit,) = found.rows
+    assert (kit.customers, of(kit.reorder_90d)) == (4, (1, 2))
+    assert kit.value_multiplier == pytest.approx(50 / 22.5)
+    assert kit.box == "scale"
+    assert bundle_measures(day, overall(0.51)).rows[0].box == "fix the habit"
+    assert found.single_buyers.to_json() == {"customers": 4, "value_180d": 22.5}
+    assert kit.parts == ("mug", "tea")
+    assert found.gateway.bundle_id == "kit"
+    assert of(found.gateway.rate) == (2, 8)
+    assert (kit.from_day, kit.to_day, kit.due) == (60, 100, 2)
+    assert found.refill_due.to_json() == {"customers": 2}
 
 
 def test_a_bundle_is_refilled_when_its_first_product_runs_out():
@@ -346,13 +349,13 @@ def test_discounts(day, tmp_path):
     segment = ["one" if c in "ABC" else "two" for c in "ABCDEFGHIJ"]
     frame = pd.DataFrame({"customer_id": list("ABCDEFGHIJ"), "segment": segment})
     frame.to_parquet(tmp_path / "decided.parquet")
-    found = discount_measures(day, tmp_path)
-    assert found["share_of_repeat_revenue"] == pytest.approx(40 / 130)
-    assert found["n"] == 7
-    assert discount_section(found_without_discounts(day), 1)["missing"]["needs"] == (
+    found = discount_measures(day, tmp_path / "decided.parquet")
+    assert found.share_of_repeat_revenue == pytest.approx(40 / 130)
+    assert found.n == 7
+    assert discount_section(found_without_discounts(day), 1).missing.needs == (
         "orders.discount_amount"
     )
-    assert found["by_segment"] == [
+    assert [row.to_json() for row in found.by_segment] == [
         {"segment": "one", "share": pytest.approx(10 / 60), "n": 3},
         {"segment": "two", "share": pytest.approx(30 / 70), "n": 4},
     ]
@@ -361,22 +364,22 @@ def test_discounts(day, tmp_path):
 def test_advocacy(day):
     """In the last year: 30 for ads brought F alone, who paid 20 in 90 days; 8 of rewards brought G."""
     found = advocacy_measures(day, 10)
-    assert of(found["referral_rate_12m"]) == (1, 10)
-    assert of(found["share_of_new_referred"]) == (1, 5)
-    assert found["referred"] == {
+    assert of(found.referral_rate_12m) == (1, 10)
+    assert of(found.share_of_new_referred) == (1, 5)
+    assert found.referred.to_json() == {
         "customers": 1, "seen": 0, "value_90d": None, "cac": 8.0, "cost_needs": None, "value_per_cost": None,
     }  # fmt: skip
-    assert found["paid"] == {
+    assert found.paid.to_json() == {
         "customers": 1, "seen": 1, "value_90d": 20.0, "cac": 30.0, "cost_needs": None,
         "value_per_cost": pytest.approx(2 / 3),
     }  # fmt: skip
-    assert found["ratio"] is None
-    assert of(found["promoters_refer"]["nines_and_tens"]) == (1, 2)
-    assert of(found["promoters_refer"]["sevens_and_eights"]) == (0, 1)
-    assert [(m["month"], m["score"], m["n"]) for m in found["nps"]] == [
+    assert found.ratio is None
+    assert of(found.promoters_refer.nines_and_tens) == (1, 2)
+    assert of(found.promoters_refer.sevens_and_eights) == (0, 1)
+    assert [(m.month, m.score, m.n) for m in found.nps] == [
         ("2023-03", 100, 1), ("2024-05", 0, 3),
     ]  # fmt: skip
-    assert of(found["review_rate"]) == (1, 9)
+    assert of(found.review_rate) == (1, 9)
 
 
 def test_what_returning_customers_bring(day):
@@ -398,11 +401,11 @@ def test_the_dashboard(day):
         day.fetch(journeys.first_days(day.journeys)),
         day.fetch(day.tables["marketing_spend"]),
     )
-    rows = {row["measure"]: row for row in dashboard(day, first, spend)}
+    rows = {row.measure: row for row in dashboard(day, first, spend)}
     months = {
-        name: [p["value"] for p in row["months"]][-3:]
+        name: [p.value for p in row.months][-3:]
         for name, row in rows.items()
-        if "months" in row
+        if isinstance(row, DashboardRow)
     }
     assert months["New customers"] == [2, 1, 2]
     assert months["Cost of a new customer"] == [15, 0, 0]
@@ -416,19 +419,19 @@ def test_the_dashboard(day):
     assert months["Reviews per order"] == [1 / 3, 0, 0]
     assert months["Points earned or redeemed"] == [0, 1, 0]
     assert months["Rose to a higher tier"] == [0, 0, 1]
-    assert [p["value"] for p in rows["Net promoter score"]["months"]][5] == 0  # May: one of each
+    assert [p.value for p in rows["Net promoter score"].months][5] == 0  # May: one of each
     # The first 90 days of F were over on December 30, those of nobody else in three months.
     assert months["Came back within 90 days"] == [None, None, 1]
     assert months["Revenue of a new customer in 90 days"] == [None, None, 20]
-    assert rows["Touched, and ordered within 7 days"]["missing"]["needs"] == "touches"
+    assert rows["Touched, and ordered within 7 days"].missing.needs == "touches"
 
 
 def test_loyalty(day):
     found = loyalty_measures(day, 10)
-    assert (of(found["enrolled"]), of(found["active_quarter"]), of(found["ascension"])) == (
+    assert (of(found.enrolled), of(found.active_quarter), of(found.ascension)) == (
         (3, 10), (1, 3), (1, 3),
     )  # fmt: skip
-    assert not found["is_low"]
+    assert not found.is_low
 
 
 def test_the_natural_cycle_is_the_median_own_gap():
@@ -438,12 +441,12 @@ def test_the_natural_cycle_is_the_median_own_gap():
 
 
 def test_a_measure_without_its_table_says_which_one_it_needs(day):
-    bare = Day(day.settings, day.engine, AS_OF, day.orders, day.journeys, day.customers, None, {})
-    assert product_measures(bare)["missing"]["needs"] == "order_lines"
-    assert bundle_measures(bare, {"value": 0.5})["missing"]["needs"] == "order_lines"
-    assert loyalty_measures(bare, 10)["missing"]["needs"] == "loyalty_events"
+    bare = replace(day, lines=None, tables={}, _cycles={})
+    assert product_measures(bare).missing.needs == "order_lines"
+    assert bundle_measures(bare, overall(0.5)).missing.needs == "order_lines"
+    assert loyalty_measures(bare, 10).missing.needs == "loyalty_events"
     found = advocacy_measures(bare, 10)
-    needs = {name: part["missing"]["needs"] for name, part in found.items() if part}
+    needs = {name: part.missing.needs for name, part in found if part}
     assert needs == {
         "referral_rate_12m": "referrals", "share_of_new_referred": "customers",
         "referred": "customers", "paid": "customers", "promoters_refer": "nps", "nps": "nps",

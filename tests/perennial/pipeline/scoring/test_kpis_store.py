@@ -28,6 +28,7 @@ from perennial.pipeline.scoring.kpis.measures import (
 from perennial.pipeline.settings.store import build_settings
 from perennial.simulation import simulate
 from reports.measures import forecast, repeat
+from reports.records.kpis import Rate
 
 AS_OF = date(2025, 10, 31)
 DAY = pd.Timedelta(days=1)
@@ -116,7 +117,7 @@ def waits(days):
 
 
 def of(rate):
-    return rate["count"], rate["n"]
+    return rate.count, rate.n
 
 
 def test_who_comes_back(day, bought, first):
@@ -124,16 +125,16 @@ def test_who_comes_back(day, bought, first):
     gaps = day.fetch(journeys.gaps(day.journeys, AS_OF))
     found = repeat.repeat(returned, gaps, None, 30)
     for days, rate in [
-        (365, found["rate_12m"]),
-        *((int(d), r) for d, r in found["returned"].items()),
+        (365, found.rate_12m),
+        *((int(d), r) for d, r in found.returned.items()),
     ]:
         seen = first[first["age"] >= days]
         assert of(rate) == ((seen["gap"] <= days).sum(), len(seen))
-    assert found["estimate_12m"]["value"] == pytest.approx(chance_by(waits(first), 365))
+    assert found.estimate_12m.value == pytest.approx(chance_by(waits(first), 365))
     for step in repeat.steps(gaps, 30):
-        of_step = bought[bought["number"] == step["from"]]
-        assert step["rate"]["n"] == len(of_step)
-        assert step["rate"]["value"] == pytest.approx(chance_by(waits(of_step), 365))
+        of_step = bought[bought["number"] == step.from_order]
+        assert step.rate.n == len(of_step)
+        assert step.rate.value == pytest.approx(chance_by(waits(of_step), 365))
 
 
 def test_the_alarm_compares_the_same_ages(day, first):
@@ -141,7 +142,7 @@ def test_the_alarm_compares_the_same_ages(day, first):
     for name, back in (("recent", 0), ("before", 365)):
         since = first["age"] - back - 40
         cohort = first[(since >= 0) & (since < 91)]
-        assert of(found[name]) == ((cohort["gap"] <= 40).sum(), len(cohort))
+        assert of(getattr(found, name)) == ((cohort["gap"] <= 40).sum(), len(cohort))
 
 
 def test_the_alarm_compares_what_was_brought_by_the_same_age(day, bought, first):
@@ -153,12 +154,12 @@ def test_the_alarm_compares_what_was_brought_by_the_same_age(day, bought, first)
         amounts[first.index[(since >= 0) & (since < 91)]]
         for since in (first["age"] - back - 40 for back in (0, 365))
     )
-    assert (found["n"], found["n_before"]) == (len(recent), len(before))
-    assert (found["recent"], found["before"]) == pytest.approx((recent.mean(), before.mean()))
+    assert (found.n, found.n_before) == (len(recent), len(before))
+    assert (found.recent, found.before) == pytest.approx((recent.mean(), before.mean()))
     error = (recent.mean() - before.mean()) / ttest_ind(recent, before, equal_var=False).statistic
-    assert found["high"] - found["difference"] == pytest.approx(1.959964 * error)
-    assert found["difference"] - found["low"] == pytest.approx(1.959964 * error)
-    assert found["is_alarm"] == (found["high"] < 0)
+    assert found.high - found.difference == pytest.approx(1.959964 * error)
+    assert found.difference - found.low == pytest.approx(1.959964 * error)
+    assert found.is_alarm == (found.high < 0)
 
 
 def test_products(day, bought, first, lines):
@@ -167,22 +168,22 @@ def test_products(day, bought, first, lines):
     by = days.groupby(["customer_id", "product_id"])["day"]
     days["gap"] = (by.shift(-1) - days["day"]).dt.days
     days["age"] = (pd.Timestamp(AS_OF) - days["day"]).dt.days
-    for row in found["cycles"][:2]:
-        of_product = days[days["product_id"] == row["product_id"]]
-        assert row["customers"] == of_product["customer_id"].nunique()
-        median = row["median_days"]
+    for row in found.cycles[:2]:
+        of_product = days[days["product_id"] == row.product_id]
+        assert row.customers == of_product["customer_id"].nunique()
+        median = row.median_days
         assert (
             chance_by(waits(of_product), median) >= 0.5 > chance_by(waits(of_product), median - 1)
         )
         last = of_product.groupby("customer_id")["age"].min()
-        assert row["due"] == ((last >= median) & (last <= 2 * median)).sum()
-    known = [row["product_id"] for row in found["cycles"] if row["median_days"]]
+        assert row.due == ((last >= median) & (last <= 2 * median)).sum()
+    known = [row.product_id for row in found.cycles if row.median_days]
     last = days[days["product_id"].isin(known)].groupby(["customer_id", "product_id"])["age"].min()
     median = last.index.get_level_values(1).map(
-        {row["product_id"]: row["median_days"] for row in found["cycles"]}
+        {row.product_id: row.median_days for row in found.cycles}
     )
     is_due = last[(last >= median) & (last <= 2 * median)]
-    assert found["refill_due"]["customers"] == len({who for who, _ in is_due.index})
+    assert found.refill_due.customers == len({who for who, _ in is_due.index})
     spent = lines[lines["number"] == 1].groupby(["customer_id", "product_id"])["net_amount"].sum()
     spent = (
         spent.round(2)
@@ -191,18 +192,16 @@ def test_products(day, bought, first, lines):
     )
     main = spent.drop_duplicates("customer_id").set_index("customer_id")["product_id"]
     early = bought[bought["since"] <= 90].groupby("customer_id")["net_amount"].sum()
-    for row in found["first_products"][:5]:
-        began = first[main.reindex(first.index) == row["product_id"]]
+    for row in found.first_products[:5]:
+        began = first[main.reindex(first.index) == row.product_id]
         seen = began[began["age"] >= 90]
-        assert row["customers"] == len(began)
-        assert of(row["repeat"]) == ((seen["gap"] <= 90).sum(), len(seen))
-        assert row["value_90d"] == pytest.approx(early.reindex(seen.index).mean())
+        assert row.customers == len(began)
+        assert of(row.repeat) == ((seen["gap"] <= 90).sum(), len(seen))
+        assert row.value_90d == pytest.approx(early.reindex(seen.index).mean())
     breadth = lines.groupby("customer_id")["category"].nunique().clip(upper=3)
     revenue = bought.groupby("customer_id")["net_amount"].sum().groupby(breadth).mean()
-    assert [
-        row["customers"] for row in found["breadth"]
-    ] == breadth.value_counts().sort_index().tolist()
-    assert [row["multiplier"] for row in found["breadth"]] == pytest.approx(
+    assert [row.customers for row in found.breadth] == breadth.value_counts().sort_index().tolist()
+    assert [row.multiplier for row in found.breadth] == pytest.approx(
         (revenue / revenue[1]).tolist()
     )
 
@@ -217,12 +216,13 @@ def test_refills_are_listed_for_the_moments(day, tmp_path):
 
 
 def test_bundles(day, bought, first, lines):
-    found = bundle_measures(day, {"value": 0.3})
+    overall = Rate(value=0.3, low=None, high=None, n=10, count=3)
+    found = bundle_measures(day, overall)
     is_bundled = lines.dropna(subset="bundle_id").drop_duplicates(
         ["customer_id", "day", "bundle_id"]
     )
-    assert found["attach"]["count"] == lines.dropna(subset="bundle_id")["order_id"].nunique()
-    assert found["attach"]["n"] == lines["order_id"].nunique()
+    assert found.attach.count == lines.dropna(subset="bundle_id")["order_id"].nunique()
+    assert found.attach.n == lines["order_id"].nunique()
     early = bought[bought["since"] <= 180].groupby("customer_id")["net_amount"].sum()
     began = lines[lines["number"] == 1].groupby("customer_id")
     single = began["product_id"].nunique().eq(1) & ~began["bundle_id"].agg(
@@ -231,34 +231,31 @@ def test_bundles(day, bought, first, lines):
     old = set(first.index[first["age"] >= 180])
     alone = early[[who for who in single.index[single] if who in old]].mean()
     whole = is_bundled.merge(bought[["customer_id", "day", "gap", "age"]])
-    for row in found["list"]:
-        of_bundle = whole[whole["bundle_id"] == row["bundle_id"]]
+    for row in found.rows:
+        of_bundle = whole[whole["bundle_id"] == row.bundle_id]
         once = of_bundle.sort_values("day").drop_duplicates("customer_id")
         seen = once[once["age"] >= 90]
-        assert of(row["reorder_90d"]) == ((seen["gap"] <= 90).sum(), len(seen))
+        assert of(row.reorder_90d) == ((seen["gap"] <= 90).sum(), len(seen))
         starts = of_bundle[of_bundle["number"] == 1]["customer_id"]
         began_so = early[[who for who in starts if who in old]]
         if len(began_so) >= 30:
-            assert row["value_multiplier"] == pytest.approx(began_so.mean() / alone)
+            assert row.value_multiplier == pytest.approx(began_so.mean() / alone)
         last = of_bundle[of_bundle["gap"].isna()]["age"]
-        assert row["due"] == last.between(row["from_day"], row["to_day"]).sum()
+        assert row.due == last.between(row.from_day, row.to_day).sum()
     second = is_bundled[is_bundled["number"] == 2]
     follow = second[second["customer_id"].isin(single.index[single])]["bundle_id"].value_counts()
-    assert of(found["gateway"]["rate"]) == (follow.max(), single.sum())
+    assert of(found.gateway.rate) == (follow.max(), single.sum())
 
 
 def test_discounts(day, bought, tmp_path):
     segment = bought[["customer_id"]].drop_duplicates()
     segment = segment.assign(segment=np.where(np.arange(len(segment)) % 3, "one", "two"))
     segment.to_parquet(tmp_path / "decided.parquet")
-    found = discount_measures(day, tmp_path)
+    found = discount_measures(day, tmp_path / "decided.parquet")
     repeated = bought[bought["number"] > 1].merge(segment)
     for rows, share, n in [
-        (repeated, found["share_of_repeat_revenue"], found["n"]),
-        *(
-            (repeated[repeated["segment"] == r["segment"]], r["share"], r["n"])
-            for r in found["by_segment"]
-        ),
+        (repeated, found.share_of_repeat_revenue, found.n),
+        *((repeated[repeated["segment"] == r.segment], r.share, r.n) for r in found.by_segment),
     ]:
         reduced = rows[rows["discount_amount"].round(4) > 0]["net_amount"].sum()
         assert (share, n) == (pytest.approx(reduced / rows["net_amount"].sum()), len(rows))
@@ -278,7 +275,7 @@ def test_who_refers_and_who_was_referred(day, world, bought, first):
     found = advocacy_measures(day, len(first))
     year = pd.Timestamp(AS_OF) - 365 * DAY
     won = known(world, "referrals", "occurred_at").query("event == 'converted'")
-    assert of(found["referral_rate_12m"]) == (
+    assert of(found.referral_rate_12m) == (
         won[won["day"] > year]["referrer_id"].nunique(),
         len(first),
     )
@@ -287,21 +284,19 @@ def test_who_refers_and_who_was_referred(day, world, bought, first):
     came = {"referred": told["referred_by"].notna()}
     came["paid"] = told["acquired_via"].isin(spend["channel"]) & ~came["referred"]
     new = first["day"] > year
-    assert of(found["share_of_new_referred"]) == ((new & came["referred"]).sum(), new.sum())
+    assert of(found.share_of_new_referred) == ((new & came["referred"]).sum(), new.sum())
     early = bought[bought["since"] <= 90].groupby("customer_id")["net_amount"].sum()
     paid_out = {"referred": won.assign(amount=won["reward_amount"]), "paid": spend}
     for origin in ("referred", "paid"):
-        group = found[origin]
+        group = getattr(found, origin)
         seen = came[origin] & (first["age"] >= 90)
-        assert (group["customers"], group["seen"]) == (came[origin].sum(), seen.sum())
-        assert group["value_90d"] == pytest.approx(early[seen[seen].index].mean())
+        assert (group.customers, group.seen) == (came[origin].sum(), seen.sum())
+        assert group.value_90d == pytest.approx(early[seen[seen].index].mean())
         costs = paid_out[origin]
         late = costs[costs["day"] > year]["amount"].sum()
-        assert group["cac"] == pytest.approx(late / (new & came[origin]).sum())
-        assert group["value_per_cost"] == pytest.approx(group["value_90d"] / group["cac"])
-    assert found["ratio"] == pytest.approx(
-        found["referred"]["value_90d"] / found["paid"]["value_90d"]
-    )
+        assert group.cac == pytest.approx(late / (new & came[origin]).sum())
+        assert group.value_per_cost == pytest.approx(group.value_90d / group.cac)
+    assert found.ratio == pytest.approx(found.referred.value_90d / found.paid.value_90d)
 
 
 def test_who_recommends_and_who_reviews(day, world, first, bought):
@@ -312,18 +307,18 @@ def test_who_recommends_and_who_reviews(day, world, first, bought):
     later = last["customer_id"].map(won.groupby("referrer_id")["day"].max()) >= last["day"]
     for kind, scores in (("nines_and_tens", (9, 10)), ("sevens_and_eights", (7, 8))):
         is_kind = last["score"].isin(scores)
-        assert of(found["promoters_refer"][kind]) == ((later & is_kind).sum(), is_kind.sum())
+        assert of(getattr(found.promoters_refer, kind)) == ((later & is_kind).sum(), is_kind.sum())
     sign = np.select([nps["score"] >= 9, nps["score"] <= 6], [100.0, -100.0], 0.0)
     months = pd.Series(sign, index=nps.index).groupby(nps["day"].dt.strftime("%Y-%m"))
-    for row in found["nps"]:
-        assert row["n"] == months.size()[row["month"]]
-        if row["n"] >= 30:
-            assert row["score"] == pytest.approx(months.mean()[row["month"]])
+    for row in found.nps:
+        assert row.n == months.size()[row.month]
+        if row.n >= 30:
+            assert row.score == pytest.approx(months.mean()[row.month])
     orders = world.orders.to_pandas()
     at = pd.to_datetime(orders["order_date"])
     late = orders[(at <= pd.Timestamp(AS_OF)) & (at > pd.Timestamp(AS_OF) - 365 * DAY)]
     reviewed = late["order_id"].isin(known(world, "reviews", "reviewed_at")["order_id"])
-    assert of(found["review_rate"]) == (reviewed.sum(), len(late))
+    assert of(found.review_rate) == (reviewed.sum(), len(late))
 
 
 def test_loyalty(day, world, first):
@@ -333,9 +328,9 @@ def test_loyalty(day, world, first):
     members = events["customer_id"].nunique()
     active = late[late["event"].isin(["earned", "redeemed"])]["customer_id"].nunique()
     risen = late[late["event"] == "tier_reached"]["customer_id"].nunique()
-    assert of(found["enrolled"]) == (members, len(first))
-    assert of(found["active_quarter"]) == (active, members)
-    assert of(found["ascension"]) == (risen, members)
+    assert of(found.enrolled) == (members, len(first))
+    assert of(found.active_quarter) == (active, members)
+    assert of(found.ascension) == (risen, members)
 
 
 def test_what_five_more_points_bring(day, first, bought):
@@ -345,16 +340,16 @@ def test_what_five_more_points_bring(day, first, bought):
     back = bought[
         bought["customer_id"].isin(old) & (bought["number"] > 1) & (bought["since"] <= 365)
     ]
-    assert found["n"] == back["customer_id"].nunique()
-    assert found["revenue"] == pytest.approx(73 * back["net_amount"].sum() / found["n"])
+    assert found.n == back["customer_id"].nunique()
+    assert found.revenue == pytest.approx(73 * back["net_amount"].sum() / found.n)
 
 
 def test_what_the_simulation_knows_is_what_the_measures_find(day, world, first):
     """Friends of customers are worth more than paid ones, promoters refer more, and both truly are content."""
     found = advocacy_measures(day, len(first))
-    assert found["ratio"] > 1
-    kinds = found["promoters_refer"]
-    assert kinds["nines_and_tens"]["value"] > kinds["sevens_and_eights"]["value"]
+    assert found.ratio > 1
+    kinds = found.promoters_refer
+    assert kinds.nines_and_tens.value > kinds.sevens_and_eights.value
     truth = world.truth.to_pandas().set_index("customer_id")
     nps = known(world, "nps", "answered_at").groupby("customer_id")["score"].last()
     content = truth["satisfaction"].reindex(nps.index).groupby(nps >= 9).mean()

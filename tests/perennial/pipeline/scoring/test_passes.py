@@ -65,9 +65,9 @@ def daily(history: Path, home: Path) -> dict[str, Work]:
     with counted() as parts["read"]:
         read = read_orders(run)
     with counted() as parts["state"]:
-        state = build_customer_state(run, read, looks_further=False)
+        build_customer_state(run, read, looks_further=False)
     with counted() as parts["decide"], counted_states() as parts["rounds"]:
-        decide(run, state, home / "model")
+        decide(run, home / "model")
     return parts
 
 

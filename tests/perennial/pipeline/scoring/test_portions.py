@@ -35,8 +35,8 @@ def check_same(whole, cut):
         pd.testing.assert_frame_equal(getattr(whole, name), getattr(cut, name), check_exact=True)
     pd.testing.assert_frame_equal(whole.expected, cut.expected, rtol=1e-7)
     for name in ("left", "next_return", "curve", "experiment"):
-        assert cut.budget[name] == whole.budget[name]
-    assert cut.budget["committed"] == pytest.approx(whole.budget["committed"], rel=1e-12)
+        assert getattr(cut.budget, name) == getattr(whole.budget, name)
+    assert cut.budget.committed == pytest.approx(whole.budget.committed, rel=1e-12)
 
 
 def test_a_first_day_is_the_same_however_customers_are_cut(monkeypatch):

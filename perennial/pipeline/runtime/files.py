@@ -1,0 +1,95 @@
+"""The files that the steps of a scored day leave to each other, each named once."""
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from connectors.programs import COMMITMENTS
+
+EXPECTED, KPIS, MOMENTS = "expected.parquet", "kpis.json", "moments.csv"  # also when published
+
+
+@dataclass(frozen=True)
+class DayFiles:
+    """The files of a run for a day.
+
+    Attributes
+    ----------
+    folder
+        The run's.
+    as_of
+        The day.
+    """
+
+    folder: Path
+    as_of: date
+
+    @property
+    def orders(self) -> Path:
+        """Folder of the orders that are known at the end of the day."""
+        return self.folder / f"orders_{self.as_of.isoformat()}"
+
+    @property
+    def rejects(self) -> Path:
+        """Rows of the source that are no orders, each with its rule, as CSV."""
+        return self.orders / "rejects.csv"
+
+    @property
+    def customer_state(self) -> Path:
+        """Table :class:`features.tables.CustomerState`."""
+        return self.folder / f"customer_state_{self.as_of.isoformat()}.parquet"
+
+    @property
+    def decided_scores(self) -> Path:
+        """Table :class:`features.tables.Scores` but for what is known when it is published."""
+        return self.folder / "decided.parquet"
+
+    @property
+    def commitments(self) -> Path:
+        """Table :class:`features.tables.Commitments`: what is newly committed."""
+        return self.folder / COMMITMENTS
+
+    @property
+    def in_force(self) -> Path:
+        """The same, and what earlier days committed that still holds."""
+        return self.folder / "in_force.parquet"
+
+    @property
+    def newcomers(self) -> Path:
+        """First-time buyers whose second order is worth most."""
+        return self.folder / "newcomers.parquet"
+
+    @property
+    def expected(self) -> Path:
+        """Table :class:`features.tables.Expected`."""
+        return self.folder / EXPECTED
+
+    @property
+    def budget(self) -> Path:
+        """Record :class:`reports.records.run.Budget`."""
+        return self.folder / "budget.json"
+
+    @property
+    def checks(self) -> Path:
+        """The day's checks, each a :class:`models.checks.Check`."""
+        return self.folder / f"{self.as_of.isoformat()}-checks.json"
+
+    @property
+    def kpis(self) -> Path:
+        """Record :class:`reports.records.KpiReport`."""
+        return self.folder / KPIS
+
+    @property
+    def refills(self) -> Path:
+        """Whom a refill is due for; there is none without order lines."""
+        return self.folder / "refills.parquet"
+
+    @property
+    def moments(self) -> Path:
+        """Dated moments of customers who are not held out, as CSV."""
+        return self.folder / MOMENTS
+
+    @property
+    def optional_tables(self) -> Path:
+        """Folder of the store's optional tables."""
+        return self.folder / "tables"
