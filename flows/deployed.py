@@ -33,6 +33,7 @@ from perennial.pipeline.runtime.notifications import FAILED, REFUSED, RETRAIN, n
 from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS
 from perennial.pipeline.runtime.slot import slot_day, wait_until_over
 from perennial.pipeline.runtime.steps import watched
+from perennial.pipeline.settings.folders import home_folders
 from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
 
 if TYPE_CHECKING:
@@ -221,5 +222,6 @@ def _in_words(error: BaseException | None, state: "State[Any]", config: Path) ->
         return state.message or state.name or "it ended"
     if isinstance(error, IN_OUR_WORDS):
         return str(error)
-    reason = disk_error(error, config) or describe_damage(config)
+    folders = home_folders(config)
+    reason = disk_error(error, folders) or describe_damage(folders)
     return str(reason or f"{type(error).__name__}; the run's log says more")

@@ -32,7 +32,7 @@ from reports.measures.repeat import second_order
 AS_OF = date(2025, 6, 30)
 store = Path(tempfile.mkdtemp()) / "store"
 asked = Simulation("coffee", 1_500, date(2023, 7, 1), date(2025, 7, 1), seed=1, form="shopify")
-planted = pd.DataFrame(write_simulation(asked, store)["planted"]).set_index("trap")
+planted = pd.DataFrame(write_simulation(asked, store).planted).set_index("trap")
 export = f"{store}/shopify/*.csv"
 
 # %% [markdown]

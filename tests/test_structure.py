@@ -9,10 +9,10 @@ from tools.structure import Counts, count, places_of
 LIMITS = Counts(
     takes_settings=25,
     opens_tracking=4,
-    untyped_records=202,
-    flow_modules=16,
+    untyped_records=37,
+    flow_modules=15,
     flow_lines=1_100,
-    config_places=32,
+    config_places=31,
 )
 
 

@@ -132,10 +132,11 @@ def simulate_store(out: Path, asked: "Simulation") -> Outcome:
     )
 
     with progress_bar("simulate") as progress:
-        said = write_simulation(asked, out, progress)
-    traps = {trap["trap"]: trap["count"] for trap in said["planted"]}
+        record = write_simulation(asked, out, progress)
+    traps = {planted.trap: planted.count for planted in record.planted}
     advice = f"perennial run --config {out / CONFIG} --as-of {asked.last_day}"
-    facts = {"written": str(out), "asked": said["asked"], "rows": said["rows"], "planted": traps}
+    written = record.to_json()
+    facts = {"written": str(out), "asked": written["asked"], "rows": record.rows, "planted": traps}
     return Outcome("said", {**facts, "next": advice})
 
 

@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from perennial.pipeline.settings.folders import HomeFolders
 
 app = typer.Typer(
     add_completion=False,
@@ -450,17 +453,18 @@ def _do(
     from perennial.cli.shown import show_outcome
     from perennial.cli.terminal import show_error
     from perennial.pipeline.runtime.disk import disk_error
+    from perennial.pipeline.settings.folders import home_folders
 
     try:
         outcome = command()
     except Exception as error:
-        is_unclear = gives_no_reason(error)
-        ended = disk_error(error, config, written=written, is_unclear=is_unclear) or error
+        is_unclear, folders = gives_no_reason(error), home_folders(config)
+        ended = disk_error(error, folders, written=written, is_unclear=is_unclear) or error
         is_expected = isinstance(ended, EXPECTED_ERRORS)
         is_unnamed = (
             ended is error and isinstance(error, OSError) and not error.filename
         )  # as Arrow's are
-        damage = _damage(config) if is_unnamed or not is_expected else None
+        damage = _damage(folders) if is_unnamed or not is_expected else None
         if damage is None and not is_expected:
             raise
         show_error(damage or in_words(ended), exit_code(ended), as_json=as_json)
@@ -469,10 +473,10 @@ def _do(
     raise typer.Exit(outcome.code)
 
 
-def _damage(config: Path | None) -> str | None:
+def _damage(folders: "HomeFolders | None") -> str | None:
     from perennial.pipeline.runtime.damage import describe_damage  # Arrow takes a second
 
-    return None if config is None else describe_damage(config)
+    return describe_damage(folders)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,18 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
+from models.records import Record
 from perennial.pipeline.settings.store import SettingsError
 from perennial.simulation import PIECE, World, expected_customers, simulate_pieces
 from perennial.simulation.forms import FORMS
+from perennial.simulation.forms.ledger import Planted
 from perennial.simulation.profiles import SimulationError, find_profile
 
 RECORD = "simulation.json"
@@ -87,14 +89,31 @@ class Simulation:
         """Name of a folder for it."""
         return f"{self.profile}-{self.customers}-{self.seed}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the arguments as JSON values."""
-        return {n: str(v) if isinstance(v, date) else v for n, v in asdict(self).items()}
+
+class SimulationRecord(Record):
+    """A simulation that was written, as ``simulation.json`` holds it.
+
+    Attributes
+    ----------
+    asked
+        What was simulated.
+    rows
+        Rows by table.
+    planted
+        Traps in the other system's form.
+    files
+        Names, from the folder.
+    """
+
+    asked: Simulation
+    rows: dict[str, int]
+    planted: tuple[Planted, ...]
+    files: tuple[str, ...]
 
 
 def write_simulation(
     asked: Simulation, out: Path, progress: Callable[[int, int], None] = lambda _done, _all: None
-) -> dict[str, Any]:
+) -> SimulationRecord:
     """Simulate a store into a folder: all of it, or nothing.
 
     Parameters
@@ -108,17 +127,17 @@ def write_simulation(
 
     Returns
     -------
-    dict
-        What was asked, the rows of each table, the traps that were planted, and the files.
+    SimulationRecord
+        What was written.
 
     Raises
     ------
     SettingsError
         Impossible arguments, or a folder that has something else or only a part of it.
     """
-    said = _written(asked, out)
-    if said:
-        return said
+    written = _written(asked, out)
+    if written is not None:
+        return written
     try:
         pieces = simulate_pieces(
             asked.customers,
@@ -138,29 +157,26 @@ def write_simulation(
             asked, pieces, folder, lambda done: progress(done, max(count, done))
         )
         (folder / CONFIG).write_text(_settings(asked, out / CONFIG))
-        said = {
-            "asked": asked.to_dict(),
-            "rows": rows,
-            "planted": planted,
-            "files": _files(folder),
-        }
-        (folder / RECORD).write_text(json.dumps(said, indent=2) + "\n")
-    return said
+        record = SimulationRecord(
+            asked=asked, rows=rows, planted=planted, files=tuple(_files(folder))
+        )
+        (folder / RECORD).write_text(json.dumps(record.to_json(), indent=2) + "\n")
+    return record
 
 
-def _written(asked: Simulation, out: Path) -> dict[str, Any] | None:
+def _written(asked: Simulation, out: Path) -> SimulationRecord | None:
     """Return the record of a simulation that is in a folder whole; None, if the folder is free."""
-    record = out / RECORD
-    if record.is_file():
-        said = _read_record(record)
-        if said["asked"] == asked.to_dict():
-            missing = [name for name in said["files"] if not (out / str(name)).is_file()]
+    path = out / RECORD
+    if path.is_file():
+        record = _read_record(path)
+        if record.asked == asked:
+            missing = [name for name in record.files if not (out / name).is_file()]
             if missing:
                 raise SettingsError(
-                    f"a simulated store is whole: {len(missing):,} of {len(said['files']):,} files of "
+                    f"a simulated store is whole: {len(missing):,} of {len(record.files):,} files of "
                     f"{out} are gone, such as {missing[0]}. Empty the folder and simulate again"
                 )
-            return said
+            return record
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingsError(
             f"a simulation needs a folder of its own: {out} has something else. Name another folder, "
@@ -182,19 +198,14 @@ def _settings(asked: Simulation, config: Path) -> str:
     )
 
 
-def _read_record(record: Path) -> dict[str, Any]:
-    broken = SettingsError(
-        f"{RECORD} is what a simulation wrote: {record} is something else. Empty the folder and "
-        "simulate again"
-    )
+def _read_record(path: Path) -> SimulationRecord:
     try:
-        said = json.loads(record.read_text())
-    except ValueError as error:
-        raise broken from error
-    parts = {"asked": dict, "rows": dict, "planted": list, "files": list}
-    if not (isinstance(said, dict) and all(isinstance(said.get(n), k) for n, k in parts.items())):
-        raise broken
-    return said
+        return SimulationRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise SettingsError(
+            f"{RECORD} is what a simulation wrote: {path} is something else. Empty the folder and "
+            "simulate again"
+        ) from error
 
 
 def _files(folder: Path) -> list[str]:
@@ -247,10 +258,10 @@ def _umask() -> int:
 
 def _write_tables(
     asked: Simulation, pieces: Iterator[World], folder: Path, progress: Callable[[int], None]
-) -> tuple[dict[str, int], list[dict[str, Any]]]:
+) -> tuple[dict[str, int], tuple[Planted, ...]]:
     """Write every table as one Parquet file, piece after piece, and the form asked for."""
     rows: dict[str, int] = {}
-    planted: list[dict[str, Any]] = []
+    planted: tuple[Planted, ...] = ()
     with ExitStack() as files:
         writers: dict[str, pq.ParquetWriter] = {}
         for done, world in enumerate(pieces, start=1):
@@ -268,7 +279,7 @@ def _write_tables(
     return rows, planted
 
 
-def _write_form(name: str, world: World, folder: Path) -> list[dict[str, Any]]:
+def _write_form(name: str, world: World, folder: Path) -> tuple[Planted, ...]:
     """Write another system's files into a folder of its name, with what must come of them."""
     form = FORMS[name](world)
     (folder / name).mkdir()
@@ -279,4 +290,4 @@ def _write_form(name: str, world: World, folder: Path) -> list[dict[str, Any]]:
         else:
             frame.to_parquet(path, index=False)
     form.expected.to_parquet(folder / f"{name}_expected.parquet", index=False)
-    return [asdict(trap) for trap in form.planted]
+    return tuple(form.planted)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 
 class ServedDeployment(BaseModel):
@@ -38,7 +38,7 @@ class Event:
 
     name: ClassVar[str]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Return what belongs to it as JSON values."""
         return asdict(self)
 
@@ -126,7 +126,7 @@ class Complaint(Event):
     what: str
     facts: Mapping[str, str] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Return it as JSON values, the facts beside what they belong to."""
         return {"what": self.what, **self.facts}
 

@@ -1,12 +1,13 @@
 """What was trained, measured and monitored."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from models.evaluation import BacktestReport
+from perennial.cli.facts import Facts
 from perennial.cli.shown.day import backtest_table
 from perennial.cli.shown.words import plain, say_where, table_of
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN_WEEKS = 13  # of monitoring, on a terminal
 
 
-def show_trained(console: Console, facts: dict[str, Any]) -> None:
+def show_trained(console: Console, facts: Facts) -> None:
     """Show what a training brought, and what the gate said."""
     role = {
         "passed": "champion",
@@ -37,12 +38,12 @@ def show_trained(console: Console, facts: dict[str, Any]) -> None:
     say_where(console, "MLflow", facts["mlflow"]["ui"])
 
 
-def show_backtest(console: Console, facts: dict[str, Any]) -> None:
+def show_backtest(console: Console, facts: Facts) -> None:
     """Show a backtest."""
     console.print(backtest_table(BacktestReport.model_validate(facts)))
 
 
-def show_measured(console: Console, facts: dict[str, Any]) -> None:
+def show_measured(console: Console, facts: Facts) -> None:
     """Show what investment added beside the control group."""
     from models.lift import Readout  # SciPy takes a second
 
@@ -95,7 +96,7 @@ def _end(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3g}"
 
 
-def show_monitored(console: Console, facts: dict[str, Any]) -> None:
+def show_monitored(console: Console, facts: Facts) -> None:
     """Show matured weeks, what moved, alerts, and whether to train again."""
     from models.monitoring import MonitoringReport, RetrainRequest  # SciPy takes a second
 

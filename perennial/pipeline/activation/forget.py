@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import JsonValue
 
 from connectors.csv import write_csv
 from connectors.kept import CHECKSUMS, read_parquet
@@ -100,7 +100,7 @@ class Erasure:
     klaviyo: str
     advice: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Return the record as JSON values."""
         return {
             "found": self.is_found,

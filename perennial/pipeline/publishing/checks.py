@@ -96,7 +96,7 @@ def check_orders(
     trained = run.tracking.tags(model_version)["as_of"]
     source = replace(source, model_age_days=(run.as_of - date.fromisoformat(trained)).days)
     checks = check_source(source, run.settings.checks.source)
-    _judge(run, checks, accepted)
+    _judge(run.files.checks, run.state, run.as_of, accept(checks, accepted))
 
 
 @step
@@ -126,7 +126,7 @@ def check_decided(run: RunContext, model_version: str, accepted: Mapping[str, st
         committed=budget.committed,
         left=budget.left,
     )
-    _judge(run, checks, accepted)
+    _judge(run.files.checks, run.state, run.as_of, accept(checks, accepted))
 
 
 def read_checks(path: Path) -> tuple[Check, ...]:
@@ -161,15 +161,14 @@ def refusals(state: Path) -> list[Refusal]:
     return [Refusal.model_validate_json(path.read_bytes()) for path in paths]
 
 
-def _judge(run: RunContext, judged: list[Check], accepted: Mapping[str, str]) -> None:
+def _judge(path: Path, state: Path, as_of: date, checks: list[Check]) -> None:
     """Keep the checks for the day's record, or refuse the day."""
-    path, checks = run.files.checks, accept(judged, accepted)
     names = {check.name for check in checks}
     earlier = [check for check in read_checks(path) if check.name not in names]
     path.write_text(json.dumps([check.to_dict() for check in (*earlier, *checks)], indent=2))
     no = refused(checks)
     if no:
-        _refuse(run.state, no, run.as_of)
+        _refuse(state, no, as_of)
 
 
 def _refuse(state: Path, no: list[Check], as_of: date) -> None:

@@ -16,7 +16,6 @@ from features.tables import Commitments, Scores
 from models.checks import Check
 from perennial.pipeline.ingestion.people import leave_out
 from perennial.pipeline.publishing.checks import read_checks
-from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.files import EXPECTED, KPIS, MOMENTS, DayFiles
 from perennial.pipeline.scoring.score_table import published_scores
 from perennial.pipeline.settings.store import InvestmentSettings
@@ -56,9 +55,10 @@ class DecidedDay:
     checks: tuple[Check, ...]
 
     @classmethod
-    def read(cls, run: RunContext, history: History, model_version: str) -> "DecidedDay":
+    def read(
+        cls, files: DayFiles, erased: Erasures, history: History, model_version: str
+    ) -> "DecidedDay":
         """Read what the steps of a run left."""
-        files, erased = run.files, Erasures(run.state)
         scores = pd.read_parquet(files.decided_scores).assign(model_version=model_version)
         return cls(
             history=history,

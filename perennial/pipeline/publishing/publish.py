@@ -23,6 +23,7 @@ from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.files import KPIS
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import step
+from perennial.pipeline.settings.klaviyo import KlaviyoSettings
 from reports.page import render_page
 from reports.records import RunRecord
 
@@ -92,23 +93,24 @@ def publish(
 
     Readers are pointed to it if that is what it is for.
     """
-    decided = DecidedDay.read(run, history, model_version)
+    decided = DecidedDay.read(run.files, Erasures(run.state), history, model_version)
     tags = {"as_of": run.as_of.isoformat(), "kind": "score", "model_version": model_version}
     with run.tracking.run(f"score {run.as_of}", tags) as logged:
         decided.scores["run_id"] = logged.id
-        marketing = _marketing(run, decided)
+        marketing = _marketing(decided, customers_of(run, run.as_of), run.settings.klaviyo)
         record = run_record(run, decided, marketing, run_id=logged.id, purpose=purpose)
         day = _write_day(run, decided, record, marketing.segments)
         forget_refusal(run.state, run.as_of)
-        _log(logged, run, decided, day)
+        _log(logged, run.settings.orders.source, decided, day)
     return day
 
 
-def _marketing(run: RunContext, decided: DecidedDay) -> Marketing:
+def _marketing(
+    decided: DecidedDay, customers: pd.DataFrame, klaviyo: KlaviyoSettings
+) -> Marketing:
     """Return what marketing gets of a decided day."""
-    klaviyo, scores = run.settings.klaviyo, decided.scores
-    table, contacts = customers_of(run, run.as_of), decided.history.contacts
-    names = name_customers(scores["customer_id"], table, contacts, klaviyo.identifier)
+    scores, contacts = decided.scores, decided.history.contacts
+    names = name_customers(scores["customer_id"], customers, contacts, klaviyo.identifier)
     audience = Audience(scores, names.key, names.email, klaviyo.identifier)
     segments = marketing_segments(audience, klaviyo.all_properties, decided.erased)
     return Marketing(segments, names, klaviyo.identifier)
@@ -132,17 +134,17 @@ def _write_day(
     return day
 
 
-def _log(logged: Run, run: RunContext, decided: DecidedDay, day: PublishedDay) -> None:
-    """Log a published day to its MLflow run."""
-    settings, scores, history = run.settings, decided.scores, decided.history
+def _log(logged: Run, source: str, decided: DecidedDay, day: PublishedDay) -> None:
+    """Log a published day to its MLflow run; `source` is where its orders came from."""
+    scores, record = decided.scores, read_record(day)
     logged.log(
         params={
-            "model_version": str(scores["model_version"].iloc[0]),
-            "settings_digest": settings.digest,
+            "model_version": record.model_version,
+            "settings_digest": record.settings_digest,
         },
         metrics={"customers": len(scores), "expected_value": scores["expected_value"].sum()},
     )
-    logged.log_data("orders", settings.orders.source, history.digest, "scoring")
+    logged.log_data("orders", source, record.data_digest, "scoring")
     logged.log_file(day.file("report.html"))
     logged.log_file(day.file("run.json"))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from connectors.kept import DIGESTS, check_digests, checked, read_parquet
-from perennial.pipeline.settings.store import SettingsError, read_settings
+from perennial.pipeline.settings.folders import HomeFolders
 
 ADVICE = (  # a folder or file under the home, the first that fits: the way back
     ("state/contacts.parquet", "Remove it: the next run writes it again"),
@@ -33,21 +33,19 @@ UNREADABLE = (  # what readers raise of content that nobody wrote
 )
 
 
-def describe_damage(config: Path) -> str | None:
+def describe_damage(folders: HomeFolders | None) -> str | None:
     """Name the files of a home that cannot be read, and the way back; None = all can be.
 
     Parameters
     ----------
-    config
-        The store's settings.
+    folders
+        The store's; None = not known, and nothing is looked at.
     """
-    try:
-        settings = read_settings(config)
-    except (SettingsError, OSError):
+    if folders is None:
         return None
     damaged = [
-        f"{path} cannot be read ({why}). {_advice(settings.home, path)}"
-        for path, why in find_damage((settings.state, settings.exports, settings.mlruns))
+        f"{path} cannot be read ({why}). {_advice(folders.home, path)}"
+        for path, why in find_damage((folders.state, folders.exports, folders.mlruns))
     ]
     return ". ".join(damaged) or None
 

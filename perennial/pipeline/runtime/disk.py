@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from perennial.pipeline.settings.store import SettingsError, read_settings
+from perennial.pipeline.settings.folders import HomeFolders
 
 LEAST_BYTES = 1_000_000  # no run works with less
 # as the system, SQLite, DuckDB and NumPy word it
@@ -29,7 +29,7 @@ class ReadOnlyDiskError(OSError):
 
 def disk_error(
     error: BaseException,
-    config: Path | None,
+    home: HomeFolders | None,
     *,
     written: Sequence[Path] = (),
     is_unclear: bool = False,
@@ -42,15 +42,15 @@ def disk_error(
     ----------
     error
         What ended a command.
-    config
-        The store's settings, if the command has any.
+    home
+        The store's folders, if the command has any.
     written
         Files that the command writes outside the home.
     is_unclear
         Whether the error gives no reason: a disk with almost no space left is one.
     """
     texts = [str(one) for one in _causes(error)]
-    folders = _folders(config, written)
+    folders = _folders(home, written)
     is_full = any(FULL.search(text) for text in texts)
     if is_unclear and not is_full:
         is_full = min(map(_free_bytes, folders)) < LEAST_BYTES
@@ -78,15 +78,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         yield error
 
 
-def _folders(config: Path | None, written: Sequence[Path]) -> list[Path]:
+def _folders(home: HomeFolders | None, written: Sequence[Path]) -> list[Path]:
     """Return the folders that a command may write to."""
     folders = [path.absolute().parent for path in written]
-    try:
-        settings = None if config is None else read_settings(config)
-    except (SettingsError, OSError):
-        settings = None
-    if settings is not None:
-        folders += [settings.home, settings.exports, settings.state, settings.mlruns]
+    if home is not None:
+        folders += [home.home, home.exports, home.state, home.mlruns]
     temporary = tempfile.tempdir or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108  # its name only
     prefect = os.environ.get("PREFECT_HOME")
     folders += [Path(temporary), *([Path(prefect)] if prefect else []), Path.cwd()]

@@ -1,9 +1,14 @@
 """The status of a store, as ``perennial status --json`` prints it."""
 
 from datetime import date
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from connectors.lease import Holder
 from models.checks import Check
@@ -65,9 +70,9 @@ class ModelStatus(_Record):
     champion: str | None = None
 
     @model_serializer(mode="wrap")
-    def _without_champion(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_champion(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         """Leave the champion out where nothing is registered of the version."""
-        fields: dict[str, Any] = handler(self)
+        fields: dict[str, object] = handler(self)
         if self.trained_as_of is None:
             fields.pop("champion")
         return fields
@@ -99,6 +104,6 @@ class Status(_Record):
     is_stale: bool
     model: ModelStatus | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, JsonValue]:
         """Return the record as JSON values."""
         return self.model_dump(mode="json", exclude={"model"} if self.model is None else None)

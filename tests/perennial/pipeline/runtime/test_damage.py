@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from perennial.pipeline.runtime.damage import describe_damage, find_damage
+from perennial.pipeline.settings.folders import home_folders
 
 ORDERS = "order_id,customer_id,ordered_at,net_amount\n1,a,2026-01-01,5\n2,b,2026-01-02,6\n"
 
@@ -45,7 +46,7 @@ def home(tmp_path):
 
 def test_a_whole_home_has_no_damage(home):
     assert list(find_damage([home])) == []
-    assert describe_damage(home / "perennial.toml") is None
+    assert describe_damage(home_folders(home / "perennial.toml")) is None
 
 
 def test_what_a_write_left_that_was_cut_short_is_no_damage(home):
@@ -53,7 +54,7 @@ def test_what_a_write_left_that_was_cut_short_is_no_damage(home):
     stage.mkdir()
     for path in (stage / "kpis.json", home / "state/.format.json.draft.json"):
         path.write_text('{"format": ')
-    assert describe_damage(home / "perennial.toml") is None
+    assert describe_damage(home_folders(home / "perennial.toml")) is None
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_each_kind_of_file_is_named_with_its_way_back(home, name, advice):
         broken.append(b"")
     for content in broken:
         path.write_bytes(content)
-        words = describe_damage(home / "perennial.toml")
+        words = describe_damage(home_folders(home / "perennial.toml"))
         assert f"{path} cannot be read (" in words
         assert advice in words
         assert words.count("cannot be read") == 1
@@ -90,7 +91,7 @@ def test_parquet_whose_description_broke_is_named(home):
     table = pq.read_table(path)
     described = table.schema.metadata[b"pandas"].replace(b'"numpy_type"', b'"numpy_tYpe"')
     pq.write_table(table.replace_schema_metadata({b"pandas": described}), path)
-    assert f"{path} cannot be read" in describe_damage(home / "perennial.toml")
+    assert f"{path} cannot be read" in describe_damage(home_folders(home / "perennial.toml"))
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"format": "two"}', "\x00\x00"])

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError, disk_error
+from perennial.pipeline.settings.folders import home_folders
 from tests.small_home import COMMAND, write_home
 
 ROOT = Path(__file__).parents[4]
@@ -157,7 +158,7 @@ def test_a_read_only_home_is_named(tmp_path):
     home = tmp_path / "home"
     write_home(home)
     cause = OSError(errno.EROFS, os.strerror(errno.EROFS), str(home / "state/lease.lock"))
-    ended = disk_error(cause, home / "perennial.toml")
+    ended = disk_error(cause, home_folders(home / "perennial.toml"))
     assert isinstance(ended, ReadOnlyDiskError)
     assert str(ended).startswith(f"{home} is read-only.")
 
