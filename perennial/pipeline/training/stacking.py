@@ -1,6 +1,6 @@
 """Fit corrections of the purchase and spend models to past cutoffs, and choose on a later one what is used."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -202,63 +202,99 @@ def fit_stacking(
     if days < LEAST_DAYS:
         note = f"only the purchase model is used: a history of {(as_of - first).days} days is too short for a backtest"
         return StackingFit(0, PLAIN, {}, family[0], notes=(note,))
-    notes: tuple[str, ...] = ()
     cutoffs = _cutoffs(engine, orders, first, as_of, family[0], days, calendar)
     if len(cutoffs) < 2:
         note = "only the purchase model is used: models could not be fitted at two past cutoffs"
         later = cutoffs[0] if cutoffs else None
-        return StackingFit(days, PLAIN, {}, family[0], later, notes=(*notes, note))
+        return StackingFit(days, PLAIN, {}, family[0], later, notes=(note,))
     if lift_at is not None:
         cutoffs = [replace(c, lift=lift_at(c.day, c.purchases)) for c in cutoffs]
-    later, earlier = cutoffs[0], cutoffs[1:]
-    overlap = _overlap(cutoffs, days)
-    try:
-        trees = _crossed(cutoffs)
-    except TreesError as error:
-        trees, notes = None, (*notes, f"no stacked model: {error}")
-    trials: dict[str, ForecastMultipliers] = {
-        name: rule.multipliers(later.purchases, later.order_value, later.state, later.time)
-        for name, rule in _rules(earlier, later.state, later.plain, days).items()
-    }
-    parts = (True, True)
-    if trees is not None:
-        fitted = _fit_corrections(earlier, trees[1:], overlap)
-        columns, mean = _columns(later, trees[0])
-        stacked = fitted.leveled(columns, later.plain, mean)
-        parts = _proved(stacked, columns, later, mean)
-        stacked = _only(fitted, parts).leveled(columns, later.plain, mean)
-        trials[STACKED] = stacked.multipliers(columns, later.plain, mean)
-    values = {PLAIN: later.plain.value} | {
-        name: later.plain.value * m.orders * m.order_value for name, m in trials.items()
-    }
+    later, overlap = cutoffs[0], _overlap(cutoffs, days)
+    trees, notes = _trees(cutoffs)
+    trials, parts = _trials(cutoffs, trees, overlap, days)
     others = _others(engine, orders, later, family[1:], days)
+    values = {PLAIN: later.plain.value}
+    values |= {n: later.plain.value * m.orders * m.order_value for n, m in trials.items()}
     values |= {name: cutoff.plain.value for name, cutoff in others.items()}
     choice, metrics = _choose(values, later.value)
-    if days < horizon_days and choice in trials:
-        shorter = (
-            f"corrections are fitted on windows of {days} days and extended to {horizon_days} by the "
-            "purchase model: the history is too short for longer windows"
-        )
-        notes = (shorter, *notes)
+    if choice in trials:
+        notes = (*_shorter(days, horizon_days), *notes)
     time = OperationalTime(as_of, calendar.pace)
     state, plain = _now(engine, orders, time, family[0], order_value, days)
-    lift = np.ones(len(state)) if lift_at is None else lift_at(as_of, family[0])
     candidates: dict[str, Model] = dict(_rules(cutoffs, state, plain, days))
     if trees is not None:
+        lift = np.ones(len(state)) if lift_at is None else lift_at(as_of, family[0])
         corrections = _only(_fit_corrections(cutoffs, trees, overlap), parts)
         candidates[STACKED] = _final(
             cutoffs, corrections, order_value, state, plain, lift, days, as_of
         )
         metrics |= _weights(corrections, parts)
-    count = float(np.mean([len(cutoff.state) for cutoff in cutoffs]))
-    level = tuple(level_of(r, overlap, days, count) for r in _log_ratios(cutoffs))
-    metrics |= dict(zip(("level_orders", "level_order_value"), level, strict=True))
-    purchases = next((m for m in family if m.kind == choice), family[0])
-    used = trials.get(choice)
+    level = _levels(cutoffs, overlap, days)
     return StackingFit(
-        days, choice, candidates, purchases, others.get(choice, later), used, (level[0], level[1]), metrics,
-        (*notes, *_choice_notes(choice, values, later)),
-    )  # fmt: skip
+        days=days,
+        choice=choice,
+        candidates=candidates,
+        purchases=next((m for m in family if m.kind == choice), family[0]),
+        later=others.get(choice, later),
+        multipliers=trials.get(choice),
+        level=level,
+        metrics={**metrics, "level_orders": level[0], "level_order_value": level[1]},
+        notes=(*notes, *_choice_notes(choice, values, later)),
+    )
+
+
+def _trees(
+    cutoffs: Sequence[BacktestCutoff],
+) -> tuple[list[TreeForecast] | None, tuple[str, ...]]:
+    """Return the trees' forecasts by cutoff, or None and why there are none."""
+    try:
+        return _crossed(cutoffs), ()
+    except TreesError as error:
+        return None, (f"no stacked model: {error}",)
+
+
+def _trials(
+    cutoffs: Sequence[BacktestCutoff],
+    trees: Sequence[TreeForecast] | None,
+    overlap: float,
+    days: int,
+) -> tuple[dict[str, ForecastMultipliers], tuple[bool, bool]]:
+    """Fit the corrections to the earlier cutoffs and apply them to the latest one.
+
+    Returns
+    -------
+    tuple
+        The corrections of the latest cutoff by candidate, and whether those of order value and of the
+        chance were proved there.
+    """
+    later, earlier = cutoffs[0], cutoffs[1:]
+    trials: dict[str, ForecastMultipliers] = {
+        name: rule.multipliers(later.purchases, later.order_value, later.state, later.time)
+        for name, rule in _rules(earlier, later.state, later.plain, days).items()
+    }
+    if trees is None:
+        return trials, (True, True)
+    fitted = _fit_corrections(earlier, trees[1:], overlap)
+    columns, mean = _columns(later, trees[0])
+    parts = _proved(fitted.leveled(columns, later.plain, mean), columns, later, mean)
+    stacked = _only(fitted, parts).leveled(columns, later.plain, mean)
+    trials[STACKED] = stacked.multipliers(columns, later.plain, mean)
+    return trials, parts
+
+
+def _shorter(days: int, horizon_days: int) -> Iterator[str]:
+    if days < horizon_days:
+        yield (
+            f"corrections are fitted on windows of {days} days and extended to {horizon_days} by the "
+            "purchase model: the history is too short for longer windows"
+        )
+
+
+def _levels(cutoffs: Sequence[BacktestCutoff], overlap: float, days: int) -> tuple[float, float]:
+    """Return the levels of orders and of order value that the cutoffs show."""
+    customers = float(np.mean([len(cutoff.state) for cutoff in cutoffs]))
+    orders, value = (level_of(ratios, overlap, days, customers) for ratios in _log_ratios(cutoffs))
+    return orders, value
 
 
 def without_stacking(
