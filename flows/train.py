@@ -3,7 +3,6 @@
 from datetime import date
 from pathlib import Path
 
-from models.gate import GateVerdict
 from perennial.pipeline.ingestion.read import read_orders
 from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.steps import flow
@@ -28,11 +27,10 @@ def train(
     with open_run(read_settings(config), as_of, shared) as run:
         history = read_orders(run)
         champion = find_champion(run)
-        model = fit_models(run, history)
-        held_out = backtest_recipe(run, history, champion)
-        verdict = judge_model(model, held_out, champion, run.folder)
-        version = register_model(run, history, model, held_out, verdict, trigger)
-        trained = decide_champion(run, model, version, champion, verdict)
-        gate = GateVerdict.model_validate_json(verdict.read_text())
-        show_gate(run, gate, version=version, run_id=trained.run_id)
+        fit_models(run, history)
+        backtest_recipe(run, history, champion)
+        verdict = judge_model(run, champion)
+        version = register_model(run, history, verdict, trigger)
+        trained = decide_champion(run, version, champion, verdict)
+        show_gate(run, verdict, version=version, run_id=trained.run_id)
         return trained

@@ -12,7 +12,7 @@ LIMITS = Counts(
     untyped_records=37,
     flow_modules=15,
     flow_lines=1_100,
-    config_places=31,
+    config_places=32,
 )
 
 

@@ -18,6 +18,7 @@ from perennial.pipeline.publishing.checks import warnings_of
 from perennial.pipeline.publishing.decided import DecidedDay
 from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext
+from perennial.pipeline.runtime.files import BACKTEST, FITS
 from perennial.pipeline.runtime.monitoring_state import monitoring_known_by
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import current_timings
@@ -81,7 +82,7 @@ class ModelFacts:
     def read(cls, tracking: Tracking, version: str) -> "ModelFacts":
         """Read the artifacts of the run that trained a model."""
         run_id = tracking.tags(version)["run_id"]
-        fits = _artifact(tracking, run_id, "fits.json", _FITS)
+        fits = _artifact(tracking, run_id, FITS, _FITS)
         return cls(
             version=version,
             run_id=run_id,
@@ -229,7 +230,7 @@ def past_ratios(tracking: Tracking, model_version: str) -> list[float]:
 
 
 def _backtest(tracking: Tracking, run_id: str) -> BacktestReport | None:
-    return _artifact(tracking, run_id, "backtest.json", _BACKTEST)
+    return _artifact(tracking, run_id, BACKTEST, _BACKTEST)
 
 
 def _artifact(

@@ -14,7 +14,7 @@ from connectors.lease import Holder, Lease
 from connectors.state import bring_up_to_date
 from connectors.store import Store
 from connectors.tracking import Tracking
-from perennial.pipeline.runtime.files import DayFiles
+from perennial.pipeline.runtime.files import DayFiles, TrainingFiles
 from perennial.pipeline.runtime.steps import progress
 from perennial.pipeline.settings.store import Settings
 
@@ -59,8 +59,13 @@ class RunContext:
 
     @property
     def files(self) -> DayFiles:
-        """What the steps leave to each other."""
+        """What the steps of a scored day leave to each other."""
         return DayFiles(self.folder, self.as_of)
+
+    @property
+    def training_files(self) -> TrainingFiles:
+        """What the steps of a training leave to each other."""
+        return TrainingFiles(self.folder)
 
     @contextmanager
     def engine(self) -> Iterator[Engine]:

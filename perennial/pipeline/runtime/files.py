@@ -1,4 +1,4 @@
-"""The files that the steps of a scored day leave to each other, each named once."""
+"""The files that the steps of a run leave to each other, each named once."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -7,6 +7,7 @@ from pathlib import Path
 from connectors.programs import COMMITMENTS
 
 EXPECTED, KPIS, MOMENTS = "expected.parquet", "kpis.json", "moments.csv"  # also when published
+FITS, BACKTEST, VERDICT = "fits.json", "backtest.json", "gate.json"  # also as artifacts of MLflow
 
 
 @dataclass(frozen=True)
@@ -93,3 +94,41 @@ class DayFiles:
     def optional_tables(self) -> Path:
         """Folder of the store's optional tables."""
         return self.folder / "tables"
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """The files of a training.
+
+    Attributes
+    ----------
+    folder
+        The run's.
+    """
+
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """Folder of the fitted model, as it is registered."""
+        return self.folder / "model"
+
+    @property
+    def fits(self) -> Path:
+        """Record :class:`reports.fit_report.FitReport`."""
+        return self.model / FITS
+
+    @property
+    def backtest(self) -> Path:
+        """Record :class:`models.evaluation.BacktestReport`."""
+        return self.folder / BACKTEST
+
+    @property
+    def held_out(self) -> Path:
+        """The same of the recipe that is trained, or why there is none."""
+        return self.folder / "held_out.json"
+
+    @property
+    def verdict(self) -> Path:
+        """Record :class:`models.gate.GateVerdict`."""
+        return self.folder / VERDICT

@@ -105,7 +105,7 @@ def evaluate_cutoffs(
             )
         reports.append(report)
     whole = BacktestReport(horizon_days=horizon_days, cutoffs=tuple(reports), mean=_means(reports))
-    path = run.folder / "backtest.json"
+    path = run.training_files.backtest
     path.write_text(json.dumps(whole.model_dump(mode="json"), indent=2, allow_nan=False))
     return path
 

@@ -17,6 +17,7 @@ from models.forecaster import EXAMPLE, INPUTS, OUTPUTS
 from models.gate import FAILED, PASSED, Evidence, GateVerdict, judge
 from models.purchases import FitError
 from perennial.pipeline.runtime.context import RunContext
+from perennial.pipeline.runtime.files import BACKTEST, FITS, VERDICT, TrainingFiles
 from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.settings.store import ModelSettings
 from perennial.pipeline.training.backtest import evaluate_cutoffs
@@ -27,7 +28,6 @@ from perennial.pipeline.training.recipe import fit_recipe
 from reports.fit_report import FitReport
 from reports.model_card import gate_table, model_card
 
-FITS = "fits.json"  # what was fitted, in the model's folder
 SERVED_WITH = ("perennial", "mlflow", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 
 
@@ -93,9 +93,9 @@ def find_champion(run: RunContext) -> Champion:
 
 
 @step
-def fit_models(run: RunContext, history: History) -> Path:
-    """Fit every part of the model; return its folder."""
-    folder, model = run.folder / "model", run.settings.model
+def fit_models(run: RunContext, history: History) -> None:
+    """Fit every part of the model."""
+    files, model = run.training_files, run.settings.model
     with run.engine() as engine:
         orders = engine.parquet(history.orders)
         lines = None if history.order_lines is None else engine.parquet(history.order_lines)
@@ -109,20 +109,19 @@ def fit_models(run: RunContext, history: History) -> Path:
             is_learned=model.learned,
             peaks=run.settings.monitoring.peaks,
         )
-        save_forecaster(fits.forecaster, folder)
-        write_bins(engine, orders, lines, run.as_of, model, fits.forecaster, folder)
-    _write(folder / FITS, fits.report())
-    return folder
+        save_forecaster(fits.forecaster, files.model)
+        write_bins(engine, orders, lines, run.as_of, model, fits.forecaster, files.model)
+    _write(files.fits, fits.report())
 
 
 @step
-def backtest_recipe(run: RunContext, history: History, champion: Champion) -> Path:
+def backtest_recipe(run: RunContext, history: History, champion: Champion) -> None:
     """Hold out a third of the history, at most the horizon, and try the recipe on days before that.
 
     The cutoffs lie half such a window apart; the file says why where none can be.
     """
     days = min(run.settings.model.horizon_days, (run.as_of - history.first_date).days // 3)
-    path = run.folder / "held_out.json"
+    path = run.training_files.held_out
     try:
         backtest = evaluate_cutoffs(
             run.on(run.as_of - timedelta(days=days)),
@@ -134,14 +133,14 @@ def backtest_recipe(run: RunContext, history: History, champion: Champion) -> Pa
         path.write_text(backtest.read_text())
     except (DataError, FitError) as error:
         path.write_text(json.dumps(NotBacktested(not_backtested=str(error)).model_dump()))
-    return path
 
 
 @step
-def judge_model(model: Path, held_out: Path, champion: Champion, work: Path) -> Path:
-    """Let the gate judge by the model's parameters and its backtest; return the verdict's file."""
-    backtest = read_backtest(held_out.read_text())
-    forecaster = load_forecaster(model)
+def judge_model(run: RunContext, champion: Champion) -> GateVerdict:
+    """Let the gate judge by the model's parameters and its backtest."""
+    files = run.training_files
+    backtest = read_backtest(files.held_out.read_text())
+    forecaster = load_forecaster(files.model)
     champion_mean = None
     if champion.folder is not None:
         champion_mean = load_forecaster(champion.folder).spend.mean
@@ -157,23 +156,20 @@ def judge_model(model: Path, held_out: Path, champion: Champion, work: Path) -> 
             cutoffs=backtest.cutoffs if isinstance(backtest, BacktestReport) else (),
             champion_mean_order_value=champion_mean,
         )
-    )
-    path = work / "gate.json"
-    _write(path, verdict.model_copy(update={"champion": champion.version}))
-    return path
+    ).model_copy(update={"champion": champion.version})
+    _write(files.verdict, verdict)
+    return verdict
 
 
 @step
-def register_model(
-    run: RunContext, history: History, model: Path, held_out: Path, verdict: Path, trigger: str
-) -> str:
+def register_model(run: RunContext, history: History, gate: GateVerdict, trigger: str) -> str:
     """Log everything to MLflow and register the model as the challenger; return its version."""
-    backtest = read_backtest(held_out.read_text())
-    gate = GateVerdict.model_validate_json(verdict.read_text())
-    fits = _read_fits(model).noting(*gate.warnings)
+    files = run.training_files
+    backtest = read_backtest(files.held_out.read_text())
+    fits = _read_fits(files).noting(*gate.warnings)
     if isinstance(backtest, NotBacktested):
         fits = fits.noting(f"not backtested: {backtest.not_backtested}")
-    _write(model / FITS, fits)
+    _write(files.fits, fits)
     tags = {
         "kind": "train",
         "as_of": run.as_of.isoformat(),
@@ -194,10 +190,10 @@ def register_model(
         _log_fits(logged, fits, tags)
         if isinstance(backtest, BacktestReport):
             _log_backtest(logged, backtest, tags)
-        for name, (figure, numbers) in draw_all(run, history, model, backtest).items():
+        for name, (figure, numbers) in draw_all(run, history, files.model, backtest).items():
             logged.log_figure(figure, f"pictures/{name}.png")
             logged.log_json(numbers, f"pictures/{name}.json")
-        version = _register(tracking, logged, run.settings.model, model, tags)
+        version = _register(tracking, logged, run.settings.model, files.model, tags)
     tracking.note(version, {"gate": gate.gate, "reasons": "; ".join(gate.reasons) or "none"})
     tracking.challenge(version)
     return version
@@ -205,10 +201,9 @@ def register_model(
 
 @step
 def decide_champion(
-    run: RunContext, model: Path, version: str, champion: Champion, verdict: Path
+    run: RunContext, version: str, champion: Champion, gate: GateVerdict
 ) -> Trained:
     """Make the model champion if the gate lets it, and no later day's scores."""
-    gate = GateVerdict.model_validate_json(verdict.read_text())
     tracking = run.tracking
     tags = tracking.tags(version)
     is_champion = gate.gate == PASSED and not champion.is_later
@@ -222,12 +217,12 @@ def decide_champion(
         gate=gate.gate,
         is_champion=is_champion,
         reasons=gate.reasons,
-        notes=_read_fits(model).notes,
+        notes=_read_fits(run.training_files).notes,
     )
 
 
-def _read_fits(model: Path) -> FitReport:
-    return FitReport.model_validate_json((model / FITS).read_text())
+def _read_fits(files: TrainingFiles) -> FitReport:
+    return FitReport.model_validate_json(files.fits.read_text())
 
 
 def _write(path: Path, record: BaseModel) -> None:
@@ -284,7 +279,7 @@ def _counts(history: History) -> dict[str, float]:
 
 
 def _log_verdict(run: Run, verdict: GateVerdict) -> None:
-    run.log_json(verdict.model_dump(mode="json"), "gate.json")
+    run.log_json(verdict.model_dump(mode="json"), VERDICT)
     run.log_text(gate_table(verdict), "gate.md")
 
 
@@ -297,7 +292,7 @@ def _log_fits(run: Run, fits: FitReport, tags: dict[str, str]) -> None:
 
 def _log_backtest(run: Run, backtest: BacktestReport, tags: dict[str, str]) -> None:
     """Log each candidate at each cutoff as a child run, and the champion's means."""
-    run.log_json(backtest.model_dump(mode="json"), "backtest.json")
+    run.log_json(backtest.model_dump(mode="json"), BACKTEST)
     for cutoff in backtest.cutoffs:
         day = cutoff.as_of.isoformat()
         for name, metrics in cutoff.models.items():
