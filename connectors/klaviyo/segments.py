@@ -160,27 +160,29 @@ def _keep(
         klaviyo.segments_named, lambda one, intent: _is_ours(one.definition, wanted, intent)
     )
     attributes = SegmentAttributes(name=name, definition=definition)
-    body = SegmentBody(data=Segment(attributes=attributes))
+
+    def create() -> str:
+        return klaviyo.create_segment(SegmentBody(data=Segment(attributes=attributes)))
+
     try:
-        found = find_ours(name, shelf, clock, book)
-        if found is not None and _digest_of(found, wanted, name, book) == digest(wanted):
+        ours = find_ours(name, shelf, clock, book)
+        if ours is not None and _digest_of(ours, wanted, name, book) == digest(wanted):
             return "unchanged"
-        what = "created" if found is None else "updated"
-        if not book.has_room(what, clock.now()):
+        done = "created" if ours is None else "updated"
+        if not book.has_room(done, clock.now()):
             return "postponed"
-        if found is None:
-            create = lambda: klaviyo.create_segment(body)  # noqa: E731  # asks once
+        if ours is None:
             segment_id = make(name, create, shelf, clock, book, definition=wanted)
         else:
-            segment_id = found.id
+            segment_id = ours.id
             data = Segment(id=segment_id, attributes=attributes)
             klaviyo.update_segment(segment_id, SegmentBody(data=data))
     except ForeignError:
         return "foreign"
     except BusyError:
         return "postponed"
-    book.note(name, Made(segment_id, digest(wanted), clock.now().isoformat()), what)
-    return what
+    book.note(name, Made(segment_id, digest(wanted), clock.now().isoformat()), done)
+    return done
 
 
 def _is_ours(found: dict[str, Any] | None, wanted: dict[str, Any], intent: Intent | None) -> bool:

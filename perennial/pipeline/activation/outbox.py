@@ -149,18 +149,8 @@ def write_plan(
         The plan breaks a guard; it is written down all the same.
     """
     places, settings = SyncPlaces.of(run), run.settings.klaviyo
-    properties = settings.all_properties
-    check_types(places.types, properties, keep=False)
-    plan = plan_changes(
-        read_audience(run, day),
-        properties,
-        _confirmed(places),
-        Erasures(run.state),
-        day.as_of,
-        settings.refresh_days,
-    )
-    if hands is not None:
-        plan = look_up(plan, hands.klaviyo, create_missing=create_missing, progress=_say_looked_up)
+    check_types(places.types, settings.all_properties, keep=False)
+    plan = _plan(run, day, hands, create_missing=create_missing)
     bodies = write_profiles(plan.rows, plan.said)
     sizes = np.array([len(body) for body in bodies], dtype=np.int64)
     job = pack(sizes)
@@ -180,22 +170,45 @@ def write_plan(
     if record.refused:
         raise SyncRefusedError(record.refused)
     if apply:
-        check_types(places.types, properties, keep=True)
+        check_types(places.types, settings.all_properties, keep=True)
         text = json.dumps({"customers": counts.customers})
         replace_file(places.last, lambda draft: draft.write_text(text))
     if apply and bodies:
         rows = plan.rows.assign(row=np.arange(len(bodies)), body=bodies)
-        header = SyncHeader(
-            day.as_of.isoformat(),
-            day.run_id,
-            str(settings.account),
-            record.jobs,
-            terms_of(settings, create_missing=create_missing),
-            f"{settings.prefix} Segment Changed" if settings.events else "",
-        )
         parts = [rows[job == number] for number in range(record.jobs)]
-        Manifest.create(places.open, header, parts)
+        terms = terms_of(settings, create_missing=create_missing)
+        Manifest.create(places.open, _header(record, settings, terms), parts)
     return record
+
+
+def _plan(
+    run: RunContext, day: PublishedDay, hands: Hands | None, *, create_missing: bool
+) -> Plan:
+    """Compare a day with what Klaviyo has, and look people up where there are `hands` for it."""
+    settings = run.settings.klaviyo
+    plan = plan_changes(
+        read_audience(run, day),
+        settings.all_properties,
+        _confirmed(SyncPlaces.of(run)),
+        Erasures(run.state),
+        day.as_of,
+        settings.refresh_days,
+    )
+    if hands is None:
+        return plan
+    return look_up(plan, hands.klaviyo, create_missing=create_missing, progress=_say_looked_up)
+
+
+def _header(record: SyncPlan, settings: KlaviyoSettings, terms: str) -> SyncHeader:
+    """Return what a sync that is under way is known by."""
+    return SyncHeader(
+        record.as_of.isoformat(),
+        record.run_id,
+        str(settings.account),
+        record.jobs,
+        terms,
+        f"{settings.prefix} Segment Changed" if settings.events else "",
+    )
 
 
 def terms_of(settings: KlaviyoSettings, *, create_missing: bool) -> str:
