@@ -238,6 +238,17 @@ def monitoring():
     }  # fmt: skip
 
 
+def readout():
+    """Return what an experiment showed of one tier."""
+    lift = {"estimate": 2.0, "low": 0.5, "high": 3.5, "p_value": 0.01, "n_treated": 90, "n_control": 10,
+            "variance_left": 0.8, "standard_error": 0.75}  # fmt: skip
+    return {"program": "control", "as_of": "2024-06-01", "is_early": False, "planned": "2024-06-01",
+            "days": 90, "customers": 100, "held_out": 10, "currency": "EUR", "segments": [],
+            "sentence": "Each EUR 1.00 brought back EUR 3.00.",
+            "groups": [{"group": "heavy", "treated": 90, "control": 10, "margin": lift,
+                        "orders": lift}]}  # fmt: skip
+
+
 def rich_record():
     """Return the record of a day with curves, a read-out and an earlier page."""
     worse = {**METRICS, "gini_value": 0.6, "auc_active": None}
@@ -248,15 +259,10 @@ def rich_record():
         "deciles": [{"decile": 10 - k, **pair} for k, pair in enumerate(pairs)],
         "curves": {"weekly": [{"week": k, **pair} for k, pair in enumerate(pairs, start=1)]},
     }  # fmt: skip
-    lift = {"estimate": 2.0, "low": 0.5, "high": 3.5}
-    told = {"program": "control", "as_of": "2024-06-01", "is_early": False, "planned": "2024-06-01",
-            "sentence": "Each EUR 1.00 brought back EUR 3.00.",
-            "groups": [{"group": "heavy", "treated": 90, "control": 10, "margin": lift,
-                        "orders": lift}]}  # fmt: skip
     return record(
         backtest={"horizon_days": 90, "cutoffs": [cutoff]},
         frequency_fit=[{"repeat_orders": str(k), **pair} for k, pair in enumerate(pairs)],
-        readouts=[told],
+        readouts=[readout()],
         monitoring=monitoring(),
         previous={
             "as_of": "2024-06-29",

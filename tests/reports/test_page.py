@@ -158,12 +158,7 @@ def test_the_budget_comes_with_its_interval_and_basis(page):
 
 
 def test_a_read_out_is_told_with_its_interval():
-    lift = {"estimate": 2.0, "low": 0.5, "high": 3.5}
-    told = {"program": "control", "as_of": "2024-06-01", "is_early": False, "planned": "2024-06-01",
-            "sentence": "Each EUR 1.00 brought back EUR 3.00.",
-            "groups": [{"group": "heavy", "treated": 90, "control": 10, "margin": lift,
-                        "orders": lift}]}  # fmt: skip
-    text = text_of(render(record(readouts=[told]), kpis()))
+    text = text_of(render(record(readouts=[readout()]), kpis()))
     assert "Each EUR 1.00 brought back EUR 3.00." in text
     assert "heavy 90 10 €2.00 €0.50 to €3.50" in text
 
