@@ -13,6 +13,7 @@ from tests.reports.sample import (
     WEEKS,
     kpis,
     missing,
+    readout,
     record,
     render,
     rich_kpis,
