@@ -130,8 +130,9 @@ def named_in(module, pattern):
 def test_the_runbook_has_a_section_for_whatever_can_be_refused_or_told():
     runbook = sections_of_runbook()
     codes = {commands.DONE, 1, commands.WRONG_USAGE, commands.NOTHING_TO_DO, commands.REFUSED, commands.TRY_AGAIN}  # fmt: skip
-    of_gate = named_in(gate, r"Check\(\s*f?\"([a-z_]+)(?:\{\w+\})?\"")
+    of_gate = named_in(gate, r"Check\(\s*name=f?\"([a-z_]+)(?:\{\w+\})?\"")
     of_gate |= named_in(gate, r"f\"(floor_)\{\w+\}\"")
+    of_gate.add(gate.LEAD)
     of_alerts = named_in(judge, r"_alert\(\s*\"(\w+)\"")
     assert len(of_gate) == 8
     assert len(of_alerts) == 10
