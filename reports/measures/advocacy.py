@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
+from math import fsum
 
 import numpy as np
 import pandas as pd
@@ -85,7 +86,7 @@ def _group(
     """Say what customers of an origin bring in 90 days, and what one of them costs."""
     of = origins[origins["origin"] == origin]
     seen = of["seen"].sum()
-    value = float(of["value_90d"].sum() / seen) if seen >= least else None
+    value = float(fsum(of["value_90d"]) / seen) if seen >= least else None
     cost = _cost(of, costs, as_of, least)
     return OriginGroup(
         customers=int(of["customers"].sum()),
@@ -116,7 +117,7 @@ def _cost(of: pd.DataFrame, costs: pd.DataFrame | None, as_of: date, least: int)
     paid_on = days_of(paid["date"])
     since = max(pd.Timestamp(as_of) - YEAR + pd.Timedelta(days=1), paid_on.min())
     n = of["customers"][days_of(of["date"]) >= since].sum()
-    return float(paid["amount"][paid_on >= since].sum() / n) if n >= least else None
+    return float(fsum(paid["amount"][paid_on >= since]) / n) if n >= least else None
 
 
 def promoter_rates(counts: pd.DataFrame, least: int) -> PromoterRates:

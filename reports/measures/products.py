@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 import pandas as pd
@@ -284,7 +285,7 @@ def discount_section(sums: pd.DataFrame, least: int) -> Discounts | Missing:
     least
         Orders below which it is not said.
     """
-    whole = sums[["orders", "priced", "net_amount", "discounted_amount"]].sum()
+    whole = sums[["orders", "priced", "net_amount", "discounted_amount"]].agg(fsum)
     if whole["orders"] and not whole["priced"]:
         return missing("orders.discount_amount", "Repeat revenue bought with a discount")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from math import fsum
 
 import numpy as np
 import pandas as pd
@@ -217,7 +218,7 @@ def _amounts(early: pd.DataFrame, age: int, back: int) -> tuple[float, float, in
     """Return mean, variance and number of a cohort's customers' amounts."""
     since = early["age_days"] - back - age
     inside = early[(since >= 0) & (since < RECENT_DAYS)]
-    n, total, squares = (float(inside[c].sum()) for c in ("customers", "amount", "squares"))
+    n, total, squares = (fsum(inside[c]) for c in ("customers", "amount", "squares"))
     mean = total / n if n else 0.0
     variance = max(squares - n * mean**2, 0.0) / (n - 1) if n > 1 else 0.0
     return mean, variance, int(n)

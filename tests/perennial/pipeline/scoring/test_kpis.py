@@ -259,6 +259,14 @@ def test_the_alarm_of_what_was_brought_by_hand(day):
     assert not found.is_alarm
 
 
+def test_the_alarm_is_the_same_in_any_order_of_rows():
+    rows = [(30 + k, 2, 0.1 * k, 0.01 * k * k) for k in range(60)]
+    early = pd.DataFrame(rows, columns=["age_days", "customers", "amount", "squares"])
+    early = pd.concat([early, early.assign(age_days=early["age_days"] + 365)])
+    shuffled = early.sample(frac=1.0, random_state=1)
+    assert repeat.cohort_value_alarm(shuffled, 30, 2) == repeat.cohort_value_alarm(early, 30, 2)
+
+
 def test_cohorts_of_too_few_say_nothing(day):
     """January 2023 has two customers, each other month one or two."""
     first = day.fetch(journeys.first_days(day.journeys))
