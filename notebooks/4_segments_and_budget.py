@@ -67,7 +67,7 @@ bars_chart(margins, "segment", "expected_margin", "Margin expected within a year
 
 # %%
 budget = decided.budget
-print(f"committed: USD {budget['committed']:,.0f} of a budget of {budget['left']:,.0f}")
+print(f"committed: USD {budget.committed:,.0f} of a budget of {budget.left:,.0f}")
 money = budget_table(decided.commitments)
 shown = ["segment", "heavy", "standard", "light", "held_out", "cost", "gain", "expected_return"]
 money[shown].round(2).set_index("segment")
@@ -96,19 +96,19 @@ results = {"as it is": decided.budget}
 for name, investment in asked.items():
     other = build_settings({**store, "investment": investment}, folder)
     results[name] = score_customers(other.policy, customers, model, AS_OF).budget
-spent = {name: found["committed"] for name, found in results.items()}
-returns = {name: found["next_return"] for name, found in results.items()}
+spent = {name: budget.committed for name, budget in results.items()}
+returns = {name: budget.next_return for name, budget in results.items()}
 pd.DataFrame({"spent, USD": spent, "the next dollar brings": returns}).astype(float).round(2)
 
 # %% [markdown]
 # Nothing more is spent where the next dollar would not come back, so most of a budget may be left over.
 
 # %%
-most = max(results["effects at their word"]["curve"]["budget"])
+most = max(results["effects at their word"].curve.budget)
 budgets = np.linspace(0, most, 60)
 drawn = ("as it is", "half the effect", "effects at their word")
-curves = {name: results[name]["curve"] for name in drawn}
-lines = {name: np.interp(budgets, one["budget"], one["gain"]) for name, one in curves.items()}
+curves = {name: results[name].curve for name in drawn}
+lines = {name: np.interp(budgets, curve.budget, curve.gain) for name, curve in curves.items()}
 rows = pd.DataFrame({"budget": budgets, **lines}).to_dict("records")
 curves_chart(rows, "budget", "What a budget gains after its cost, USD")
 
