@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from getpass import getuser
 from importlib.resources import files
@@ -121,7 +121,7 @@ def run_demo(
     demo = write_cdnow(home) if simulation is None else write_store(home, simulation)
     with choose_runner(home, prefect=True) as runner:
         outcome = _publish_day("run", demo.config, demo.as_of, runner)
-    return replace(outcome, facts={**outcome.facts, "seconds": runner.seconds})
+    return Outcome(outcome.kind, {**outcome.facts, "seconds": runner.seconds})
 
 
 def simulate_store(out: Path, asked: "Simulation") -> Outcome:
