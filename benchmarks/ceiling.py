@@ -32,7 +32,7 @@ from benchmarks.policies import SHARE as OF_CUSTOMERS
 from connectors.engine import open_engine
 from models.forecaster import Forecaster
 from perennial.pipeline.ingestion.read import known_customers
-from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.scoring.incremental_value import incremental_value
 from perennial.simulation import World
 from perennial.simulation.profiles import ACTIONS, EFFECTS, Profile
 from segments.allocation import allocate
@@ -71,7 +71,7 @@ def see(profile: Profile, seed: int, forecaster: Forecaster | None = None) -> Se
         known = _known_by(forecaster, world, profile)
     state = known.state
     truth = world.truth.to_pandas().set_index("customer_id").loc[known.customer_id]
-    won = prospects(
+    won = incremental_value(
         settings_of(profile).policy, state, known.predicted, known.forecaster,
         np.full(len(state), "all", dtype=object), HORIZON,
     )  # fmt: skip

@@ -66,12 +66,12 @@ def make_scores(profiles: int) -> pd.DataFrame:
 
 def prepare(home: Path, profiles: int) -> None:
     """Publish a second day, of which the first is confirmed."""
-    from connectors.klaviyo.confirmed import Confirmed
     from connectors.klaviyo.properties import row_hashes
+    from connectors.klaviyo.synced_profiles import SyncedProfiles
     from connectors.programs import write_table
     from connectors.store import REQUIRED_FILES, Store
     from features.tables import Scores
-    from perennial.pipeline.activation.outbox import SyncPlaces
+    from perennial.pipeline.activation.sync_plan import SyncPlaces
     from perennial.pipeline.runtime.context import home_context
     from perennial.pipeline.settings.store import read_settings
 
@@ -83,7 +83,7 @@ def prepare(home: Path, profiles: int) -> None:
     before = scores[["customer_id", "segment"]].assign(
         row_hash=hashes, scored_date=AS_OF, profile_id="01GDDKASAP8TKDDA2" + scores["customer_id"]
     )
-    Confirmed(SyncPlaces.of(home_context(settings)).confirmed).add(before)
+    SyncedProfiles(SyncPlaces.of(home_context(settings)).confirmed).add(before)
     changed = np.random.default_rng(1).random(profiles) < CHANGED
     changed &= ~scores["is_holdout"].to_numpy()  # of whom nothing changes
     scores.loc[changed, "expected_value"] += 1
@@ -102,7 +102,7 @@ def plan(home: Path) -> dict[str, float]:
     started = time.perf_counter()
     from connectors.klaviyo.api import MOST_LOOKED_UP
     from connectors.store import Store
-    from perennial.pipeline.activation.outbox import write_plan
+    from perennial.pipeline.activation.sync_plan import write_plan
     from perennial.pipeline.runtime.context import home_context
     from perennial.pipeline.settings.store import read_settings
 

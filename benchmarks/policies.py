@@ -22,13 +22,20 @@ from scipy.special import gammaincc
 from connectors.engine import open_engine
 from models.forecaster import HISTORY, Forecaster
 from perennial.pipeline.ingestion.read import known_customers
-from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.scoring.incremental_value import incremental_value
 from perennial.pipeline.settings.store import Settings, build_settings
 from perennial.pipeline.training.recipe import fit_recipe
 from perennial.simulation import PROFILES, World, simulate
 from perennial.simulation.profiles import ACTIONS, EFFECT_DAYS, EFFECTS, Profile
 from segments.allocation import allocate
-from segments.investment import Action, Belief, Beliefs, Plan, Prospects, invest
+from segments.investment import (
+    Action,
+    EffectEstimate,
+    EffectEstimates,
+    IncrementalValue,
+    Plan,
+    invest,
+)
 from segments.lifecycle import lifecycle_segments
 
 Array = NDArray[np.float64]
@@ -89,26 +96,28 @@ def settings_of(profile: Profile) -> Settings:
     return build_settings({**sections, "investment": chosen}, Path())
 
 
-def to_win_of(known: Known, profile: Profile) -> Prospects:
+def to_win_of(known: Known, profile: Profile) -> IncrementalValue:
     """Say what there is to win, as ``perennial run`` does; the actions have no offer to redeem."""
     state, settings = known.state, settings_of(profile)
     history = (state[name] for name in HISTORY)
     segment = lifecycle_segments(*history, state["revenue"], known.predicted["expected_value"])
-    found = prospects(settings.policy, state, known.predicted, known.forecaster, segment, HORIZON)
+    found = incremental_value(
+        settings.policy, state, known.predicted, known.forecaster, segment, HORIZON
+    )
     return replace(found, orders_soon=np.zeros(len(state)))
 
 
 def chosen_by_perennial(
-    to_win: Prospects, budget: float, hurdle: float, beliefs: Beliefs | None = None
+    to_win: IncrementalValue, budget: float, hurdle: float, effects: EffectEstimates | None = None
 ) -> Array:
     """Return the column of each customer's action, as ``perennial run`` would choose it."""
     nobody = np.zeros(len(to_win.segment), dtype=bool)
     plan = Plan(budget, caution=0.0, hurdle=hurdle)  # the average effects are known
-    found = invest(to_win, ASSUMED, nobody, plan, beliefs=beliefs)
+    found = invest(to_win, ASSUMED, nobody, plan, effects=effects)
     return (found.tier[:, None] == TIERS).argmax(axis=1)
 
 
-def measured(to_win: Prospects, gains: Array) -> Beliefs:
+def measured(to_win: IncrementalValue, gains: Array) -> EffectEstimates:
     """Return what an endless holdout would have measured: each tier's effect by segment, and no more."""
     found = {}
     for action in ASSUMED:
@@ -119,7 +128,7 @@ def measured(to_win: Prospects, gains: Array) -> Beliefs:
             assumed = float((orders * to_win.margin_per_order)[inside].sum())
             if assumed > 0:
                 multiple = float(gains[inside, column].sum()) / assumed
-                found[action.tier, name] = Belief(multiple, 0.0, is_measured=True)
+                found[action.tier, name] = EffectEstimate(multiple, 0.0, is_measured=True)
     return found
 
 
@@ -215,17 +224,17 @@ def one_response(
     risk = chosen_first(known.predicted["churn_probability"].to_numpy(), budget)
     value = chosen_first(known.predicted["expected_value"].to_numpy(), budget)
     to_win = to_win_of(known, profile)
-    beliefs = measured(to_win, gains)
+    effects = measured(to_win, gains)
     chosen = {
         "perennial": chosen_by_perennial(to_win, budget, 0.0),
-        "measured": chosen_by_perennial(to_win, budget, 0.0, beliefs),
+        "measured": chosen_by_perennial(to_win, budget, 0.0, effects),
         "risk first": risk,
         "value first": value,
         "oracle": allocate(gains, costs, budget),
     }
     stops = {
         "perennial": chosen_by_perennial(to_win, budget, 1.0),
-        "measured": chosen_by_perennial(to_win, budget, 1.0, beliefs),
+        "measured": chosen_by_perennial(to_win, budget, 1.0, effects),
         "risk first": risk,
         "value first": value,
         "oracle": allocate(gains - costs, costs, budget),

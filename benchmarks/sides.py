@@ -141,7 +141,7 @@ def perennial(folder: Path) -> Steps:
     steps: Steps = {}
     with TemporaryDirectory(dir=folder) as home:
         settings = _settings(folder, Path(home))
-        state = _state(settings, Path(home), steps, looks_further=False)
+        state = _state(settings, Path(home), steps, needs_extended_features=False)
         with told(steps, "both fits"):
             _fit(settings, state, Path(home))
         _decide_and_publish(settings, state, Path(home) / "model", steps)
@@ -161,12 +161,14 @@ def learned(folder: Path) -> Steps:
         raise SystemExit("a learned champion is trained before it is asked: none is registered")
     with TemporaryDirectory(dir=folder) as home:
         settings = _settings(folder, Path(home))
-        state = _state(settings, Path(home), steps, looks_further=True)
+        state = _state(settings, Path(home), steps, needs_extended_features=True)
         _decide_and_publish(settings, state, model.folder, steps)
     return steps
 
 
-def _state(settings: "Settings", work: Path, steps: Steps, *, looks_further: bool) -> Path:
+def _state(
+    settings: "Settings", work: Path, steps: Steps, *, needs_extended_features: bool
+) -> Path:
     from perennial.pipeline.ingestion.read import build_customer_state, read_orders
     from perennial.pipeline.runtime.context import home_context
 
@@ -174,7 +176,7 @@ def _state(settings: "Settings", work: Path, steps: Steps, *, looks_further: boo
     with told(steps, "read orders, every rule"):
         history = read_orders(run)
     with told(steps, "customer state"):
-        return build_customer_state(run, history, looks_further=looks_further)
+        return build_customer_state(run, history, needs_extended_features=needs_extended_features)
 
 
 def _fit(settings: "Settings", state: Path, work: Path) -> None:

@@ -85,27 +85,27 @@ def write_table(frame: pd.DataFrame, table: type[Table], path: Path) -> None:
     pq.write_table(rows, path, **CHECKSUMS)
 
 
-def write_portions(portions: Iterable[pa.Table], table: type[Table], path: Path) -> None:
-    """Write portions of a table, one after the other, as one Parquet file."""
+def write_portions(batches: Iterable[pa.Table], table: type[Table], path: Path) -> None:
+    """Write batches of a table, one after the other, as one Parquet file."""
     schema = arrow_schema(table)
     # Amounts and ids seldom repeat: to look whether they do takes longer than to write them.
     repeats = [f.name for f in schema if f.type != pa.float64() and f.name != "customer_id"]
     with pq.ParquetWriter(path, schema, use_dictionary=repeats, **CHECKSUMS) as writer:
-        for portion in portions:
-            writer.write_table(portion)
+        for batch in batches:
+            writer.write_table(batch)
 
 
 def write_parts(
-    portions: Iterable[pa.Table], table: type[Table], folder: Path, part_rows: int
+    batches: Iterable[pa.Table], table: type[Table], folder: Path, part_rows: int
 ) -> None:
-    """Write portions of a table as a folder of Parquet files, named in the order of their rows.
+    """Write batches of a table as a folder of Parquet files, named in the order of their rows.
 
-    A file has whole portions, of together `part_rows` rows or more; the last one has the rest.
+    A file has whole batches, of together `part_rows` rows or more; the last one has the rest.
     """
     folder.mkdir()
     number, waiting = 0, list[pa.Table]()
-    for portion in portions:
-        waiting.append(portion)
+    for batch in batches:
+        waiting.append(batch)
         if sum(map(len, waiting)) >= part_rows:
             write_portions(waiting, table, folder / f"part-{number:05}.parquet")
             number, waiting = number + 1, []

@@ -152,7 +152,7 @@ class Forecaster:
         return self.order_value.spend
 
     @property
-    def looks_further(self) -> bool:
+    def needs_extended_features(self) -> bool:
         """Whether it asks for more than the customer state: recent days, or the first basket."""
         return self.correction is not None or self.classifier is not None
 

@@ -23,7 +23,7 @@ from models.forecaster import HISTORY
 from perennial.cli.demo import AS_OF as LAST_DAY
 from perennial.cli.demo import write_cdnow
 from perennial.pipeline.settings.store import read_settings
-from perennial.pipeline.training.backtest import Orders, find_origin, predict_origin
+from perennial.pipeline.training.backtest import Orders, build_cutoff, predict_cutoff
 from perennial.pipeline.training.recipe import fit_recipe
 from reports.charts import curves_chart, spans_chart
 
@@ -41,8 +41,8 @@ with open_engine(settings.store.timezone) as engine:
     orders = Orders(later.filter(later.order_date <= AS_OF), later)
     window = settings.model.second_purchase_days
     fits = fit_recipe(engine, orders.known, None, AS_OF, window, HORIZON)
-    now = find_origin(engine, orders, None, AS_OF, HORIZON, window)
-prediction = predict_origin(fits.forecaster, now, HORIZON)
+    now = build_cutoff(engine, orders, None, AS_OF, HORIZON, window)
+prediction = predict_cutoff(fits.forecaster, now, HORIZON)
 
 # %% [markdown]
 # ## One customer is hard to foresee
@@ -81,7 +81,7 @@ curves_chart(rows, "decile", "Share inside the interval, 10 = highest value")
 
 # %%
 expected, came = prediction.orders.sum(), now.orders.sum()
-print(f"orders expected {expected:,.0f}, came {came:,}: {came / expected - 1:+.1%}")
+print(f"orders expected {expected:,.0f}, came {came:,.0f}: {came / expected - 1:+.1%}")
 
 # %% [markdown]
 # The parameters' standard errors are small, with so many customers. Drawn from what they leave open, the purchase model

@@ -18,29 +18,29 @@ from segments.offers import (
     UNCERTAINTY,
     Action,
     Array,
-    Belief,
-    Beliefs,
+    EffectEstimate,
+    EffectEstimates,
     Granted,
+    IncrementalValue,
     Offered,
     Offers,
     Plan,
-    Prospects,
 )
 
 __all__ = [
     "TIERS",
     "UNCERTAINTY",
     "Action",
-    "Belief",
-    "Beliefs",
+    "EffectEstimate",
+    "EffectEstimates",
     "Frontier",
     "Funded",
     "Granted",
+    "IncrementalValue",
     "Investment",
     "Offered",
     "Offers",
     "Plan",
-    "Prospects",
     "allocate",
     "fund",
     "invest",
@@ -91,12 +91,12 @@ class Investment(Granted):
 
 
 def invest(
-    prospects: Prospects,
+    incremental_value: IncrementalValue,
     actions: Sequence[Action],
     is_holdout: ArrayLike,
     plan: Plan,
     *,
-    beliefs: Beliefs | None = None,
+    effects: EffectEstimates | None = None,
     multiples: Mapping[str, Array] | None = None,
     is_eligible: ArrayLike = True,
     is_explorer: ArrayLike = False,
@@ -105,7 +105,7 @@ def invest(
 
     Parameters
     ----------
-    prospects
+    incremental_value
         What there is to win of n customers.
     actions
         What can be done, at most one for each customer.
@@ -113,7 +113,7 @@ def invest(
         Shape (n,): held-out customers get the tier that they would have, and use no budget.
     plan
         How the budget is to be used.
-    beliefs
+    effects
         Measured effects; the others are assumed.
     multiples
         By tier, shape (n,): what an effect was measured to be for each customer, as a multiple of the
@@ -138,15 +138,15 @@ def invest(
     -----
     The multiple-choice knapsack, see :func:`segments.allocation.allocate`.
     """
-    code, segments = pd.factorize(np.asarray(prospects.segment, dtype=object), sort=True)
+    code, segments = pd.factorize(np.asarray(incremental_value.segment, dtype=object), sort=True)
     n = len(code)
     held, eligible, explores = (
         np.broadcast_to(np.asarray(flag, dtype=bool), n)
         for flag in (is_holdout, is_eligible, is_explorer)
     )
     explores = explores & (plan.exploration > 0)
-    offers = Offers.of(actions, list(segments), plan, beliefs or {})
-    offered = offers.to(prospects, code, multiples)
+    offers = Offers.of(actions, list(segments), plan, effects or {})
+    offered = offers.to(incremental_value, code, multiples)
     net = offered.net(explores)
     net[~eligible, 1:] = -1.0
     funded = fund(net, offered.costs, offers, held=held, explores=explores)

@@ -26,7 +26,7 @@ from typing import Any
 import httpx
 import pandas as pd
 
-from connectors.klaviyo.apply import Hands
+from connectors.klaviyo.apply import SyncContext
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import UnavailableError
@@ -236,11 +236,13 @@ def one_run(seed: int, profiles: int, *, kills: bool = True) -> dict[str, Any]:
         count = kill_at(moment) if moment else lambda *_: None
         connection.event_hooks = {"request": [count], "response": [count]}
         clock = RemoteClock(url)
-        hands = Hands(Klaviyo(connection, clock, tries=tries), clock, Erasures(settings.state))
+        context = SyncContext(
+            Klaviyo(connection, clock, tries=tries), clock, Erasures(settings.state)
+        )
         import connectors.klaviyo.pack as packing
-        import perennial.pipeline.activation.outbox as outbox
+        import perennial.pipeline.activation.sync_plan as plan_module
 
-        outbox.pack = lambda sizes: packing.pack(sizes, rows_a_job)
+        plan_module.pack = lambda sizes: packing.pack(sizes, rows_a_job)
         from connectors.store import Store
 
         published = Store(settings.exports).current()
@@ -248,7 +250,7 @@ def one_run(seed: int, profiles: int, *, kills: bool = True) -> dict[str, Any]:
         sync_day(
             home_context(settings, published.as_of),
             published,
-            hands,
+            context,
             apply=True,
             create_missing=False,
         )

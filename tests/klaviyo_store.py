@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from connectors.klaviyo.apply import Hands
+from connectors.klaviyo.apply import SyncContext
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.properties import property_table
@@ -19,7 +19,7 @@ from connectors.programs import write_table
 from connectors.store import PublishedDay, Store
 from features.tables import Scores
 from flows.sync import sync_day
-from perennial.pipeline.activation.outbox import SyncPlaces
+from perennial.pipeline.activation.sync_plan import SyncPlaces
 from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import Settings, build_settings
 from tests.klaviyo_double import KEY, Double, Fault, Server
@@ -122,13 +122,13 @@ def held(settings: Settings, double: Double) -> dict[str, dict[str, Any]]:
 
 
 @contextmanager
-def hands_of(settings: Settings, double: Double, tries: int = 8) -> Iterator[Hands]:
+def context_of(settings: Settings, double: Double, tries: int = 8) -> Iterator[SyncContext]:
     """Open the double with its own clock."""
     server = Server(double)
     try:
         with connect(KEY, server.url) as connection:
             klaviyo = Klaviyo(connection, double.clock, tries=tries)
-            yield Hands(klaviyo, double.clock, Erasures(settings.state))
+            yield SyncContext(klaviyo, double.clock, Erasures(settings.state))
     finally:
         server.close()
 
@@ -156,23 +156,25 @@ class Shop:
         tries: int = 8,
     ) -> SyncPlan | SyncOutcome:
         """Sync the published day with the double."""
-        with hands_of(self.settings, self.double, tries) as hands:
+        with context_of(self.settings, self.double, tries) as context:
             return sync_day(
                 home_context(self.settings, self.day.as_of),
                 self.day,
-                hands,
+                context,
                 config,
                 apply=apply,
                 create_missing=create_missing,
             )
 
-    def sync_with(self, change_hands: Callable[[Hands], Hands]) -> SyncPlan | SyncOutcome:
-        """Sync with other hands, such as a clock that is wrong."""
-        with hands_of(self.settings, self.double) as hands:
+    def sync_with(
+        self, change_context: Callable[[SyncContext], SyncContext]
+    ) -> SyncPlan | SyncOutcome:
+        """Sync with another context, such as a clock that is wrong."""
+        with context_of(self.settings, self.double) as context:
             return sync_day(
                 home_context(self.settings, self.day.as_of),
                 self.day,
-                change_hands(hands),
+                change_context(context),
                 apply=True,
                 create_missing=False,
             )

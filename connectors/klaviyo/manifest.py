@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.kept import CHECKSUMS, read_arrow
-from connectors.klaviyo.confirmed import no_rows
 from connectors.klaviyo.errors import readable
+from connectors.klaviyo.synced_profiles import no_rows
 from connectors.mentions import matches
 from connectors.store import flush, flush_tree, replace_file
 

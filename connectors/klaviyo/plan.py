@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from connectors.klaviyo.client import KeyKind
-from connectors.klaviyo.confirmed import IN_DOUBT, age_days
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.payloads import EMAIL, LONGEST_KEY, PHONE
 from connectors.klaviyo.printable import CONTROL
 from connectors.klaviyo.properties import Property, property_table, row_hashes
 from connectors.klaviyo.records import SyncCounts
+from connectors.klaviyo.synced_profiles import IN_DOUBT, age_days
 
 REJECTS = {
     "no_key": ("no identifier is known", "give it in tables.customers, or choose another klaviyo.identifier"),

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.klaviyo.answers import Named
-from connectors.klaviyo.book import Book, ForeignError, Intent, Made, Shelf, find_ours, make
 from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.clock import Clock
 from connectors.klaviyo.conditions import (
@@ -26,6 +25,15 @@ from connectors.klaviyo.conditions import (
     TextIs,
 )
 from connectors.klaviyo.errors import BusyError
+from connectors.klaviyo.ownership import (
+    ForeignError,
+    Intent,
+    Made,
+    NamedResources,
+    OwnershipRegistry,
+    find_ours,
+    make,
+)
 from connectors.klaviyo.properties import HOLDOUT, SCORED_AT, Property
 
 Filter = TextIs | TextIn | NumberIs | FlagIs | DateNear
@@ -132,7 +140,10 @@ def _filter(one: Property, wanted: Wanted) -> Filter:
 
 
 def keep_segments(
-    definitions: Mapping[str, SegmentDefinition], klaviyo: Klaviyo, clock: Clock, book: Book
+    definitions: Mapping[str, SegmentDefinition],
+    klaviyo: Klaviyo,
+    clock: Clock,
+    registry: OwnershipRegistry,
 ) -> SegmentCounts:
     """Create what is missing and change what is defined otherwise; never touch another's.
 
@@ -142,21 +153,25 @@ def keep_segments(
         By exact name.
     klaviyo, clock
         The account, and the day of the quota.
-    book
+    registry
         Which segments are ours.
     """
     done: dict[str, list[str]] = {name: [] for name in SegmentCounts.__dataclass_fields__}
     for name, definition in definitions.items():
-        done[_keep(name, definition, klaviyo, clock, book)].append(name)
+        done[_keep(name, definition, klaviyo, clock, registry)].append(name)
     return SegmentCounts(**{name: tuple(names) for name, names in done.items()})
 
 
 def _keep(
-    name: str, definition: SegmentDefinition, klaviyo: Klaviyo, clock: Clock, book: Book
+    name: str,
+    definition: SegmentDefinition,
+    klaviyo: Klaviyo,
+    clock: Clock,
+    registry: OwnershipRegistry,
 ) -> str:
     """Create or change one segment; return what was done, a name of :class:`SegmentCounts`."""
     wanted: dict[str, Any] = json.loads(definition.to_json())
-    shelf = Shelf(
+    resources = NamedResources(
         klaviyo.segments_named, lambda one, intent: _is_ours(one.definition, wanted, intent)
     )
     attributes = SegmentAttributes(name=name, definition=definition)
@@ -165,14 +180,14 @@ def _keep(
         return klaviyo.create_segment(SegmentBody(data=Segment(attributes=attributes)))
 
     try:
-        ours = find_ours(name, shelf, clock, book)
-        if ours is not None and _digest_of(ours, wanted, name, book) == digest(wanted):
+        ours = find_ours(name, resources, clock, registry)
+        if ours is not None and _digest_of(ours, wanted, name, registry) == digest(wanted):
             return "unchanged"
         done = "created" if ours is None else "updated"
-        if not book.has_room(done, clock.now()):
+        if not registry.has_room(done, clock.now()):
             return "postponed"
         if ours is None:
-            segment_id = make(name, create, shelf, clock, book, definition=wanted)
+            segment_id = make(name, create, resources, clock, registry, definition=wanted)
         else:
             segment_id = ours.id
             data = Segment(id=segment_id, attributes=attributes)
@@ -181,7 +196,7 @@ def _keep(
         return "foreign"
     except BusyError:
         return "postponed"
-    book.note(name, Made(segment_id, digest(wanted), clock.now().isoformat()), done)
+    registry.note(name, Made(segment_id, digest(wanted), clock.now().isoformat()), done)
     return done
 
 
@@ -193,14 +208,16 @@ def _is_ours(found: dict[str, Any] | None, wanted: dict[str, Any], intent: Inten
     return found is not None and any(is_same_definition(one, found) for one in asked)
 
 
-def _digest_of(found: Named, wanted: dict[str, Any], name: str, book: Book) -> str:
+def _digest_of(
+    found: Named, wanted: dict[str, Any], name: str, registry: OwnershipRegistry
+) -> str:
     """Return the digest of the definition that ours was last given; one that is not noted yet is noted."""
-    made = book.made.get(name)
+    made = registry.made.get(name)
     if made is not None and made.id == found.id:
         return made.digest
     is_wanted = found.definition is not None and is_same_definition(wanted, found.definition)
     given = digest(wanted) if is_wanted else ""
-    book.note(name, Made(found.id, given))
+    registry.note(name, Made(found.id, given))
     return given
 
 

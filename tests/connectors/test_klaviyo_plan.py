@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.klaviyo.api import FILL_BYTES, MOST_BYTES, MOST_ROWS
-from connectors.klaviyo.confirmed import Confirmed, no_rows
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError
 from connectors.klaviyo.guards import Limits, check_counts, check_fresh, check_types
@@ -23,6 +22,7 @@ from connectors.klaviyo.properties import (
     row_hashes,
 )
 from connectors.klaviyo.records import SyncCounts
+from connectors.klaviyo.synced_profiles import SyncedProfiles, no_rows
 from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
 from tests.klaviyo_store import DAY, change, make_scores
 
@@ -240,7 +240,7 @@ def test_a_property_keeps_its_type_for_ever(tmp_path):
 
 
 def test_confirmed_rows_are_replaced_by_newer_ones(tmp_path):
-    confirmed = Confirmed(tmp_path / "state" / "confirmed.parquet")
+    confirmed = SyncedProfiles(tmp_path / "state" / "confirmed.parquet")
     rows = pd.DataFrame(
         {"customer_id": ["a", "b"], "row_hash": [2**62 + 1, 2], "segment": "loyal", "scored_date": DAY,
          "profile_id": None}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segments.investment import Action, Belief, Plan, Prospects, invest
+from segments.investment import Action, EffectEstimate, IncrementalValue, Plan, invest
 
 ACTIONS = [Action("heavy", 6.0, 0.10), Action("standard", 2.0, 0.05), Action("light", 0.3, 0.01)]
 
@@ -18,15 +18,15 @@ def prospects(faster, *, kept=0.0, margin=1.0, soon=0.0, segment="loyal"):
         np.broadcast_to(np.asarray(v, dtype=float), faster.shape) for v in (margin, kept, soon)
     ]
     named = np.broadcast_to(np.asarray(segment, dtype=object), faster.shape)
-    return Prospects(whole[0], faster, whole[1], whole[2], named)
+    return IncrementalValue(whole[0], faster, whole[1], whole[2], named)
 
 
 def plan(faster, budget=1e9, held=False, actions=ACTIONS, **how):
-    customers = faster if isinstance(faster, Prospects) else prospects(faster)
-    beliefs = how.pop("beliefs", None)
+    customers = faster if isinstance(faster, IncrementalValue) else prospects(faster)
+    effects = how.pop("beliefs", None)
     flags = {name: how.pop(name) for name in ("is_eligible", "is_explorer") if name in how}
     chosen = Plan(budget, **{"caution": 0.0, **how})
-    return invest(customers, actions, held, chosen, beliefs=beliefs, **flags)
+    return invest(customers, actions, held, chosen, effects=effects, **flags)
 
 
 def test_each_customer_gets_the_action_that_adds_most():
@@ -83,20 +83,20 @@ def test_an_effect_that_nobody_measured_is_taken_low():
 
 def test_a_measured_effect_replaces_the_assumed_one():
     """Heavy does three times as much as assumed for the loyal, and nothing for the new."""
-    beliefs = {
-        ("heavy", "loyal"): Belief(3.0, 0.1, is_measured=True),
-        ("heavy", "new"): Belief(0.0, 0.1, is_measured=True),
+    effects = {
+        ("heavy", "loyal"): EffectEstimate(3.0, 0.1, is_measured=True),
+        ("heavy", "new"): EffectEstimate(0.0, 0.1, is_measured=True),
     }
     customers = prospects([50.0, 50.0], segment=["loyal", "new"])
-    found = plan(customers, beliefs=beliefs, actions=ACTIONS[:1])
+    found = plan(customers, effects=effects, actions=ACTIONS[:1])
     assert found.tier.tolist() == ["heavy", "none"]
     assert found.gain[0] == pytest.approx(15.0)
     assert found.is_measured.tolist() == [True, False]
 
 
 def test_an_effect_that_is_believed_to_harm_is_never_paid_for():
-    beliefs = {("light", "loyal"): Belief(-5.0, 0.1, is_measured=True)}
-    assert plan([1000.0], beliefs=beliefs, actions=ACTIONS[2:]).tier.tolist() == ["none"]
+    effects = {("light", "loyal"): EffectEstimate(-5.0, 0.1, is_measured=True)}
+    assert plan([1000.0], effects=effects, actions=ACTIONS[2:]).tier.tolist() == ["none"]
 
 
 def test_the_hurdle_is_what_the_last_unit_must_bring_back():
@@ -230,7 +230,7 @@ def test_the_interval_of_a_gain_is_that_of_its_effect():
     light = [Action("light", 0.3, 0.01)]
     found = plan([100.0], actions=light)
     assert [found.gain_low[0], found.gain_high[0]] == pytest.approx([0.359, 1.641], abs=1e-3)
-    measured = {("light", "loyal"): Belief(1.5, 0.2, is_measured=True)}
-    found = plan([100.0], actions=light, beliefs=measured)
+    measured = {("light", "loyal"): EffectEstimate(1.5, 0.2, is_measured=True)}
+    found = plan([100.0], actions=light, effects=measured)
     assert [found.gain_low[0], found.gain_high[0]] == pytest.approx([1.244, 1.756], abs=1e-3)
     assert plan([1.0]).gain_high.tolist() == [0.0]

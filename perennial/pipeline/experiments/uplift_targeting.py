@@ -24,7 +24,7 @@ from models.lift import (
     qini,
 )
 from perennial.pipeline.training.model_files import TRUSTED_TREES
-from segments.investment import Action, Prospects
+from segments.investment import Action, IncrementalValue
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ KNOWN = (  # columns of Scores, as published on the day that a customer was draw
 LARGEST_MULTIPLE = 3.0  # of the assumed effect: what is learned of one customer is noisy
 
 
-def learn_responder(rows: pd.DataFrame) -> tuple[ResponderReadout, Effect | None]:
+def learn_uplift_targeting(rows: pd.DataFrame) -> tuple[ResponderReadout, Effect | None]:
     """Learn whose margin an action raises, and whether that ranks those who were not seen.
 
     Parameters
@@ -123,7 +123,7 @@ def features_of(rows: pd.DataFrame) -> Array:
     return np.column_stack([rows[name].to_numpy(dtype=np.float64) for name in KNOWN])
 
 
-def keep_responders(state: Path, as_of: date, effects: Mapping[str, Effect]) -> None:
+def save_uplift_targeting(state: Path, as_of: date, effects: Mapping[str, Effect]) -> None:
     """Keep what was proved as of a day, by tier; nothing where nothing was, so that it is used no longer."""
     import skops.io
 
@@ -137,7 +137,7 @@ def keep_responders(state: Path, as_of: date, effects: Mapping[str, Effect]) -> 
     replace_file(folder / FILE, lambda draft: draft.write_text(text))
 
 
-def read_responders(state: Path, as_of: date) -> dict[str, Effect]:
+def read_uplift_targeting(state: Path, as_of: date) -> dict[str, Effect]:
     """Return what was proved by a day, by tier."""
     kept = [path.parent for path in (state / "responders").glob(f"*/{FILE}")]
     known = [path for path in kept if date.fromisoformat(path.name) <= as_of]
@@ -156,7 +156,7 @@ def read_responders(state: Path, as_of: date) -> dict[str, Effect]:
 def multiples(
     effects: Mapping[str, Effect],
     features: Array,
-    watched: Prospects,
+    watched: IncrementalValue,
     actions: Sequence[Action],
 ) -> dict[str, Array]:
     """Say how each customer's effect compares with the assumed one, by tier.

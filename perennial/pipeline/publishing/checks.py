@@ -178,11 +178,11 @@ def _refuse(state: Path, no: list[Check], as_of: date) -> None:
         f'stays current. To publish it all the same: `perennial run --as-of {as_of} {names} --because "…"`',
         is_late=all(check.is_late for check in no),
     )
-    keep_refusal(state, as_of, str(error), no)
+    save_refusal(state, as_of, str(error), no)
     raise error
 
 
-def keep_refusal(state: Path, as_of: date, why: str, checks: Sequence[Check] = ()) -> None:
+def save_refusal(state: Path, as_of: date, why: str, checks: Sequence[Check] = ()) -> None:
     """Remember why a day was refused until it is published."""
     path = refusal_file(state, as_of)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -52,11 +52,11 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def again_after(*errors: type[Exception]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def retry_on(*errors: type[Exception]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let Prefect try a step again after these errors; for steps that may be done twice."""
 
     def mark(function: Callable[P, R]) -> Callable[P, R]:
-        function.__dict__["again_after"] = errors
+        function.__dict__["retry_on"] = errors
         return function
 
     return mark
@@ -135,7 +135,7 @@ def _as_task(function: Callable[P, R]) -> Callable[P, R]:
     from prefect import task
     from prefect.cache_policies import NO_CACHE
 
-    errors: tuple[type[Exception], ...] = function.__dict__.get("again_after", ())
+    errors: tuple[type[Exception], ...] = function.__dict__.get("retry_on", ())
     if not errors:
         return task(cache_policy=NO_CACHE, persist_result=False)(function)
 

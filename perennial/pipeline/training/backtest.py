@@ -42,6 +42,7 @@ from perennial.pipeline.ingestion.read import known_customers, read_orders
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import progress
 from perennial.pipeline.settings.store import ModelSettings
+from perennial.pipeline.training.cutoff import BacktestCutoff
 from perennial.pipeline.training.model_files import load_forecaster
 from perennial.pipeline.training.recipe import Fits, fit_recipe
 
@@ -56,16 +57,6 @@ class Orders:
 
     known: ir.Table
     all: ir.Table
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What was known of the customers on a day, and what they did in the window after it."""
-
-    as_of: date
-    state: pd.DataFrame
-    orders: pd.Series
-    value: pd.Series
 
 
 def evaluate_cutoffs(
@@ -145,12 +136,12 @@ def _evaluate_cutoff(
     """Fit the recipe to what was known on a day, and compare every model with what happened after it."""
     window = settings.second_purchase_days
     lines = None if known.order_lines is None else engine.parquet(known.order_lines)
-    now = find_origin(engine, orders, lines, as_of, horizon, window)
+    now = build_cutoff(engine, orders, lines, as_of, horizon, window)
     fits = fit_recipe(
         engine, orders.known, lines, as_of, window, horizon,
         is_learned=settings.learned, peaks=peaks,
     )  # fmt: skip
-    champion = predict_origin(fits.forecaster, now, horizon)
+    champion = predict_cutoff(fits.forecaster, now, horizon)
     models: dict[str, Prediction | None] = {
         "champion": champion,
         **_candidates(fits, now, horizon),
@@ -166,7 +157,7 @@ def _evaluate_cutoff(
         models=_metrics(models, now),
         differences=_differences(champion, models, now),
         notes=tuple(fits.notes),
-        deciles=tuple(decile_table(champion.value, now.value.to_numpy())),
+        deciles=tuple(decile_table(champion.value, now.value)),
         curves=Curves(
             weekly=tuple(_weekly(engine, orders.all, fits.forecaster, champion, now, horizon)),
             gain=tuple(_gain(models, now)),
@@ -175,7 +166,7 @@ def _evaluate_cutoff(
     )
 
 
-def _metrics(models: Predictions, now: Origin) -> dict[str, Metrics]:
+def _metrics(models: Predictions, now: BacktestCutoff) -> dict[str, Metrics]:
     return {
         name: Metrics.unknown()
         if prediction is None
@@ -184,7 +175,9 @@ def _metrics(models: Predictions, now: Origin) -> dict[str, Metrics]:
     }
 
 
-def _differences(champion: Prediction, models: Predictions, now: Origin) -> dict[str, Comparison]:
+def _differences(
+    champion: Prediction, models: Predictions, now: BacktestCutoff
+) -> dict[str, Comparison]:
     """Compare the recipe with each other model that predicts."""
     others = {
         name: prediction.value
@@ -199,7 +192,7 @@ def _weekly(
     later: ir.Table,
     forecaster: Forecaster,
     champion: Prediction,
-    now: Origin,
+    now: BacktestCutoff,
     horizon: int,
 ) -> list[WeekRow]:
     """Count the orders of each whole week of the window, beside those expected."""
@@ -229,11 +222,11 @@ def _weekly(
     return rows
 
 
-def _gain(models: Predictions, now: Origin) -> list[dict[str, float]]:
+def _gain(models: Predictions, now: BacktestCutoff) -> list[dict[str, float]]:
     """Return the share of later value that the best customers by some forecasts brought."""
     best = next(name for name in models if name.endswith("_gamma_gamma"))
     curves = {
-        name: gain_curve(models[name].value, now.value.to_numpy())  # type: ignore[union-attr]  # they always predict
+        name: gain_curve(models[name].value, now.value)  # type: ignore[union-attr]  # they always predict
         for name in ("champion", best, "total_past")
     }
     return [
@@ -242,7 +235,7 @@ def _gain(models: Predictions, now: Origin) -> list[dict[str, float]]:
     ]
 
 
-def _incumbent(incumbent: Forecaster, fits: Fits, now: Origin, horizon: int) -> Prediction:
+def _incumbent(incumbent: Forecaster, fits: Fits, now: BacktestCutoff, horizon: int) -> Prediction:
     """Predict by the model that scores; if it knows what came, by its kind fitted to what was known."""
     if incumbent.trained_as_of <= now.as_of:
         return _by_models(incumbent, now, horizon)
@@ -277,7 +270,7 @@ def _is_blind(
     )
 
 
-def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction | None]:
+def _candidates(fits: Fits, now: BacktestCutoff, horizon: int) -> dict[str, Prediction | None]:
     """Predict by each purchase model, and by each correction that could be fitted."""
     order_value = fits.order_value.model
     found: dict[str, Prediction | None] = {
@@ -292,14 +285,14 @@ def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction |
     return found
 
 
-def find_origin(
+def build_cutoff(
     engine: Engine,
     orders: Orders,
     lines: ir.Table | None,
     as_of: date,
     horizon: int,
     second_purchase_days: int,
-) -> Origin:
+) -> BacktestCutoff:
     """Say all that a model may know of the customers on a day, and what they did in the window after it.
 
     Parameters
@@ -317,20 +310,25 @@ def find_origin(
     second_purchase_days
         Window of the second-purchase classifier.
     """
-    now = _origin(engine, orders.known, orders.all, as_of, horizon)
+    now = _cutoff(engine, orders.known, orders.all, as_of, horizon)
     customers = known_customers(orders.known, lines, as_of, second_purchase_days)
     return replace(now, state=engine.frame(customers.order_by("customer_id")))
 
 
-def _origin(engine: Engine, known: ir.Table, later: ir.Table, as_of: date, horizon: int) -> Origin:
+def _cutoff(
+    engine: Engine, known: ir.Table, later: ir.Table, as_of: date, horizon: int
+) -> BacktestCutoff:
     state = engine.keep(customer_state(known, as_of), f"state_{as_of:%Y%m%d}")
     window = outcome_window(as_of, horizon)
     bought = engine.frame(outcomes(later, state, window).order_by("customer_id"))
     frame = engine.frame(state.order_by("customer_id"))
-    return Origin(as_of, frame, bought["later_orders"], bought["later_value"])
+    orders, value = (
+        bought[name].to_numpy().astype(np.float64) for name in ("later_orders", "later_value")
+    )
+    return BacktestCutoff(as_of, frame, orders, value)
 
 
-def predict_origin(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
+def predict_cutoff(forecaster: Forecaster, now: BacktestCutoff, horizon: int) -> Prediction:
     """Predict undiscounted, as outcomes are counted, with the interval of value.
 
     Parameters
@@ -356,13 +354,13 @@ def predict_origin(forecaster: Forecaster, now: Origin, horizon: int) -> Predict
     )
 
 
-def _by_models(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
+def _by_models(forecaster: Forecaster, now: BacktestCutoff, horizon: int) -> Prediction:
     """Predict undiscounted and without an interval, which takes longest."""
     f = forecaster.expect(now.state, horizon, as_of=now.as_of)
     return Prediction(f.expected_orders, f.expected_value, f.p_order)
 
 
-def _last_period(engine: Engine, known: ir.Table, now: Origin, horizon: int) -> Prediction:
+def _last_period(engine: Engine, known: ir.Table, now: BacktestCutoff, horizon: int) -> Prediction:
     """Predict that each customer repeats what the equal window before brought."""
     state = customer_state(known, now.as_of)
     window = previous_window(now.as_of, horizon)
@@ -371,7 +369,7 @@ def _last_period(engine: Engine, known: ir.Table, now: Origin, horizon: int) -> 
     return Prediction(*(column.to_numpy().astype(float) for column in columns))
 
 
-def _total_past(first_date: date, now: Origin, horizon: int) -> Prediction:
+def _total_past(first_date: date, now: BacktestCutoff, horizon: int) -> Prediction:
     """Predict that each customer goes on as in all the history."""
     share = horizon / max((now.as_of - first_date).days + 1, 1)
     orders, revenue = (now.state[name].to_numpy(np.float64) for name in ("frequency", "revenue"))
@@ -379,7 +377,7 @@ def _total_past(first_date: date, now: Origin, horizon: int) -> Prediction:
 
 
 def _simple_rules(
-    engine: Engine, known: ir.Table, first_date: date, now: Origin, horizon: int
+    engine: Engine, known: ir.Table, first_date: date, now: BacktestCutoff, horizon: int
 ) -> dict[str, Prediction | None]:
     return {
         "last_period": _last_period(engine, known, now, horizon),
@@ -389,7 +387,7 @@ def _simple_rules(
 
 
 def _by_the_window_before(
-    engine: Engine, known: ir.Table, first_date: date, now: Origin, horizon: int
+    engine: Engine, known: ir.Table, first_date: date, now: BacktestCutoff, horizon: int
 ) -> dict[str, Prediction | None]:
     """Predict the mean of alike customers one horizon earlier; None without a day before it.
 
@@ -399,7 +397,7 @@ def _by_the_window_before(
     day = now.as_of - timedelta(days=horizon)
     if day <= first_date:
         return {"rfm": None, "hiatus": None}
-    before = _origin(engine, known, known, day, horizon)
+    before = _cutoff(engine, known, known, day, horizon)
 
     def silent(state: pd.DataFrame) -> pd.Series:
         return state["age_days"] - state["recency_days"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from perennial.simulation.forms.ledger import Form, Ledger, keep_ledger, money
+from perennial.simulation.forms.ledger import Form, Ledger, money, save_ledger
 from perennial.simulation.forms.planted import COMMON
 from perennial.simulation.world import World
 
@@ -77,7 +77,7 @@ def woocommerce(world: World) -> Form:
     A refund made after the world's end is not known yet: it is not in the file, and the expected
     amounts are without it.
     """
-    ledger = keep_ledger(world, (*COMMON, "unpaid"), has_dates=True)
+    ledger = save_ledger(world, (*COMMON, "unpaid"), has_dates=True)
     orders = _order_columns(ledger).reindex(columns=COLUMNS, fill_value="")
     frame = orders.join(_line_columns(ledger), on="order_id").fillna("").astype(str)
     expected = ledger.expected(frame["order_id"])

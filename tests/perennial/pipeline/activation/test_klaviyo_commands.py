@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.csv import write_csv
-from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience
+from connectors.klaviyo.synced_profiles import SyncedProfiles
 from connectors.programs import arrow_schema
 from features.tables import Scores
 from models.monitoring import Freeze
@@ -228,7 +228,7 @@ def everything_under(*folders: Path) -> bytes:
 def test_a_forgotten_person_is_gone_and_stays_gone(shop, fresh, klaviyo, perennial, monkeypatch):
     assert perennial("sync", "--config", shop, "--apply").code == 0
     settings, customer = read_settings(shop), "c0007"
-    confirmed = Confirmed(settings.state / "klaviyo" / "AbC123" / "confirmed.parquet")
+    confirmed = SyncedProfiles(settings.state / "klaviyo" / "AbC123" / "confirmed.parquet")
     assert customer in set(confirmed.read()["customer_id"])
     klaviyo.key = PRIVATE_KEY
     monkeypatch.setenv("KLAVIYO_PRIVACY_KEY", PRIVATE_KEY)

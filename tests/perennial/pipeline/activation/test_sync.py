@@ -11,11 +11,11 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.payloads import Profile
+from connectors.klaviyo.synced_profiles import SyncedProfiles
 from perennial.pipeline.activation.sync import one_sync
 from perennial.pipeline.runtime.context import home_context
 from tests.klaviyo_double import SCOPES, Fault
@@ -100,7 +100,7 @@ def test_a_row_alone_that_klaviyo_says_nothing_of_is_not_believed(tmp_path):
     said = shop.sync()
     assert (said.confirmed, said.rejected) == (0, 1)
     assert set(shop.rejects()["code"]) == {"unclear"}
-    assert Confirmed(shop.places.confirmed).read()["row_hash"].eq(0).all()
+    assert SyncedProfiles(shop.places.confirmed).read()["row_hash"].eq(0).all()
     del shop.double._import_errors
     shop.double.bad_keys = set()
     assert shop.sync().confirmed == 1
@@ -454,8 +454,8 @@ def test_a_short_chaos_ends_as_published():
 def test_chaos_sees_a_sync_that_forgets_what_was_confirmed():
     """The check of the chaos runs catches a planted fault."""
     planted = (
-        "import connectors.klaviyo.confirmed as c, tests.klaviyo_chaos as k\n"
-        "c.Confirmed.add = lambda self, rows: None\n"
+        "import connectors.klaviyo.synced_profiles as c, tests.klaviyo_chaos as k\n"
+        "c.SyncedProfiles.add = lambda self, rows: None\n"
         "found = [k.one_run(seed, 60, kills=False) for seed in (1,)]\n"
         "assert any('sent again' in ' '.join(one['problems']) for one in found), found\n"
     )

@@ -103,7 +103,7 @@ def test_a_lost_job_is_waited_for_whatever_this_machines_clock_says(shop, skew):
         return Fault("lose") if is_first else None
 
     shop.double.fault = lose_first
-    shop.sync_with(lambda hands: replace(hands, clock=Skewed()))
+    shop.sync_with(lambda context: replace(context, clock=Skewed()))
     assert all(
         job.is_done or job.ends <= shop.double.clock.seconds for job in shop.double.jobs.values()
     )

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, time, timedelta
 import pandas as pd
 import pytest
 
-from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.errors import (
     RequestRefusedError,
     UnavailableError,
 )
+from connectors.klaviyo.synced_profiles import SyncedProfiles
 from perennial.pipeline.activation.forget import forget_person
 from perennial.pipeline.runtime.context import home_context
 from tests.klaviyo_store import Shop, change, dying
@@ -170,7 +170,9 @@ def test_a_person_is_forgotten_in_any_case_of_their_address(tmp_path):
     said = forget_person(home_context(shop.settings), "ANN@example.com")
     assert "sync --apply" in said.advice  # Klaviyo may have got the lost request
     assert said.removed.state >= 1
-    assert "Ann@Example.com" not in set(Confirmed(shop.places.confirmed).read()["customer_id"])
+    assert "Ann@Example.com" not in set(
+        SyncedProfiles(shop.places.confirmed).read()["customer_id"]
+    )
     rows = pd.read_parquet(shop.places.open / "rows-0001.parquet")
     assert "Ann@Example.com" not in set(rows["customer_id"])
 

@@ -9,8 +9,8 @@ import pytest
 from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import Store
 from features.tables import Commitments
-from perennial.pipeline.experiments.effects import read_beliefs
-from perennial.pipeline.experiments.uplift_targeting import KNOWN, read_responders
+from perennial.pipeline.experiments.effects import read_effects
+from perennial.pipeline.experiments.uplift_targeting import KNOWN, read_uplift_targeting
 from perennial.pipeline.settings.store import read_settings
 from tests.published import write_required_files
 from tests.shops import write_shop
@@ -110,12 +110,12 @@ def test_the_return_is_said_in_one_sentence(said):
 
 def test_measured_effects_replace_the_assumed_ones(shop, said):
     """Heavy brought twice the assumed margin of 2; light nothing."""
-    beliefs = read_beliefs(read_settings(shop).state, PLANNED)
-    assert set(beliefs) == {(t, s) for t in ("heavy", "light") for s in ("loyal", "promising")}
+    effects = read_effects(read_settings(shop).state, PLANNED)
+    assert set(effects) == {(t, s) for t in ("heavy", "light") for s in ("loyal", "promising")}
     for segment in ("loyal", "promising"):
-        assert beliefs["heavy", segment].mean == pytest.approx(2.0, abs=0.35)
-        assert beliefs["light", segment].mean < 0.5
-        assert beliefs["heavy", segment].deviation < 0.5
+        assert effects["heavy", segment].mean == pytest.approx(2.0, abs=0.35)
+        assert effects["light", segment].mean < 0.5
+        assert effects["heavy", segment].deviation < 0.5
 
 
 def test_whom_an_action_moves_is_looked_for_and_used_only_where_proved(shop, said):
@@ -126,7 +126,7 @@ def test_whom_an_action_moves_is_looked_for_and_used_only_where_proved(shop, sai
         assert one["qini"]["low"] <= one["qini"]["estimate"] <= one["qini"]["high"]
         assert one["is_used"] == (one["qini"]["low"] > 0)
     proved = {tier for tier, one in found.items() if one["is_used"]}
-    assert set(read_responders(read_settings(shop).state, PLANNED)) == proved
+    assert set(read_uplift_targeting(read_settings(shop).state, PLANNED)) == proved
     heavy = found["heavy"]
     assert heavy["everybody"]["estimate"] - heavy["nobody"]["estimate"] == pytest.approx(
         4.0 - 2.0, abs=1.0
@@ -169,7 +169,7 @@ def test_an_early_look_that_is_asked_for_has_a_wider_interval_and_teaches_nothin
     wide, fixed = (one.json["groups"][0]["margin"] for one in (early, said))
     assert wide["estimate"] == pytest.approx(fixed["estimate"])
     assert wide["high"] - wide["low"] > 1.2 * (fixed["high"] - fixed["low"])
-    assert read_beliefs(read_settings(shop).state, day) == {}
+    assert read_effects(read_settings(shop).state, day) == {}
 
 
 def test_who_was_not_watched_for_long_enough_is_not_counted(shop, perennial):

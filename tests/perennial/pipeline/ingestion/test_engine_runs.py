@@ -59,8 +59,8 @@ def test_many_part_files_are_one_table_in_order(tmp_path):
                           "assigned_date": AS_OF})  # fmt: skip
     frame = pd.concat([empty(Assignments), frame])[list(empty(Assignments).columns)]
     whole = pa.Table.from_pandas(frame, arrow_schema(Assignments), preserve_index=False)
-    portions = (whole.slice(row, 1) for row in range(7))
-    write_parts(portions, Assignments, tmp_path / "parts.parquet", part_rows=3)
+    batches = (whole.slice(row, 1) for row in range(7))
+    write_parts(batches, Assignments, tmp_path / "parts.parquet", part_rows=3)
     assert len([*(tmp_path / "parts.parquet").iterdir()]) == 3
     read = pd.read_parquet(tmp_path / "parts.parquet")
     assert read["customer_id"].tolist() == [f"c{i}" for i in range(7)]

@@ -42,9 +42,9 @@ from perennial.pipeline.runtime.monitoring_state import (
     MONITORING,
     RETRAIN,
     frozen_because,
-    keep_monitoring,
     read_monitoring,
     read_request,
+    save_monitoring,
 )
 from perennial.pipeline.settings.store import MonitoringSettings, read_settings
 from perennial.pipeline.training.model_files import load_forecaster
@@ -376,7 +376,7 @@ def test_a_window_matures_when_its_late_orders_are_in():
 
 
 def test_a_state_of_a_newer_version_is_refused(tmp_path):
-    keep_monitoring(tmp_path, REPORT.model_copy(update={"schema_version": 2}))
+    save_monitoring(tmp_path, REPORT.model_copy(update={"schema_version": 2}))
     with pytest.raises(DataError, match="written by a newer one"):
         read_monitoring(tmp_path)
 
@@ -388,10 +388,10 @@ def test_a_state_that_cannot_be_read_is_refused(tmp_path):
 
 
 def test_what_a_later_day_found_stays(tmp_path):
-    assert keep_monitoring(tmp_path, REPORT)
-    assert not keep_monitoring(tmp_path, REPORT)
+    assert save_monitoring(tmp_path, REPORT)
+    assert not save_monitoring(tmp_path, REPORT)
     earlier = REPORT.model_copy(update={"as_of": date(2026, 2, 28)})
-    assert not keep_monitoring(tmp_path, earlier)
+    assert not save_monitoring(tmp_path, earlier)
     assert read_monitoring(tmp_path).as_of == date(2026, 3, 1)
 
 

@@ -15,14 +15,14 @@ from models.lift import Effect
 from models.order_value import OrderValue
 from models.purchases import MBGNBD, ParetoNBD
 from models.spend import Spend
-from perennial.pipeline.experiments.effects import keep_beliefs, read_beliefs
+from perennial.pipeline.experiments.effects import read_effects, save_effects
 from perennial.pipeline.experiments.uplift_targeting import KNOWN
+from perennial.pipeline.scoring.commitments import PriorDecisions
 from perennial.pipeline.scoring.decide import score_customers
-from perennial.pipeline.scoring.ledger import Earlier
-from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.scoring.incremental_value import incremental_value
 from perennial.pipeline.settings.store import build_settings
 from segments.evidence import Signals, advocates
-from segments.investment import Belief
+from segments.investment import EffectEstimate
 
 DAY = date(2026, 3, 1)
 FORECASTER = Forecaster(
@@ -91,7 +91,7 @@ def test_the_budget_is_committed_and_told():
 
 def test_the_next_night_keeps_every_tier_and_spends_nothing_twice():
     first = decided()
-    known = Earlier(first.assignments, first.commitments)
+    known = PriorDecisions(first.assignments, first.commitments)
     night = decided(known, DAY + timedelta(days=1))
     assert night.budget.left == pytest.approx(60 - first.budget.committed)
     before = first.scores.set_index("customer_id")["investment_tier"]
@@ -104,7 +104,7 @@ def test_the_next_night_keeps_every_tier_and_spends_nothing_twice():
 
 def test_after_the_period_a_customer_rests_and_the_budget_is_new():
     first = decided()
-    known = Earlier(first.assignments, first.commitments)
+    known = PriorDecisions(first.assignments, first.commitments)
     later = decided(known, DAY + timedelta(days=30))
     had = set(first.commitments["customer_id"])
     assert later.budget.left == 60
@@ -117,7 +117,7 @@ def test_after_the_period_a_customer_rests_and_the_budget_is_new():
 
 def test_a_day_out_of_order_leaves_what_a_later_day_committed():
     first = decided()
-    known = Earlier(first.assignments, first.commitments)
+    known = PriorDecisions(first.assignments, first.commitments)
     earlier_day = decided(known, DAY - timedelta(days=3))
     assert earlier_day.budget.left == pytest.approx(60 - first.budget.committed)
 
@@ -125,7 +125,7 @@ def test_a_day_out_of_order_leaves_what_a_later_day_committed():
 def test_without_a_budget_left_nothing_is_committed():
     first = decided()
     rows = first.commitments.assign(expected_cost=1000.0, is_holdout=False)
-    found = decided(Earlier(first.assignments, rows), DAY + timedelta(days=1))
+    found = decided(PriorDecisions(first.assignments, rows), DAY + timedelta(days=1))
     assert found.budget.left == 0
     assert found.commitments.empty
     assert found.budget.committed == 0
@@ -134,7 +134,7 @@ def test_without_a_budget_left_nothing_is_committed():
 def test_the_drawn_stay_as_drawn_when_others_come():
     first = decided()
     held = first.scores.set_index("customer_id")["is_holdout"]
-    again = decided(Earlier(first.assignments), state=customers(500))
+    again = decided(PriorDecisions(first.assignments), state=customers(500))
     assert again.scores.set_index("customer_id")["is_holdout"][held.index].equals(held)
     assert len(again.assignments) == 100
 
@@ -142,7 +142,7 @@ def test_the_drawn_stay_as_drawn_when_others_come():
 def test_another_salt_is_refused():
     first = decided()
     with pytest.raises(DataError, match="drawn once"):
-        decided(Earlier(first.assignments), holdout={"salt": "other"})
+        decided(PriorDecisions(first.assignments), holdout={"salt": "other"})
 
 
 def test_programs_have_arms_among_those_who_are_not_in_the_control_group():
@@ -155,17 +155,19 @@ def test_programs_have_arms_among_those_who_are_not_in_the_control_group():
 def test_a_measured_effect_moves_the_budget(tmp_path):
     plain = decided()
     segment = plain.commitments["segment"].mode()[0]
-    nothing = {(tier, segment): Belief(0.0, 0.01, True) for tier in ("heavy", "standard", "light")}
-    keep_beliefs(tmp_path, DAY, nothing)
-    assert read_beliefs(tmp_path, DAY - timedelta(days=1)) == {}
-    found = decided(Earlier(beliefs=read_beliefs(tmp_path, DAY)))
+    nothing = {
+        (tier, segment): EffectEstimate(0.0, 0.01, True) for tier in ("heavy", "standard", "light")
+    }
+    save_effects(tmp_path, DAY, nothing)
+    assert read_effects(tmp_path, DAY - timedelta(days=1)) == {}
+    found = decided(PriorDecisions(effects=read_effects(tmp_path, DAY)))
     assert segment not in set(found.commitments["segment"])
     assert len(found.commitments)
 
 
 def test_explorers_are_the_same_for_a_period():
     ids = pd.Series([f"c{i}" for i in range(5000)])
-    from perennial.pipeline.scoring.ledger import explorers
+    from perennial.pipeline.scoring.commitments import explorers
 
     with_some = settings(investment={"exploration": 0.2})
     begin = date.fromordinal(30 * 24_000)
@@ -234,7 +236,7 @@ def test_where_nobody_leaves_after_an_order_nothing_is_paid_for_keeping_them():
     kept, faster = [], []
     for model in (by_clock, both, after):
         predicted = model.predict(state, horizon_days=365, annual_discount_rate=0.1)
-        won = prospects(settings().policy, state, predicted, model, segment, 365)
+        won = incremental_value(settings().policy, state, predicted, model, segment, 365)
         factor = np.clip(predicted["expected_orders"] / _own(model, state), 0.5, 2.0).to_numpy()
         kept.append(won.kept / factor)
         faster.append(won.faster / factor)
@@ -258,11 +260,13 @@ def test_the_first_order_tells_what_an_order_is_worth():
     model = replace(FORECASTER, order_value=OrderValue(FORECASTER.spend, first_level=1.2))
     predicted = model.predict(one, horizon_days=365, annual_discount_rate=0.1)
     segment = np.array(["all"], dtype=object)
-    won = prospects(settings(store={"margin": 0.5}).policy, one, predicted, model, segment, 365)
+    won = incremental_value(
+        settings(store={"margin": 0.5}).policy, one, predicted, model, segment, 365
+    )
     assert won.margin_per_order == pytest.approx([0.5 * 6 * 135 / 9])
     assert won.low_margin_per_order[0] < won.margin_per_order[0]
     bold = settings(store={"margin": 0.5}, investment={"caution": 0.0})
-    sure = prospects(bold.policy, one, predicted, model, segment, 365)
+    sure = incremental_value(bold.policy, one, predicted, model, segment, 365)
     assert sure.low_margin_per_order == pytest.approx(sure.margin_per_order)
 
 
@@ -275,7 +279,7 @@ class _ByFrequency:
 
 def test_who_was_proved_to_be_moved_gets_the_tier_and_nobody_else():
     often = {tier: Effect((_ByFrequency(),), (1.0,)) for tier in ("heavy", "standard", "light")}
-    found = decided(Earlier(responders=often))
+    found = decided(PriorDecisions(uplift_targeting=often))
     invested = found.scores["investment_tier"] != "none"
     assert invested.sum() > 5
     assert (found.scores.loc[invested, "frequency"] > 2).all()

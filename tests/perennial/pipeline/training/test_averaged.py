@@ -16,7 +16,7 @@ from models.gate import Evidence, judge
 from models.order_value import OrderValue
 from models.purchases import MBGCNBD, MBGNBD, Averaged, BetaGeometric, ParetoNBD
 from models.spend import Spend
-from perennial.pipeline.scoring.prospects import _ways
+from perennial.pipeline.scoring.incremental_value import _ways
 from perennial.pipeline.training.model_files import PARAMETERS, load_forecaster, save_forecaster
 from perennial.pipeline.training.pictures import frequency_fit, matrices
 from perennial.pipeline.training.recipe import fit_recipe

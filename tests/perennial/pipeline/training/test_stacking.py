@@ -145,7 +145,7 @@ def test_cutoffs_a_third_of_a_window_apart_share_windows_by_hand():
 
     class Cutoff:
         def __init__(self, day):
-            self.day = day
+            self.as_of = day
 
     days = [date(2024, 6, 30) - timedelta(days=30 * k) for k in range(CUTOFFS)]
     assert _overlap([Cutoff(day) for day in days], 90) == pytest.approx(2.0)
@@ -226,7 +226,7 @@ def test_every_candidate_is_fitted_and_the_choice_is_one_of_them(fitted):
     compared = {name.removeprefix("gini.") for name in stacking.metrics if name[:5] == "gini."}
     assert compared >= {*stacking.candidates, PLAIN}
     assert stacking.choice in compared
-    assert stacking.later.day + timedelta(days=stacking.days) == AS_OF
+    assert stacking.later.as_of + timedelta(days=stacking.days) == AS_OF
 
 
 def test_every_candidate_has_the_plain_total_of_orders(fitted):

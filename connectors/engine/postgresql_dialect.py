@@ -10,8 +10,8 @@ import sqlglot as sg
 import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.postgres import PostgresCompiler
 
-from connectors.engine.away import NUMBER
-from connectors.engine.shared_words import WithoutQualify
+from connectors.engine.remote import NUMBER
+from connectors.engine.shared_dialect import WithoutQualify
 
 Sql = Any  # an expression of sqlglot
 

@@ -81,7 +81,7 @@ class Intent:
         return first - CLOCKS_DIFFER <= at <= last + CLOCKS_DIFFER
 
 
-class Book:
+class OwnershipRegistry:
     """Which segments or lists Perennial made, what it is making, and its use of the day's quota.
 
     Parameters
@@ -148,8 +148,8 @@ class Book:
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """Where things of a name are: Klaviyo's segments, or its lists.
+class NamedResources:
+    """Resources that are found by name: Klaviyo's segments, or its lists.
 
     Attributes
     ----------
@@ -163,7 +163,9 @@ class Shelf:
     is_ours: Callable[[Named, Intent | None], bool]
 
 
-def find_ours(name: str, shelf: Shelf, clock: Clock, book: Book) -> Named | None:
+def find_ours(
+    name: str, resources: NamedResources, clock: Clock, registry: OwnershipRegistry
+) -> Named | None:
     """Return what is ours of a name; None where there is nothing of the name.
 
     Raises
@@ -173,19 +175,19 @@ def find_ours(name: str, shelf: Shelf, clock: Clock, book: Book) -> Named | None
     """
     pause = 1.0
     while True:
-        there = shelf.find(name)
-        made, intent = book.made.get(name), book.intents.get(name)
+        there = resources.find(name)
+        made, intent = registry.made.get(name), registry.intents.get(name)
         noted = [one for one in there if made is not None and one.id == made.id]
-        ours = noted or [one for one in there if shelf.is_ours(one, intent)]
+        ours = noted or [one for one in there if resources.is_ours(one, intent)]
         if ours:
             return ours[0]
-        left = book.seconds_in_doubt(name, clock.now())
+        left = registry.seconds_in_doubt(name, clock.now())
         if left <= 0:
             break
         clock.sleep(min(pause, left))
         pause = min(pause * 2, SLOWEST_LOOK_SECONDS)
     if there:
-        book.give_up(name)
+        registry.give_up(name)
         raise ForeignError(name)
     return None
 
@@ -193,9 +195,9 @@ def find_ours(name: str, shelf: Shelf, clock: Clock, book: Book) -> Named | None
 def make(
     name: str,
     create: Callable[[], str],
-    shelf: Shelf,
+    resources: NamedResources,
     clock: Clock,
-    book: Book,
+    registry: OwnershipRegistry,
     *,
     definition: dict[str, Any] | None = None,
 ) -> str:
@@ -207,7 +209,7 @@ def make(
         Of what is not there.
     create
         Asks Klaviyo, once, and returns the id.
-    shelf, clock, book
+    resources, clock, registry
         Where it is looked for, and how the wait and the intent are kept.
     definition
         Of a segment.
@@ -226,15 +228,15 @@ def make(
         No answer, several times. The next sync looks for it first.
     """
     for _ in range(MOST_LOST):
-        book.intend(name, clock.now(), definition)
+        registry.intend(name, clock.now(), definition)
         try:
             return create()
         except (RequestRefusedError, KeyRefusedError, BusyError):
-            book.give_up(name)
+            registry.give_up(name)
             raise
         except LostAnswerError:
-            book.intend(name, clock.now(), definition)
-            found = find_ours(name, shelf, clock, book)
+            registry.intend(name, clock.now(), definition)
+            found = find_ours(name, resources, clock, registry)
             if found is not None:
                 return found.id
     raise UnavailableError(

@@ -12,8 +12,8 @@ import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.backends.sql.datatypes import PySparkType
 
-from connectors.engine.away import NUMBER
-from connectors.engine.shared_words import WithoutQualify
+from connectors.engine.remote import NUMBER
+from connectors.engine.shared_dialect import WithoutQualify
 
 Sql = Any  # an expression of sqlglot
 

@@ -13,40 +13,40 @@ from connectors.draws import buckets
 from connectors.programs import Programs, empty, since
 from features.tables import Assignments, Commitments, DataError
 from models.lift import Effect
-from perennial.pipeline.experiments.effects import read_beliefs
-from perennial.pipeline.experiments.uplift_targeting import read_responders
+from perennial.pipeline.experiments.effects import read_effects
+from perennial.pipeline.experiments.uplift_targeting import read_uplift_targeting
 from perennial.pipeline.settings.store import HoldoutSettings, InvestmentSettings
 from segments.holdout import BUCKETS, CONTROL, Draw, RedrawError, assign
-from segments.investment import Action, Beliefs, Granted, Plan, Prospects
+from segments.investment import Action, EffectEstimates, Granted, IncrementalValue, Plan
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PriorDecisions:
     """What earlier days decided, and must not be decided again.
 
     Attributes
     ----------
     assignments, commitments
         Tables :class:`features.tables.Assignments` and :class:`features.tables.Commitments`.
-    beliefs
+    effects
         Effects that were measured.
-    responders
+    uplift_targeting
         By tier, what predicts each customer's effect, where that was proved.
     """
 
     assignments: pd.DataFrame = field(default_factory=lambda: empty(Assignments))
     commitments: pd.DataFrame = field(default_factory=lambda: empty(Commitments))
-    beliefs: Beliefs = field(default_factory=dict)
-    responders: Mapping[str, Effect] = field(default_factory=dict)
+    effects: EffectEstimates = field(default_factory=dict)
+    uplift_targeting: Mapping[str, Effect] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, programs: Programs, state: Path, as_of: date, days: int) -> "Earlier":
+    def read(cls, programs: Programs, state: Path, as_of: date, days: int) -> "PriorDecisions":
         """Read what `days` near a day committed, on either side, and all that was drawn and measured."""
         return cls(
             programs.assignments(),
             programs.commitments(since(as_of, days), since(as_of, -days), but=as_of),
-            read_beliefs(state, as_of),
-            read_responders(state, as_of),
+            read_effects(state, as_of),
+            read_uplift_targeting(state, as_of),
         )
 
 
@@ -80,7 +80,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Standings:
+class ActiveCommitments:
     """What earlier days committed: the last of each customer who is not past resting from it.
 
     Attributes
@@ -97,7 +97,7 @@ class Standings:
     @classmethod
     def of_day(
         cls, settings: InvestmentSettings, commitments: pd.DataFrame, as_of: date
-    ) -> "Standings":
+    ) -> "ActiveCommitments":
         """Find what counts on a day."""
         days = (pd.Timestamp(as_of) - pd.to_datetime(commitments["committed_date"])).dt.days
         counts = (days > 0) & (days < settings.period_days + settings.rest_days)
@@ -148,7 +148,7 @@ def chosen_of(granted: Granted, rows: NDArray[np.bool_]) -> pd.DataFrame:
 def list_commitments(
     scores: pd.DataFrame,
     chosen: pd.DataFrame,
-    watched: Prospects,
+    watched: IncrementalValue,
     actions: Sequence[Action],
     as_of: date,
 ) -> pd.DataFrame:

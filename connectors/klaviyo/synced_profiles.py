@@ -29,7 +29,7 @@ LOST = "Bring it back from a backup, or remove it and sync again: everybody is s
 IN_DOUBT = 0  # a row hash that no row has: what Klaviyo says of the customer is not known
 
 
-class Confirmed:
+class SyncedProfiles:
     """The confirmed rows of an account.
 
     Parameters
