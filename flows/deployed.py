@@ -32,7 +32,7 @@ from perennial.pipeline.runtime.disk import disk_error
 from perennial.pipeline.runtime.notifications import FAILED, REFUSED, RETRAIN, notify
 from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS
 from perennial.pipeline.runtime.slot import slot_day, wait_until_over
-from perennial.pipeline.runtime.steps import watched
+from perennial.pipeline.runtime.steps import collect_timings
 from perennial.pipeline.settings.folders import home_folders
 from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
 
@@ -196,7 +196,7 @@ def _shown(settings: Settings, as_of: date, trigger: str) -> Iterator[None]:
         client.update_flow_run(current.id, tags=tags | set(_current_run().tags))
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
-    with watched(_log_step):
+    with collect_timings(_log_step):
         yield
 
 

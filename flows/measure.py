@@ -37,8 +37,8 @@ def measure(
         readout = compare(run, experiment, watched)
         if program == CONTROL and not readout.is_early:
             learn_effects(run.state, watched, as_of)
-            responders = find_responders(run, watched)
-            readout = readout.model_copy(update={"responders": responders})
+            uplift_targeting = find_responders(run, watched)
+            readout = readout.model_copy(update={"responders": uplift_targeting})
         save_readout(run.state, readout)
         record(run, readout)
         return readout

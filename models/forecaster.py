@@ -125,10 +125,10 @@ class Forecaster:
         The second-purchase base rate by days since the first order; None without a classifier.
     pace
         What operational time is measured by; None = every day counts as one.
-    leaving, otherwise
+    dropout_model, alternative_model
         The best models in which customers leave after an order, and in which they leave by the clock or
         never: what an action can win is asked of both. None = of `purchases`.
-    leaving_weight
+    dropout_weight
         How far the history tells that they leave after an order, 0 to 1.
     """
 
@@ -142,9 +142,9 @@ class Forecaster:
     level: tuple[float, float] = (0.0, 0.0)
     by_days: Classifier | None = None
     pace: PaceIndex | None = None
-    leaving: PurchaseModel | None = None
-    otherwise: PurchaseModel | None = None
-    leaving_weight: float = 1.0
+    dropout_model: PurchaseModel | None = None
+    alternative_model: PurchaseModel | None = None
+    dropout_weight: float = 1.0
 
     @property
     def spend(self) -> Spend:

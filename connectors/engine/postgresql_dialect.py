@@ -1,4 +1,4 @@
-"""How PostgreSQL says what DuckDB says otherwise."""
+"""PostgreSQL's dialect where it differs from DuckDB's."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ class PostgreSQLCompiler(WithoutQualify, PostgresCompiler):
     __slots__ = ()
 
     def visit_ScalarUDF(self, op: Any, **kw: Sql) -> Sql:
-        """Write our own words out."""
+        """Write our own functions out."""
         if self.__sql_name__(op) == "perennial_instant":
             return _own("moment", kw["text"])
         return super().visit_ScalarUDF(op, **kw)

@@ -1,4 +1,4 @@
-"""How Spark says what DuckDB says otherwise: SQL for operations on which the two would differ."""
+"""Spark's dialect: SQL for operations on which it and DuckDB would differ."""
 
 import re
 from typing import Any

@@ -412,7 +412,7 @@ def _fit_regular(
         k = best
 
 
-def leaving_weight(family: Sequence[PurchasesFit]) -> float:
+def dropout_weight(family: Sequence[PurchasesFit]) -> float:
     """Say how far a history tells that customers leave after an order, rather than by the clock or never.
 
     Parameters

@@ -13,9 +13,9 @@ from models.purchases import (
     ParetoNBD,
     PurchasesFit,
     Regularity,
+    dropout_weight,
     fit_family,
     fit_purchases,
-    leaving_weight,
 )
 from models.purchases.geometric import LONG
 from models.purchases.model import sum_of
@@ -151,6 +151,6 @@ def test_how_far_customers_leave_after_orders_is_akaikes_weight():
     after, never = MBGNBD(0.9, 30.0, 0.6, 2.0), NBD(0.9, 30.0)
     extra = len(after.free) - len(never.free)  # parameters, each worth 1 of log-likelihood
     family = [fit(after, 0.0), fit(never, np.log(3) + extra)]
-    assert leaving_weight(family) == pytest.approx(0.75)
-    assert leaving_weight(family[:1]) == 1
-    assert leaving_weight(family[1:]) == 0
+    assert dropout_weight(family) == pytest.approx(0.75)
+    assert dropout_weight(family[:1]) == 1
+    assert dropout_weight(family[1:]) == 0

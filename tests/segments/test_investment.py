@@ -23,7 +23,7 @@ def prospects(faster, *, kept=0.0, margin=1.0, soon=0.0, segment="loyal"):
 
 def plan(faster, budget=1e9, held=False, actions=ACTIONS, **how):
     customers = faster if isinstance(faster, IncrementalValue) else prospects(faster)
-    effects = how.pop("beliefs", None)
+    effects = how.pop("effects", None)
     flags = {name: how.pop(name) for name in ("is_eligible", "is_explorer") if name in how}
     chosen = Plan(budget, **{"caution": 0.0, **how})
     return invest(customers, actions, held, chosen, effects=effects, **flags)

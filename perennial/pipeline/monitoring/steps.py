@@ -18,8 +18,8 @@ from models.monitoring import (
     MonitoringReport,
     RetrainRequest,
 )
-from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_weeks
-from perennial.pipeline.monitoring.weeks import Peak, count_day, has_matured, weeks_apart
+from perennial.pipeline.monitoring.alerts import find_alerts, judge_request, of_weeks
+from perennial.pipeline.monitoring.calibration import Peak, count_day, has_matured, weeks_apart
 from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.events import DRIFT_CONFIRMED, announce

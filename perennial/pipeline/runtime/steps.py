@@ -94,7 +94,7 @@ def progress(text: str) -> None:
 
 
 @contextmanager
-def watched(report: Reporter | None = None) -> Iterator[dict[str, float]]:
+def collect_timings(report: Reporter | None = None) -> Iterator[dict[str, float]]:
     """Collect the seconds of every step inside, and tell `report` of its start (None) and end."""
     timings: dict[str, float] = {}
     outer = _timings.set(timings), _reporter.set(report)

@@ -107,8 +107,8 @@ def _mixed(
 
 def _ways(forecaster: Forecaster) -> list[tuple[PurchaseModel, float]]:
     ways = [
-        (forecaster.leaving, forecaster.leaving_weight),
-        (forecaster.otherwise, 1 - forecaster.leaving_weight),
+        (forecaster.dropout_model, forecaster.dropout_weight),
+        (forecaster.alternative_model, 1 - forecaster.dropout_weight),
     ]
     found = [(model, weight) for model, weight in ways if model is not None and weight > HARDLY]
     return found or [(forecaster.purchases, 1.0)]

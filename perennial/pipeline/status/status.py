@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Age:
+class Staleness:
     """How old what readers see is.
 
     Attributes
@@ -42,9 +42,9 @@ class Age:
         )
 
 
-def age_of(
+def staleness_of(
     day: PublishedDay, now: datetime, yesterday: date, limit: timedelta | None = None
-) -> Age:
+) -> Staleness:
     """Say how old a published day is.
 
     Parameters
@@ -59,7 +59,7 @@ def age_of(
         From when on it is stale.
     """
     hours = (now - day.published_at()) / timedelta(hours=1)
-    return Age(round(hours, 2), (yesterday - day.as_of).days, limit)
+    return Staleness(round(hours, 2), (yesterday - day.as_of).days, limit)
 
 
 def collect_status(run: RunContext, limit: timedelta | None = None) -> Status:
@@ -77,17 +77,19 @@ def collect_status(run: RunContext, limit: timedelta | None = None) -> Status:
     )
     if day is None:
         return status
-    age, record = age_of(day, run.now, yesterday, limit), read_record(day)
+    staleness, record = staleness_of(day, run.now, yesterday, limit), read_record(day)
     current = CurrentDay(
         as_of=day.as_of,
         published_at=record.published_at,
-        hours=age.hours,
-        days_behind=age.days_behind,
+        hours=staleness.hours,
+        days_behind=staleness.days_behind,
         customers=record.customers,
         checks=record.checks,
     )
     model = _model(run.tracking, record.model_version, day.as_of)
-    return status.model_copy(update={"current": current, "model": model, "is_stale": age.is_stale})
+    return status.model_copy(
+        update={"current": current, "model": model, "is_stale": staleness.is_stale}
+    )
 
 
 def missing_days(store: Store, day: date, most_days: int) -> list[date]:

@@ -33,8 +33,8 @@ from models.purchases import MBGNBD
 from models.spend import Spend
 from perennial.cli.shown.models import drift_table
 from perennial.pipeline.activation.forget import forget_person
-from perennial.pipeline.monitoring.judge import Judgment, find_alerts, judge_request, of_weeks
-from perennial.pipeline.monitoring.weeks import has_matured, weeks_apart
+from perennial.pipeline.monitoring.alerts import Judgment, find_alerts, judge_request, of_weeks
+from perennial.pipeline.monitoring.calibration import has_matured, weeks_apart
 from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.events import announce
 from perennial.pipeline.runtime.files import EXPECTED

@@ -229,9 +229,9 @@ def test_who_brought_somebody_is_an_advocate():
 def test_where_nobody_leaves_after_an_order_nothing_is_paid_for_keeping_them():
     """Gains are the lift's alone: those of a model by which customers leave by the clock."""
     clock = ParetoNBD(0.9, 30.0, 0.5, 60.0)
-    by_clock = replace(FORECASTER, purchases=clock, otherwise=clock, leaving_weight=0.0)
-    both = replace(by_clock, leaving=FORECASTER.purchases, leaving_weight=0.25)
-    after = replace(both, leaving_weight=1.0)
+    by_clock = replace(FORECASTER, purchases=clock, alternative_model=clock, dropout_weight=0.0)
+    both = replace(by_clock, dropout_model=FORECASTER.purchases, dropout_weight=0.25)
+    after = replace(both, dropout_weight=1.0)
     state, segment = customers(), np.full(400, "all", dtype=object)
     kept, faster = [], []
     for model in (by_clock, both, after):
@@ -247,9 +247,9 @@ def test_where_nobody_leaves_after_an_order_nothing_is_paid_for_keeping_them():
 
 def _own(model, state):
     history = [state[name] for name in ("frequency", "recency_days", "age_days")]
-    weight = model.leaving_weight
+    weight = model.dropout_weight
     after = FORECASTER.purchases.expected_orders(365, *history)
-    return weight * after + (1 - weight) * model.otherwise.expected_orders(365, *history)
+    return weight * after + (1 - weight) * model.alternative_model.expected_orders(365, *history)
 
 
 def test_the_first_order_tells_what_an_order_is_worth():

@@ -58,9 +58,9 @@ def test_a_small_shop_is_forecast_by_an_average(trained):
 
 def test_an_action_is_judged_by_single_models(trained):
     forecaster = trained[0].forecaster
-    assert isinstance(forecaster.leaving, BetaGeometric)
-    assert not isinstance(forecaster.otherwise, BetaGeometric | Averaged)
-    assert 0 < forecaster.leaving_weight < 1
+    assert isinstance(forecaster.dropout_model, BetaGeometric)
+    assert not isinstance(forecaster.alternative_model, BetaGeometric | Averaged)
+    assert 0 < forecaster.dropout_weight < 1
     assert sum(weight for _, weight in _ways(forecaster)) == pytest.approx(1)
     assert not any(isinstance(model, Averaged) for model, _ in _ways(forecaster))
 
