@@ -205,7 +205,7 @@ def _fit(settings: "Settings", state: Path, work: Path) -> None:
 
 def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: Steps) -> None:
     from connectors.klaviyo.erasure import Erasures
-    from connectors.programs import write_portions
+    from connectors.programs import write_batches
     from connectors.store import REQUIRED_FILES, Store
     from features.tables import Scores
     from perennial.pipeline.runtime.context import home_context
@@ -223,7 +223,7 @@ def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: S
             for name in REQUIRED_FILES:  # of decide(); the page and the like are a night's
                 kept = run.folder / name
                 (stage / name).write_bytes(kept.read_bytes() if kept.exists() else b"")
-            write_portions(scores, Scores, stage / "scores.parquet")
+            write_batches(scores, Scores, stage / "scores.parquet")
 
         Store(settings.exports).publish(AS_OF, "benchmark", write)
 

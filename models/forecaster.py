@@ -409,9 +409,9 @@ def first_order_design(
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Lay out what is known of first-time buyers for the classifier of a window, operational days."""
     t_x, age = time.since_first(state["recency_days"], state["age_days"])
-    known = {name: state[name] for name in FEATURES if name in state.columns}
+    columns = {name: state[name] for name in FEATURES if name in state.columns}
     chance = purchases.p_order(window_days, state["frequency"], t_x, age)
-    return design({**known, "age_days": age, "p_by_rhythm": chance})
+    return design({**columns, "age_days": age, "p_by_rhythm": chance})
 
 
 def second_order_lift(

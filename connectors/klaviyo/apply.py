@@ -125,14 +125,14 @@ def verify(
         if job is not None and job.status == "complete":
             faults = context.klaviyo.import_errors(state.job_id)
             sent = _to_send(manifest.rows(number), state)
-            told = judge(sent, state.sent, job, faults)
-            clear = {row: said for row, said in told.items() if said[0] != UNCLEAR}
-            if send_again and len(told) - len(clear) > 1 and _may_split(manifest):
+            rejected = judge(sent, state.sent, job, faults)
+            clear = {row: fault for row, fault in rejected.items() if fault[0] != UNCLEAR}
+            if send_again and len(rejected) - len(clear) > 1 and _may_split(manifest):
                 state = manifest.note(number, state, faults={**state.faults, **clear}, job_id="")
                 _split(manifest, number, _to_send(sent, state))
                 state = manifest.state(number)
                 continue
-            manifest.note(number, state, faults={**state.faults, **told}, is_verified=True)
+            manifest.note(number, state, faults={**state.faults, **rejected}, is_verified=True)
             return
         # Part of it may have happened, which counts as a try without an answer.
         times = state.lost + 1

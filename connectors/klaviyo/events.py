@@ -98,8 +98,8 @@ def event_body(rows: pd.DataFrame, metric: str, as_of: date, *, is_late: bool) -
                 )
             )
         )
-    told = EventJobAttributes(people=PersonEventsList(data=tuple(people)))
-    return EventsBody(data=EventJob(attributes=told))
+    attributes = EventJobAttributes(people=PersonEventsList(data=tuple(people)))
+    return EventsBody(data=EventJob(attributes=attributes))
 
 
 def _words(name: str) -> str:

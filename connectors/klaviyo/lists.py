@@ -57,14 +57,14 @@ def keep_list(
     )
     body = ListBody(data=List(attributes=ListAttributes(name=name)))
     try:
-        found = find_ours(name, resources, clock, registry)
-        if found is None:
+        existing = find_ours(name, resources, clock, registry)
+        if existing is None:
             if not registry.has_room("created", clock.now()):
                 return ListCounts()
             list_id = make(name, lambda: klaviyo.create_list(body), resources, clock, registry)
             registry.note(name, Made(list_id, at=clock.now().isoformat()), "created")
         else:
-            list_id = found.id
+            list_id = existing.id
             if name in registry.intents:
                 registry.note(name, Made(list_id, at=clock.now().isoformat()))
     except ForeignError:

@@ -93,13 +93,13 @@ class OwnershipRegistry:
     def __init__(self, path: Path) -> None:
         self.path = path
         with readable(path, BROKEN):
-            said: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-            rows = said.get("made", {}).items()
+            record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+            rows = record.get("made", {}).items()
             # Notes of earlier versions lack the id, so they prove nothing.
             self.made = {name: Made(**row) for name, row in rows if isinstance(row, dict)}
-            self.intents = {name: Intent(**row) for name, row in said.get("intents", {}).items()}
-            self._day: str = said.get("day", "")
-            self._used: dict[str, int] = said.get("used", {})
+            self.intents = {name: Intent(**row) for name, row in record.get("intents", {}).items()}
+            self._day: str = record.get("day", "")
+            self._used: dict[str, int] = record.get("used", {})
 
     def has_room(self, what: str, now: datetime) -> bool:
         """Tell whether the day's quota allows one more."""
@@ -127,24 +127,24 @@ class OwnershipRegistry:
 
     def seconds_in_doubt(self, name: str, now: datetime) -> float:
         """Return for how long a look-up may still not show what was made."""
-        said = [row.last for row in [self.intents.get(name)] if row is not None]
-        said += [row.at for row in [self.made.get(name)] if row is not None and row.at]
-        if not said:
+        attempts = [row.last for row in [self.intents.get(name)] if row is not None]
+        attempts += [row.at for row in [self.made.get(name)] if row is not None and row.at]
+        if not attempts:
             return 0.0
-        last = max(datetime.fromisoformat(moment) for moment in said)
+        last = max(datetime.fromisoformat(moment) for moment in attempts)
         return min(LONGEST_LAG - (now - last), LONGEST_LAG).total_seconds()
 
     def _count(self, what: str) -> None:
         if what:
             self._used[what] = self._used.get(what, 0) + 1
-        said = {
+        record = {
             "made": {name: asdict(row) for name, row in self.made.items()},
             "intents": {name: asdict(row) for name, row in self.intents.items()},
             "day": self._day,
             "used": self._used,
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self.path, lambda draft: draft.write_text(json.dumps(said)))
+        replace_file(self.path, lambda draft: draft.write_text(json.dumps(record)))
 
 
 @dataclass(frozen=True)
@@ -236,9 +236,9 @@ def make(
             raise
         except LostAnswerError:
             registry.intend(name, clock.now(), definition)
-            found = find_ours(name, resources, clock, registry)
-            if found is not None:
-                return found.id
+            existing = find_ours(name, resources, clock, registry)
+            if existing is not None:
+                return existing.id
     raise UnavailableError(
         f"Klaviyo did not answer {MOST_LOST} requests to create {name!r}, and no look-up shows it. Sync again "
         "later: it is looked for first"

@@ -94,13 +94,13 @@ def define(
     ValueError
         A condition names no property, or asks of it what its type cannot answer.
     """
-    known = {one.name: one for one in properties}
+    by_name = {one.name: one for one in properties}
     asked = []
     for name, wanted in conditions.items():
         full = f"{prefix} {name}".strip()
-        if full not in known:
+        if full not in by_name:
             raise ValueError(f"a segment asks of properties that are sent: {name!r} is none")
-        asked.append(_condition(full, _filter(known[full], wanted)))
+        asked.append(_condition(full, _filter(by_name[full], wanted)))
     guards = [
         _condition(f"{prefix} {HOLDOUT}".strip(), FlagIs(value=False)),
         _condition(
@@ -200,24 +200,26 @@ def _keep(
     return done
 
 
-def _is_ours(found: dict[str, Any] | None, wanted: dict[str, Any], intent: Intent | None) -> bool:
+def _is_ours(
+    definition: dict[str, Any] | None, wanted: dict[str, Any], intent: Intent | None
+) -> bool:
     """Tell whether a segment that is not noted is defined as ours, or as one that was being made."""
     asked = (
         [wanted] if intent is None or intent.definition is None else [wanted, intent.definition]
     )
-    return found is not None and any(is_same_definition(one, found) for one in asked)
+    return definition is not None and any(is_same_definition(one, definition) for one in asked)
 
 
 def _digest_of(
-    found: Named, wanted: dict[str, Any], name: str, registry: OwnershipRegistry
+    existing: Named, wanted: dict[str, Any], name: str, registry: OwnershipRegistry
 ) -> str:
     """Return the digest of the definition that ours was last given; one that is not noted yet is noted."""
     made = registry.made.get(name)
-    if made is not None and made.id == found.id:
+    if made is not None and made.id == existing.id:
         return made.digest
-    is_wanted = found.definition is not None and is_same_definition(wanted, found.definition)
+    is_wanted = existing.definition is not None and is_same_definition(wanted, existing.definition)
     given = digest(wanted) if is_wanted else ""
-    registry.note(name, Made(found.id, given))
+    registry.note(name, Made(existing.id, given))
     return given
 
 
@@ -226,7 +228,7 @@ def digest(definition: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
 
-def is_same_definition(ours: Any, found: Any) -> bool:  # noqa: ANN401  # JSON values
+def is_same_definition(ours: Any, theirs: Any) -> bool:  # noqa: ANN401  # JSON values
     """Tell whether Klaviyo's form of a definition is one of ours.
 
     Klaviyo may order keys, groups, conditions and values otherwise, and add ids and defaults; what is
@@ -234,17 +236,17 @@ def is_same_definition(ours: Any, found: Any) -> bool:  # noqa: ANN401  # JSON v
 
     Parameters
     ----------
-    ours, found
+    ours, theirs
         Definitions as JSON values.
     """
-    if isinstance(ours, dict) and isinstance(found, dict):
-        added = [value for name, value in found.items() if name not in ours]
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        added = [value for name, value in theirs.items() if name not in ours]
         return all(
-            name in found and is_same_definition(value, found[name])
+            name in theirs and is_same_definition(value, theirs[name])
             for name, value in ours.items()
         ) and not any(isinstance(value, dict | list) and value for value in added)
-    if isinstance(ours, list) and isinstance(found, list):
-        left = list(found)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        left = list(theirs)
         for one in ours:
             same = next(
                 (i for i, other in enumerate(left) if is_same_definition(one, other)), None
@@ -253,11 +255,11 @@ def is_same_definition(ours: Any, found: Any) -> bool:  # noqa: ANN401  # JSON v
                 return False
             del left[same]
         return not left
-    if isinstance(ours, bool) or isinstance(found, bool):
-        return ours is found
-    if isinstance(ours, str) and isinstance(found, str):
-        return _unquoted(ours) == _unquoted(found)
-    return bool(ours == found)
+    if isinstance(ours, bool) or isinstance(theirs, bool):
+        return ours is theirs
+    if isinstance(ours, str) and isinstance(theirs, str):
+        return _unquoted(ours) == _unquoted(theirs)
+    return bool(ours == theirs)
 
 
 def _unquoted(text: str) -> str:

@@ -104,7 +104,7 @@ def test_of_two_who_share_an_address_the_held_out_one_counts(nobody):
     key = ["a@example.com", "a@example.com"]
     plan = plan_changes(audience(scores, key, "email"), PROPERTIES, no_rows(), nobody, DAY, 7)
     assert list(plan.rows["customer_id"]) == ["c0000000"]
-    assert plan.said["Retention Holdout"].tolist() == [True]
+    assert plan.properties["Retention Holdout"].tolist() == [True]
 
 
 def test_the_forgotten_are_left_out_by_any_name(tmp_path):

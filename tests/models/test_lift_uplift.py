@@ -266,7 +266,7 @@ def test_a_rule_that_nobody_happened_to_get_has_no_value():
         policy_value(["a", "a", "b"], [0.5] * 3, [1.0, 2.0, 3.0], ["b", "b", "b"])
     with pytest.raises(ValueError, match=r"propensity is above 0 and at most 1: got 0 to 0\.5"):
         policy_value([0, 0], [0.0, 0.5], [1.0, 2.0], [0, 0])
-    with pytest.raises(ValueError, match=r"chosen has shape \(2,\): got \(3,\)"):
+    with pytest.raises(ValueError, match=r"policy has shape \(2,\): got \(3,\)"):
         policy_value([0, 0], [0.5, 0.5], [1.0, 2.0], [0, 0, 1])
     with pytest.raises(ValueError, match="action is known of every customer"):
         policy_value([0, np.nan], [0.5, 0.5], [1.0, 2.0], [0.0, 0.0])

@@ -151,7 +151,7 @@ def write_plan(
     places, settings = SyncPlaces.of(run), run.settings.klaviyo
     check_types(places.types, settings.all_properties, keep=False)
     plan = _plan(run, day, context, create_missing=create_missing)
-    bodies = write_profiles(plan.rows, plan.said)
+    bodies = write_profiles(plan.rows, plan.properties)
     sizes = np.array([len(body) for body in bodies], dtype=np.int64)
     job = pack(sizes)
     counts = replace(plan.counts, to_send=len(bodies), customers_before=_customers_before(places))
@@ -301,7 +301,7 @@ def _write_down(places: SyncPlaces, plan: Plan, bodies: Iterable[bytes], record:
         hint=code.map({name: hint for name, (_, hint) in REJECTS.items()}),
     )
     replace_file(places.rejects, lambda draft: write_csv(table, draft))
-    sample = plan.said.head(SAMPLE).to_dict("records")  # without whom it is said of
+    sample = plan.properties.head(SAMPLE).to_dict("records")  # without whom it is said of
     text = json.dumps({**record.to_dict(), "sample": sample}, indent=2, default=str) + "\n"
     replace_file(places.plan, lambda draft: draft.write_text(text))
 
