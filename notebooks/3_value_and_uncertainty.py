@@ -40,7 +40,7 @@ with open_engine(settings.store.timezone) as engine:
     later = engine.parquet(history.orders)
     orders = Orders(later.filter(later.order_date <= AS_OF), later)
     window = settings.model.second_purchase_days
-    fits = fit_recipe(engine, orders.known, None, AS_OF, window, HORIZON)
+    fits = fit_recipe(engine, orders.past, None, AS_OF, window, HORIZON)
     now = build_cutoff(engine, orders, None, AS_OF, HORIZON, window)
 prediction = predict_cutoff(fits.forecaster, now, HORIZON)
 

@@ -56,7 +56,7 @@ class Funded:
 
     Attributes
     ----------
-    chosen
+    choice
         Shape (n,): the column chosen for each customer.
     spent
         Cost of all customers who are not held out.
@@ -67,7 +67,7 @@ class Funded:
         `spent` is theirs; None and 0 where there are none.
     """
 
-    chosen: NDArray[np.int8]
+    choice: NDArray[np.int8]
     spent: float
     next_return: float
     curve: Frontier | None
@@ -150,8 +150,8 @@ def invest(
     net = offered.net(explores)
     net[~eligible, 1:] = -1.0
     funded = fund(net, offered.costs, offers, held=held, explores=explores)
-    granted = offered.granted(funded.chosen.astype(np.intp))
-    totals = {name: value for name, value in vars(funded).items() if name != "chosen"}
+    granted = offered.granted(funded.choice.astype(np.intp))
+    totals = {name: value for name, value in vars(funded).items() if name != "choice"}
     return Investment(**vars(granted), **totals)
 
 
@@ -179,7 +179,7 @@ def fund(
     """
     plan, n = offers.plan, len(net)
     share = plan.exploration if explores.any() else 0.0
-    chosen = np.zeros(n, dtype=np.int8)
+    choice = np.zeros(n, dtype=np.int8)
     next_return, curve, curve_spent = np.nan, None, 0.0
     gains_any = (net[:, 1:] > 0).any(axis=1)  # of the others nothing is to be chosen
     for is_drawn, part in ((False, 1.0 - share), (True, share)):
@@ -203,14 +203,14 @@ def fund(
                 over_cost = gain - (1 - plan.base) * cost
                 curve = return_curve(over_cost, cost, CURVE_POINTS, held=out)
                 next_return = plan.base + more.result()
-            chosen[here] = taken.result()
+            choice[here] = taken.result()
         if not is_drawn:
-            curve_spent = _paid(cost, chosen[here], out)
-    return Funded(chosen, _paid(costs, chosen, held), next_return, curve, curve_spent)
+            curve_spent = _paid(cost, choice[here], out)
+    return Funded(choice, _paid(costs, choice, held), next_return, curve, curve_spent)
 
 
-def _paid(costs: Array, chosen: NDArray[np.int8], held: NDArray[np.bool_]) -> float:
-    paid = costs[np.arange(len(chosen)), chosen]
+def _paid(costs: Array, choice: NDArray[np.int8], held: NDArray[np.bool_]) -> float:
+    paid = costs[np.arange(len(choice)), choice]
     return float(paid[~held].sum())
 
 

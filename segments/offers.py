@@ -314,27 +314,27 @@ class Offered:
             believed = np.where(is_explored[:, None], drawn, believed)
         return np.asarray(believed - self.offers.plan.base * self.costs)
 
-    def granted(self, chosen: Codes) -> Granted:
+    def granted(self, choice: Codes) -> Granted:
         """Say what customers get of the columns chosen for them, shape (n,)."""
-        rows, segment, offers = np.arange(len(chosen)), self.segment, self.offers
-        whole = self.effects[rows, chosen]
-        moved = np.broadcast_to(self.shift, self.effects.shape)[rows, chosen]
-        low = np.maximum(self._low[segment, chosen] + moved, 0)
-        gain, cost = self.low_effects[rows, chosen] * low, self.costs[rows, chosen]
+        rows, segment, offers = np.arange(len(choice)), self.segment, self.offers
+        whole = self.effects[rows, choice]
+        moved = np.broadcast_to(self.shift, self.effects.shape)[rows, choice]
+        low = np.maximum(self._low[segment, choice] + moved, 0)
+        gain, cost = self.low_effects[rows, choice] * low, self.costs[rows, choice]
         with np.errstate(invalid="ignore", divide="ignore"):
-            returns = np.where(chosen > 0, gain / cost, np.nan)
-        mean = offers.mean[segment, chosen] + moved
-        spread = TEN_PERCENT * offers.deviation[segment, chosen]
+            returns = np.where(choice > 0, gain / cost, np.nan)
+        mean = offers.mean[segment, choice] + moved
+        spread = TEN_PERCENT * offers.deviation[segment, choice]
         return Granted(
-            tier=offers.tiers[chosen],
+            tier=offers.tiers[choice],
             gain=gain,
-            gain_low=self.low_effects[rows, chosen]
+            gain_low=self.low_effects[rows, choice]
             * np.maximum(np.minimum(mean - spread, low), 0),
             gain_high=whole * np.maximum(mean + spread, 0),
             cost=cost,
-            subsidy=self.subsidies[rows, chosen],
+            subsidy=self.subsidies[rows, choice],
             expected_return=returns,
-            is_measured=offers.is_measured[segment, chosen],
+            is_measured=offers.is_measured[segment, choice],
         )
 
     @property

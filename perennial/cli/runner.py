@@ -119,10 +119,10 @@ def choose_runner(home: Path, *, prefect: bool) -> Iterator[Runner]:
 
 
 @contextmanager
-def _environment(**told: str) -> Iterator[None]:
+def _environment(**variables: str) -> Iterator[None]:
     """Set variables for as long as a flow runs."""
-    before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

@@ -25,11 +25,11 @@ def show_trained(console: Console, facts: Facts) -> None:
         "tie": "kept as challenger: a tie",
         "failed": "refused by the gate",
     }
-    said = role[facts["gate"]]
+    verdict = role[facts["gate"]]
     if facts["gate"] == "passed" and not facts["is_champion"]:
-        said = "kept, since the champion knows later orders"
+        verdict = "kept, since the champion knows later orders"
     console.print(
-        f"\n[bold]Trained as of {facts['as_of']}[/]: model version {facts['model_version']}, {said}"
+        f"\n[bold]Trained as of {facts['as_of']}[/]: model version {facts['model_version']}, {verdict}"
     )
     for reason in facts["reasons"]:
         console.print(f"Gate: {plain(reason)}")

@@ -55,12 +55,12 @@ def open_context(state: Path, *, needs_key: bool) -> Iterator[SyncContext | None
 
 def read_key(name: str) -> SecretStr:
     """Return a key from the environment; empty where it is not set."""
-    said = os.environ.get(name, "").strip()
-    if not all("!" <= letter <= "~" for letter in said):
+    key = os.environ.get(name, "").strip()
+    if not all("!" <= letter <= "~" for letter in key):
         raise SettingsError(
             f"a key is letters, digits and signs: {name} has others, perhaps from copying. Set it again"
         )
-    return SecretStr(said)
+    return SecretStr(key)
 
 
 def api_url() -> str:

@@ -236,13 +236,13 @@ def _klaviyo_names(run: RunContext, names: set[str]) -> list[DeletedProfile]:
         Nothing but an id is known, and there is no key to look it up with.
     """
     emails = pd.Series(sorted(names), dtype="str").str.extract(f"({EMAIL})")[0].dropna()
-    found = [DeletedProfile(attributes=DeletedAttributes(email=email)) for email in emails]
+    by_email = [DeletedProfile(attributes=DeletedAttributes(email=email)) for email in emails]
     settings = run.settings.klaviyo
     if settings.identifier == "email":
-        return found
+        return by_email
     with open_context(run.state, needs_key=False) as context:
-        if context is None and found:
-            return found
+        if context is None and by_email:
+            return by_email
         if context is None:
             raise SettingsError(
                 "a person without a known e-mail is looked up in Klaviyo: KLAVIYO_API_KEY is not set. Set it and "
@@ -250,6 +250,6 @@ def _klaviyo_names(run: RunContext, names: set[str]) -> list[DeletedProfile]:
             )
         check_account(context.klaviyo, str(settings.account))
         asked = [name for name in sorted(names) if printable(name) == name]
-        known = context.klaviyo.profiles(settings.identifier, asked) if asked else []
-    others = [one for one in known if not matches(pd.Series([one.email]), emails).any()]
-    return [*found, *(DeletedProfile(id=one.id) for one in others)]
+        profiles = context.klaviyo.profiles(settings.identifier, asked) if asked else []
+    others = [one for one in profiles if not matches(pd.Series([one.email]), emails).any()]
+    return [*by_email, *(DeletedProfile(id=one.id) for one in others)]

@@ -81,9 +81,9 @@ def find_day(run: RunContext) -> PublishedDay:
         )
     day = run.store.current()
     if day is None or day.as_of != as_of:
-        found = "nothing is" if day is None else f"{day.as_of} is"
+        current = "nothing is" if day is None else f"{day.as_of} is"
         raise SyncRefusedError(
-            f"only the published day is sent: {found} current, not {as_of}. Run `perennial run`"
+            f"only the published day is sent: {current} current, not {as_of}. Run `perennial run`"
         )
     check_fresh(day.as_of, settings.yesterday(run.now), settings.klaviyo.limits)
     frozen = frozen_because(run.state)

@@ -213,8 +213,8 @@ def _header(record: SyncPlan, settings: KlaviyoSettings, terms: str) -> SyncHead
 
 def terms_of(settings: KlaviyoSettings, *, create_missing: bool) -> str:
     """Return a digest of what a plan is made by: another asks for another plan."""
-    said = settings.model_dump(mode="json", exclude=NO_TERMS)
-    text = json.dumps([said, create_missing], sort_keys=True)
+    terms = settings.model_dump(mode="json", exclude=NO_TERMS)
+    text = json.dumps([terms, create_missing], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -233,13 +233,13 @@ def list_rejects(places: SyncPlaces, manifest: Manifest) -> int:
         if code != ERASED
     ]
     if rows:
-        told = (
+        earlier = (
             pd.read_csv(places.rejects, dtype="str", keep_default_na=False)
             if places.rejects.exists()
             else None
         )
         new = pd.DataFrame(rows)
-        whole = new if told is None else pd.concat([told, new], ignore_index=True)
+        whole = new if earlier is None else pd.concat([earlier, new], ignore_index=True)
         whole = whole.drop_duplicates(["customer_id", "code"], keep="last")
         replace_file(places.rejects, lambda draft: write_csv(whole, draft))
     return len(rows)
@@ -253,14 +253,14 @@ def list_members(run: RunContext, day: PublishedDay, erased: Erasures) -> dict[s
     audience = read_audience(run, day)
     gone = erased.covers(audience.scores["customer_id"], audience.key, audience.email)
     may = (broken_rules(audience, gone) == "") & ~gone & ~audience.scores["is_holdout"]
-    said = property_table(audience.scores, settings.all_properties)
+    values = property_table(audience.scores, settings.all_properties)
     confirmed = SyncedProfiles(SyncPlaces.of(run).confirmed).read()
     ids = confirmed.set_index("customer_id")["profile_id"].dropna()
     members = {}
     for name, conditions in settings.lists.items():
         fits = may.copy()
         for title, value in conditions.items():
-            fits &= said[f"{settings.prefix} {title}"] == value
+            fits &= values[f"{settings.prefix} {title}"] == value
         people = audience.scores["customer_id"][fits]
         members[f"{settings.prefix}: {name}"] = set(ids.reindex(people).dropna())
     return members
@@ -273,13 +273,13 @@ def _customers_before(places: SyncPlaces) -> int:
 
 def _confirmed(places: SyncPlaces) -> pd.DataFrame:
     """Return what is confirmed, by a sync under way too."""
-    known, manifest = SyncedProfiles(places.confirmed).read(), Manifest.open(places.open)
+    profiles, manifest = SyncedProfiles(places.confirmed).read(), Manifest.open(places.open)
     if manifest is None:
-        return known
+        return profiles
     for number in manifest.numbers:
         rows = manifest.confirmed(number)
-        known = newest(known, rows) if len(rows) else known
-    return known
+        profiles = newest(profiles, rows) if len(rows) else profiles
+    return profiles
 
 
 def _refusal(counts: SyncCounts, limits: Limits) -> str | None:

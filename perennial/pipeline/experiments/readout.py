@@ -165,10 +165,10 @@ def watch(run: RunContext, experiment: Experiment, history: History) -> Path:
     path, settings = run.folder / "watched.parquet", run.settings
     with run.engine() as engine:
         starts = engine.table(experiment.customers[["customer_id", "start_date"]], "starts")
-        found = engine.frame(
+        outcomes = engine.frame(
             outcomes_since(engine.parquet(history.orders), starts, experiment.days)
         )
-        rows = experiment.customers.merge(found, on="customer_id", validate="one_to_one")
+        rows = experiment.customers.merge(outcomes, on="customer_id", validate="one_to_one")
         location = settings.optional_tables.get("touches")
         if location is not None:
             touches = pd.read_parquet(
@@ -361,7 +361,7 @@ def effects(rows: pd.DataFrame) -> dict[tuple[str, str], EffectEstimate]:
     dict
         By tier and segment. Within a tier, segments are shrunk towards the whole.
     """
-    found = {}
+    estimates = {}
     for tier, of_tier in rows.groupby("group", sort=True):
         named, lifts = _lifts(of_tier, ["segment"])
         assumed = of_tier.groupby("segment")["assumed"].mean()
@@ -376,10 +376,10 @@ def effects(rows: pd.DataFrame) -> dict[tuple[str, str], EffectEstimate]:
         errors = [x.standard_error / base for _, x, base in pairs]
         means, deviations = posterior(1.0, UNCERTAINTY, *shrink(ratios, errors))
         for (segment, *_), mean, deviation in zip(pairs, means, deviations, strict=True):
-            found[str(tier), str(segment)] = EffectEstimate(
+            estimates[str(tier), str(segment)] = EffectEstimate(
                 float(mean), float(deviation), is_measured=True
             )
-    return found
+    return estimates
 
 
 @step

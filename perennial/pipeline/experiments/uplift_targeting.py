@@ -140,10 +140,10 @@ def save_uplift_targeting(state: Path, as_of: date, effects: Mapping[str, Effect
 def read_uplift_targeting(state: Path, as_of: date) -> dict[str, Effect]:
     """Return what was proved by a day, by tier."""
     kept = [path.parent for path in (state / "responders").glob(f"*/{FILE}")]
-    known = [path for path in kept if date.fromisoformat(path.name) <= as_of]
-    if not known:
+    past = [path for path in kept if date.fromisoformat(path.name) <= as_of]
+    if not past:
         return {}
-    newest = max(known, key=lambda path: path.name)
+    newest = max(past, key=lambda path: path.name)
     weights: dict[str, list[float]] = checked(json.loads((newest / FILE).read_text()))
     if not weights:
         return {}
@@ -178,12 +178,12 @@ def multiples(
         Shape (n,) each: the predicted uplift over the assumed gain, from 0 to 3.
     """
     by_tier = {action.tier: action for action in actions}
-    found = {}
+    by_action = {}
     for tier, effect in effects.items():
         if tier not in by_tier:
             continue
         action = by_tier[tier]
         orders = watched.faster * action.assumed_lift + watched.kept * action.assumed_keep
         assumed = np.maximum(orders * watched.margin_per_order, 1e-9)
-        found[tier] = np.clip(effect(features) / assumed, 0.0, LARGEST_MULTIPLE)
-    return found
+        by_action[tier] = np.clip(effect(features) / assumed, 0.0, LARGEST_MULTIPLE)
+    return by_action

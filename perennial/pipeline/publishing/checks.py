@@ -222,5 +222,5 @@ def _source(engine: Engine, history: History, before: PublishedDay | None, as_of
 def _by_day(counts: pd.DataFrame, start: date, as_of: date) -> NDArray[np.int64]:
     """Return the orders of each day, those without any as zeros."""
     days = pd.date_range(start, as_of)
-    known = pd.Series(counts["orders"].to_numpy(), pd.to_datetime(counts["order_date"]))
-    return np.asarray(known.reindex(days, fill_value=0), dtype=np.int64)
+    daily = pd.Series(counts["orders"].to_numpy(), pd.to_datetime(counts["order_date"]))
+    return np.asarray(daily.reindex(days, fill_value=0), dtype=np.int64)

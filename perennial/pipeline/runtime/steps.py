@@ -140,8 +140,8 @@ def _as_task(function: Callable[P, R]) -> Callable[P, R]:
         return task(cache_policy=NO_CACHE, persist_result=False)(function)
 
     def is_passing(_task: object, _run: object, state: "State[R]") -> bool:
-        found = state.result(raise_on_failure=False)
-        return isinstance(found, errors)
+        result = state.result(raise_on_failure=False)
+        return isinstance(result, errors)
 
     return task(
         cache_policy=NO_CACHE,

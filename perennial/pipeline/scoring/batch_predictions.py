@@ -137,9 +137,9 @@ class BatchPredictor:
         if not self.uplift_targeting:
             return {}
         margin = predicted["expected_value"] * self.policy.margin
-        known = pd.concat(
+        customers = pd.concat(
             [predicted, state.drop(columns=predicted.columns, errors="ignore")], axis=1
         )
         seen = self.incremental_value(state, predicted, self.policy.holdout.measure_days)
-        features = features_of(known.assign(expected_margin=margin))
+        features = features_of(customers.assign(expected_margin=margin))
         return multiples(self.uplift_targeting, features, seen, self.policy.actions)

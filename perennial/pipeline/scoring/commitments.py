@@ -51,7 +51,7 @@ class PriorDecisions:
 
 
 def draw_arms(
-    settings: HoldoutSettings, customer_id: pd.Series, known: pd.DataFrame, as_of: date
+    settings: HoldoutSettings, customer_id: pd.Series, assignments: pd.DataFrame, as_of: date
 ) -> tuple[NDArray[np.bool_], pd.DataFrame]:
     """Draw whoever is new into the control group and the arms of the programs."""
     control = Draw(CONTROL, settings.share, settings.salt)
@@ -59,10 +59,13 @@ def draw_arms(
         Draw(name, share, f"{settings.salt}:{name}") for name, share in settings.programs.items()
     ]
     try:
-        held, drawn = assign(customer_id, known, control, as_of, buckets)
+        held, drawn = assign(customer_id, assignments, control, as_of, buckets)
         rows = [
             drawn,
-            *(assign(customer_id[~held], known, other, as_of, buckets)[1] for other in others),
+            *(
+                assign(customer_id[~held], assignments, other, as_of, buckets)[1]
+                for other in others
+            ),
         ]
     except RedrawError as error:
         raise DataError(str(error)) from error
@@ -107,12 +110,16 @@ class ActiveCommitments:
 
     def of(self, customers: pd.Series) -> Standing:
         """Say who of some customers has a tier from an earlier day, and who rests from one."""
-        known = self.last.reindex(customers)
-        age = known["age_days"].to_numpy(dtype=np.float64)
+        commitments = self.last.reindex(customers)
+        age = commitments["age_days"].to_numpy(dtype=np.float64)
         has_tier = age < self.period_days
-        returns = (known["expected_gain"] / known["expected_cost"]).to_numpy(dtype=np.float64)
-        tier = np.where(has_tier, known["investment_tier"].to_numpy(dtype=object), "")
-        in_force = known[has_tier].reset_index(names="customer_id")[list(Commitments.schema())]
+        returns = (commitments["expected_gain"] / commitments["expected_cost"]).to_numpy(
+            dtype=np.float64
+        )
+        tier = np.where(has_tier, commitments["investment_tier"].to_numpy(dtype=object), "")
+        in_force = commitments[has_tier].reset_index(names="customer_id")[
+            list(Commitments.schema())
+        ]
         return Standing(tier.astype(object), returns, ~np.isnan(age), in_force)
 
 
@@ -147,23 +154,23 @@ def chosen_of(granted: Granted, rows: NDArray[np.bool_]) -> pd.DataFrame:
 
 def list_commitments(
     scores: pd.DataFrame,
-    chosen: pd.DataFrame,
+    grants: pd.DataFrame,
     watched: IncrementalValue,
     actions: Sequence[Action],
     as_of: date,
 ) -> pd.DataFrame:
     """List what is newly committed, to the customers of `scores`, by what an experiment will see of it."""
     by_tier = {action.tier: action for action in actions}
-    assumed = chosen["tier"].map({t: (a.assumed_lift, a.assumed_keep) for t, a in by_tier.items()})
+    assumed = grants["tier"].map({t: (a.assumed_lift, a.assumed_keep) for t, a in by_tier.items()})
     lift, keep = np.array([*assumed], dtype=np.float64).reshape(-1, 2).T
     rows = scores[["customer_id", "segment", "is_holdout", "expected_margin"]]
     return rows.assign(
         committed_date=as_of,
-        investment_tier=chosen["tier"].to_numpy(),
-        expected_cost=chosen["cost"].to_numpy(),
-        expected_gain=chosen["gain"].to_numpy(),
-        gain_low=chosen["gain_low"].to_numpy(),
-        gain_high=chosen["gain_high"].to_numpy(),
-        is_measured=chosen["is_measured"].to_numpy(),
+        investment_tier=grants["tier"].to_numpy(),
+        expected_cost=grants["cost"].to_numpy(),
+        expected_gain=grants["gain"].to_numpy(),
+        gain_low=grants["gain_low"].to_numpy(),
+        gain_high=grants["gain_high"].to_numpy(),
+        is_measured=grants["is_measured"].to_numpy(),
         assumed_gain=(watched.faster * lift + watched.kept * keep) * watched.margin_per_order,
     )[list(Commitments.schema())].reset_index(drop=True)

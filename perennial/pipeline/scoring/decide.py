@@ -188,7 +188,7 @@ class _BatchDecisions:
         Table :class:`features.tables.Scores` but for what is known when it is published.
     in_force
         What earlier days committed to its customers.
-    new, chosen
+    new, grants
         Scores of those who are newly committed, their first amounts, and what they get.
     first_time
         First-time buyers of late.
@@ -199,7 +199,7 @@ class _BatchDecisions:
     scores: pa.Table
     in_force: pd.DataFrame
     new: pd.DataFrame
-    chosen: pd.DataFrame
+    grants: pd.DataFrame
     first_time: pd.DataFrame
     expected: Array
 
@@ -292,8 +292,8 @@ class _Day:
         """Lay out the scores of a batch, and list who is newly committed."""
         state, predictions = batch.numbers, self.predictor.predictions(batch.number)
         standing = active.of(batch.customers)
-        chosen = funded.chosen[population.rows(batch.number)].astype(np.intp)
-        granted = self._offered(batch.number, population, offers).granted(chosen)
+        choice = funded.choice[population.rows(batch.number)].astype(np.intp)
+        granted = self._offered(batch.number, population, offers).granted(choice)
         scores = score_table(
             batch,
             self.as_of,
@@ -352,12 +352,12 @@ class _Day:
         self, decisions: Sequence[_BatchDecisions]
     ) -> tuple[pd.DataFrame, ExperimentPower | None]:
         """List what is newly committed, and say what an experiment can show of it."""
-        new, chosen = (
+        new, grants = (
             _joined([one.new for one in decisions]),
-            _joined([one.chosen for one in decisions]),
+            _joined([one.grants for one in decisions]),
         )
         watched = self.predictor.incremental_value(new, new, self.policy.holdout.measure_days)
-        commitments = list_commitments(new, chosen, watched, self.policy.actions, self.as_of)
+        commitments = list_commitments(new, grants, watched, self.policy.actions, self.as_of)
         return commitments, experiment(
             self.policy.holdout,
             self.policy.model.horizon_days,
@@ -369,14 +369,14 @@ class _Day:
 
     def _newcomers(self, decisions: Sequence[_BatchDecisions]) -> pd.DataFrame:
         """Name first-time buyers by the margin of a second order today, and of what is expected after it."""
-        found = _joined([one.first_time for one in decisions])
+        buyers = _joined([one.first_time for one in decisions])
         time = self.predictor.forecaster.time(self.as_of)
-        T = time.before(found["age_days"])
+        T = time.before(buyers["age_days"])
         after = self.predictor.forecaster.purchases.expected_orders(
             time.after(self.policy.model.horizon_days), np.ones_like(T), T, T
         )
-        margin = found["expected_order_value"].to_numpy() * self.policy.margin
-        return top_newcomers(found, margin * (1 + after), self.policy.lifecycle)
+        margin = buyers["expected_order_value"].to_numpy() * self.policy.margin
+        return top_newcomers(buyers, margin * (1 + after), self.policy.lifecycle)
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

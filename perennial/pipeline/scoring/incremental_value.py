@@ -110,5 +110,5 @@ def _ways(forecaster: Forecaster) -> list[tuple[PurchaseModel, float]]:
         (forecaster.dropout_model, forecaster.dropout_weight),
         (forecaster.alternative_model, 1 - forecaster.dropout_weight),
     ]
-    found = [(model, weight) for model, weight in ways if model is not None and weight > HARDLY]
-    return found or [(forecaster.purchases, 1.0)]
+    weighted = [(model, weight) for model, weight in ways if model is not None and weight > HARDLY]
+    return weighted or [(forecaster.purchases, 1.0)]

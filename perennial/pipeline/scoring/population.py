@@ -61,7 +61,7 @@ class Population:
         policy: DecisionPolicy,
         as_of: date,
         seen: Sequence[Seen],
-        known: pd.DataFrame,
+        assignments: pd.DataFrame,
         signals: Signals,
     ) -> "Population":
         """Name segments, find advocates, draw arms."""
@@ -73,7 +73,7 @@ class Population:
             lifecycle_segments(x, t_x, T, revenue, value, policy.lifecycle, cycle_days=cycle_days),
             sort=True,
         )
-        held, drawn = draw_arms(policy.holdout, customers, known, as_of)
+        held, drawn = draw_arms(policy.holdout, customers, assignments, as_of)
         return cls(
             np.cumsum([0, *(len(one.customers) for one in seen)]),
             customers,

@@ -119,28 +119,28 @@ def _dates(as_of: date, days: Array) -> pa.Array:
 def _reasons(assignments: CustomerAssignments) -> pa.Array:
     """Say in one line why a customer is where they are; there are few reasons, each told once."""
     what, tiers = pd.factorize(assignments.investment_tier)
-    known, held = (
+    is_measured, held = (
         flag.astype(np.intp) for flag in (assignments.is_measured, assignments.is_holdout)
     )
     code = (
-        (assignments.segment.astype(np.intp) * max(len(tiers), 1) + what) * 2 + known
+        (assignments.segment.astype(np.intp) * max(len(tiers), 1) + what) * 2 + is_measured
     ) * 2 + held
-    said = [
-        _reason(name, chosen, is_held=is_held, is_measured=measured)
-        for name, chosen, measured, is_held in product(
+    reasons = [
+        _reason(name, tier, is_held=is_held, is_measured=measured)
+        for name, tier, measured, is_held in product(
             assignments.segments, tiers, (False, True), (False, True)
         )
     ]
-    return texts(code, said)
+    return texts(code, reasons)
 
 
 def _reason(segment: str, tier: str, *, is_held: bool, is_measured: bool) -> str:
     basis = "as measured" if is_measured else "if its effect is as assumed"
-    chosen = f"{tier} investment gains most per unit of cost, {basis}"
+    decision = f"{tier} investment gains most per unit of cost, {basis}"
     if tier == "none":
-        chosen = "no investment that the budget reaches pays for itself"
+        decision = "no investment that the budget reaches pays for itself"
     held = "; held out to measure what it brings" if is_held else ""
-    return f"{SEGMENTS[segment].definition}; {chosen}{held}"
+    return f"{SEGMENTS[segment].definition}; {decision}{held}"
 
 
 def published_scores(

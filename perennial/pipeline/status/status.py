@@ -94,12 +94,12 @@ def collect_status(run: RunContext, limit: timedelta | None = None) -> Status:
 
 def missing_days(store: Store, day: date, most_days: int) -> list[date]:
     """List the days of late that should be published and are not, in order, `day` included; `most_days` back."""
-    known = {one.as_of for one in store.published_days(date.min, day)}
-    if not known:
+    published = {one.as_of for one in store.published_days(date.min, day)}
+    if not published:
         return []
-    start = max(min(known), day - timedelta(days=most_days))
+    start = max(min(published), day - timedelta(days=most_days))
     between = (start + timedelta(days=n) for n in range((day - start).days + 1))
-    return [one for one in between if one not in known]
+    return [one for one in between if one not in published]
 
 
 def read_limit(text: str) -> timedelta:
@@ -110,12 +110,12 @@ def read_limit(text: str) -> timedelta:
     ValueError
         It is neither hours nor days.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([hd])", text)
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([hd])", text)
+    if match is None:
         raise ValueError(
             f"a length of time is hours or days, such as 26h or 2d: {text!r} is neither"
         )
-    return float(found[1]) * (DAY if found[2] == "d" else timedelta(hours=1))
+    return float(match[1]) * (DAY if match[2] == "d" else timedelta(hours=1))
 
 
 def _model(tracking: Tracking, version: str, as_of: date) -> ModelStatus:

@@ -90,7 +90,7 @@ def _order_columns(ledger: Ledger) -> pd.DataFrame:
     goods = orders["items"] - orders["discount"] + orders["gift_card"]
     total = goods + orders["shipping"] + orders["tax"]
     refund = ledger.given_back(total).where(kind != "canceled", 0)
-    said = (
+    items = (
         "amount:" + money(refund) + "|reason:|date:" + ledger.local(orders["refunded_at"], LOCAL)
     )
     user = orders["external_id"].where(~orders["is_guest"], "0").fillna("0")
@@ -124,7 +124,7 @@ def _order_columns(ledger: Ledger) -> pd.DataFrame:
             "billing_country": "US",
             "wt_import_key": number,
             "coupon_items": ("code:" + orders["discount_code"]).fillna(""),
-            "refund_items": said.where(refund > 0, ""),
+            "refund_items": items.where(refund > 0, ""),
         }
     )
 

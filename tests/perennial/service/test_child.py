@@ -198,7 +198,9 @@ def test_events_are_told_in_words():
         "train/on-drift: after drift",
         "train/weekly: by hand",
     ]
-    died = ChildDied("worker", how="exit code 1", said="no space left", again_in=1.0, log="L")
+    died = ChildDied(
+        "worker", how="exit code 1", last_words="no space left", again_in=1.0, log="L"
+    )
     assert in_words(died) == [
         "died: what: worker, how: exit code 1, said: no space left, again in: 1.0, log: L"
     ]
