@@ -52,7 +52,7 @@ prediction = predict_cutoff(fits.forecaster, now, HORIZON)
 # %%
 ranks = [100, 200, 400, 800, 1_200, 1_600, 2_400, 4_800, 9_600]
 ranked = np.argsort(-prediction.value, kind="stable")
-chosen = [
+customers = [
     {
         "customer": f"no. {rank:,} by value",
         "estimate": prediction.value[who],
@@ -63,7 +63,7 @@ chosen = [
     for rank, who in zip(ranks, ranked[np.array(ranks) - 1], strict=True)
 ]
 spans_chart(
-    chosen, "customer", "Net revenue in 181 days: expected, 80 % interval, what came", "USD"
+    customers, "customer", "Net revenue in 181 days: expected, 80 % interval, what came", "USD"
 )
 
 # %% [markdown]

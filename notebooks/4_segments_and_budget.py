@@ -42,8 +42,8 @@ with open_engine(settings.store.timezone) as engine:
     orders = engine.parquet(history.orders)
     window, horizon = settings.model.second_purchase_days, settings.model.horizon_days
     model = fit_recipe(engine, orders, None, AS_OF, window, horizon).forecaster
-    known = known_customers(orders, None, AS_OF, window).order_by("customer_id")
-    customers = engine.frame(known)
+    table = known_customers(orders, None, AS_OF, window).order_by("customer_id")
+    customers = engine.frame(table)
 decided = score_customers(settings.policy, customers, model, AS_OF)
 
 # %% [markdown]
@@ -96,8 +96,8 @@ results = {"as it is": decided.budget}
 for name, investment in asked.items():
     other = build_settings({**store, "investment": investment}, folder)
     results[name] = score_customers(other.policy, customers, model, AS_OF).budget
-spent = {name: found["committed"] for name, found in results.items()}
-returns = {name: found["next_return"] for name, found in results.items()}
+spent = {name: result["committed"] for name, result in results.items()}
+returns = {name: result["next_return"] for name, result in results.items()}
 pd.DataFrame({"spent, USD": spent, "the next dollar brings": returns}).astype(float).round(2)
 
 # %% [markdown]

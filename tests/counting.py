@@ -20,9 +20,9 @@ class Work:
     statements: int = 0
     rows: int = 0
 
-    def add(self, said: str) -> None:
+    def add(self, message: str) -> None:
         """Add what the engine says of a statement."""
-        rows = json.loads(said).get("cumulative_rows_scanned", 0)  # a setting has no plan
+        rows = json.loads(message).get("cumulative_rows_scanned", 0)  # a setting has no plan
         self.statements += rows > 0
         self.rows += rows
 

@@ -88,9 +88,9 @@ def change(scores: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
     """Give a share of customers another segment and another value, a day later."""
     rng = np.random.default_rng(seed)
     later = scores.copy()
-    chosen = rng.random(len(later)) < share
-    later.loc[chosen, "segment"] = rng.choice(SEGMENTS, int(chosen.sum()))
-    later.loc[chosen, "expected_value"] += 7
+    choice = rng.random(len(later)) < share
+    later.loc[choice, "segment"] = rng.choice(SEGMENTS, int(choice.sum()))
+    later.loc[choice, "expected_value"] += 7
     later["as_of"] = later["as_of"].iloc[0] + timedelta(days=1)
     return later
 
@@ -116,8 +116,8 @@ def held(settings: Settings, double: Double) -> dict[str, dict[str, Any]]:
     """What the double holds, but for the day of the scores."""
     name = f"{settings.klaviyo.prefix} Scored At"
     return {
-        key: {n: v for n, v in said.items() if n != name}
-        for key, said in double.properties().items()
+        key: {n: v for n, v in text.items() if n != name}
+        for key, text in double.properties().items()
     }
 
 
@@ -137,14 +137,14 @@ class Shop:
     """A store with a published day, and a double that knows its customers."""
 
     def __init__(
-        self, home: Path, customers: int = 60, known: int | None = None, **klaviyo: Any
+        self, home: Path, customers: int = 60, past: int | None = None, **klaviyo: Any
     ) -> None:
         self.settings = store_settings(home, **{"most_changed_share": 1.0, **klaviyo})
         self.scores = make_scores(customers)
         self.day = publish_scores(self.settings, self.scores, "r1")
         self.double = Double()
         self.places = SyncPlaces.of(home_context(self.settings))
-        for customer in self.scores["customer_id"][:known]:
+        for customer in self.scores["customer_id"][:past]:
             self.double.add_profile(external_id=customer)
 
     def sync(
@@ -204,8 +204,8 @@ def dying(double: Double, after: int, method: str = "POST", path: str = "import-
     """Let Klaviyo be out of reach from the n-th such request on."""
     seen: Counter[str] = Counter()
 
-    def fault(said: str, where: str) -> Fault | None:
-        seen["n"] += said == method and path in where
+    def fault(message: str, where: str) -> Fault | None:
+        seen["n"] += message == method and path in where
         return Fault("drop") if seen["n"] >= after else None
 
     double.fault = fault

@@ -45,11 +45,11 @@ def code_of(text):
 
 def unknown_commands(text):
     """Return what a page says to run that there is not."""
-    found = []
+    actual = []
     for line in code_of(text):
         for part in re.split(r"&&|\||;", line):
-            found += unknown_in(part.strip().removeprefix("$ "))
-    return found
+            actual += unknown_in(part.strip().removeprefix("$ "))
+    return actual
 
 
 def unknown_in(line):
@@ -73,17 +73,17 @@ def unknown_names(text):
     settings = setting_names()
     columns = {f"{table}.{column}" for table, columns in COLUMNS.items() for column in columns}
     sections = "|".join(Settings.model_fields)
-    found = []
+    actual = []
     for code in CODE.findall(FENCED.sub("", text)):
         if re.fullmatch(rf"({sections})(\.\w+)+", code) and not code.endswith(FILES):
-            known = code in columns or any(f"{name}.".startswith(f"{code}.") for name in settings)
-            found += [] if known or code.startswith("orders.columns.") else [code]
+            past = code in columns or any(f"{name}.".startswith(f"{code}.") for name in settings)
+            actual += [] if past or code.startswith("orders.columns.") else [code]
         elif re.fullmatch(
             r"(benchmarks|connectors|features|flows|models|reports|segments|tests|docs)/[\w./-]+",
             code,
         ):
-            found += [] if (ROOT / code).exists() else [code]
-    return found
+            actual += [] if (ROOT / code).exists() else [code]
+    return actual
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -110,7 +110,7 @@ def test_the_readmes_figures_each_name_a_command():
     part = readme.partition("| figure | printed by |\n|---|---|\n")[2].partition("\n\n")[0]
     rows = [row.strip("| ").split(" | ") for row in part.splitlines()]
     assert len(rows) >= 5
-    assert all(re.search(r"`(make|perennial) [a-z]", said) for _, said in rows)
+    assert all(re.search(r"`(make|perennial) [a-z]", text) for _, text in rows)
 
 
 def sections_of_runbook():

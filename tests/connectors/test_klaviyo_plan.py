@@ -142,11 +142,11 @@ def test_of_a_held_out_customer_nothing_is_said_but_that_they_are():
 def test_percentages_are_0_to_100_dates_at_noon_and_nothing_is_null():
     scores = make_scores(300).assign(loyalty_tier=None)
     table = property_table(scores, PROPERTIES)[~scores["is_holdout"].to_numpy()]
-    told = scores[~scores["is_holdout"]]
-    expected = (100 * told["p_order_90d"]).round().astype(int)
+    reported = scores[~scores["is_holdout"]]
+    expected = (100 * reported["p_order_90d"]).round().astype(int)
     assert table["Retention Chance of Order 90d"].tolist() == expected.tolist()
     assert set(table["Retention Loyalty Tier"]) == {"Not scored"}
-    repeat = told["p_second_order"].isna().to_numpy()
+    repeat = reported["p_second_order"].isna().to_numpy()
     assert set(table["Retention Second Order Chance"][repeat]) == {-1}
     assert table["Retention Next Order Date"].str.endswith(" 12:00:00").all()
     assert not table.isna().any(axis=None)
@@ -202,22 +202,22 @@ def test_a_million_rows_of_two_sizes_need_no_job_too_many():
     assert fewest_jobs(np.full(MOST_ROWS + 1, 10)) == 2
 
 
-def counts(**said):
-    return replace(SyncCounts(customers=1000, customers_before=1000, compared=1000), **said)
+def counts(**values):
+    return replace(SyncCounts(customers=1000, customers_before=1000, compared=1000), **values)
 
 
 @pytest.mark.parametrize(
-    ("said", "rule"),
+    ("message", "rule"),
     [
         ({"moved": 301}, "most_changed_share"),
         ({"customers": 699}, "least_rows_share"),
         ({"created": 1001}, "most_created"),
     ],
 )
-def test_a_plan_that_changes_too_much_is_refused(said, rule):
+def test_a_plan_that_changes_too_much_is_refused(message, rule):
     check_counts(counts(moved=300, customers=700, created=1000), LIMITS)
     with pytest.raises(SyncRefusedError, match=rule):
-        check_counts(counts(**said), LIMITS)
+        check_counts(counts(**message), LIMITS)
 
 
 def test_every_reason_is_said_at_once():

@@ -39,14 +39,14 @@ def named(model):
 def test_thousands_of_purchases_stay_finite(model):
     x, t_x = [221, 254, 161, 204, 132, 133, 2500], [300, 360, 200, 250, 200, 200, 3000]
     T = [301, 361, 201, 250, 200, 200, 3001]
-    for found in (
+    for actual in (
         model.log_likelihood(x, t_x, T),
         model.p_alive(x, t_x, T),
         model.expected_orders(365, x, t_x, T),
         model.p_order(365, x, t_x, T),
         model.gradient(x, t_x, T)[1],
     ):
-        assert np.isfinite(found).all()
+        assert np.isfinite(actual).all()
 
 
 def simulate(model, customers, seed):

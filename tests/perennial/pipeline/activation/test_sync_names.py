@@ -55,10 +55,10 @@ def is_untouched(shop, kind, before):
     return json.dumps(there(shop, kind)["X9"], default=sorted) == before
 
 
-def is_foreign(said, kind):
+def is_foreign(message, kind):
     if kind == "segment":
-        return said.segments.foreign == (NAME,)
-    return said.lists[NAME].is_foreign
+        return message.segments.foreign == (NAME,)
+    return message.lists[NAME].is_foreign
 
 
 @KINDS
@@ -171,8 +171,8 @@ def test_the_sync_after_a_killed_one_looks_before_it_makes_another(
     with pytest.raises(KeyboardInterrupt):
         shop.sync()
     monkeypatch.setattr(OwnershipRegistry, "note", noted)
-    said = shop.sync()
-    assert not is_foreign(said, kind)
+    outcome = shop.sync()
+    assert not is_foreign(outcome, kind)
     assert len(there(shop, kind)) == 1
     heavy = shop.scores["investment_tier"].eq("heavy") & ~shop.scores["is_holdout"]
     if kind == "list":
@@ -254,19 +254,19 @@ OURS = {"condition_groups": [
 
 
 def changed(path, value):
-    found = json.loads(json.dumps(OURS))
-    at = found
+    record = json.loads(json.dumps(OURS))
+    at = record
     for step in path[:-1]:
         at = at[step]
     at[path[-1]] = value
-    return found
+    return record
 
 
 FIRST = ("condition_groups", 0, "conditions", 0)
 
 
 @pytest.mark.parametrize(
-    ("found", "is_same"),
+    ("actual", "is_same"),
     [
         (OURS, True),
         (turned(OURS), True),
@@ -286,8 +286,8 @@ FIRST = ("condition_groups", 0, "conditions", 0)
         ({}, False),
     ],
 )
-def test_definitions_are_compared_by_what_they_ask(found, is_same):
-    assert is_same_definition(OURS, found) is is_same
+def test_definitions_are_compared_by_what_they_ask(actual, is_same):
+    assert is_same_definition(OURS, actual) is is_same
 
 
 def test_notes_without_an_id_prove_nothing(tmp_path):
@@ -313,8 +313,8 @@ def test_a_broken_book_is_refused_and_said(tmp_path, text):
 def test_doubt_is_never_longer_than_a_look_up_may_lag(tmp_path, hours, left):
     registry = OwnershipRegistry(tmp_path / "lists.json")
     registry.intend(NAME, START)
-    found = registry.seconds_in_doubt(NAME, START + timedelta(hours=hours))
-    assert max(found, 0.0) == left
+    actual = registry.seconds_in_doubt(NAME, START + timedelta(hours=hours))
+    assert max(actual, 0.0) == left
     assert registry.intents == {NAME: Intent(START.isoformat(), START.isoformat())}
 
 
@@ -332,6 +332,6 @@ def test_what_is_left_alone_is_said_with_what_to_do(tmp_path, kind, capsys):
     shop = shop_of(tmp_path, kind)
     by_a_person(shop, kind)
     show_outcome(Outcome("synced", shop.sync().to_dict()), as_json=False)
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"{kind.capitalize()}s foreign: {NAME}. Perennial did not make these" in said
-    assert "Rename them in Klaviyo" in said
+    result = " ".join(capsys.readouterr().out.split())
+    assert f"{kind.capitalize()}s foreign: {NAME}. Perennial did not make these" in result
+    assert "Rename them in Klaviyo" in result

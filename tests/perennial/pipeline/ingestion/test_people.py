@@ -43,11 +43,11 @@ def history(tmp_path) -> History:
 
 
 def store(home: Path, identifier: str = "email", customers: str | None = None) -> Settings:
-    said = {"orders": {"source": "orders.csv"}, "klaviyo": {"identifier": identifier}}
+    values = {"orders": {"source": "orders.csv"}, "klaviyo": {"identifier": identifier}}
     if customers is not None:
         (home / "customers.csv").write_text(customers)
-        said["tables"] = {"customers": "customers.csv"}
-    return build_settings(said, home)
+        values["tables"] = {"customers": "customers.csv"}
+    return build_settings(values, home)
 
 
 def table_of(settings: Settings) -> pd.DataFrame:
@@ -135,9 +135,9 @@ def test_names_of_the_table_and_of_the_orders_are_one_persons(tmp_path, history)
 def test_a_forgotten_person_is_in_no_contacts(tmp_path, history):
     settings = store(tmp_path)
     save_contacts(settings.state, history)
-    said = forget_person(home_context(settings), "old@shop.org")
+    result = forget_person(home_context(settings), "old@shop.org")
     path = contacts_path(settings.state)
-    assert said.removed.state == 1
+    assert result.removed.state == 1
     assert path.stat().st_mode & 0o777 == 0o600
     assert pd.read_parquet(path)["customer_id"].tolist() == ["c2", "c3", "c5"]
     for file in settings.state.rglob("*"):

@@ -47,8 +47,8 @@ def test_a_first_day_is_the_same_however_customers_are_cut(monkeypatch):
 
 def test_so_is_a_later_day_with_tiers_in_force_and_effects_that_were_proved(monkeypatch):
     first = decided(investment={"budget": 30.0})
-    known = PriorDecisions(first.assignments, first.commitments, uplift_targeting={"light": Effect((_ByMoney(),), (1.0,))})  # fmt: skip
-    whole, cut = both(monkeypatch, known, investment={"budget": 90.0})
+    prior = PriorDecisions(first.assignments, first.commitments, uplift_targeting={"light": Effect((_ByMoney(),), (1.0,))})  # fmt: skip
+    whole, cut = both(monkeypatch, prior, investment={"budget": 90.0})
     check_same(whole, cut)
     assert len(whole.in_force) > len(first.commitments)
 
@@ -107,11 +107,11 @@ def test_what_is_found_side_by_side_comes_in_order_and_few_are_taken_at_once():
         assert let_go.wait(10)
         return number * 10
 
-    found = parallel_map(work, items())
+    actual = parallel_map(work, items())
     threading.Timer(0.2, let_go.set).start()
-    assert next(found) == 0
+    assert next(actual) == 0
     assert len(taken) == cores + 1
-    assert list(found) == [10 * number for number in range(1, 20)]
+    assert list(actual) == [10 * number for number in range(1, 20)]
 
 
 def test_an_error_in_one_of_them_is_the_callers():
