@@ -12,7 +12,7 @@ from models import gate
 from perennial.cli import commands
 from perennial.cli.main import app
 from perennial.cli.reference import setting_names
-from perennial.pipeline.monitoring import judge
+from perennial.pipeline.monitoring import alerts
 from perennial.pipeline.publishing.checks import NAMES
 from perennial.pipeline.runtime import notifications as notify
 from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
@@ -132,7 +132,7 @@ def test_the_runbook_has_a_section_for_whatever_can_be_refused_or_told():
     codes = {commands.DONE, 1, commands.WRONG_USAGE, commands.NOTHING_TO_DO, commands.REFUSED, commands.TRY_AGAIN}  # fmt: skip
     of_gate = named_in(gate, r"Check\(\s*f?\"([a-z_]+)(?:\{\w+\})?\"")
     of_gate |= named_in(gate, r"f\"(floor_)\{\w+\}\"")
-    of_alerts = named_in(judge, r"_alert\(\s*\"(\w+)\"")
+    of_alerts = named_in(alerts, r"_alert\(\s*\"(\w+)\"")
     assert len(of_gate) == 8
     assert len(of_alerts) == 10
     assert {int(code) for code in runbook["Exit codes"]} == codes
