@@ -63,18 +63,18 @@ def run_once(side: str, folder: Path) -> dict[str, Any]:
     )
     if done.returncode:
         raise SystemExit(f"{side} failed:\n{done.stderr[-2000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    record: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return record
 
 
 def compare(customers: int, sides: list[str], rounds: int, folder: Path) -> list[Runs]:
     """Run every side in turn, some rounds."""
-    found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    actual: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
     for number in range(rounds):
-        for side, runs in found.items():
+        for side, runs in actual.items():
             runs.append(run_once(side, folder))
-            told = f"{runs[-1]['seconds']:.2f} s, {runs[-1]['gigabytes']:.2f} GB"
-            print(f"  {customers:,} round {number + 1} {side}: {told}", flush=True)
+            text = f"{runs[-1]['seconds']:.2f} s, {runs[-1]['gigabytes']:.2f} GB"
+            print(f"  {customers:,} round {number + 1} {side}: {text}", flush=True)
     return [
         Runs(
             side,
@@ -82,7 +82,7 @@ def compare(customers: int, sides: list[str], rounds: int, folder: Path) -> list
             max(run["gigabytes"] for run in runs),
             runs[0]["steps"] | runs[-1]["steps"],
         )
-        for side, runs in found.items()
+        for side, runs in actual.items()
     ]
 
 
@@ -102,9 +102,9 @@ def table(sizes: str, runs: list[Runs], rounds: int) -> Iterator[str]:
         )
     for run in runs:
         if run.steps:
-            said = ", ".join(f"{name} {seconds:g}" for name, seconds in run.steps.items())
+            result = ", ".join(f"{name} {seconds:g}" for name, seconds in run.steps.items())
             yield ""
-            yield f"{run.side}, last round, seconds: {said}."
+            yield f"{run.side}, last round, seconds: {result}."
 
 
 def write_section(customers: int, lines: list[str]) -> None:

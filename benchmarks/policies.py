@@ -22,13 +22,20 @@ from scipy.special import gammaincc
 from connectors.engine import open_engine
 from models.forecaster import HISTORY, Forecaster
 from perennial.pipeline.ingestion.read import known_customers
-from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.scoring.incremental_value import incremental_value
 from perennial.pipeline.settings.store import Settings, build_settings
 from perennial.pipeline.training.recipe import fit_recipe
 from perennial.simulation import PROFILES, World, simulate
 from perennial.simulation.profiles import ACTIONS, EFFECT_DAYS, EFFECTS, Profile
 from segments.allocation import allocate
-from segments.investment import Action, Belief, Beliefs, Plan, Prospects, invest
+from segments.investment import (
+    Action,
+    EffectEstimate,
+    EffectEstimates,
+    IncrementalValue,
+    Plan,
+    invest,
+)
 from segments.lifecycle import lifecycle_segments
 
 Array = NDArray[np.float64]
@@ -76,41 +83,43 @@ def known_on_the_day(world: World, profile: Profile) -> Known:
         orders = engine.table(world.orders, "orders")
         lines = engine.table(world.order_lines, "lines") if len(world.order_lines) else None
         forecaster = fit_recipe(engine, orders, lines, DAY, SECOND, HORIZON).forecaster
-        known = known_customers(orders, lines, DAY, SECOND)
-        state = engine.frame(known.order_by("customer_id"))
+        customers = known_customers(orders, lines, DAY, SECOND)
+        state = engine.frame(customers.order_by("customer_id"))
         predicted = forecaster.predict(state, horizon_days=HORIZON, annual_discount_rate=0.1)
     return Known(state, predicted, forecaster)
 
 
 def settings_of(profile: Profile) -> Settings:
     """Return the usual settings, but for how long an action works and how long somebody can be kept."""
-    chosen = {"works_days": EFFECT_DAYS, "reach_gaps": profile.keep_gaps}
+    choice = {"works_days": EFFECT_DAYS, "reach_gaps": profile.keep_gaps}
     sections = {"orders": {"source": "orders.csv"}, "store": {"margin": MARGIN}}
-    return build_settings({**sections, "investment": chosen}, Path())
+    return build_settings({**sections, "investment": choice}, Path())
 
 
-def to_win_of(known: Known, profile: Profile) -> Prospects:
+def to_win_of(past: Known, profile: Profile) -> IncrementalValue:
     """Say what there is to win, as ``perennial run`` does; the actions have no offer to redeem."""
-    state, settings = known.state, settings_of(profile)
+    state, settings = past.state, settings_of(profile)
     history = (state[name] for name in HISTORY)
-    segment = lifecycle_segments(*history, state["revenue"], known.predicted["expected_value"])
-    found = prospects(settings.policy, state, known.predicted, known.forecaster, segment, HORIZON)
-    return replace(found, orders_soon=np.zeros(len(state)))
+    segment = lifecycle_segments(*history, state["revenue"], past.predicted["expected_value"])
+    value = incremental_value(
+        settings.policy, state, past.predicted, past.forecaster, segment, HORIZON
+    )
+    return replace(value, orders_soon=np.zeros(len(state)))
 
 
 def chosen_by_perennial(
-    to_win: Prospects, budget: float, hurdle: float, beliefs: Beliefs | None = None
+    to_win: IncrementalValue, budget: float, hurdle: float, effects: EffectEstimates | None = None
 ) -> Array:
     """Return the column of each customer's action, as ``perennial run`` would choose it."""
     nobody = np.zeros(len(to_win.segment), dtype=bool)
     plan = Plan(budget, caution=0.0, hurdle=hurdle)  # the average effects are known
-    found = invest(to_win, ASSUMED, nobody, plan, beliefs=beliefs)
-    return (found.tier[:, None] == TIERS).argmax(axis=1)
+    investment = invest(to_win, ASSUMED, nobody, plan, effects=effects)
+    return (investment.tier[:, None] == TIERS).argmax(axis=1)
 
 
-def measured(to_win: Prospects, gains: Array) -> Beliefs:
+def measured(to_win: IncrementalValue, gains: Array) -> EffectEstimates:
     """Return what an endless holdout would have measured: each tier's effect by segment, and no more."""
-    found = {}
+    actual = {}
     for action in ASSUMED:
         orders = to_win.faster * action.assumed_lift + to_win.kept * action.assumed_keep
         column = int(np.flatnonzero(action.tier == TIERS)[0])
@@ -119,8 +128,8 @@ def measured(to_win: Prospects, gains: Array) -> Beliefs:
             assumed = float((orders * to_win.margin_per_order)[inside].sum())
             if assumed > 0:
                 multiple = float(gains[inside, column].sum()) / assumed
-                found[action.tier, name] = Belief(multiple, 0.0, is_measured=True)
-    return found
+                actual[action.tier, name] = EffectEstimate(multiple, 0.0, is_measured=True)
+    return actual
 
 
 def chosen_first(rank: Array, budget: float) -> Array:
@@ -185,12 +194,12 @@ def margin_after(world: World) -> float:
 
 
 def lived(
-    profile: Profile, seed: int, known: Known | None = None, column: Array | None = None
+    profile: Profile, seed: int, past: Known | None = None, column: Array | None = None
 ) -> World:
     """Live a store through, with the actions chosen for each customer."""
     rows = None
-    if known is not None and column is not None:
-        ids, tiers = known.customer_id[column > 0], TIERS[column[column > 0]]
+    if past is not None and column is not None:
+        ids, tiers = past.customer_id[column > 0], TIERS[column[column > 0]]
         day = DAY + timedelta(days=1)
         rows = pd.DataFrame({"customer_id": ids, "day": day, "action": tiers})
     end = DAY + timedelta(days=HORIZON + 1)
@@ -200,57 +209,57 @@ def lived(
 def one_store(name: str, seed: int) -> list[dict[str, object]]:
     """Return what each policy brought in one simulated store, or in two that differ in response alone."""
     base = lived(LIVED[name][0], seed)
-    known = known_on_the_day(base, LIVED[name][0])
-    truth = base.truth.to_pandas().set_index("customer_id").loc[known.customer_id]
-    return [one_response(profile, seed, base, known, truth) for profile in LIVED[name]]
+    past = known_on_the_day(base, LIVED[name][0])
+    truth = base.truth.to_pandas().set_index("customer_id").loc[past.customer_id]
+    return [one_response(profile, seed, base, past, truth) for profile in LIVED[name]]
 
 
 def one_response(
-    profile: Profile, seed: int, base: World, known: Known, truth: pd.DataFrame
+    profile: Profile, seed: int, base: World, past: Known, truth: pd.DataFrame
 ) -> dict[str, object]:
     """Return what each policy brought: the margin lived through, expected, and expected after its cost."""
-    gains = true_gains(known.state, truth, profile.keep_gaps)
+    gains = true_gains(past.state, truth, profile.keep_gaps)
     costs = costs_of(gains)
     budget = SHARE * len(gains) * EFFECTS["heavy"].cost
-    risk = chosen_first(known.predicted["churn_probability"].to_numpy(), budget)
-    value = chosen_first(known.predicted["expected_value"].to_numpy(), budget)
-    to_win = to_win_of(known, profile)
-    beliefs = measured(to_win, gains)
-    chosen = {
+    risk = chosen_first(past.predicted["churn_probability"].to_numpy(), budget)
+    value = chosen_first(past.predicted["expected_value"].to_numpy(), budget)
+    to_win = to_win_of(past, profile)
+    effects = measured(to_win, gains)
+    choice = {
         "perennial": chosen_by_perennial(to_win, budget, 0.0),
-        "measured": chosen_by_perennial(to_win, budget, 0.0, beliefs),
+        "measured": chosen_by_perennial(to_win, budget, 0.0, effects),
         "risk first": risk,
         "value first": value,
         "oracle": allocate(gains, costs, budget),
     }
     stops = {
         "perennial": chosen_by_perennial(to_win, budget, 1.0),
-        "measured": chosen_by_perennial(to_win, budget, 1.0, beliefs),
+        "measured": chosen_by_perennial(to_win, budget, 1.0, effects),
         "risk first": risk,
         "value first": value,
         "oracle": allocate(gains - costs, costs, budget),
     }
     rows = np.arange(len(gains))
     usual = allocate(usual_response(gains, truth), costs, budget)
-    found: dict[str, object] = {"store": profile.name, "seed": seed, "budget": budget}
-    found["nature"] = gains[rows, usual].sum()
+    actual: dict[str, object] = {"store": profile.name, "seed": seed, "budget": budget}
+    actual["nature"] = gains[rows, usual].sum()
     without = margin_after(base)
     for policy in POLICIES:
-        column, stopped = chosen[policy], stops[policy]
-        found[policy] = margin_after(lived(profile, seed, known, column)) - without
-        found[f"{policy} expected"] = gains[rows, column].sum()
-        found[f"{policy} after cost"] = (gains - costs)[rows, stopped].sum()
-    return found
+        column, stopped = choice[policy], stops[policy]
+        actual[policy] = margin_after(lived(profile, seed, past, column)) - without
+        actual[f"{policy} expected"] = gains[rows, column].sum()
+        actual[f"{policy} after cost"] = (gains - costs)[rows, stopped].sum()
+    return actual
 
 
-def lines(found: pd.DataFrame) -> Iterator[str]:
+def lines(actual: pd.DataFrame) -> Iterator[str]:
     """Yield the tables: medians over the seeds."""
     for kind, title in COLUMNS.items():
         heads = [*POLICIES, *(f"{ours} over the better rival" for ours in OURS)]
         heads += [f"{ours} of the oracle" for ours in OURS]
         yield f"\n| {title} | {' | '.join(heads)} |\n|---|" + "--:|" * len(heads)
         times: dict[str, list[float]] = {ours: [] for ours in OURS}
-        for name, rows in found.groupby("store", sort=False):
+        for name, rows in actual.groupby("store", sort=False):
             cells = [f"{rows[f'{policy}{kind}'].median():,.0f}" for policy in POLICIES]
             for ours in OURS:
                 times[ours].append(_times(rows, ours, kind))
@@ -262,7 +271,7 @@ def lines(found: pd.DataFrame) -> Iterator[str]:
         middle = " and ".join(f"{_said(float(np.median(times[o])))} ({o})" for o in OURS)
         yield f"\nMedian over the stores, times the better rival: {middle}."
     yield "\n| knows all but the response | over the better rival | of the oracle |\n|---|--:|--:|"
-    for name, rows in found.groupby("store", sort=False):
+    for name, rows in actual.groupby("store", sort=False):
         rival = rows[[f"{rival} expected" for rival in RIVALS]].max(axis=1)
         over, share = rows["nature"] / rival, rows["nature"] / rows["oracle expected"]
         yield f"| {name} | {over.median():.2f} | {share.median():.0%} |"
@@ -292,10 +301,10 @@ def main() -> None:
     jobs = [(name, seed) for seed in range(1, asked.seeds + 1) for name in asked.stores]
     with ProcessPoolExecutor(2) as pool:
         each = [row for rows in pool.map(one_store, *zip(*jobs, strict=True)) for row in rows]
-    found = pd.DataFrame(each)
+    frame = pd.DataFrame(each)
     if asked.keep is not None:
-        found.to_csv(asked.keep, index=False)
-    print("\n".join(lines(found)))
+        frame.to_csv(asked.keep, index=False)
+    print("\n".join(lines(frame)))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ Steps = dict[str, float]
 
 
 @contextmanager
-def told(steps: Steps, name: str) -> Iterator[None]:
+def timed(steps: Steps, name: str) -> Iterator[None]:
     """Note how long something takes."""
     started = time.perf_counter()
     yield
@@ -60,17 +60,17 @@ def pandas(folder: Path) -> Steps:
     orders["day"] = local.dt.tz_localize(None).dt.normalize()
     days = orders.groupby(["customer_id", "day"], sort=False)["net_amount"].sum().reset_index()
     by_customer = days.groupby("customer_id", sort=False)
-    found = by_customer.agg(
+    actual = by_customer.agg(
         first=("day", "min"),
         last=("day", "max"),
         days=("day", "size"),
         money=("net_amount", "sum"),
     )
-    found["frequency"] = found["days"] - 1
-    found["recency_days"] = (found["last"] - found["first"]).dt.days
-    found["age_days"] = (pd.Timestamp(AS_OF) - found["first"]).dt.days
+    actual["frequency"] = actual["days"] - 1
+    actual["recency_days"] = (actual["last"] - actual["first"]).dt.days
+    actual["age_days"] = (pd.Timestamp(AS_OF) - actual["first"]).dt.days
     with TemporaryDirectory(dir=folder) as out:
-        found.to_parquet(Path(out) / "rfm.parquet")
+        actual.to_parquet(Path(out) / "rfm.parquet")
     return {}
 
 
@@ -81,7 +81,7 @@ def lifetimes(folder: Path) -> Steps:
     from lifetimes.utils import summary_data_from_transaction_data
 
     steps: Steps = {}
-    with told(steps, "summary"):
+    with timed(steps, "summary"):
         orders = pd.read_parquet(folder / "orders.parquet")
         local = orders["ordered_at"].dt.tz_convert(STORE.timezone)
         orders["ordered_at"] = local.dt.tz_localize(None)
@@ -90,11 +90,11 @@ def lifetimes(folder: Path) -> Steps:
             observation_period_end=pd.Timestamp(AS_OF),
         )  # fmt: skip
     history = (frame["frequency"], frame["recency"], frame["T"])
-    with told(steps, "fits"):
+    with timed(steps, "fits"):
         purchases = BetaGeoFitter().fit(*history)
         repeat = frame[(frame["frequency"] > 0) & (frame["monetary_value"] > 0)]
         spend = GammaGammaFitter().fit(repeat["frequency"], repeat["monetary_value"])
-    with told(steps, "scores"):
+    with timed(steps, "scores"):
         frame["p_alive"] = purchases.conditional_probability_alive(*history)
         frame["orders"] = purchases.conditional_expected_number_of_purchases_up_to_time(
             HORIZON_DAYS, *history
@@ -113,7 +113,7 @@ def pymc(folder: Path) -> Steps:
     from pymc_marketing.clv import BetaGeoModel, GammaGammaModel, rfm_summary
 
     steps: Steps = {}
-    with told(steps, "summary"):
+    with timed(steps, "summary"):
         orders = pd.read_parquet(folder / "orders.parquet")
         local = orders["ordered_at"].dt.tz_convert(STORE.timezone)
         orders["ordered_at"] = local.dt.tz_localize(None)
@@ -121,13 +121,13 @@ def pymc(folder: Path) -> Steps:
             orders, "customer_id", "ordered_at", "net_amount",
             observation_period_end=pd.Timestamp(AS_OF),
         )  # fmt: skip
-    with told(steps, "fits"):
+    with timed(steps, "fits"):
         purchases = BetaGeoModel()
         purchases.fit(data=frame, method="map", progressbar=False)
         repeat = frame[(frame["frequency"] > 0) & (frame["monetary_value"] > 0)]
         spend = GammaGammaModel()
         spend.fit(data=repeat, method="map", progressbar=False)
-    with told(steps, "scores"):
+    with timed(steps, "scores"):
         purchases.expected_probability_alive(frame)
         purchases.expected_purchases(frame, future_t=HORIZON_DAYS)
         spend.expected_customer_lifetime_value(
@@ -141,8 +141,8 @@ def perennial(folder: Path) -> Steps:
     steps: Steps = {}
     with TemporaryDirectory(dir=folder) as home:
         settings = _settings(folder, Path(home))
-        state = _state(settings, Path(home), steps, looks_further=False)
-        with told(steps, "both fits"):
+        state = _state(settings, Path(home), steps, needs_extended_features=False)
+        with timed(steps, "both fits"):
             _fit(settings, state, Path(home))
         _decide_and_publish(settings, state, Path(home) / "model", steps)
     return steps
@@ -161,20 +161,22 @@ def learned(folder: Path) -> Steps:
         raise SystemExit("a learned champion is trained before it is asked: none is registered")
     with TemporaryDirectory(dir=folder) as home:
         settings = _settings(folder, Path(home))
-        state = _state(settings, Path(home), steps, looks_further=True)
+        state = _state(settings, Path(home), steps, needs_extended_features=True)
         _decide_and_publish(settings, state, model.folder, steps)
     return steps
 
 
-def _state(settings: "Settings", work: Path, steps: Steps, *, looks_further: bool) -> Path:
+def _state(
+    settings: "Settings", work: Path, steps: Steps, *, needs_extended_features: bool
+) -> Path:
     from perennial.pipeline.ingestion.read import build_customer_state, read_orders
     from perennial.pipeline.runtime.context import home_context
 
     run = home_context(settings, AS_OF, folder=work)
-    with told(steps, "read orders, every rule"):
+    with timed(steps, "read orders, every rule"):
         history = read_orders(run)
-    with told(steps, "customer state"):
-        return build_customer_state(run, history, looks_further=looks_further)
+    with timed(steps, "customer state"):
+        return build_customer_state(run, history, needs_extended_features=needs_extended_features)
 
 
 def _fit(settings: "Settings", state: Path, work: Path) -> None:
@@ -203,7 +205,7 @@ def _fit(settings: "Settings", state: Path, work: Path) -> None:
 
 def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: Steps) -> None:
     from connectors.klaviyo.erasure import Erasures
-    from connectors.programs import write_portions
+    from connectors.programs import write_batches
     from connectors.store import REQUIRED_FILES, Store
     from features.tables import Scores
     from perennial.pipeline.runtime.context import home_context
@@ -211,9 +213,9 @@ def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: S
     from perennial.pipeline.scoring.score_table import published_scores
 
     run = home_context(settings, AS_OF, folder=state.parent)
-    with told(steps, "scores, segments, investment"):
+    with timed(steps, "scores, segments, investment"):
         decide(run, model)
-    with told(steps, "publish"):
+    with timed(steps, "publish"):
         made = {"model_version": "1", "run_id": "benchmark"}
         scores = published_scores(run.files.decided_scores, Erasures(settings.state), made)
 
@@ -221,7 +223,7 @@ def _decide_and_publish(settings: "Settings", state: Path, model: Path, steps: S
             for name in REQUIRED_FILES:  # of decide(); the page and the like are a night's
                 kept = run.folder / name
                 (stage / name).write_bytes(kept.read_bytes() if kept.exists() else b"")
-            write_portions(scores, Scores, stage / "scores.parquet")
+            write_batches(scores, Scores, stage / "scores.parquet")
 
         Store(settings.exports).publish(AS_OF, "benchmark", write)
 
@@ -300,12 +302,12 @@ backtest_cutoffs = 1
 def _settings(folder: Path, home: Path) -> "Settings":
     from perennial.pipeline.settings.store import build_settings
 
-    said = {
+    values = {
         "orders": {"source": str(folder / "orders.parquet")},
         "store": {"timezone": STORE.timezone},
         "engine": {"memory_limit": MEMORY},
     }
-    return build_settings(said, home)
+    return build_settings(values, home)
 
 
 SIDES: dict[str, Callable[[Path], Steps]] = {

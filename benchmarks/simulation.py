@@ -38,19 +38,19 @@ class Figure:
     """Something measured, and the range that it is meant to lie in."""
 
     what: str
-    found: float
+    estimate: float
     low: float
     high: float
 
     @property
     def is_met(self) -> bool:
         """Whether it lies there."""
-        return self.low <= self.found <= self.high
+        return self.low <= self.estimate <= self.high
 
     def __str__(self) -> str:
         high = "" if np.isinf(self.high) else f" to {self.high:.2f}"
         low = f"{self.low:.2f}" if high else f"over {self.low:.2f}"
-        return f"{self.what:<76} {self.found:>7.3f}   {low + high:<14} {'ok' if self.is_met else 'MISSED'}"
+        return f"{self.what:<76} {self.estimate:>7.3f}   {low + high:<14} {'ok' if self.is_met else 'MISSED'}"
 
 
 def figures(world: World, customers: int) -> Iterator[Figure]:

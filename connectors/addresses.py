@@ -124,11 +124,11 @@ def _is_secret(name: str, *, in_path: bool = False) -> bool:
     )
 
 
-def _without_value(found: re.Match[str]) -> str:
+def _without_value(match: re.Match[str]) -> str:
     """Return an option without its value, where that is a secret or has one encoded in it."""
-    in_path = not found[1].strip()
-    is_secret = _is_secret(found[2], in_path=in_path) or _has_secret_option(f"{MARK}{found[4]}")
-    return f"{found[1]}{found[2]}{found[3]}…" if is_secret else found[0]
+    in_path = not match[1].strip()
+    is_secret = _is_secret(match[2], in_path=in_path) or _has_secret_option(f"{MARK}{match[4]}")
+    return f"{match[1]}{match[2]}{match[3]}…" if is_secret else match[0]
 
 
 def _decoded(text: str) -> str:

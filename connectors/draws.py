@@ -19,5 +19,5 @@ def buckets(customer_ids: pd.Index, salt: str) -> NDArray[np.int64]:
     customers = pa.table({"customer_id": pa.array(customer_ids, pa.string())})
     with duckdb.connect() as connection:
         connection.register("customers", customers)
-        found = connection.execute(HASHED, {"salt": salt}).fetchnumpy()["bucket"]
-    return np.asarray(found, dtype=np.int64)
+        hashed = connection.execute(HASHED, {"salt": salt}).fetchnumpy()["bucket"]
+    return np.asarray(hashed, dtype=np.int64)

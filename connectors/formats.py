@@ -22,14 +22,14 @@ def upgraded(record: Record) -> Record:
     DataError
         A newer Perennial wrote it.
     """
-    found = int(record.get("format", 1))
-    check_not_newer(found, "a published day")
-    for number in range(found, FORMAT):
+    version = int(record.get("format", 1))
+    check_not_newer(version, "a published day")
+    for number in range(version, FORMAT):
         record = STEPS[number](record)
     return record
 
 
-def check_not_newer(found: int, what: str) -> None:
+def check_not_newer(version: int, what: str) -> None:
     """Refuse what a newer Perennial wrote.
 
     Raises
@@ -37,9 +37,9 @@ def check_not_newer(found: int, what: str) -> None:
     DataError
         It has a format that this code does not know.
     """
-    if found > FORMAT:
+    if version > FORMAT:
         raise DataError(
-            f"what is kept is read by the Perennial that wrote it or a newer one: {what} has format {found}, "
+            f"what is kept is read by the Perennial that wrote it or a newer one: {what} has format {version}, "
             f"this one knows {FORMAT}. Install the newer one again"
         )
 

@@ -32,8 +32,10 @@ def with_file_notes(read: SourceRows, opened: Opened) -> SourceRows:
     """
     lacked: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for file, columns in opened.lacking.items():
-        missing = {ours: theirs for ours, theirs in read.found.items() if _lacks(columns, theirs)}
-        _check_essential(file, missing, read.found)
+        missing = {
+            ours: theirs for ours, theirs in read.headings.items() if _lacks(columns, theirs)
+        }
+        _check_essential(file, missing, read.headings)
         if missing:
             lacked[tuple(missing.values())].append(file)
     notes = tuple(_note(files, columns) for columns, files in lacked.items())

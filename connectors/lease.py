@@ -94,8 +94,8 @@ class Lease:
 
     def holder(self) -> Holder | None:
         """Return who holds it now; None = nobody."""
-        found = self._read()
-        return None if found is None or found.is_over(self._now()) else found
+        holder = self._read()
+        return None if holder is None or holder.is_over(self._now()) else holder
 
     @contextmanager
     def hold(self, on_wait: Callable[[Holder], None] | None = None) -> Iterator[str]:
@@ -136,9 +136,9 @@ class Lease:
         LeaseLostError
             It was over, and another took it.
         """
-        found = self._read()
-        if found is None or found.name != name:
-            taker = "nobody" if found is None else f"process {found.pid} on {found.host}"
+        holder = self._read()
+        if holder is None or holder.name != name:
+            taker = "nobody" if holder is None else f"process {holder.pid} on {holder.host}"
             raise LeaseLostError(
                 f"one run at a time writes here: this one was silent for {self._seconds:.0f} s, and {taker} "
                 "holds the lease now. Nothing was published; run again"
@@ -147,9 +147,9 @@ class Lease:
     def _take(self, name: str) -> Holder | None:
         """Take it if it is free; return who holds it otherwise."""
         with self._lock():
-            found = self._read()
-            if found is not None and found.name != name and not found.is_over(self._now()):
-                return found
+            holder = self._read()
+            if holder is not None and holder.name != name and not holder.is_over(self._now()):
+                return holder
             self._write(name, self._now())
         return None
 
@@ -157,23 +157,23 @@ class Lease:
         """Renew it until it is over, or another's."""
         while not over.wait(self._seconds / 3):
             with self._lock():
-                found = self._read()
-                if found is None or found.name != name:
+                holder = self._read()
+                if holder is None or holder.name != name:
                     return
-                self._write(name, datetime.fromisoformat(found.since))
+                self._write(name, datetime.fromisoformat(holder.since))
 
     def _release(self, name: str) -> None:
         with self._lock():
-            found = self._read()
-            if found is not None and found.name == name:
+            holder = self._read()
+            if holder is not None and holder.name == name:
                 self.path.unlink()
 
     def _write(self, name: str, since: datetime) -> None:
         until = self._now() + timedelta(seconds=self._seconds)
-        said = Holder(
+        holder = Holder(
             name, socket.gethostname(), os.getpid(), since.isoformat(), until.isoformat()
         )
-        text = json.dumps(asdict(said)) + "\n"
+        text = json.dumps(asdict(holder)) + "\n"
         replace_file(self.path, lambda draft: draft.write_text(text))
 
     def _read(self) -> Holder | None:

@@ -175,7 +175,7 @@ def _frequent(engine: Engine, reading: Reading, rule: str) -> list[tuple[str, in
     theirs = _columns_of(reading, rule)
     if not theirs:
         return []
-    rows = reading.found.rows
+    rows = reading.source_rows.rows
     refused = reading.judged.filter(reading.judged.rule == rule).select("row_hash").distinct()
     hashed = rows.mutate(
         perennial_hash=engine.row_hash(rows, [n for n in rows.columns if not n.startswith(OURS)])
@@ -198,9 +198,11 @@ def _columns_of(reading: Reading, rule: str) -> list[str]:
         "unreadable_amount": AMOUNTS,
         "missing_customer": KEYS,
     }.get(rule, ())
-    named = [reading.found.found[name] for name in ours if name in reading.found.found]
+    named = [
+        reading.source_rows.headings[name] for name in ours if name in reading.source_rows.headings
+    ]
     theirs = [part.strip() for name in named for part in name.replace(", else ", ",").split(",")]
-    return [name for name in theirs if name in reading.found.rows.columns]
+    return [name for name in theirs if name in reading.source_rows.rows.columns]
 
 
 def _counted(engine: Engine, rows: ir.Table, value: ir.Value) -> list[tuple[str, int]]:
@@ -248,7 +250,7 @@ def _remedy(
 
 
 def _better_pattern(engine: Engine, reading: Reading) -> str | None:
-    columns, rows = _columns_of(reading, "unreadable_date"), reading.found.rows
+    columns, rows = _columns_of(reading, "unreadable_date"), reading.source_rows.rows
     column = columns[0] if columns else ""
     if not column or not rows[column].type().is_string() or FILE_COLUMN not in rows.columns:
         return None

@@ -30,7 +30,7 @@ class Mirrored:
     removed: int
 
 
-def mirror(exports: Path, url: str, known: Path) -> Mirrored:
+def mirror(exports: Path, url: str, record: Path) -> Mirrored:
     """Make the exports at `url` the same as here.
 
     Parameters
@@ -39,7 +39,7 @@ def mirror(exports: Path, url: str, known: Path) -> Mirrored:
         Folder of the published days.
     url
         Where to, such as ``s3://bucket/perennial``; keys come from the environment.
-    known
+    record
         JSON file of what is there.
 
     Raises
@@ -47,7 +47,7 @@ def mirror(exports: Path, url: str, known: Path) -> Mirrored:
     OSError
         The place cannot be written to.
     """
-    there: dict[str, list[int]] = json.loads(known.read_text()) if known.exists() else {}
+    there: dict[str, list[int]] = json.loads(record.read_text()) if record.exists() else {}
     here = {path.relative_to(exports).as_posix(): path for path in _files(exports)}
     filesystem, root = fsspec.url_to_fs(url)
     changed = [name for name, path in here.items() if there.get(name) != _stamp(path)]
@@ -63,9 +63,9 @@ def mirror(exports: Path, url: str, known: Path) -> Mirrored:
                 filesystem.rm_file(f"{root}/{name}")
             del there[name]
     finally:
-        known.parent.mkdir(parents=True, exist_ok=True)
+        record.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(there, indent=2) + "\n"
-        replace_file(known, lambda draft: draft.write_text(text))
+        replace_file(record, lambda draft: draft.write_text(text))
     return Mirrored(len(changed), len(gone))
 
 
@@ -76,5 +76,5 @@ def _files(exports: Path) -> list[Path]:
 
 
 def _stamp(path: Path) -> list[int]:
-    found = path.stat()
-    return [found.st_size, found.st_mtime_ns]
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

@@ -226,7 +226,7 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
         reading.accounting,
         quality,
         _write_lines(engine, reading, orders, folder / "order_lines.parquet"),
-        {"gross_amount", "discount_amount"} <= set(reading.found.columns),
+        {"gross_amount", "discount_amount"} <= set(reading.source_rows.columns),
         write_contacts(engine, reading.judged, folder / "contacts.parquet"),
     )
 
@@ -242,7 +242,7 @@ def _quality(
         reading.judged,
         reading.orders,
         reading.customers.merged,
-        (*losses, *reading.found.notes, *_set_aside(reading.customers)),
+        (*losses, *reading.source_rows.notes, *_set_aside(reading.customers)),
         has_rejects=bool(reading.accounting.rejected),
     )
 
@@ -267,7 +267,7 @@ def _set_aside(customers: Customers) -> list[str]:
 
 def _write_lines(engine: Engine, reading: Reading, orders: ir.Table, path: Path) -> Path | None:
     """Write the lines of the kept orders, if the source has any."""
-    lines = order_lines(reading.rows, reading.found)
+    lines = order_lines(reading.rows, reading.source_rows)
     if lines is None:
         return None
     kept = lines.semi_join(orders, "order_id")
@@ -285,7 +285,7 @@ def look_at_source(engine: Engine, source: OrderSource, as_of: date) -> SourceRe
         quality = _quality(engine, reading, orders, source)
         is_sample = is_database(source.location) and reading.accounting.rows_in >= SAMPLE_ROWS
         return SourceReport(
-            columns=dict(reading.found.found),
+            columns=dict(reading.source_rows.headings),
             summary=summarize(engine, orders),
             accounting=reading.accounting,
             statuses=statuses(engine, reading),
@@ -327,7 +327,7 @@ def _rejects(engine: Engine, reading: Reading) -> pd.DataFrame | Iterable[pd.Dat
     has_broken = "unreadable_row" in reading.accounting.rejected
     return rejected_rows(
         engine,
-        reading.found,
+        reading.source_rows,
         reading.judged,
         reading.orders,
         reading.broken if has_broken else None,

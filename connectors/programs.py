@@ -42,8 +42,8 @@ class Programs:
         """Keep new draws beside those there are."""
         if new.empty:
             return
-        known = self.assignments()
-        whole = new if known.empty else pd.concat([known, new], ignore_index=True)
+        assignments = self.assignments()
+        whole = new if assignments.empty else pd.concat([assignments, new], ignore_index=True)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self.path, lambda draft: write_table(whole, Assignments, draft))
 
@@ -54,9 +54,9 @@ class Programs:
         """
         days = self.store.published_days(since, until)
         files = [day.file(COMMITMENTS) for day in days if day.as_of != but]
-        found = [read_parquet(path) for path in files if path.exists()]
-        found = [frame for frame in found if len(frame)]
-        return pd.concat(found, ignore_index=True) if found else empty(Commitments)
+        frames = [read_parquet(path) for path in files if path.exists()]
+        frames = [frame for frame in frames if len(frame)]
+        return pd.concat(frames, ignore_index=True) if frames else empty(Commitments)
 
 
 def since(as_of: date, days: int) -> date:
@@ -85,32 +85,32 @@ def write_table(frame: pd.DataFrame, table: type[Table], path: Path) -> None:
     pq.write_table(rows, path, **CHECKSUMS)
 
 
-def write_portions(portions: Iterable[pa.Table], table: type[Table], path: Path) -> None:
-    """Write portions of a table, one after the other, as one Parquet file."""
+def write_batches(batches: Iterable[pa.Table], table: type[Table], path: Path) -> None:
+    """Write batches of a table, one after the other, as one Parquet file."""
     schema = arrow_schema(table)
     # Amounts and ids seldom repeat: to look whether they do takes longer than to write them.
     repeats = [f.name for f in schema if f.type != pa.float64() and f.name != "customer_id"]
     with pq.ParquetWriter(path, schema, use_dictionary=repeats, **CHECKSUMS) as writer:
-        for portion in portions:
-            writer.write_table(portion)
+        for batch in batches:
+            writer.write_table(batch)
 
 
 def write_parts(
-    portions: Iterable[pa.Table], table: type[Table], folder: Path, part_rows: int
+    batches: Iterable[pa.Table], table: type[Table], folder: Path, part_rows: int
 ) -> None:
-    """Write portions of a table as a folder of Parquet files, named in the order of their rows.
+    """Write batches of a table as a folder of Parquet files, named in the order of their rows.
 
-    A file has whole portions, of together `part_rows` rows or more; the last one has the rest.
+    A file has whole batches, of together `part_rows` rows or more; the last one has the rest.
     """
     folder.mkdir()
     number, waiting = 0, list[pa.Table]()
-    for portion in portions:
-        waiting.append(portion)
+    for batch in batches:
+        waiting.append(batch)
         if sum(map(len, waiting)) >= part_rows:
-            write_portions(waiting, table, folder / f"part-{number:05}.parquet")
+            write_batches(waiting, table, folder / f"part-{number:05}.parquet")
             number, waiting = number + 1, []
     if waiting or number == 0:
-        write_portions(waiting, table, folder / f"part-{number:05}.parquet")
+        write_batches(waiting, table, folder / f"part-{number:05}.parquet")
 
 
 def empty(table: type[Table]) -> pd.DataFrame:

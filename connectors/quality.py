@@ -67,14 +67,14 @@ def look_at_orders(
     """
     bought = orders.filter(orders.net_amount > 0)
     by_day = engine.frame(bought.group_by("order_date").aggregate(orders=bought.count()))
-    said = [*notes, *_days(by_day), *_sizes(engine, bought)]
+    messages = [*notes, *_days(by_day), *_sizes(engine, bought)]
     if customers_merged:
-        said.append(
+        messages.append(
             f"{customers_merged:,} customer ids, e-mails and phone numbers were linked to other customers by an id, e-mail or "
             "phone that they share"
         )
     examples = _examples(engine, judged, merged) if has_rejects else {}
-    return Quality(tuple(said), examples, customers_merged)
+    return Quality(tuple(messages), examples, customers_merged)
 
 
 def _days(by_day: pd.DataFrame) -> list[str]:
@@ -83,7 +83,7 @@ def _days(by_day: pd.DataFrame) -> list[str]:
     daily = (
         pd.Series(by_day["orders"].to_numpy(), index=days).sort_index().asfreq("D", fill_value=0)
     )
-    said = []
+    messages = []
     same_day = _same_day_of_month(days)
     if len(days) >= FIRSTS and same_day:
         return [
@@ -91,13 +91,13 @@ def _days(by_day: pd.DataFrame) -> list[str]:
             "orders is lost. Export the orders with their days"
         ]
     if SHORT_DAYS[0] <= len(daily) <= SHORT_DAYS[1]:
-        said.append(
+        messages.append(
             f"the history spans only {len(daily)} days. Some exports stop at 60 days unless all orders may be read; "
             "every customer then looks new. Export the whole history"
         )
     week, usual = daily.iloc[:7].mean(), daily.iloc[7:].median()
     if len(daily) > 60 and usual >= SUDDEN_ORDERS and week >= SUDDEN_SHARE * usual:
-        said.append(
+        messages.append(
             f"the history starts suddenly, with {week:.0f} orders a day from {daily.index[0].date()}: earlier "
             "orders are probably missing, and some customers who look new are not. Add the earlier orders"
         )
@@ -105,7 +105,7 @@ def _days(by_day: pd.DataFrame) -> list[str]:
     if len(gaps) > MOST_GAPS:
         more = f"{len(gaps) - MOST_GAPS:,} more such gaps: check that no export is missing"
         gaps = [*gaps[:MOST_GAPS], more]
-    return said + gaps
+    return messages + gaps
 
 
 def _same_day_of_month(days: pd.Series) -> str | None:
@@ -122,7 +122,7 @@ def _gaps(daily: pd.Series) -> list[str]:
     empty = daily == 0
     weekdays = pd.Series(pd.DatetimeIndex(daily.index).dayofweek, index=daily.index)
     run = (empty != empty.shift()).cumsum()[empty]
-    said = []
+    messages = []
     for _, days in run.groupby(run):
         around = daily.loc[
             days.index[0] - pd.Timedelta(days=28) : days.index[-1] + pd.Timedelta(days=28)
@@ -130,11 +130,11 @@ def _gaps(daily: pd.Series) -> list[str]:
         usual = around[around > 0].groupby(weekdays).mean()
         expected = float(weekdays[days.index].map(usual).fillna(0).sum())
         if expected >= GAP_ORDERS and len(days) >= 2:
-            said.append(
+            messages.append(
                 f"no orders from {days.index[0].date()} to {days.index[-1].date()}, where about "
                 f"{expected:,.0f} would be usual: check that no export is missing"
             )
-    return said
+    return messages
 
 
 def _sizes(engine: Engine, bought: ir.Table) -> list[str]:
@@ -152,9 +152,9 @@ def _sizes(engine: Engine, bought: ir.Table) -> list[str]:
     facts = engine.frame(most.cross_join(giants)).iloc[0]
     if not facts["customers"]:
         return []
-    said = []
+    messages = []
     if facts["customers"] >= 10 and facts["most"] / facts["total"] >= OUTSIZE_SHARE:
-        said.append(
+        messages.append(
             f"one customer brought {facts['most'] / facts['total']:.0%} of all revenue. A reseller or a till? "
             "orders.ignored_identities takes ids that identify no customer"
         )
@@ -166,10 +166,10 @@ def _sizes(engine: Engine, bought: ir.Table) -> list[str]:
             if giants == 1
             else "They may be wholesale; they count"
         )
-        said.append(
+        messages.append(
             f"{are} over {GIANT:.0f} times the median ({share:.0%} of revenue). {may} as usual"
         )
-    return said
+    return messages
 
 
 def _examples(engine: Engine, judged: ir.Table, merged: ir.Table) -> dict[str, tuple[str, ...]]:

@@ -65,7 +65,7 @@ class Reading:
 
     Attributes
     ----------
-    found
+    source_rows
         The source's rows, and what our columns are in them.
     broken
         Lines of files that no row came of; None = no file is of lines.
@@ -83,7 +83,7 @@ class Reading:
         Whether the kept orders are already in the file that was named for them.
     """
 
-    found: SourceRows
+    source_rows: SourceRows
     broken: ir.Table | None
     judged: ir.Table
     rows: ir.Table
@@ -147,8 +147,8 @@ def read_source(
             if any(table is not opened.tables[name] for name, table in tables.items()):
                 opened = replace(opened, tables=tables)
                 reading = _read(engine, preset, opened, source, as_of, into)
-        found = replace(reading.found, notes=(*notes, *reading.found.notes))
-        return replace(reading, found=found)
+        source_rows = replace(reading.source_rows, notes=(*notes, *reading.source_rows.notes))
+        return replace(reading, source_rows=source_rows)
     except PresetError as error:
         raise SourceError(str(error)) from error
     except (*engine.errors, duckdb.Error, pa.ArrowException, OSError) as error:
@@ -170,20 +170,20 @@ def _read(
     into: Path | None,
 ) -> Reading:
     """Judge every row of opened tables, and merge the good ones to orders."""
-    found = with_file_notes(preset.read(engine, opened.tables, source, as_of), opened)
-    judged = judge_rows(engine, found, source, as_of)
+    source_rows = with_file_notes(preset.read(engine, opened.tables, source, as_of), opened)
+    judged = judge_rows(engine, source_rows, source, as_of)
     is_near = engine.local is engine
     is_light = is_near and preset is PLAIN and not {"email", "phone"} & set(judged.columns)
     # DuckDB reads light rows once more in less time than it keeps them.
     judged = engine.view(judged, "judged") if is_light else engine.keep(judged, "judged")
-    _check_currency(engine, judged, source, found.notes)
-    if "is_renewal" in found.columns:
+    _check_currency(engine, judged, source, source_rows.notes)
+    if "is_renewal" in source_rows.columns:
         note = check_renewals(engine, judged, source)
-        found = replace(found, notes=(*found.notes, *([note] if note else [])))
-    into = into if is_light and not found.of_lines else None
+        source_rows = replace(source_rows, notes=(*source_rows.notes, *([note] if note else [])))
+    into = into if is_light and not source_rows.of_lines else None
     day = (source, as_of)
     return _merge(
-        engine, found, opened.broken, judged, day, into, is_light=is_light, preset=preset
+        engine, source_rows, opened.broken, judged, day, into, is_light=is_light, preset=preset
     )
 
 
@@ -194,7 +194,7 @@ def kept_orders(orders: ir.Table) -> ir.Table:
 
 def _merge(
     engine: Engine,
-    found: SourceRows,
+    source_rows: SourceRows,
     broken: ir.Table | None,
     judged: ir.Table,
     day: tuple[OrderSource, date],
@@ -205,22 +205,22 @@ def _merge(
 ) -> Reading:
     """Merge judged rows to orders, written already where `into` is a file and each row is one."""
     source, as_of = day
-    judged, customers = _link_customers(engine, judged, found, source, as_of)
+    judged, customers = _link_customers(engine, judged, source_rows, source, as_of)
     counts = (
         count_rows(engine, judged)
         if into is None
-        else _write_at_once(engine, found, judged, source, into)
+        else _write_at_once(engine, source_rows, judged, source, into)
     )
     if preset is PLAIN and (not counts.is_one_each or set(VOID) & set(counts.by_rule)):
-        marked = without_older(engine, judged, as_of, of_lines=found.of_lines)
+        marked = without_older(engine, judged, as_of, of_lines=source_rows.of_lines)
         if marked is not None:
-            marked = with_rules(engine, marked, found, source, as_of)
+            marked = with_rules(engine, marked, source_rows, source, as_of)
             judged, into = engine.keep(marked, "newest_versions"), None
             counts = count_rows(engine, judged)
     rows = good_rows(judged)
-    if not counts.is_one_each and not (found.of_lines and source.keep_duplicates):
-        rows = distinct_rows(engine, rows, of_lines=found.of_lines)
-    orders = merge_to_orders(engine, rows, found, source, counts)
+    if not counts.is_one_each and not (source_rows.of_lines and source.keep_duplicates):
+        rows = distinct_rows(engine, rows, of_lines=source_rows.of_lines)
+    orders = merge_to_orders(engine, rows, source_rows, source, counts)
     is_plain = is_light and counts.is_one_each and not counts.has_reductions
     if is_plain:
         orders = engine.view(orders, "merged")
@@ -232,18 +232,18 @@ def _merge(
     if not accounting.is_balanced:
         raise AssertionError(f"every source row is accounted for: {accounting} does not add up")
     is_written = is_plain and into is not None
-    return Reading(found, broken, judged, rows, orders, accounting, customers, is_written)
+    return Reading(source_rows, broken, judged, rows, orders, accounting, customers, is_written)
 
 
 def _write_at_once(
-    engine: Engine, found: SourceRows, judged: ir.Table, source: OrderSource, path: Path
+    engine: Engine, source_rows: SourceRows, judged: ir.Table, source: OrderSource, path: Path
 ) -> Counts:
     """Write every good row as an order, which most histories' are; return what a look at all rows tells.
 
     Where as many are written as there are rows, no row broke a rule, and what was written tells
     the rest: the rows need not be judged twice.
     """
-    orders = merge_to_orders(engine, good_rows(judged), found, source, ONE_EACH)
+    orders = merge_to_orders(engine, good_rows(judged), source_rows, source, ONE_EACH)
     engine.write_parquet(kept_orders(orders), path)
     written = engine.parquet(path)
     if _length(engine, written) < _length(engine, judged):
@@ -257,13 +257,13 @@ def _length(engine: Engine, table: ir.Table) -> int:
 
 
 def _link_customers(
-    engine: Engine, judged: ir.Table, found: SourceRows, source: OrderSource, as_of: date
+    engine: Engine, judged: ir.Table, source_rows: SourceRows, source: OrderSource, as_of: date
 ) -> tuple[ir.Table, Customers]:
     """Name the customer of each good row, linked over ids, e-mails and phones."""
     if not {"email", "phone"} & set(judged.columns):
         if source.ignored_identities and "customer_id" in judged.columns:
             judged = _without(judged, _ignored(source))
-            judged = engine.view(with_rules(engine, judged, found, source, as_of), "named")
+            judged = engine.view(with_rules(engine, judged, source_rows, source, as_of), "named")
         return judged, Customers(0, _nobody())
     missing = {key: ibis.null("string") for key in KEYS if key not in judged.columns}
     judged = judged.mutate(**missing)
@@ -271,7 +271,7 @@ def _link_customers(
     shared = pd.concat([shared_identities(engine, good), _ignored(source)], ignore_index=True)
     if len(shared):
         judged = _without(judged, shared)
-        judged = with_rules(engine, judged, found, source, as_of)
+        judged = with_rules(engine, judged, source_rows, source, as_of)
         judged = engine.keep(judged, "identified")
         good = judged.filter(judged.rule.isnull())
     seen = good.group_by(*KEYS).aggregate(
@@ -371,13 +371,13 @@ def _check_currency(
         usable.group_by("currency", "rule").aggregate(rows=usable.count()).order_by("currency")
     )
     if counts["rule"].notna().any():
-        found = ", ".join(
+        currencies = ", ".join(
             f"{rows:,} in {'none' if pd.isna(currency) else currency}"
             for currency, rows in zip(counts["currency"], counts["rows"], strict=True)
         )
         causes = "".join(f". {note}" for note in notes if "another currency" in note)
         raise DataError(
-            f"orders need one currency, the store's {source.currency}: rows are {found}. Set "
+            f"orders need one currency, the store's {source.currency}: rows are {currencies}. Set "
             "store.currency, convert the amounts, or leave the others out with "
             f'orders.other_currencies = "reject"{causes}'
         )

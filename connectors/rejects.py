@@ -17,7 +17,7 @@ COLUMNS = ("rule", "reason", "source", "line", "error_message")
 
 def rejected_rows(
     engine: Engine,
-    found: SourceRows,
+    source_rows: SourceRows,
     judged: ir.Table,
     orders: ir.Table,
     broken: ir.Table | None,
@@ -30,14 +30,14 @@ def rejected_rows(
     ----------
     engine
         Where the tables are.
-    found
+    source_rows
         The source's rows.
     judged, orders
         Rows and orders with the rules that they break.
     broken
         Lines of files that no row came of.
     """
-    rows = _of_rules(engine, found, judged, orders)
+    rows = _of_rules(engine, source_rows, judged, orders)
     if broken is not None:
         lines = broken.select(
             rule=ibis.literal("unreadable_row"),
@@ -49,8 +49,8 @@ def rejected_rows(
         rows = _with(rows, every).union(_with(lines, every))
     words = ibis.cases(*((rows.rule == rule, reason) for rule, reason in RULES.items()))
     theirs = [name for name in rows.columns if name not in ("rule", "source")]
-    said = rows.select("rule", "source", *theirs, reason=words).relocate("reason", after="rule")
-    return engine.frames(said.order_by("rule", "source", *theirs))
+    rejects = rows.select("rule", "source", *theirs, reason=words).relocate("reason", after="rule")
+    return engine.frames(rejects.order_by("rule", "source", *theirs))
 
 
 def _with(table: ir.Table, columns: Mapping[str, Any]) -> ir.Table:
@@ -61,7 +61,9 @@ def _with(table: ir.Table, columns: Mapping[str, Any]) -> ir.Table:
     )
 
 
-def _of_rules(engine: Engine, found: SourceRows, judged: ir.Table, orders: ir.Table) -> ir.Table:
+def _of_rules(
+    engine: Engine, source_rows: SourceRows, judged: ir.Table, orders: ir.Table
+) -> ir.Table:
     """Return the rows that broke a rule, or whose order did."""
     by_row = judged.filter(judged.rule.notnull() & ~judged.rule.isin(UNWRITTEN))
     refused = orders.filter(orders.rule.notnull()).select("order_id", order_rule="rule")
@@ -69,7 +71,7 @@ def _of_rules(engine: Engine, found: SourceRows, judged: ir.Table, orders: ir.Ta
     broken = by_row.select(perennial_hash="row_hash", perennial_rule="rule").union(
         by_order.select(perennial_hash="row_hash", perennial_rule="order_rule")
     )
-    rows, theirs = found.rows, their_columns(found.rows)
+    rows, theirs = source_rows.rows, their_columns(source_rows.rows)
     with_rule = rows.mutate(perennial_hash=engine.row_hash(rows, theirs)).join(
         broken.distinct(), "perennial_hash"
     )

@@ -34,11 +34,11 @@ def remove_versions(tracking: Tracking, versions: Sequence[str]) -> list[str]:
     """Remove versions and their files; return the training runs that they came from."""
     client, trained = tracking.client, []
     for version in versions:
-        found = client.get_model_version(MODEL, version)
+        registered = client.get_model_version(MODEL, version)
         client.delete_model_version(MODEL, version)
-        if found.model_id is not None:
-            client.delete_logged_model(found.model_id)
-        trained.append(str(found.run_id))
+        if registered.model_id is not None:
+            client.delete_logged_model(registered.model_id)
+        trained.append(str(registered.run_id))
     return trained
 
 
@@ -61,10 +61,10 @@ def remove_runs(tracking: Tracking, runs: Sequence[str]) -> None:
 def _runs(tracking: Tracking, condition: str) -> "Iterator[Run]":
     token = None
     while True:
-        found = tracking.client.search_runs(
+        page = tracking.client.search_runs(
             [tracking.experiment_id], condition, max_results=PAGE, page_token=token
         )
-        yield from found
-        token = found.token
+        yield from page
+        token = page.token
         if not token:
             return

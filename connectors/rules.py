@@ -69,14 +69,16 @@ ORDER_RULES = {
 RULES = ROW_RULES | ORDER_RULES
 
 
-def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: date) -> ir.Table:
+def judge_rows(
+    engine: Engine, source_rows: SourceRows, source: OrderSource, as_of: date
+) -> ir.Table:
     """Read each row's values and name the first rule that it breaks.
 
     Parameters
     ----------
     engine
         Opened in the store's time zone.
-    found
+    source_rows
         The source's rows, and what our columns are in them.
     source
         How to read it.
@@ -89,7 +91,7 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
         Our columns, ``moment``, ``source``, ``row_hash`` of the source's own columns, ``read_hash`` of
         what was read, and ``rule`` (null = none broken).
     """
-    rows, columns = found.rows, found.columns
+    rows, columns = source_rows.rows, source_rows.columns
     amounts = [name for name in AMOUNTS if name in columns]
     read = rows.select(
         order_id=_id(columns["order_id"]),
@@ -113,23 +115,23 @@ def judge_rows(engine: Engine, found: SourceRows, source: OrderSource, as_of: da
         source=rows[FILE_COLUMN],
         row_hash=engine.row_hash(rows, their_columns(rows)),
     )
-    read = read.mutate(value=_net_amount(read, found))
+    read = read.mutate(value=_net_amount(read, source_rows))
     values = [name for name in read.columns if name not in ("source", "row_hash", "is_older")]
     read = read.mutate(read_hash=engine.row_hash(read, values))
-    return read.mutate(rule=_first_broken(engine, read, found, source, as_of))
+    return read.mutate(rule=_first_broken(engine, read, source_rows, source, as_of))
 
 
 def with_rules(
-    engine: Engine, judged: ir.Table, found: SourceRows, source: OrderSource, as_of: date
+    engine: Engine, judged: ir.Table, source_rows: SourceRows, source: OrderSource, as_of: date
 ) -> ir.Table:
     """Name the first broken rule again, after something of the rows changed."""
-    return judged.mutate(rule=_first_broken(engine, judged, found, source, as_of))
+    return judged.mutate(rule=_first_broken(engine, judged, source_rows, source, as_of))
 
 
 def _first_broken(
-    engine: Engine, read: ir.Table, found: SourceRows, source: OrderSource, as_of: date
+    engine: Engine, read: ir.Table, source_rows: SourceRows, source: OrderSource, as_of: date
 ) -> ir.Column:
-    columns = found.columns
+    columns = source_rows.columns
     amounts = [name for name in AMOUNTS if name in columns]
     broken = [
         (~_is_in_range(engine, read.moment), "unreadable_date"),
@@ -239,7 +241,7 @@ ONE_EACH = Counts({}, is_one_each=True, has_reductions=False, worthless=0)
 def count_rows(engine: Engine, judged: ir.Table) -> Counts:
     """Look once at all rows; order ids are compared by hash, which may only find too many alike."""
     hashed = judged.mutate(order_hash=engine.row_hash(judged, ["order_id"]))
-    found = engine.frame(
+    counts = engine.frame(
         hashed.group_by("rule").aggregate(
             rows=hashed.count(),
             orders=hashed.order_hash.nunique(where=hashed.rule.isnull()),
@@ -247,11 +249,11 @@ def count_rows(engine: Engine, judged: ir.Table) -> Counts:
             worthless=(hashed.value == 0).sum(),
         )
     )
-    good = found[found["rule"].isna()]
+    good = counts[counts["rule"].isna()]
     return Counts(
         {
             None if isna(rule) else rule: int(rows)
-            for rule, rows in zip(found["rule"], found["rows"], strict=True)
+            for rule, rows in zip(counts["rule"], counts["rows"], strict=True)
         },
         bool((good["rows"] == good["orders"]).all()),
         bool((good["least"] < 0).any()),
@@ -293,7 +295,7 @@ def distinct_rows(engine: Engine, good: ir.Table, *, of_lines: bool) -> ir.Table
 
 
 def merge_to_orders(
-    engine: Engine, lines: ir.Table, found: SourceRows, source: OrderSource, counts: Counts
+    engine: Engine, lines: ir.Table, source_rows: SourceRows, source: OrderSource, counts: Counts
 ) -> ir.Table:
     """Merge the rows of each order, and name the first rule that the order breaks.
 
@@ -303,7 +305,7 @@ def merge_to_orders(
         Opened in the store's time zone.
     lines
         What :func:`distinct_rows` returns, customers linked.
-    found
+    source_rows
         The source's rows, and what our columns are in them.
     source
         How to read it.
@@ -317,14 +319,14 @@ def merge_to_orders(
         the order came of, ``is_refund`` (it lowers the value of others), and ``rule`` (null = none
         broken).
     """
-    orders, absent = _by_order(lines, found, counts)
+    orders, absent = _by_order(lines, source_rows, counts)
     orders = orders.mutate(
         order_date=engine.store_day(orders.moment),
         is_refund=(orders.net_amount < 0) & (source.negative_amounts == "net"),
         **absent,
     )
     is_of_two = orders.customer_id != orders.last_customer
-    is_there_twice = (orders.lines > 1) & (not found.of_lines)
+    is_there_twice = (orders.lines > 1) & (not source_rows.of_lines)
     orders = orders.mutate(is_of_two=is_of_two, is_there_twice=is_there_twice)
     orders = _with_first_bought(orders, counts)
     rule = ibis.cases(
@@ -350,7 +352,7 @@ def merge_to_orders(
 
 
 def _by_order(
-    lines: ir.Table, found: SourceRows, counts: Counts
+    lines: ir.Table, source_rows: SourceRows, counts: Counts
 ) -> tuple[ir.Table, dict[str, ir.Value]]:
     """Return one row per order, and the columns that the source does not have, as nulls."""
     texts = {name: kind for name, kind in Orders.schema().items() if name in TEXTS}
@@ -358,7 +360,7 @@ def _by_order(
     absent = {
         name: ibis.null(kind)
         for name, kind in (texts | amounts).items()
-        if name not in found.columns
+        if name not in source_rows.columns
     }
     sums = {"net_amount": "value"} | {name: name for name in amounts if name not in absent}
     firsts = ["customer_id", "moment", "source", *(name for name in texts if name not in absent)]
@@ -393,13 +395,13 @@ def _with_first_bought(orders: ir.Table, counts: Counts) -> ir.Table:
     return orders.left_join(first, orders.customer_id == first.buyer)
 
 
-def order_lines(rows: ir.Table, found: SourceRows) -> ir.Table | None:
+def order_lines(rows: ir.Table, source_rows: SourceRows) -> ir.Table | None:
     """Return the order lines, :class:`features.tables.OrderLines`, of distinct rows; None = there are none."""
-    if found.lines is not None:
-        lines, has = found.lines, set(found.lines.columns)
-    elif found.of_lines and set(found.columns) & set(LINE_TEXTS):
+    if source_rows.lines is not None:
+        lines, has = source_rows.lines, set(source_rows.lines.columns)
+    elif source_rows.of_lines and set(source_rows.columns) & set(LINE_TEXTS):
         own = rows.line_net_amount if "line_net_amount" in rows.columns else rows.value
-        lines, has = rows.mutate(net_amount=own), {*found.columns, "net_amount"}
+        lines, has = rows.mutate(net_amount=own), {*source_rows.columns, "net_amount"}
     else:
         return None
     return lines.select(
@@ -410,13 +412,13 @@ def order_lines(rows: ir.Table, found: SourceRows) -> ir.Table | None:
     )
 
 
-def _net_amount(read: ir.Table, found: SourceRows) -> ir.Column:
+def _net_amount(read: ir.Table, source_rows: SourceRows) -> ir.Column:
     """Net value of a row: as given, else quantity x price or gross, less discounts and refunds.
 
     Computed as floats, which round to the exact amount below 10^10, and null from 10^14 on, where
     exact decimals would end the whole reading.
     """
-    columns = found.columns
+    columns = source_rows.columns
     for name in ("net_amount", "line_amount"):
         if name in columns:
             return read[name]

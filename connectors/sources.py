@@ -105,8 +105,10 @@ def open_tables(
         files = sorted(f for f in folder.glob(f"{name}.*") if kind_of(f) in ENDINGS)
         if files:
             check_inside(folder, files[:1])
-            found = find_files(str(files[0]))
-            tables[name] = engine.read_rows(found, encoding=source.encoding, nested=nested)
+            files_of_table = find_files(str(files[0]))
+            tables[name] = engine.read_rows(
+                files_of_table, encoding=source.encoding, nested=nested
+            )
     if names[0] not in tables:
         raise SourceError(
             f"orders.source must be a folder with a file of each table: {location} has no {names[0]}.csv "
@@ -139,8 +141,8 @@ def find_files(location: str) -> list[Path]:
     elif path.is_file():
         files = [path]
     else:
-        found = glob(location, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
-        files = [f for f in map(Path, found) if f.is_file() and f.name != OURS]
+        paths = glob(location, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
+        files = [f for f in map(Path, paths) if f.is_file() and f.name != OURS]
         check_inside(_fixed_folder(path), files)
     if not files:
         raise SourceError(
@@ -248,14 +250,14 @@ def _table(
     *,
     required: bool,
 ) -> ir.Table | None:
-    known = connection.list_tables(database=schema) if schema else connection.list_tables()
-    if name in known:
+    names = connection.list_tables(database=schema) if schema else connection.list_tables()
+    if name in names:
         return connection.table(name, database=schema) if schema else connection.table(name)
     if not required:
         return None
     raise SourceError(
         f"orders.table must be there: {shown} has no table {name!r}; it has "
-        f"{', '.join(sorted(known)[:20]) or 'none'}. Set orders.table"
+        f"{', '.join(sorted(names)[:20]) or 'none'}. Set orders.table"
     )
 
 

@@ -23,11 +23,11 @@ def bring_up_to_date(state: Path) -> None:
         A newer Perennial wrote it, or the marker is broken.
     """
     marker = state / MARKER
-    found = _format_of(marker) if marker.exists() else 1
-    check_not_newer(found, f"the state under {state}")
-    if found == FORMAT and marker.exists():
+    version = _format_of(marker) if marker.exists() else 1
+    check_not_newer(version, f"the state under {state}")
+    if version == FORMAT and marker.exists():
         return
-    for number in range(found, FORMAT):
+    for number in range(version, FORMAT):
         STEPS[number](state)
     state.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"format": FORMAT}) + "\n"

@@ -96,9 +96,11 @@ class Store:
         if not self.pointer.exists():
             return None
         try:
-            said = json.loads(self.pointer.read_text())
+            record = json.loads(self.pointer.read_text())
             day = PublishedDay(
-                date.fromisoformat(said["as_of"]), said["run_id"], self.exports / said["path"]
+                date.fromisoformat(record["as_of"]),
+                record["run_id"],
+                self.exports / record["path"],
             )
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
@@ -123,8 +125,8 @@ class Store:
         """Return the newest publication of each day from one to another, both included, in order."""
         folders = self.exports.glob("scores/as_of=*")
         named = {date.fromisoformat(path.name.removeprefix("as_of=")) for path in folders}
-        found = [self.days(day) for day in sorted(named) if since <= day <= until]
-        return [of_day[-1] for of_day in found if of_day]
+        published = [self.days(day) for day in sorted(named) if since <= day <= until]
+        return [of_day[-1] for of_day in published if of_day]
 
     def publish(
         self,
@@ -190,12 +192,12 @@ class Store:
         current = self.current()
         if current is not None and current.as_of > day.as_of:
             return
-        said = {
+        record = {
             "as_of": day.as_of.isoformat(),
             "run_id": day.run_id,
             "path": day.folder.relative_to(self.exports).as_posix(),
         }
-        text = json.dumps(said, indent=2) + "\n"
+        text = json.dumps(record, indent=2) + "\n"
         replace_file(self.pointer, lambda draft: draft.write_text(text))
 
     def _day_folder(self, as_of: date) -> Path:

@@ -61,10 +61,10 @@ class Run:
         from mlflow.entities import Metric, Param
 
         started = self.client.get_run(self.id).info.start_time
-        known = {name: value for name, value in (metrics or {}).items() if value is not None}
+        available = {name: value for name, value in (metrics or {}).items() if value is not None}
         self.client.log_batch(
             self.id,
-            metrics=[Metric(name, float(value), started, 0) for name, value in known.items()],
+            metrics=[Metric(name, float(value), started, 0) for name, value in available.items()],
             params=[Param(name, str(value)) for name, value in (params or {}).items()],
         )
 
@@ -183,9 +183,9 @@ class Tracking:
             os.environ["MLFLOW_TRACKING_URI"] = before
 
     def _find_experiment(self, artifacts: Path | None) -> str:
-        found = self.client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return str(found.experiment_id)
+        experiment = self.client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return str(experiment.experiment_id)
         location = None if artifacts is None else artifacts.joinpath("artifacts").as_uri()
         return str(self.client.create_experiment(EXPERIMENT, artifact_location=location))
 
@@ -279,8 +279,8 @@ class Tracking:
 
     def has(self, version: str) -> bool:
         """Tell whether a version is registered."""
-        found = self.client.search_model_versions(f"name = '{MODEL}'")
-        return version in {str(one.version) for one in found}
+        versions = self.client.search_model_versions(f"name = '{MODEL}'")
+        return version in {str(one.version) for one in versions}
 
     def note(self, version: str, tags: Mapping[str, str]) -> None:
         """Set tags of a version; what is longer than MLflow keeps is cut."""
@@ -321,8 +321,8 @@ class Tracking:
         """
         versions = self.client.search_model_versions(f"name = '{MODEL}'")
         trained = [v for v in versions if v.tags.get("training_digest") == training_digest]
-        found = max(trained, key=lambda v: (v.tags["as_of"], int(v.version)), default=None)
-        return None if found is None else (str(found.version), str(found.tags["as_of"]))
+        newest = max(trained, key=lambda v: (v.tags["as_of"], int(v.version)), default=None)
+        return None if newest is None else (str(newest.version), str(newest.tags["as_of"]))
 
     def fetch(self, version: str) -> Path:
         """Return a local folder with the files of a version."""

@@ -85,8 +85,10 @@ def _older_rows(dated: ir.Table, *, has_updates: bool) -> ir.Table:
     newest_first = []
     if has_updates:
         of_version = ibis.window(group_by=version)
-        known = ibis.ifelse(dated.is_later, ibis.null("timestamp"), dated.updated_at)
-        last = ibis.coalesce(known.max().over(of_version), dated.updated_at.min().over(of_version))
+        updated_at = ibis.ifelse(dated.is_later, ibis.null("timestamp"), dated.updated_at)
+        last = ibis.coalesce(
+            updated_at.max().over(of_version), dated.updated_at.min().over(of_version)
+        )
         dated = dated.mutate(is_last=(dated.updated_at == last).fill_null(False))
         newest_first = [ibis.desc(dated.is_last)]
     newest = ibis.window(group_by=version, order_by=[*newest_first, ibis.desc(dated.age)])

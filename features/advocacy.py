@@ -27,14 +27,14 @@ def referrers(won: ir.Table, as_of: date) -> ir.Table:
     return late.aggregate(customers=late.referrer_id.nunique())
 
 
-def origins(known: ir.Table, told: ir.Table, paid: ir.Table) -> ir.Table:
+def origins(customers: ir.Table, acquired: ir.Table, paid: ir.Table) -> ir.Table:
     """Say where each customer came from.
 
     Parameters
     ----------
-    known
+    customers
         What :func:`features.products.customers` returns.
-    told
+    acquired
         Table :class:`features.tables.Customers`.
     paid
         ``channel`` of what money is spent on.
@@ -45,8 +45,8 @@ def origins(known: ir.Table, told: ir.Table, paid: ir.Table) -> ir.Table:
         ``origin`` (``referred``, ``paid``, ``other``), ``date`` (of the first purchase),
         ``customers, seen`` (for 90 days or longer), ``value_90d`` (sum of those).
     """
-    came = told.select("acquired_via", "referred_by", named="customer_id")
-    both = known.left_join(came, known.customer_id == came.named)
+    came = acquired.select("acquired_via", "referred_by", named="customer_id")
+    both = customers.left_join(came, customers.customer_id == came.named)
     channels = paid.select(channel="channel").distinct()
     both = both.left_join(channels, both.acquired_via == channels.channel)
     origin = ibis.cases(
@@ -78,18 +78,22 @@ def promoters_who_refer(nps: ir.Table, won: ir.Table | None) -> ir.Table:
     ``kind`` is ``nines_and_tens`` or ``sevens_and_eights``.
     """
     last = nps.group_by("customer_id").aggregate(answered_at=nps.answered_at.max())
-    said = nps.join(last, ["customer_id", "answered_at"])
-    said = said.group_by("customer_id").aggregate(
-        score=said.score.min(), day=said.answered_at.cast("date").min()
+    answers = nps.join(last, ["customer_id", "answered_at"])
+    answers = answers.group_by("customer_id").aggregate(
+        score=answers.score.min(), day=answers.answered_at.cast("date").min()
     )
     kind = ibis.cases(
-        (said.score >= 9, "nines_and_tens"), (said.score >= 7, "sevens_and_eights"), else_="others"
+        (answers.score >= 9, "nines_and_tens"),
+        (answers.score >= 7, "sevens_and_eights"),
+        else_="others",
     )
-    said = said.mutate(kind=kind).filter(lambda t: t.kind != "others")
+    answers = answers.mutate(kind=kind).filter(lambda t: t.kind != "others")
     if won is None:
-        return said.group_by("kind").aggregate(customers=said.count(), referring=ibis.literal(0))
+        return answers.group_by("kind").aggregate(
+            customers=answers.count(), referring=ibis.literal(0)
+        )
     by = won.group_by("referrer_id").aggregate(last_won=won.date.max())
-    both = said.left_join(by, said.customer_id == by.referrer_id)
+    both = answers.left_join(by, answers.customer_id == by.referrer_id)
     return both.group_by("kind").aggregate(
         customers=both.count(), referring=(both.last_won >= both.day).fill_null(False).sum()
     )

@@ -10,9 +10,9 @@ from features.products import VALUE_DAYS, WINDOW_DAYS
 
 def bundle_share(lines: ir.Table, orders: ir.Table, as_of: date) -> ir.Table:
     """Count orders with lines, and those with a bundle among them, by day: ``date, orders, bundled``."""
-    known = orders.filter((orders.order_date <= as_of) & (orders.net_amount >= 0))
+    past_orders = orders.filter((orders.order_date <= as_of) & (orders.net_amount >= 0))
     inside = lines.group_by("order_id").aggregate(has_bundle=lines.bundle_id.notnull().any())
-    both = known.select("order_id", "order_date").join(inside, "order_id")
+    both = past_orders.select("order_id", "order_date").join(inside, "order_id")
     return both.group_by(date=both.order_date).aggregate(
         orders=both.count(), bundled=both.has_bundle.sum()
     )
@@ -69,7 +69,7 @@ def singles(bought: ir.Table, journeys: ir.Table) -> ir.Table:
     return by.filter((by.products == 1) & ~by.bundled).select("customer_id")
 
 
-def first_bundles(days: ir.Table, single: ir.Table, known: ir.Table) -> ir.Table:
+def first_bundles(days: ir.Table, single: ir.Table, customers: ir.Table) -> ir.Table:
     """Sum what customers brought in 180 days, by the bundle in their first purchase.
 
     Parameters
@@ -78,7 +78,7 @@ def first_bundles(days: ir.Table, single: ir.Table, known: ir.Table) -> ir.Table
         What :func:`bundle_days` returns.
     single
         What :func:`singles` returns.
-    known
+    customers
         What :func:`features.products.customers` returns.
 
     Returns
@@ -89,7 +89,7 @@ def first_bundles(days: ir.Table, single: ir.Table, known: ir.Table) -> ir.Table
     """
     first = days.filter(days.number == 1).select("customer_id", "bundle_id").distinct()
     began = first.union(single.mutate(bundle_id=ibis.null("string")))
-    both = known.filter(known.age_days >= VALUE_DAYS).join(began, "customer_id")
+    both = customers.filter(customers.age_days >= VALUE_DAYS).join(began, "customer_id")
     return both.group_by("bundle_id").aggregate(
         customers=both.count(), value=both.value_180d.sum().cast("float64")
     )

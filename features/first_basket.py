@@ -34,10 +34,10 @@ def first_baskets(
     ir.Table
         Table :class:`features.tables.FirstBasket`, one row per customer; what is not given is null.
     """
-    known = orders.filter((orders.order_date <= as_of) & (orders.net_amount >= 0))
+    past_orders = orders.filter((orders.order_date <= as_of) & (orders.net_amount >= 0))
     days = purchases(orders, as_of)
     first = days.group_by("customer_id").aggregate(first_order_date=days.order_date.min())
-    of_first = known.join(first, "customer_id").filter(
+    of_first = past_orders.join(first, "customer_id").filter(
         lambda t: t.order_date == t.first_order_date
     )
     baskets = of_first.group_by("customer_id").aggregate(

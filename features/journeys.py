@@ -42,26 +42,26 @@ def journeys(orders: ir.Table, as_of: date) -> ir.Table:
         .group_by("customer_id")
         .aggregate(first_date=lambda t: t.order_date.min())
     )
-    known = days.join(first, "customer_id").filter(lambda t: t.order_date >= t.first_date)
-    return known.select(
+    dated = days.join(first, "customer_id").filter(lambda t: t.order_date >= t.first_date)
+    return dated.select(
         "customer_id",
         "order_date",
         "is_purchase",
         "first_date",
         "net_amount",
         "discount_amount",
-        number=ibis.ifelse(known.is_purchase, known.number, 0),
-        next_date=ibis.ifelse(known.is_purchase, known.next_date, ibis.null("date")),
-        since_days=known.order_date.delta(known.first_date, unit="day"),
+        number=ibis.ifelse(dated.is_purchase, dated.number, 0),
+        next_date=ibis.ifelse(dated.is_purchase, dated.next_date, ibis.null("date")),
+        since_days=dated.order_date.delta(dated.first_date, unit="day"),
     )
 
 
-def gaps(found: ir.Table, as_of: date) -> ir.Table:
+def gaps(journeys: ir.Table, as_of: date) -> ir.Table:
     """Count how long customers waited for the next purchase, by the purchases so far.
 
     Parameters
     ----------
-    found
+    journeys
         What :func:`journeys` returns.
     as_of
         Last day whose orders are known: whoever has not come back is watched until then.
@@ -71,7 +71,7 @@ def gaps(found: ir.Table, as_of: date) -> ir.Table:
     ir.Table
         ``number, days, is_event, customers``.
     """
-    bought = found.filter(found.is_purchase & (found.number <= STEPS))
+    bought = journeys.filter(journeys.is_purchase & (journeys.number <= STEPS))
     until = ibis.coalesce(bought.next_date, ibis.date(as_of))
     waited = bought.mutate(
         days=until.delta(bought.order_date, unit="day"), is_event=bought.next_date.notnull()
@@ -79,12 +79,12 @@ def gaps(found: ir.Table, as_of: date) -> ir.Table:
     return waited.group_by("number", "days", "is_event").aggregate(customers=waited.count())
 
 
-def returned(found: ir.Table, as_of: date) -> ir.Table:
+def returned(journeys: ir.Table, as_of: date) -> ir.Table:
     """Count customers by the day of their first purchase and the days until the second.
 
     Parameters
     ----------
-    found
+    journeys
         What :func:`journeys` returns.
     as_of
         Last day whose orders are known.
@@ -94,7 +94,7 @@ def returned(found: ir.Table, as_of: date) -> ir.Table:
     ir.Table
         ``age_days, gap_days`` (null = not yet) and ``customers``.
     """
-    first = found.filter(found.is_purchase & (found.number == 1))
+    first = journeys.filter(journeys.is_purchase & (journeys.number == 1))
     seen = first.mutate(
         age_days=ibis.date(as_of).delta(first.order_date, unit="day"),
         gap_days=first.next_date.delta(first.order_date, unit="day"),
@@ -102,12 +102,12 @@ def returned(found: ir.Table, as_of: date) -> ir.Table:
     return seen.group_by("age_days", "gap_days").aggregate(customers=seen.count())
 
 
-def cohort_cells(found: ir.Table) -> ir.Table:
+def cohort_cells(journeys: ir.Table) -> ir.Table:
     """Count active customers and sum their revenue by month of the first purchase and months since.
 
     Parameters
     ----------
-    found
+    journeys
         What :func:`journeys` returns.
 
     Returns
@@ -116,9 +116,9 @@ def cohort_cells(found: ir.Table) -> ir.Table:
         ``first_month`` (its first day), ``age`` (calendar months), ``active`` (customers with a
         purchase) and ``net_amount`` (refunds taken off).
     """
-    first, now = found.first_date, found.order_date
+    first, now = journeys.first_date, journeys.order_date
     age = (now.year() - first.year()) * 12 + now.month() - first.month()
-    each = found.mutate(first_month=first.truncate("M"), age=age.cast("int64"))
+    each = journeys.mutate(first_month=first.truncate("M"), age=age.cast("int64"))
     each = each.group_by("customer_id", "first_month", "age").aggregate(
         net_amount=each.net_amount.sum(), bought=each.is_purchase.any()
     )
@@ -127,12 +127,12 @@ def cohort_cells(found: ir.Table) -> ir.Table:
     )
 
 
-def first_days(found: ir.Table) -> ir.Table:
+def first_days(journeys: ir.Table) -> ir.Table:
     """Count new customers by day, and what they paid first.
 
     Parameters
     ----------
-    found
+    journeys
         What :func:`journeys` returns.
 
     Returns
@@ -140,18 +140,18 @@ def first_days(found: ir.Table) -> ir.Table:
     ir.Table
         ``date, customers, net_amount``.
     """
-    first = found.filter(found.is_purchase & (found.number == 1))
+    first = journeys.filter(journeys.is_purchase & (journeys.number == 1))
     return first.group_by(date=first.order_date).aggregate(
         customers=first.count(), net_amount=first.net_amount.sum().cast("float64")
     )
 
 
-def by_age(found: ir.Table, as_of: date) -> ir.Table:
+def by_age(journeys: ir.Table, as_of: date) -> ir.Table:
     """Sum what newer customers brought by days since their first purchase.
 
     Parameters
     ----------
-    found
+    journeys
         What :func:`journeys` returns.
     as_of
         Last day whose orders are known; of customers who came within two years of it.
@@ -161,21 +161,21 @@ def by_age(found: ir.Table, as_of: date) -> ir.Table:
     ir.Table
         ``since_days`` (0 to 365), ``orders, net_amount``.
     """
-    recent = found.filter(
-        (found.first_date > as_of - timedelta(days=ARRIVALS_DAYS))
-        & (found.since_days <= CURVE_DAYS)
+    recent = journeys.filter(
+        (journeys.first_date > as_of - timedelta(days=ARRIVALS_DAYS))
+        & (journeys.since_days <= CURVE_DAYS)
     )
     return recent.group_by("since_days").aggregate(
         orders=recent.is_purchase.sum(), net_amount=recent.net_amount.sum().cast("float64")
     )
 
 
-def early_revenue(found: ir.Table, as_of: date, days: int) -> ir.Table:
+def early_revenue(journeys: ir.Table, as_of: date, days: int) -> ir.Table:
     """Sum what customers brought in their first days, by how long ago they came.
 
     Parameters
     ----------
-    found
+    journeys
         What :func:`journeys` returns.
     as_of
         Last day whose orders are known.
@@ -187,7 +187,7 @@ def early_revenue(found: ir.Table, as_of: date, days: int) -> ir.Table:
     ir.Table
         ``age_days, customers, amount, squares`` (sums of each customer's amount and of its square).
     """
-    early = found.filter(found.since_days <= days)
+    early = journeys.filter(journeys.since_days <= days)
     each = early.group_by("customer_id", "first_date").aggregate(amount=early.net_amount.sum())
     cents = (each.amount * 100).round().cast("int64")  # whole numbers: the same in any order
     each = each.mutate(
@@ -200,12 +200,12 @@ def early_revenue(found: ir.Table, as_of: date, days: int) -> ir.Table:
     )
 
 
-def returners(found: ir.Table, as_of: date) -> ir.Table:
+def returners(journeys: ir.Table, as_of: date) -> ir.Table:
     """Sum what customers who came back brought after the first order, within a year of it.
 
     Parameters
     ----------
-    found
+    journeys
         What :func:`journeys` returns.
     as_of
         Last day whose orders are known; customers seen for a year count.
@@ -215,11 +215,11 @@ def returners(found: ir.Table, as_of: date) -> ir.Table:
     ir.Table
         One row: ``customers, orders, net_amount``.
     """
-    seen = found.filter(
-        found.is_purchase
-        & (found.number > 1)
-        & (found.since_days <= CURVE_DAYS)
-        & (found.first_date <= as_of - timedelta(days=CURVE_DAYS))
+    seen = journeys.filter(
+        journeys.is_purchase
+        & (journeys.number > 1)
+        & (journeys.since_days <= CURVE_DAYS)
+        & (journeys.first_date <= as_of - timedelta(days=CURVE_DAYS))
     )
     return seen.aggregate(
         customers=seen.customer_id.nunique(),
@@ -228,12 +228,12 @@ def returners(found: ir.Table, as_of: date) -> ir.Table:
     )
 
 
-def daily(found: ir.Table, since: date) -> ir.Table:
+def daily(journeys: ir.Table, since: date) -> ir.Table:
     """Sum purchases by day.
 
     Parameters
     ----------
-    found
+    journeys
         What :func:`journeys` returns.
     since
         First day.
@@ -244,7 +244,7 @@ def daily(found: ir.Table, since: date) -> ir.Table:
         ``date, orders`` (purchases), ``repeat_orders`` (but for first ones), ``net_amount,
         discounted`` (purchases with a discount), ``priced`` (whose discount is known).
     """
-    late = found.filter(found.is_purchase & (found.order_date >= since))
+    late = journeys.filter(journeys.is_purchase & (journeys.order_date >= since))
     return late.group_by(date=late.order_date).aggregate(
         orders=late.count(),
         repeat_orders=(late.number > 1).sum(),
@@ -254,12 +254,12 @@ def daily(found: ir.Table, since: date) -> ir.Table:
     )
 
 
-def second_gaps(found: ir.Table, since: date) -> ir.Table:
+def second_gaps(journeys: ir.Table, since: date) -> ir.Table:
     """Count second purchases by their day and by days since the first.
 
     Parameters
     ----------
-    found
+    journeys
         What :func:`journeys` returns.
     since
         First day.
@@ -269,18 +269,20 @@ def second_gaps(found: ir.Table, since: date) -> ir.Table:
     ir.Table
         ``date, days, customers``.
     """
-    late = found.filter(found.is_purchase & (found.number == 2) & (found.order_date >= since))
+    late = journeys.filter(
+        journeys.is_purchase & (journeys.number == 2) & (journeys.order_date >= since)
+    )
     return late.group_by(date=late.order_date, days=late.since_days).aggregate(
         customers=late.count()
     )
 
 
-def discounted_revenue(found: ir.Table, segments: ir.Table) -> ir.Table:
+def discounted_revenue(journeys: ir.Table, segments: ir.Table) -> ir.Table:
     """Sum the revenue of repeat purchases, and what of it was bought with a discount, by segment.
 
     Parameters
     ----------
-    found
+    journeys
         What :func:`journeys` returns.
     segments
         ``customer_id, segment``.
@@ -290,7 +292,9 @@ def discounted_revenue(found: ir.Table, segments: ir.Table) -> ir.Table:
     ir.Table
         ``segment, orders, priced`` (whose discount is known), ``net_amount, discounted_amount``.
     """
-    repeat = found.filter(found.is_purchase & (found.number > 1)).join(segments, "customer_id")
+    repeat = journeys.filter(journeys.is_purchase & (journeys.number > 1)).join(
+        segments, "customer_id"
+    )
     zero = ibis.literal(0).cast(repeat.net_amount.type())
     return repeat.group_by("segment").aggregate(
         orders=repeat.count(),

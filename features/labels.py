@@ -51,14 +51,14 @@ def outcomes_since(orders: ir.Table, starts: ir.Table, days: int) -> ir.Table:
     return _bought(starts, both.filter((since >= 1) & (since <= days)).select(*orders.columns))
 
 
-def beside(orders: ir.Table, known: ir.Table, window: Window) -> ir.Table:
+def beside(orders: ir.Table, customers: ir.Table, window: Window) -> ir.Table:
     """Count the purchase days in a window of customers who are not among the known.
 
     Parameters
     ----------
     orders
         Table :class:`features.tables.Orders`.
-    known
+    customers
         ``customer_id`` of whom a forecast spoke.
     window
         Days to look at.
@@ -70,7 +70,7 @@ def beside(orders: ir.Table, known: ir.Table, window: Window) -> ir.Table:
         of customers who bought before it and whom the forecast did not know.
     """
     days = by_day(orders.filter(orders.order_date < window.end))
-    bought = days.filter(is_purchase(days)).anti_join(known, "customer_id")
+    bought = days.filter(is_purchase(days)).anti_join(customers, "customer_id")
     seen = bought.group_by("customer_id").aggregate(
         first=bought.order_date.min(),
         later=(bought.order_date >= window.start).sum(),
@@ -88,9 +88,9 @@ def _bought(who: ir.Table, orders: ir.Table) -> ir.Table:
         later_orders=is_purchase(days).sum(),
         later_value=days.net_amount.sum().cast("float64"),
     )
-    known = who.select("customer_id").left_join(bought, "customer_id")
-    return known.select(
-        customer_id=known.customer_id,
-        later_orders=known.later_orders.fill_null(0),
-        later_value=known.later_value.fill_null(0.0),
+    outcomes = who.select("customer_id").left_join(bought, "customer_id")
+    return outcomes.select(
+        customer_id=outcomes.customer_id,
+        later_orders=outcomes.later_orders.fill_null(0),
+        later_value=outcomes.later_value.fill_null(0.0),
     )

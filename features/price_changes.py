@@ -92,8 +92,8 @@ def shared_periods(orders: ir.Table, as_of: date) -> ir.Table:
 
 def _returning(orders: ir.Table, as_of: date) -> ir.Table:
     """Return the purchase days of customers with two or more: period and number of each."""
-    known = purchases(orders, as_of)
-    paid = known.filter(known.net_amount > 0)
+    past_orders = purchases(orders, as_of)
+    paid = past_orders.filter(past_orders.net_amount > 0)
     of_customer = ibis.window(group_by="customer_id")
     in_order = ibis.window(group_by="customer_id", order_by="order_date")
     number = ibis.row_number().over(in_order) + 1

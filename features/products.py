@@ -41,12 +41,12 @@ def customers(journeys: ir.Table, as_of: date) -> ir.Table:
     return by.mutate(age_days=ibis.date(as_of).delta(by.first_date, unit="day"))
 
 
-def first_quarters(known: ir.Table, since: date) -> ir.Table:
+def first_quarters(customers: ir.Table, since: date) -> ir.Table:
     """Sum by the day on which new customers' first 90 days are over.
 
     Parameters
     ----------
-    known
+    customers
         What :func:`customers` returns.
     since
         First day.
@@ -56,7 +56,7 @@ def first_quarters(known: ir.Table, since: date) -> ir.Table:
     ir.Table
         ``date, customers, returned`` (within the 90 days), ``value_90d`` (sum).
     """
-    over = known.filter(known.age_days >= WINDOW_DAYS)
+    over = customers.filter(customers.age_days >= WINDOW_DAYS)
     over = over.mutate(date=over.first_date + ibis.interval(days=WINDOW_DAYS))
     late = over.mutate(date=over.date.cast("date")).filter(lambda t: t.date >= since)
     return late.group_by("date").aggregate(
@@ -87,8 +87,8 @@ def baskets(lines: ir.Table, orders: ir.Table, as_of: date) -> ir.Table:
     ir.Table
         ``customer_id, order_date, product_id, bundle_id, category, net_amount``.
     """
-    known = orders.filter((orders.order_date <= as_of) & (orders.net_amount >= 0))
-    bought = lines.join(known.select("order_id", "customer_id", "order_date"), "order_id")
+    past_orders = orders.filter((orders.order_date <= as_of) & (orders.net_amount >= 0))
+    bought = lines.join(past_orders.select("order_id", "customer_id", "order_date"), "order_id")
     return bought.group_by("customer_id", "order_date", "product_id", "bundle_id").aggregate(
         category=bought.category.min(), net_amount=bought.net_amount.cast(MONEY).sum()
     )
@@ -108,14 +108,14 @@ def most_bought(bought: ir.Table, by: str, most: int) -> ir.Table:
     return counted.order_by(counted.customers.desc(), counted[by]).limit(most)
 
 
-def reorder_gaps(bought: ir.Table, chosen: ir.Table, by: str, as_of: date) -> ir.Table:
+def reorder_gaps(bought: ir.Table, selected: ir.Table, by: str, as_of: date) -> ir.Table:
     """Count how long customers waited until they bought the same again.
 
     Parameters
     ----------
     bought
         What :func:`baskets` returns.
-    chosen
+    selected
         Products or categories to look at: the column `by`.
     by
         ``product_id`` or ``category``.
@@ -127,7 +127,7 @@ def reorder_gaps(bought: ir.Table, chosen: ir.Table, by: str, as_of: date) -> ir
     ir.Table
         The column `by`, ``days, is_event, customers``.
     """
-    days = bought.semi_join(chosen, by).select("customer_id", by, "order_date").distinct()
+    days = bought.semi_join(selected, by).select("customer_id", by, "order_date").distinct()
     own = ibis.window(group_by=["customer_id", by], order_by="order_date")
     each = days.mutate(next_date=days.order_date.lead().over(own))
     until = ibis.coalesce(each.next_date, ibis.date(as_of))
@@ -159,10 +159,12 @@ def refills(bought: ir.Table, cycles: ir.Table, as_of: date, ahead_days: int) ->
     last = bought.group_by("customer_id", "product_id").aggregate(
         last_date=bought.order_date.max()
     )
-    known = last.join(cycles, "product_id")
-    silent = ibis.date(as_of).delta(known.last_date, unit="day")
-    listed = known.mutate(is_due=silent >= known.median_days)
-    soon = (silent + ahead_days >= known.median_days) & (silent <= CLOSES * known.median_days)
+    candidates = last.join(cycles, "product_id")
+    silent = ibis.date(as_of).delta(candidates.last_date, unit="day")
+    listed = candidates.mutate(is_due=silent >= candidates.median_days)
+    soon = (silent + ahead_days >= candidates.median_days) & (
+        silent <= CLOSES * candidates.median_days
+    )
     return listed.filter(soon).select(
         "customer_id", "product_id", "last_date", "median_days", "is_due"
     )
@@ -213,14 +215,14 @@ def main_products(bought: ir.Table, journeys: ir.Table) -> ir.Table:
     return both.select("customer_id", "product_id", "next_id")
 
 
-def first_products(main: ir.Table, known: ir.Table) -> ir.Table:
+def first_products(main: ir.Table, customers: ir.Table) -> ir.Table:
     """Count by first product who came back within 90 days and what they brought by then.
 
     Parameters
     ----------
     main
         What :func:`main_products` returns.
-    known
+    customers
         What :func:`customers` returns.
 
     Returns
@@ -229,7 +231,7 @@ def first_products(main: ir.Table, known: ir.Table) -> ir.Table:
         ``product_id, customers, seen`` (for 90 days or longer), ``returned`` and ``value_90d`` (sum),
         both of those.
     """
-    both = main.join(known, "customer_id")
+    both = main.join(customers, "customer_id")
     is_seen = both.age_days >= WINDOW_DAYS
     return both.group_by("product_id").aggregate(
         customers=both.count(),
@@ -245,7 +247,7 @@ def next_products(main: ir.Table) -> ir.Table:
     return came.group_by("product_id", "next_id").aggregate(customers=came.count())
 
 
-def breadth(bought: ir.Table, known: ir.Table) -> ir.Table:
+def breadth(bought: ir.Table, customers: ir.Table) -> ir.Table:
     """Count customers by the number of categories they bought: ``categories`` (3 = 3 or more).
 
     Returns
@@ -258,7 +260,7 @@ def breadth(bought: ir.Table, known: ir.Table) -> ir.Table:
         .group_by("customer_id")
         .aggregate(n=lambda t: t.category.nunique())
     )
-    both = by.join(known, "customer_id")
+    both = by.join(customers, "customer_id")
     both = both.mutate(categories=ibis.least(both.n, 3))
     return both.group_by("categories").aggregate(
         customers=both.count(), revenue=both.revenue.sum().cast("float64")

@@ -39,15 +39,15 @@ def purchases(orders: ir.Table, as_of: date) -> ir.Table:
     return days.filter(is_purchase(days)).drop("refunds")
 
 
-def by_day(known: ir.Table, *, has_refunds: bool = True) -> ir.Table:
+def by_day(orders: ir.Table, *, has_refunds: bool = True) -> ir.Table:
     """Sum orders and refunds by customer and day, and the amounts that the table has."""
-    is_refund = known.net_amount < 0
+    is_refund = orders.net_amount < 0
     counts = {
-        "orders": known.count(where=~is_refund if has_refunds else None),
-        **({"refunds": known.count(where=is_refund)} if has_refunds else {}),
+        "orders": orders.count(where=~is_refund if has_refunds else None),
+        **({"refunds": orders.count(where=is_refund)} if has_refunds else {}),
     }
-    sums = {name: known[name].cast(MONEY).sum() for name in AMOUNTS if name in known.columns}
-    return known.group_by("customer_id", "order_date").aggregate(**counts, **sums)
+    sums = {name: orders[name].cast(MONEY).sum() for name in AMOUNTS if name in orders.columns}
+    return orders.group_by("customer_id", "order_date").aggregate(**counts, **sums)
 
 
 def is_purchase(days: ir.Table) -> ir.BooleanColumn:

@@ -9,10 +9,10 @@ from pathlib import Path
 from connectors.klaviyo.records import SyncPlan, SyncRefusal
 from connectors.store import PublishedDay, Store
 from features.tables import DataError
-from flows.refusal import tell_refused
+from flows.refusal import notify_refusal
 from flows.run import plan_marketing, train_if_needed
 from flows.score import score
-from perennial.pipeline.publishing.checks import DayRefusedError, keep_refusal
+from perennial.pipeline.publishing.checks import DayRefusedError, save_refusal
 from perennial.pipeline.publishing.steps import Scored
 from perennial.pipeline.runtime.context import RunContext, open_run
 from perennial.pipeline.runtime.purpose import Purpose
@@ -75,7 +75,7 @@ def daily(
                 time.sleep(60 * settings.schedule.late_wait_minutes)
         return publish_days(settings, config, day, force=force, accepted=accepted or {})
     except DataError as error:
-        tell_refused(settings, day, error)
+        notify_refusal(settings, day, error)
         raise
 
 
@@ -141,7 +141,7 @@ def plan(run: RunContext, config: Path, day: PublishedDay) -> SyncPlan | SyncRef
 def _remember(state: Path, day: date, error: DataError) -> None:
     """Keep why a day is refused; what checks say is kept by them."""
     if not isinstance(error, DayRefusedError):
-        keep_refusal(state, day, str(error))
+        save_refusal(state, day, str(error))
 
 
 def _point_to_newest(store: Store, caught_up: list[date]) -> None:

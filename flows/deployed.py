@@ -32,7 +32,7 @@ from perennial.pipeline.runtime.disk import disk_error
 from perennial.pipeline.runtime.notifications import FAILED, REFUSED, RETRAIN, notify
 from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS
 from perennial.pipeline.runtime.slot import slot_day, wait_until_over
-from perennial.pipeline.runtime.steps import watched
+from perennial.pipeline.runtime.steps import collect_timings
 from perennial.pipeline.settings.folders import home_folders
 from perennial.pipeline.settings.store import Settings, SettingsError, read_settings
 
@@ -109,13 +109,13 @@ def tell(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> No
     except (SettingsError, OSError) as error:
         _log.error("nobody is told of %s: %s", flow_run.name, error)  # in one line
         return
-    found = _error_of(state)
-    kind = REFUSED if isinstance(found, REFUSALS) else FAILED
-    if kind == REFUSED and getattr(found, "was_notified", False):
+    failure = _error_of(state)
+    kind = REFUSED if isinstance(failure, REFUSALS) else FAILED
+    if kind == REFUSED and getattr(failure, "was_notified", False):
         return
     facts = {
         "run": flow_run.name,
-        "what": _in_words(found, state, config),
+        "what": _in_words(failure, state, config),
         "details": _page_of(flow_run),
     }
     notify(settings, kind, f"{flow_run.name} {kind}", facts)
@@ -196,25 +196,25 @@ def _shown(settings: Settings, as_of: date, trigger: str) -> Iterator[None]:
         client.update_flow_run(current.id, tags=tags | set(_current_run().tags))
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO)
-    with watched(_log_step):
+    with collect_timings(_log_step):
         yield
 
 
-def _log_step(said: str, seconds: float | None) -> None:
+def _log_step(message: str, seconds: float | None) -> None:
     if seconds is not None:
-        _log.info("%s: %.1f s", said.replace("_", " "), seconds)
-    elif " " in said:  # how far a step is; a step's start is its name, and Prefect logs it
-        _log.info("%s", said)
+        _log.info("%s: %.1f s", message.replace("_", " "), seconds)
+    elif " " in message:  # how far a step is; a step's start is its name, and Prefect logs it
+        _log.info("%s", message)
 
 
 def _error_of(state: "State[Any]") -> BaseException | None:
     try:
-        found = state.result(raise_on_failure=False)
+        result = state.result(raise_on_failure=False)
     except MissingResult:  # the process died, and the runner only knows how
         return None
-    if isinstance(found, CrashedRun | FailedRun) or not isinstance(found, BaseException):
+    if isinstance(result, CrashedRun | FailedRun) or not isinstance(result, BaseException):
         return None
-    return found
+    return result
 
 
 def _in_words(error: BaseException | None, state: "State[Any]", config: Path) -> str:

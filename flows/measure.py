@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 
 from models.lift import Readout
-from perennial.pipeline.experiments.effects import keep_readout
+from perennial.pipeline.experiments.effects import save_readout
 from perennial.pipeline.experiments.readout import (
     compare,
     find_experiment,
@@ -37,8 +37,8 @@ def measure(
         readout = compare(run, experiment, watched)
         if program == CONTROL and not readout.is_early:
             learn_effects(run.state, watched, as_of)
-            responders = find_responders(run, watched)
-            readout = readout.model_copy(update={"responders": responders})
-        keep_readout(run.state, readout)
+            uplift_targeting = find_responders(run, watched)
+            readout = readout.model_copy(update={"responders": uplift_targeting})
+        save_readout(run.state, readout)
         record(run, readout)
         return readout

@@ -16,7 +16,7 @@ from perennial.pipeline.monitoring.steps import (
 )
 from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.monitoring_state import (
-    keep_monitoring,
+    save_monitoring,
 )
 from perennial.pipeline.runtime.steps import flow
 from perennial.pipeline.settings.store import read_settings
@@ -48,7 +48,7 @@ def monitor(config: Path, as_of: date, shared: Path | None = None) -> Monitored:
         weeks = count_weeks(run, history)
         inputs = look_at_inputs(run, history, newest)
         report = judge_forecasts(run, weeks, inputs)
-        if keep_monitoring(run.state, report):
+        if save_monitoring(run.state, report):
             log_monitoring(run.tracking, report, as_of)
         cooldown = settings.monitoring.cooldown_days
         return Monitored(report, ask_to_train(run.state, report, as_of, cooldown))

@@ -15,7 +15,7 @@ KEY = "day-refused"  # by which Prefect keeps their history
 _log = logging.getLogger(__name__)
 
 
-def tell_refused(settings: Settings, as_of: date, error: DataError) -> None:
+def notify_refusal(settings: Settings, as_of: date, error: DataError) -> None:
     """Tell of a refusal in a scheduled run; by hand, who ran it reads it anyway.
 
     Parameters

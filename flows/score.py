@@ -5,7 +5,7 @@ from datetime import date
 from pathlib import Path
 
 from features.tables import DataError
-from perennial.pipeline.ingestion.people import keep_contacts
+from perennial.pipeline.ingestion.people import save_contacts
 from perennial.pipeline.ingestion.read import (
     build_customer_state,
     read_orders,
@@ -55,14 +55,14 @@ def score(
             )
         version = model.version
         if purpose is Purpose.CURRENT:
-            keep_contacts(run.state, history)
+            save_contacts(run.state, history)
         published = find_published(run, history, version, force=force, purpose=purpose)
         if published is not None:
             mirror_exports(settings.exports, run.state, settings.paths.mirror)
             return Scored(published, is_new=False)
         check_orders(run, history, version, accepted)
-        further = load_forecaster(model.folder).looks_further
-        build_customer_state(run, history, looks_further=further)
+        further = load_forecaster(model.folder).needs_extended_features
+        build_customer_state(run, history, needs_extended_features=further)
         decide(run, model.folder, purpose=purpose)
         check_decided(run, version, accepted)
         measure_retention(run, history, model.folder, past_ratios(run.tracking, version))

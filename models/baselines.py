@@ -89,7 +89,7 @@ def cell_means(cells: ArrayLike, outcome: ArrayLike, at: ArrayLike) -> Array:
         Shape (n,); the overall mean where nobody was in the cell.
     """
     cells, outcome, at = np.asarray(cells), np.asarray(outcome, dtype=np.float64), np.asarray(at)
-    known, where = np.unique(cells, return_inverse=True)
+    distinct_cells, where = np.unique(cells, return_inverse=True)
     means = np.bincount(where, weights=outcome) / np.bincount(where)
-    place = np.minimum(np.searchsorted(known, at), len(known) - 1)
-    return np.where(known[place] == at, means[place], outcome.mean())
+    place = np.minimum(np.searchsorted(distinct_cells, at), len(distinct_cells) - 1)
+    return np.where(distinct_cells[place] == at, means[place], outcome.mean())

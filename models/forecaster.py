@@ -125,10 +125,10 @@ class Forecaster:
         The second-purchase base rate by days since the first order; None without a classifier.
     pace
         What operational time is measured by; None = every day counts as one.
-    leaving, otherwise
+    dropout_model, alternative_model
         The best models in which customers leave after an order, and in which they leave by the clock or
         never: what an action can win is asked of both. None = of `purchases`.
-    leaving_weight
+    dropout_weight
         How far the history tells that they leave after an order, 0 to 1.
     """
 
@@ -142,9 +142,9 @@ class Forecaster:
     level: tuple[float, float] = (0.0, 0.0)
     by_days: Classifier | None = None
     pace: PaceIndex | None = None
-    leaving: PurchaseModel | None = None
-    otherwise: PurchaseModel | None = None
-    leaving_weight: float = 1.0
+    dropout_model: PurchaseModel | None = None
+    alternative_model: PurchaseModel | None = None
+    dropout_weight: float = 1.0
 
     @property
     def spend(self) -> Spend:
@@ -152,7 +152,7 @@ class Forecaster:
         return self.order_value.spend
 
     @property
-    def looks_further(self) -> bool:
+    def needs_extended_features(self) -> bool:
         """Whether it asks for more than the customer state: recent days, or the first basket."""
         return self.correction is not None or self.classifier is not None
 
@@ -409,9 +409,9 @@ def first_order_design(
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Lay out what is known of first-time buyers for the classifier of a window, operational days."""
     t_x, age = time.since_first(state["recency_days"], state["age_days"])
-    known = {name: state[name] for name in FEATURES if name in state.columns}
+    columns = {name: state[name] for name in FEATURES if name in state.columns}
     chance = purchases.p_order(window_days, state["frequency"], t_x, age)
-    return design({**known, "age_days": age, "p_by_rhythm": chance})
+    return design({**columns, "age_days": age, "p_by_rhythm": chance})
 
 
 def second_order_lift(

@@ -48,12 +48,12 @@ def most_likely(
         for point, other in others
         if other - loss < RIVAL * abs(loss) and np.abs(point - best).max() > 0.5
     ]
-    found = [_polish(rough, exact, point, low, high) for point in (best, *rivals[:1])]
-    return min(found, key=_loss_of)
+    optima = [_polish(rough, exact, point, low, high) for point in (best, *rivals[:1])]
+    return min(optima, key=_loss_of)
 
 
-def _loss_of(found: tuple[Array, float]) -> float:
-    return found[1]
+def _loss_of(optimum: tuple[Array, float]) -> float:
+    return optimum[1]
 
 
 def _climb(
@@ -61,8 +61,8 @@ def _climb(
 ) -> tuple[Array, float]:
     """Minimize a loss from a start, inside the bounds."""
     bounds = list(zip(low, high, strict=True))
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return found.x, float(found.fun)
+    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return optimum.x, float(optimum.fun)
 
 
 def _polish(

@@ -35,8 +35,8 @@ def by_rows(work: Callable[..., Array], *columns: Array, size: int) -> Array:
         return work(*(column[begin : begin + size] for column in flat))
 
     if len(begins) < 2:
-        found = work(*flat)
+        result = work(*flat)
     else:
         with ThreadPoolExecutor(cpu_count()) as pool:
-            found = np.concatenate(list(pool.map(piece, begins)), axis=-1)
-    return np.reshape(found, (*np.shape(found)[:-1], *shape))
+            result = np.concatenate(list(pool.map(piece, begins)), axis=-1)
+    return np.reshape(result, (*np.shape(result)[:-1], *shape))

@@ -354,8 +354,8 @@ class _Weeks:
     def trend(self, weights: Array, information: Array, kernel: Array) -> tuple[float, float]:
         """Return the trend's mean, logarithm per year, and its standard error."""
         matrix = np.eye(len(kernel)) + information @ kernel
-        told = self.years @ np.linalg.solve(matrix, information @ self.years)
-        variance = TREND_SD**2 - TREND_SD**4 * float(told)
+        weight = self.years @ np.linalg.solve(matrix, information @ self.years)
+        variance = TREND_SD**2 - TREND_SD**4 * float(weight)
         return TREND_SD**2 * float(self.years @ weights), float(np.sqrt(max(variance, 0.0)))
 
     def season(self, weights: Array, wave_sd: float, week_of_year_sd: float) -> tuple[float, ...]:

@@ -97,15 +97,15 @@ def design(columns: Mapping[str, ArrayLike]) -> Array:
     for name in FEATURES[2:]:
         values = np.asarray(columns.get(name, np.full(len(p), np.nan)), dtype=np.float64)
         is_given = np.isfinite(values)
-        known = np.where(is_given, values, 0.0)
+        filled = np.where(is_given, values, 0.0)
         if name in COUNTS:
-            parts = [np.log1p(np.maximum(known, 0))]
+            parts = [np.log1p(np.maximum(filled, 0))]
         elif name in SHARES:
-            parts = [known]
+            parts = [filled]
         elif name in CHANCES:
             parts = [_log_odds(np.where(is_given, values, 0.5))]
         else:
-            angle = 2 * np.pi * known / CYCLES[name]
+            angle = 2 * np.pi * filled / CYCLES[name]
             parts = [np.sin(angle) * is_given, np.cos(angle) * is_given]
         made += parts
         if name != "first_amount":

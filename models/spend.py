@@ -366,26 +366,26 @@ def _by_lifetimes(x: Array, m: Array, n: Array) -> list[Array]:
             fitter.fit(x, m, weights=n)
         except (ConvergenceError, np.linalg.LinAlgError):
             return []
-    found = np.array([float(fitter.params_[name]) for name in ("p", "q", "v")])
-    return [np.log(found)] if np.isfinite(found).all() and (found > 0).all() else []
+    parameters = np.array([float(fitter.params_[name]) for name in ("p", "q", "v")])
+    return [np.log(parameters)] if np.isfinite(parameters).all() and (parameters > 0).all() else []
 
 
 def _notes(model: Spend, best: Array, *, depends: bool, giants: int) -> tuple[str, ...]:
     """Say where the optimum lies at a bound, and what was done to the data."""
-    said = []
+    notes = []
     p, q, _ = np.exp(best)
     if p >= 0.99 * HIGH[0]:
-        said.append("a customer's orders hardly differ in value")
+        notes.append("a customer's orders hardly differ in value")
     if q >= 0.99 * HIGH[1]:
-        said.append("customers hardly differ in what they spend")
+        notes.append("customers hardly differ in what they spend")
     if q <= 1.01 * LOW[1]:
-        said.append("a few giant customers: the mean order value is barely finite")
+        notes.append("a few giant customers: the mean order value is barely finite")
     if depends:
-        said.append(
+        notes.append(
             "spend depends on frequency: mean order values are taken relative to the number of repeat "
             f"orders to the power {model.slope:.2f}"
         )
     if giants:
         whose = "1 customer's" if giants == 1 else f"{giants:,} customers'"
-        said.append(f"{whose} giant mean spend was capped for the fit")
-    return tuple(said)
+        notes.append(f"{whose} giant mean spend was capped for the fit")
+    return tuple(notes)

@@ -34,8 +34,8 @@ class Sums:
         Orders whose mean is known.
     """
 
-    def __init__(self, spend: Spend, known: float) -> None:
-        self.p, self.shape = spend.p, spend.q + spend.p * known
+    def __init__(self, spend: Spend, orders: float) -> None:
+        self.p, self.shape = spend.p, spend.q + spend.p * orders
         self.tables: dict[int, tuple[Array, Array]] = {}
 
     def upto(self, largest: int, tails: Array) -> tuple[Array, Array]:
@@ -66,10 +66,10 @@ class Sums:
         mass[..., 1 : len(tails) + 1] = np.moveaxis(tails, 0, -1)
         mass[..., :-1] -= mass[..., 1:].copy()
         most = _whole_steps((tails > 0).sum(axis=0)) + 1
-        found = np.empty((*tails.shape[1:], len(sums)))
+        chances_by_cell = np.empty((*tails.shape[1:], len(sums)))
         for cell in np.ndindex(most.shape):  # each by itself: no digit hangs on who is beside it
-            np.matmul(mass[cell][: most[cell]], chances[: most[cell]], out=found[cell])
-        return sums, np.minimum(found, 1.0)
+            np.matmul(mass[cell][: most[cell]], chances[: most[cell]], out=chances_by_cell[cell])
+        return sums, np.minimum(chances_by_cell, 1.0)
 
     def _reaching(self, sums: Array, chances: Array, longest: int) -> tuple[Array, Array]:
         """Return a grid's sums, and its chances for up to so many orders, shape (N, GRID + 1)."""
@@ -135,11 +135,11 @@ class Mixture:
         high = self.at(place, rows)
         while (is_open := place - below > 1).any():
             middle = (below + place) // 2
-            found = self.at(middle, rows)
-            is_short = is_open & (found < wanted)
-            below, low = np.where(is_short, middle, below), np.where(is_short, found, low)
+            chance = self.at(middle, rows)
+            is_short = is_open & (chance < wanted)
+            below, low = np.where(is_short, middle, below), np.where(is_short, chance, low)
             is_enough = is_open & ~is_short
-            place, high = np.where(is_enough, middle, place), np.where(is_enough, found, high)
+            place, high = np.where(is_enough, middle, place), np.where(is_enough, chance, high)
         part = np.clip((wanted - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
         start = np.where(below > 0, self.sums[below], self.sums[1] / 2)
         quantile = np.zeros(len(nothing))

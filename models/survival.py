@@ -90,13 +90,13 @@ def kaplan_meier(days: ArrayLike, is_event: ArrayLike, counts: ArrayLike) -> Cur
         error = np.sqrt(greenwood) / np.abs(np.log(staying))
         spread = np.exp(norm.ppf((1 + CONFIDENCE) / 2) * error)
         low, high = 1 - staying ** (1 / spread), 1 - staying**spread
-    known = np.isfinite(spread)
+    is_finite = np.isfinite(spread)
     share = 1 - staying
     return Curve(
         times,
         share,
-        np.where(known, low, share),
-        np.where(known, high, 1.0),
+        np.where(is_finite, low, share),
+        np.where(is_finite, high, 1.0),
         risk,
         float(counts.sum()),
         float(ended.sum()),

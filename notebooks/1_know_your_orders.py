@@ -57,18 +57,18 @@ print(f"{preset}: orders from {history.first_date} to {history.last_date}")
 # Nothing is dropped silently: rows in = orders + rows merged + rows rejected.
 
 # %%
-found = history.accounting
-fate = {"orders": found.orders, **found.merged, **found.rejected}
-print(f"every row is accounted for: {found.is_balanced}")
+accounting = history.accounting
+fate = {"orders": accounting.orders, **accounting.merged, **accounting.rejected}
+print(f"every row is accounted for: {accounting.is_balanced}")
 rows = [{"fate": name, "rows": count} for name, count in fate.items()]
-bars_chart(rows, "fate", "rows", f"Where {found.rows_in:,} rows of the export went")
+bars_chart(rows, "fate", "rows", f"Where {accounting.rows_in:,} rows of the export went")
 
 # %% [markdown]
 # Each rejected row is in `rejects.csv`, with the rule that it broke.
 
 # %%
-rules = {rule: RULES[rule] for rule in found.rejected}
-pd.DataFrame({"rows": found.rejected, "rule and what to do": rules})
+rules = {rule: RULES[rule] for rule in accounting.rejected}
+pd.DataFrame({"rows": accounting.rejected, "rule and what to do": rules})
 
 # %% [markdown]
 # What was planted explains them: orders there, rows here, and an order has a row for each of its products.

@@ -23,7 +23,7 @@ from models.forecaster import HISTORY
 from perennial.cli.demo import AS_OF as LAST_DAY
 from perennial.cli.demo import write_cdnow
 from perennial.pipeline.settings.store import read_settings
-from perennial.pipeline.training.backtest import Orders, find_origin, predict_origin
+from perennial.pipeline.training.backtest import Orders, build_cutoff, predict_cutoff
 from perennial.pipeline.training.recipe import fit_recipe
 from reports.charts import curves_chart, spans_chart
 
@@ -40,9 +40,9 @@ with open_engine(settings.store.timezone) as engine:
     later = engine.parquet(history.orders)
     orders = Orders(later.filter(later.order_date <= AS_OF), later)
     window = settings.model.second_purchase_days
-    fits = fit_recipe(engine, orders.known, None, AS_OF, window, HORIZON)
-    now = find_origin(engine, orders, None, AS_OF, HORIZON, window)
-prediction = predict_origin(fits.forecaster, now, HORIZON)
+    fits = fit_recipe(engine, orders.past, None, AS_OF, window, HORIZON)
+    now = build_cutoff(engine, orders, None, AS_OF, HORIZON, window)
+prediction = predict_cutoff(fits.forecaster, now, HORIZON)
 
 # %% [markdown]
 # ## One customer is hard to foresee
@@ -52,7 +52,7 @@ prediction = predict_origin(fits.forecaster, now, HORIZON)
 # %%
 ranks = [100, 200, 400, 800, 1_200, 1_600, 2_400, 4_800, 9_600]
 ranked = np.argsort(-prediction.value, kind="stable")
-chosen = [
+customers = [
     {
         "customer": f"no. {rank:,} by value",
         "estimate": prediction.value[who],
@@ -63,7 +63,7 @@ chosen = [
     for rank, who in zip(ranks, ranked[np.array(ranks) - 1], strict=True)
 ]
 spans_chart(
-    chosen, "customer", "Net revenue in 181 days: expected, 80 % interval, what came", "USD"
+    customers, "customer", "Net revenue in 181 days: expected, 80 % interval, what came", "USD"
 )
 
 # %% [markdown]
@@ -81,7 +81,7 @@ curves_chart(rows, "decile", "Share inside the interval, 10 = highest value")
 
 # %%
 expected, came = prediction.orders.sum(), now.orders.sum()
-print(f"orders expected {expected:,.0f}, came {came:,}: {came / expected - 1:+.1%}")
+print(f"orders expected {expected:,.0f}, came {came:,.0f}: {came / expected - 1:+.1%}")
 
 # %% [markdown]
 # The parameters' standard errors are small, with so many customers. Drawn from what they leave open, the purchase model

@@ -42,8 +42,8 @@ with open_engine(settings.store.timezone) as engine:
     orders = engine.parquet(history.orders)
     window, horizon = settings.model.second_purchase_days, settings.model.horizon_days
     model = fit_recipe(engine, orders, None, AS_OF, window, horizon).forecaster
-    known = known_customers(orders, None, AS_OF, window).order_by("customer_id")
-    customers = engine.frame(known)
+    table = known_customers(orders, None, AS_OF, window).order_by("customer_id")
+    customers = engine.frame(table)
 decided = score_customers(settings.policy, customers, model, AS_OF)
 
 # %% [markdown]

@@ -76,8 +76,8 @@ names = {
 metrics = ["gini_value", "capture_top20", "value_ratio", "orders_ratio", "mae_orders"]
 days, customers = backtest["horizon_days"], cutoff["customers"]
 print(f"from {cutoff['as_of']}, {days} days ahead, {customers:,} customers")
-found = pd.DataFrame(cutoff["models"]).T.loc[list(names), metrics].astype(float)
-found.round(3).rename(index=names)
+table = pd.DataFrame(cutoff["models"]).T.loc[list(names), metrics].astype(float)
+table.round(3).rename(index=names)
 
 # %% [markdown]
 # A lead is worth as much as its interval says: customers drawn again and again, and both ranked anew.

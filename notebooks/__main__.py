@@ -61,10 +61,10 @@ def run(script: Path) -> NotebookNode:
 def write_page(script: Path, notebook: NotebookNode) -> None:
     """Write a notebook that has run as Markdown, its pictures beside it."""
     exporter = MarkdownExporter(config=Config(NbConvertBase={"display_data_priority": SHOWN}))
-    body, found = exporter.from_notebook_node(
+    body, resources = exporter.from_notebook_node(
         notebook, {"unique_key": script.stem, "output_files_dir": PICTURES}
     )
-    for name, picture in found["outputs"].items():
+    for name, picture in resources["outputs"].items():
         (PAGES / name).write_bytes(picture)
         title = re.search(r"<dc:title>(.*?)</dc:title>", picture.decode())[1]
         body = body.replace(f"![svg]({name})", f"![{title}]({name})")

@@ -35,7 +35,7 @@ class QuadrantRow:
         Of the weeks and of the months.
     points
         Of a line through its values.
-    told
+    values
         The values, for who cannot see the line.
     """
 
@@ -43,7 +43,7 @@ class QuadrantRow:
     missing: Need | None
     last: tuple[LastValue, ...] = ()
     points: str = ""
-    told: str = ""
+    values: str = ""
 
 
 @dataclass(frozen=True)

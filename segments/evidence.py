@@ -100,10 +100,12 @@ def moods(index: pd.Index, signals: Signals) -> Mood:
     )
     last = words.drop_duplicates("who", keep="last")
     grade = np.zeros(len(index), dtype=np.int64)
-    said = np.full(len(index), np.datetime64("NaT", "us"), dtype="datetime64[us]")
+    graded_at = np.full(len(index), np.datetime64("NaT", "us"), dtype="datetime64[us]")
     who = last["who"].to_numpy()
-    grade[who], said[who] = last["grade"], last["at"]
-    return Mood(grade > 0, grade < 0, np.isnat(said), _mended(index, signals.tickets, said))
+    grade[who], graded_at[who] = last["grade"], last["at"]
+    return Mood(
+        grade > 0, grade < 0, np.isnat(graded_at), _mended(index, signals.tickets, graded_at)
+    )
 
 
 def good_events(index: pd.Index, signals: Signals, as_of: np.datetime64) -> Events:
@@ -157,13 +159,13 @@ def advocates(index: pd.Index, signals: Signals) -> Flags:
     NDArray
         Shape (n,).
     """
-    said = Signals(reviews=signals.reviews, nps=signals.nps)
+    spoken = Signals(reviews=signals.reviews, nps=signals.nps)
     is_advocate = np.zeros(len(index), dtype=bool)
-    is_advocate[good_events(index, said, np.datetime64("9999-12-31")).who] = True
+    is_advocate[good_events(index, spoken, np.datetime64("9999-12-31")).who] = True
     if signals.referrals is not None:
         won = signals.referrals[(signals.referrals["event"] == "converted").to_numpy(dtype=bool)]
         is_advocate |= index.isin(won["referrer_id"])
-    mood = moods(index, said)
+    mood = moods(index, spoken)
     return is_advocate & ~mood.is_bad
 
 
@@ -213,9 +215,9 @@ def _graded(
     return _placed(index, table.assign(grade=grade), at, "grade")
 
 
-def _mended(index: pd.Index, tickets: pd.DataFrame | None, said: Days) -> Flags:
+def _mended(index: pd.Index, tickets: pd.DataFrame | None, graded_at: Days) -> Flags:
     resolved = _latest(index, tickets, "resolved_at")
-    return np.asarray(resolved.astype("datetime64[D]") >= said.astype("datetime64[D]"))
+    return np.asarray(resolved.astype("datetime64[D]") >= graded_at.astype("datetime64[D]"))
 
 
 def _latest(index: pd.Index, table: pd.DataFrame | None, at: str) -> Days:

@@ -18,29 +18,29 @@ from segments.offers import (
     UNCERTAINTY,
     Action,
     Array,
-    Belief,
-    Beliefs,
+    EffectEstimate,
+    EffectEstimates,
     Granted,
+    IncrementalValue,
     Offered,
     Offers,
     Plan,
-    Prospects,
 )
 
 __all__ = [
     "TIERS",
     "UNCERTAINTY",
     "Action",
-    "Belief",
-    "Beliefs",
+    "EffectEstimate",
+    "EffectEstimates",
     "Frontier",
     "Funded",
     "Granted",
+    "IncrementalValue",
     "Investment",
     "Offered",
     "Offers",
     "Plan",
-    "Prospects",
     "allocate",
     "fund",
     "invest",
@@ -56,7 +56,7 @@ class Funded:
 
     Attributes
     ----------
-    chosen
+    choice
         Shape (n,): the column chosen for each customer.
     spent
         Cost of all customers who are not held out.
@@ -67,7 +67,7 @@ class Funded:
         `spent` is theirs; None and 0 where there are none.
     """
 
-    chosen: NDArray[np.int8]
+    choice: NDArray[np.int8]
     spent: float
     next_return: float
     curve: Frontier | None
@@ -91,12 +91,12 @@ class Investment(Granted):
 
 
 def invest(
-    prospects: Prospects,
+    incremental_value: IncrementalValue,
     actions: Sequence[Action],
     is_holdout: ArrayLike,
     plan: Plan,
     *,
-    beliefs: Beliefs | None = None,
+    effects: EffectEstimates | None = None,
     multiples: Mapping[str, Array] | None = None,
     is_eligible: ArrayLike = True,
     is_explorer: ArrayLike = False,
@@ -105,7 +105,7 @@ def invest(
 
     Parameters
     ----------
-    prospects
+    incremental_value
         What there is to win of n customers.
     actions
         What can be done, at most one for each customer.
@@ -113,7 +113,7 @@ def invest(
         Shape (n,): held-out customers get the tier that they would have, and use no budget.
     plan
         How the budget is to be used.
-    beliefs
+    effects
         Measured effects; the others are assumed.
     multiples
         By tier, shape (n,): what an effect was measured to be for each customer, as a multiple of the
@@ -138,20 +138,20 @@ def invest(
     -----
     The multiple-choice knapsack, see :func:`segments.allocation.allocate`.
     """
-    code, segments = pd.factorize(np.asarray(prospects.segment, dtype=object), sort=True)
+    code, segments = pd.factorize(np.asarray(incremental_value.segment, dtype=object), sort=True)
     n = len(code)
     held, eligible, explores = (
         np.broadcast_to(np.asarray(flag, dtype=bool), n)
         for flag in (is_holdout, is_eligible, is_explorer)
     )
     explores = explores & (plan.exploration > 0)
-    offers = Offers.of(actions, list(segments), plan, beliefs or {})
-    offered = offers.to(prospects, code, multiples)
+    offers = Offers.of(actions, list(segments), plan, effects or {})
+    offered = offers.to(incremental_value, code, multiples)
     net = offered.net(explores)
     net[~eligible, 1:] = -1.0
     funded = fund(net, offered.costs, offers, held=held, explores=explores)
-    granted = offered.granted(funded.chosen.astype(np.intp))
-    totals = {name: value for name, value in vars(funded).items() if name != "chosen"}
+    granted = offered.granted(funded.choice.astype(np.intp))
+    totals = {name: value for name, value in vars(funded).items() if name != "choice"}
     return Investment(**vars(granted), **totals)
 
 
@@ -179,7 +179,7 @@ def fund(
     """
     plan, n = offers.plan, len(net)
     share = plan.exploration if explores.any() else 0.0
-    chosen = np.zeros(n, dtype=np.int8)
+    choice = np.zeros(n, dtype=np.int8)
     next_return, curve, curve_spent = np.nan, None, 0.0
     gains_any = (net[:, 1:] > 0).any(axis=1)  # of the others nothing is to be chosen
     for is_drawn, part in ((False, 1.0 - share), (True, share)):
@@ -203,14 +203,14 @@ def fund(
                 over_cost = gain - (1 - plan.base) * cost
                 curve = return_curve(over_cost, cost, CURVE_POINTS, held=out)
                 next_return = plan.base + more.result()
-            chosen[here] = taken.result()
+            choice[here] = taken.result()
         if not is_drawn:
-            curve_spent = _paid(cost, chosen[here], out)
-    return Funded(chosen, _paid(costs, chosen, held), next_return, curve, curve_spent)
+            curve_spent = _paid(cost, choice[here], out)
+    return Funded(choice, _paid(costs, choice, held), next_return, curve, curve_spent)
 
 
-def _paid(costs: Array, chosen: NDArray[np.int8], held: NDArray[np.bool_]) -> float:
-    paid = costs[np.arange(len(chosen)), chosen]
+def _paid(costs: Array, choice: NDArray[np.int8], held: NDArray[np.bool_]) -> float:
+    paid = costs[np.arange(len(choice)), choice]
     return float(paid[~held].sum())
 
 

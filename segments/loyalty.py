@@ -214,11 +214,11 @@ def ascension_rate(
 def _ranks(names: ArrayLike, tiers: Sequence[LoyaltyTier]) -> NDArray[np.int64]:
     """Return the rank of names, from 0 (no tier) upwards."""
     rank = {name: at for at, name in enumerate([NO_TIER, *(tier.name for tier in tiers)])}
-    codes, known = pd.factorize(np.asarray(names, dtype=object), use_na_sentinel=False)
-    strange = sorted({str(name) for name in known} - set(rank))
+    codes, levels = pd.factorize(np.asarray(names, dtype=object), use_na_sentinel=False)
+    strange = sorted({str(name) for name in levels} - set(rank))
     if strange:
         raise ValueError(
             f"tiers are {', '.join(list(rank)[1:])}; {strange[0]!r} is none of them. "
             "Compare days that were scored with the same tiers"
         )
-    return np.array([rank[str(name)] for name in known], dtype=np.int64)[codes]
+    return np.array([rank[str(name)] for name in levels], dtype=np.int64)[codes]

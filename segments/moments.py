@@ -115,7 +115,7 @@ def find_moments(
             f"and {len(refunded):,}. Take all from the same rows"
         )
     mood = moods(day.index, signals)
-    found = (
+    occasions = (
         next_order(day, days(customers["next_order_date"])),
         refill_due(day, signals.refills),
         near_tier(day, loyalty, customers["revenue"].to_numpy() / customers["orders"].to_numpy()),
@@ -124,7 +124,7 @@ def find_moments(
         referral_ask(day, signals, mood.is_bad & ~mood.is_mended),
         upgrade_ready(day, signals.upgrades, mood.is_good | (mood.is_silent & ~refunded)),
     )
-    return _listed(day.index, found)
+    return _listed(day.index, occasions)
 
 
 def missing_moments(signals: Signals | None = None) -> list[Missing]:
@@ -166,16 +166,16 @@ def _day(
     )
 
 
-def _listed(index: pd.Index, found: Sequence[Due]) -> pd.DataFrame:
+def _listed(index: pd.Index, occasions: Sequence[Due]) -> pd.DataFrame:
     """List what each moment found, customer by customer."""
-    who = np.concatenate([due.who for due in found])
-    moment = np.repeat(np.arange(len(found)), [len(due.who) for due in found])
+    who = np.concatenate([due.who for due in occasions])
+    moment = np.repeat(np.arange(len(occasions)), [len(due.who) for due in occasions])
     order = np.lexsort((moment, who))
     columns = (
         index.to_numpy()[who],
         np.array(list(MOMENTS), dtype=object)[moment],
-        np.concatenate([due.day for due in found]).astype("datetime64[D]").astype(object),
-        np.concatenate([due.reason for due in found]),
+        np.concatenate([due.day for due in occasions]).astype("datetime64[D]").astype(object),
+        np.concatenate([due.reason for due in occasions]),
     )
     return pd.DataFrame(
         {name: values[order] for name, values in zip(COLUMNS, columns, strict=True)}

@@ -209,12 +209,12 @@ def days(dates: pd.Series) -> Days:
     return np.asarray(dates.to_numpy(), dtype="datetime64[D]")
 
 
-def _due(chosen: Flags, day: Days, reason: str | NDArray[np.object_]) -> Due:
-    who = np.flatnonzero(chosen)
+def _due(selected: Flags, day: Days, reason: str | NDArray[np.object_]) -> Due:
+    who = np.flatnonzero(selected)
     return Due(who, day[who], np.broadcast_to(np.asarray(reason, dtype=object), who.shape))
 
 
 def _texts(numbers: NDArray[np.generic]) -> NDArray[np.object_]:
     """Write whole numbers."""
-    known, where = np.unique(numbers.astype(np.int64), return_inverse=True)
-    return np.array([str(n) for n in known.tolist()], dtype=object)[where]
+    distinct, where = np.unique(numbers.astype(np.int64), return_inverse=True)
+    return np.array([str(n) for n in distinct.tolist()], dtype=object)[where]

@@ -45,7 +45,7 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Belief:
+class EffectEstimate:
     """An action's effect on a segment, as a multiple of the assumed one.
 
     Attributes
@@ -61,11 +61,13 @@ class Belief:
     is_measured: bool = False
 
 
-Beliefs = Mapping[tuple[str, str], Belief]  # by tier and segment; what is missing is assumed
+EffectEstimates = Mapping[
+    tuple[str, str], EffectEstimate
+]  # by tier and segment; what is missing is assumed
 
 
 @dataclass(frozen=True)
-class Prospects:
+class IncrementalValue:
     """What there is to win of customers: arrays of shape (n,).
 
     Attributes
@@ -180,7 +182,11 @@ class Offers:
 
     @classmethod
     def of(
-        cls, actions: Sequence[Action], segments: Sequence[str], plan: Plan, beliefs: Beliefs
+        cls,
+        actions: Sequence[Action],
+        segments: Sequence[str],
+        plan: Plan,
+        effects: EffectEstimates,
     ) -> "Offers":
         """Say what holds in each of these segments.
 
@@ -192,14 +198,14 @@ class Offers:
         if any(action.cost <= 0 for action in actions):
             raise ValueError("an action costs more than 0: set investment.actions.*.cost")
         ranked = sorted(actions, key=lambda action: action.cost)
-        nothing = Belief(0.0, 0.0)
+        nothing = EffectEstimate(0.0, 0.0)
         rows = [
-            [nothing, *(beliefs.get((a.tier, name), Belief()) for a in ranked)]
+            [nothing, *(effects.get((a.tier, name), EffectEstimate()) for a in ranked)]
             for name in segments
         ]
 
         def matrix(name: str) -> Array:
-            values = [[float(getattr(belief, name)) for belief in row] for row in rows]
+            values = [[float(getattr(estimate, name)) for estimate in row] for row in rows]
             return np.array(values).reshape(len(segments), len(ranked) + 1)
 
         mean, deviation = matrix("mean"), matrix("deviation")
@@ -217,13 +223,16 @@ class Offers:
         return np.array([np.inf, *(a.most_customers for a in self.actions)])
 
     def to(
-        self, prospects: Prospects, segment: Codes, multiples: Mapping[str, Array] | None = None
+        self,
+        incremental_value: IncrementalValue,
+        segment: Codes,
+        multiples: Mapping[str, Array] | None = None,
     ) -> "Offered":
         """Say what each action costs n customers and adds.
 
         Parameters
         ----------
-        prospects
+        incremental_value
             What there is to win of them.
         segment
             Shape (n,): the row of each one's segment.
@@ -234,20 +243,20 @@ class Offers:
         orders = np.column_stack(
             [np.zeros(len(segment))]
             + [
-                prospects.faster * a.assumed_lift + prospects.kept * a.assumed_keep
+                incremental_value.faster * a.assumed_lift + incremental_value.kept * a.assumed_keep
                 for a in self.actions
             ]
         )
         offers = np.array([0.0] + [a.offer_cost * a.redemption for a in self.actions])
         lifts = np.array([0.0] + [a.assumed_lift for a in self.actions])
         contacts = np.array([0.0] + [a.cost for a in self.actions])
-        subsidies = np.multiply.outer(prospects.orders_soon, offers)
-        low = prospects.low_margin_per_order
-        low = prospects.margin_per_order if low is None else low
+        subsidies = np.multiply.outer(incremental_value.orders_soon, offers)
+        low = incremental_value.low_margin_per_order
+        low = incremental_value.margin_per_order if low is None else low
         return Offered(
             self,
             segment,
-            effects=orders * prospects.margin_per_order[:, None],
+            effects=orders * incremental_value.margin_per_order[:, None],
             low_effects=orders * low[:, None],
             costs=contacts + subsidies * (1 + lifts),
             subsidies=subsidies,
@@ -305,27 +314,27 @@ class Offered:
             believed = np.where(is_explored[:, None], drawn, believed)
         return np.asarray(believed - self.offers.plan.base * self.costs)
 
-    def granted(self, chosen: Codes) -> Granted:
+    def granted(self, choice: Codes) -> Granted:
         """Say what customers get of the columns chosen for them, shape (n,)."""
-        rows, segment, offers = np.arange(len(chosen)), self.segment, self.offers
-        whole = self.effects[rows, chosen]
-        moved = np.broadcast_to(self.shift, self.effects.shape)[rows, chosen]
-        low = np.maximum(self._low[segment, chosen] + moved, 0)
-        gain, cost = self.low_effects[rows, chosen] * low, self.costs[rows, chosen]
+        rows, segment, offers = np.arange(len(choice)), self.segment, self.offers
+        whole = self.effects[rows, choice]
+        moved = np.broadcast_to(self.shift, self.effects.shape)[rows, choice]
+        low = np.maximum(self._low[segment, choice] + moved, 0)
+        gain, cost = self.low_effects[rows, choice] * low, self.costs[rows, choice]
         with np.errstate(invalid="ignore", divide="ignore"):
-            returns = np.where(chosen > 0, gain / cost, np.nan)
-        mean = offers.mean[segment, chosen] + moved
-        spread = TEN_PERCENT * offers.deviation[segment, chosen]
+            returns = np.where(choice > 0, gain / cost, np.nan)
+        mean = offers.mean[segment, choice] + moved
+        spread = TEN_PERCENT * offers.deviation[segment, choice]
         return Granted(
-            tier=offers.tiers[chosen],
+            tier=offers.tiers[choice],
             gain=gain,
-            gain_low=self.low_effects[rows, chosen]
+            gain_low=self.low_effects[rows, choice]
             * np.maximum(np.minimum(mean - spread, low), 0),
             gain_high=whole * np.maximum(mean + spread, 0),
             cost=cost,
-            subsidy=self.subsidies[rows, chosen],
+            subsidy=self.subsidies[rows, choice],
             expected_return=returns,
-            is_measured=offers.is_measured[segment, chosen],
+            is_measured=offers.is_measured[segment, choice],
         )
 
     @property

@@ -63,6 +63,6 @@ def perennial() -> Callable[..., Said]:
 def published(tmp_path_factory, perennial) -> tuple[Path, dict[str, Any]]:
     """A shop whose day is published: its settings' file, and what `run` said. Do not change it."""
     config = write_shop(tmp_path_factory.mktemp("shop"))
-    said = perennial("run", "--config", config, "--as-of", AS_OF.isoformat(), "--json")
-    assert said.code == 0, said.err
-    return config, said.json
+    result = perennial("run", "--config", config, "--as-of", AS_OF.isoformat(), "--json")
+    assert result.code == 0, result.err
+    return config, result.json

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import ibis
 import pytest
 
-from perennial.pipeline.scoring.portions import States
+from perennial.pipeline.scoring.batches import States
 
 METRICS = ("CUMULATIVE_ROWS_SCANNED",)
 
@@ -20,9 +20,9 @@ class Work:
     statements: int = 0
     rows: int = 0
 
-    def add(self, said: str) -> None:
+    def add(self, message: str) -> None:
         """Add what the engine says of a statement."""
-        rows = json.loads(said).get("cumulative_rows_scanned", 0)  # a setting has no plan
+        rows = json.loads(message).get("cumulative_rows_scanned", 0)  # a setting has no plan
         self.statements += rows > 0
         self.rows += rows
 
@@ -79,9 +79,9 @@ def counted_states() -> Iterator[Work]:
 
     def rounds(self):
         work.statements += 1
-        for portion in each(self):
-            work.rows += len(portion.table)
-            yield portion
+        for batch in each(self):
+            work.rows += len(batch.table)
+            yield batch
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(States, "__iter__", rounds)

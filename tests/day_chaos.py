@@ -77,12 +77,12 @@ class Arrivals:
 
     def write(self, home: Path, night: int) -> None:
         """Write the night's source: whole, empty, or every order twice under another name."""
-        found = self.by(AS_OF + timedelta(days=night))
+        actual = self.by(AS_OF + timedelta(days=night))
         if night == EMPTY:
-            found = found.head(0)
+            actual = actual.head(0)
         if night == DOUBLED:
-            found = pd.concat([found, found.assign(order_id="again-" + found["order_id"])])
-        found.to_csv(home / "orders.csv", index=False)
+            actual = pd.concat([actual, actual.assign(order_id="again-" + actual["order_id"])])
+        actual.to_csv(home / "orders.csv", index=False)
 
 
 def expected_days(night: int) -> list[int]:
@@ -225,8 +225,8 @@ def compare(config: Path, quiet: Path, nights: int) -> list[str]:
         for one, other in zip(runs, wanted, strict=True):
             for name in ("scores.parquet", "commitments.parquet"):
                 left, right = (
-                    pd.read_parquet(found.file(name)).drop(columns="run_id", errors="ignore")
-                    for found in (one, other)
+                    pd.read_parquet(actual.file(name)).drop(columns="run_id", errors="ignore")
+                    for actual in (one, other)
                 )
                 if not left.equals(right):
                     faults.append(f"{day}: {name} is not as it is on a quiet night")
@@ -263,13 +263,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         outcome = nights_of(Path(folder), asked.nights, asked.kills, asked.seed)
-    said = [f"refused {day}: {why}" for day, why in sorted(outcome.refused.items())]
-    said += [f"FAULT {fault}" for fault in outcome.faults]
-    said.append(
+    messages = [f"refused {day}: {why}" for day, why in sorted(outcome.refused.items())]
+    messages += [f"FAULT {fault}" for fault in outcome.faults]
+    messages.append(
         f"{asked.nights} nights, {outcome.kills} runs killed, {len(outcome.refused)} days refused, "
         f"{len(outcome.faults)} faults, {time.monotonic() - began:.0f} s"
     )
-    sys.stdout.write("\n".join(said) + "\n")
+    sys.stdout.write("\n".join(messages) + "\n")
     return min(len(outcome.faults), 1)
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import httpx
 import pandas as pd
 
-from connectors.klaviyo.apply import Hands
+from connectors.klaviyo.apply import SyncContext
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import UnavailableError
@@ -85,22 +85,22 @@ class ChaosDouble(Double):
             return 200, {"seconds": self.clock.seconds}, {}
         return super().answer(method, target, headers, body)
 
-    def _create_job(self, one: str, query: Any, said: Any) -> Any:
-        for row in said["data"]["attributes"]["profiles"]["data"]:
-            key, told = _key(row), _told(row)
-            self.sent_again += self.confirmed.get(key) == told == self.posted.get(key)
-            self.posted[key] = told
-        return super()._create_job(one, query, said)
+    def _create_job(self, one: str, query: Any, payload: Any) -> Any:
+        for row in payload["data"]["attributes"]["profiles"]["data"]:
+            key, reported = _key(row), _told(row)
+            self.sent_again += self.confirmed.get(key) == reported == self.posted.get(key)
+            self.posted[key] = reported
+        return super()._create_job(one, query, payload)
 
-    def _import_errors(self, one: str, query: Any, said: Any) -> Any:
-        status, found = super()._import_errors(one, query, said)
+    def _import_errors(self, one: str, query: Any, payload: Any) -> Any:
+        status, actual = super()._import_errors(one, query, payload)
         job = self.jobs[one]
-        if job.is_done and found["links"]["next"] is None:  # Klaviyo has said all there is to say
+        if job.is_done and actual["links"]["next"] is None:  # Klaviyo has said all there is to say
             failed = {_key(error["original_payload"]) for error in job.errors}
             self.confirmed |= {
                 _key(row): _told(row) for row in job.rows if _key(row) not in failed
             }
-        return status, found
+        return status, actual
 
 
 def _key(row: dict[str, Any]) -> str:
@@ -108,8 +108,8 @@ def _key(row: dict[str, Any]) -> str:
 
 
 def _told(row: dict[str, Any]) -> str:
-    said = row["attributes"]["properties"]
-    return json.dumps({name: value for name, value in said.items() if name != SCORED_AT})
+    record = row["attributes"]["properties"]
+    return json.dumps({name: value for name, value in record.items() if name != SCORED_AT})
 
 
 class RemoteClock:
@@ -127,8 +127,8 @@ class RemoteClock:
         return self._seconds
 
     def sleep(self, seconds: float) -> None:
-        said = self._client.get(f"/__clock?by={max(seconds, 0.0)}").json()
-        self._seconds = max(self._seconds, said["seconds"])
+        result = self._client.get(f"/__clock?by={max(seconds, 0.0)}").json()
+        self._seconds = max(self._seconds, result["seconds"])
 
 
 def run_apart(work: Callable[[], int | None]) -> int:
@@ -219,12 +219,12 @@ def one_run(seed: int, profiles: int, *, kills: bool = True) -> dict[str, Any]:
         server.close()
         double.run_out()
         problems = find_problems(double, before, settings, days_of(), is_whole)
-        said = {
+        values = {
             "problems": problems,
             "faults": double.injected,
             "seconds": round(double.clock.seconds),
         }
-        (home / "judged.json").write_text(json.dumps(said))
+        (home / "judged.json").write_text(json.dumps(values))
         return DONE
 
     def publish(day: int) -> int:
@@ -236,11 +236,13 @@ def one_run(seed: int, profiles: int, *, kills: bool = True) -> dict[str, Any]:
         count = kill_at(moment) if moment else lambda *_: None
         connection.event_hooks = {"request": [count], "response": [count]}
         clock = RemoteClock(url)
-        hands = Hands(Klaviyo(connection, clock, tries=tries), clock, Erasures(settings.state))
+        context = SyncContext(
+            Klaviyo(connection, clock, tries=tries), clock, Erasures(settings.state)
+        )
         import connectors.klaviyo.pack as packing
-        import perennial.pipeline.activation.outbox as outbox
+        import perennial.pipeline.activation.sync_plan as plan_module
 
-        outbox.pack = lambda sizes: packing.pack(sizes, rows_a_job)
+        plan_module.pack = lambda sizes: packing.pack(sizes, rows_a_job)
         from connectors.store import Store
 
         published = Store(settings.exports).current()
@@ -248,7 +250,7 @@ def one_run(seed: int, profiles: int, *, kills: bool = True) -> dict[str, Any]:
         sync_day(
             home_context(settings, published.as_of),
             published,
-            hands,
+            context,
             apply=True,
             create_missing=False,
         )
@@ -293,14 +295,14 @@ def one_run(seed: int, profiles: int, *, kills: bool = True) -> dict[str, Any]:
     os.write(stop_send, b".")
     if wait_for(server) != DONE:
         failed.append("the double broke")
-        said: dict[str, Any] = {"problems": [], "faults": {}, "seconds": 0}
+        values: dict[str, Any] = {"problems": [], "faults": {}, "seconds": 0}
     else:
-        said = json.loads((home / "judged.json").read_text())
+        values = json.loads((home / "judged.json").read_text())
     for handle in (receive, send, stop_send):
         os.close(handle)
     is_whole_file.unlink(missing_ok=True)
     shutil.rmtree(home)
-    return {**said, "problems": [*failed, *said["problems"]], "attempts": dict(kinds)}
+    return {**values, "problems": [*failed, *values["problems"]], "attempts": dict(kinds)}
 
 
 def find_problems(
@@ -312,17 +314,17 @@ def find_problems(
 ) -> list[str]:
     """Say what the sync did that it must not, and what it did not that it must."""
     problems = []
-    known = double.properties().keys()
+    past = double.properties().keys()
     expected = {
-        key: said
-        for key, said in wanted(settings, days[-1]).items()
-        if key in known and key not in double.bad_keys
+        key: text
+        for key, text in wanted(settings, days[-1]).items()
+        if key in past and key not in double.bad_keys
     }
-    found = {key: said for key, said in held(settings, double).items() if key in expected}
-    wrong = [key for key, said in expected.items() if found.get(key) != said]
+    actual = {key: text for key, text in held(settings, double).items() if key in expected}
+    wrong = [key for key, text in expected.items() if actual.get(key) != text]
     if wrong:
         problems.append(f"{len(wrong)} profiles are not as published")
-    if any(said for key, said in held(settings, double).items() if key in double.bad_keys):
+    if any(text for key, text in held(settings, double).items() if key in double.bad_keys):
         problems.append("a refused profile has properties")
     if double.created_profiles:
         problems.append(f"{double.created_profiles} profiles were made")
@@ -341,13 +343,13 @@ def _event_problems(
     days: list[pd.DataFrame],
     is_whole: Callable[[int], bool],
 ) -> list[str]:
-    told: Counter[tuple[str, str]] = Counter()
+    reported: Counter[tuple[str, str]] = Counter()
     for (serial, _, _), event in double.events.items():
-        told[double.profiles[serial]["external_id"], event["time"][:10]] += 1
+        reported[double.profiles[serial]["external_id"], event["time"][:10]] += 1
     problems = []
-    if any(n > 1 for n in told.values()):
+    if any(n > 1 for n in reported.values()):
         problems.append("an event happened twice")
-    if not settings.klaviyo.events and told:
+    if not settings.klaviyo.events and reported:
         problems.append("events were not asked for")
     if settings.klaviyo.events and is_whole(len(days) - 2) and is_whole(len(days) - 1):
         before, after = days[-2], days[-1]
@@ -357,9 +359,9 @@ def _event_problems(
         )
         expected = set(after["customer_id"][moved & is_known])
         day = after["as_of"].iloc[0].isoformat()
-        found = {key for key, when in told if when == day}
-        if found != expected:
-            problems.append(f"{len(found ^ expected)} events too few or too many")
+        actual = {key for key, when in reported if when == day}
+        if actual != expected:
+            problems.append(f"{len(actual ^ expected)} events too few or too many")
     return problems
 
 
@@ -380,12 +382,12 @@ def main() -> None:
     faults: Counter[str] = Counter()
     started, failed = time.perf_counter(), 0
     for seed in range(asked.first_seed, asked.first_seed + asked.runs):
-        found = one_run(seed, asked.profiles)
-        attempts.update(found["attempts"])
-        faults.update(found["faults"])
-        if found["problems"]:
+        outcome = one_run(seed, asked.profiles)
+        attempts.update(outcome["attempts"])
+        faults.update(outcome["faults"])
+        if outcome["problems"]:
             failed += 1
-            say(f"seed {seed}: {'; '.join(found['problems'])}")
+            say(f"seed {seed}: {'; '.join(outcome['problems'])}")
         elif seed % 5 == 0:
             say(f"seed {seed}: {time.perf_counter() - started:.0f} s")
     say(

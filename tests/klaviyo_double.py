@@ -257,17 +257,17 @@ class Double:
                 self._check_scopes(route)
                 extra = self._count(route)
                 query = {name: values[0] for name, values in parse_qs(url.query).items()}
-                said = self._read(body)
+                payload = self._read(body)
                 if body and self.keeps_bodies:
-                    self.bodies.append((method, url.path, said))
-                status, found = getattr(self, f"_{route.handler}")(one, query, said)
+                    self.bodies.append((method, url.path, payload))
+                status, actual = getattr(self, f"_{route.handler}")(one, query, payload)
             except RefusedError as refusal:
                 retry = (
                     {"Retry-After": refusal.body.pop("retry")} if "retry" in refusal.body else {}
                 )
                 self.refused[refusal.status] += 1
                 return refusal.status, refusal.body, retry
-        return status, found, extra
+        return status, actual, extra
 
     def _find(self, method: str, path: str) -> tuple[Route, str]:
         for route in ROUTES:
@@ -333,34 +333,34 @@ class Double:
             following = f"https://a.klaviyo.com/next?page%5Bcursor%5D=c{start + size}"
         return {"data": rows[start : start + size], "links": {"next": following}}
 
-    def _accounts(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _accounts(self, one: str, query: dict[str, str], payload: Any) -> Any:
         return 200, {"data": [{"type": "account", "id": self.account, "attributes": {}}]}
 
-    def _nothing(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _nothing(self, one: str, query: dict[str, str], payload: Any) -> Any:
         return 200, {"data": []}
 
-    def _campaigns(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _campaigns(self, one: str, query: dict[str, str], payload: Any) -> Any:
         if "filter" not in query:
             raise RefusedError(400, "invalid", "a channel filter is required", "filter")
         return 200, {"data": []}
 
-    def _find_profiles(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _find_profiles(self, one: str, query: dict[str, str], payload: Any) -> Any:
         asked = re.match(r"^any\((email|external_id|phone_number),(\[.*\])\)$", query["filter"])
         if asked is None:
             raise RefusedError(400, "invalid", "filter", "filter")
         kind, keys = asked[1], json.loads(asked[2])
         if len(keys) > 100 or self.refused_keys & set(keys):
             raise RefusedError(400, "invalid", "filter", "filter")
-        found = [self.by_key.get((kind, plain(kind, key))) for key in keys]
+        actual = [self.by_key.get((kind, plain(kind, key))) for key in keys]
         rows = [
             {"type": "profile", "id": serial, "attributes": {
                 name: self.profiles[serial].get(name) for name in ("email", "external_id", "phone_number")}}
-            for serial in dict.fromkeys(found) if serial is not None
+            for serial in dict.fromkeys(actual) if serial is not None
         ]  # fmt: skip
         return 200, self._pages(rows, query, 100)
 
-    def _create_job(self, one: str, query: dict[str, str], said: Any) -> Any:
-        data = said["data"]
+    def _create_job(self, one: str, query: dict[str, str], payload: Any) -> Any:
+        data = payload["data"]
         if data["type"] != "profile-bulk-import-job":
             raise RefusedError(400, "invalid", "type", "/data/type")
         rows = data["attributes"]["profiles"]["data"]
@@ -396,12 +396,12 @@ class Double:
             },
         }
 
-    def _show_job(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _show_job(self, one: str, query: dict[str, str], payload: Any) -> Any:
         if one not in self.jobs:
             raise RefusedError(404, "not_found")
         return 200, {"data": self._job_row(self.jobs[one])}
 
-    def _list_jobs(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _list_jobs(self, one: str, query: dict[str, str], payload: Any) -> Any:
         status = re.match(r"""^equals\(status,["'](\w+)["']\)$""", query["filter"])
         if status is None:
             raise RefusedError(400, "invalid", "filter", "filter")
@@ -409,7 +409,7 @@ class Double:
         rows = [row for row in rows if row["attributes"]["status"] == status[1]]
         return 200, self._pages(rows, query, 100)
 
-    def _import_errors(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _import_errors(self, one: str, query: dict[str, str], payload: Any) -> Any:
         rows = [
             {"type": "import-error", "id": f"{one}E{i}", "attributes": error}
             for i, error in enumerate(self.jobs[one].errors)
@@ -417,13 +417,13 @@ class Double:
         return 200, self._pages(rows, query, 100)
 
     def _row_fault(self, row: dict[str, Any]) -> str | None:
-        said = row["attributes"]
-        keys = [said.get(name) for name in ("email", "external_id", "phone_number")]
+        payload = row["attributes"]
+        keys = [payload.get(name) for name in ("email", "external_id", "phone_number")]
         if row.get("type") != "profile" or not any(keys):
             return "no identifier"
         if set(map(str, keys)) & self.bad_keys:
             return "Invalid email address"
-        if said.get("email") is not None and not EMAIL.match(said["email"]):
+        if payload.get("email") is not None and not EMAIL.match(payload["email"]):
             return "Invalid email address"
         return None
 
@@ -441,16 +441,16 @@ class Double:
                 )
                 continue
             job.completed += 1
-            said = row["attributes"]
-            serial = self._resolve(said)
-            for name, value in (said.get("properties") or {}).items():
+            payload = row["attributes"]
+            serial = self._resolve(payload)
+            for name, value in (payload.get("properties") or {}).items():
                 if value is not None:  # a bulk import clears nothing
                     self.profiles[serial]["properties"][name] = value
 
-    def _resolve(self, said: dict[str, Any]) -> str:
+    def _resolve(self, payload: dict[str, Any]) -> str:
         """Return the profile that a row is about; a new one where there is none."""
         for kind in ("external_id", "email", "phone_number"):
-            serial = self.by_key.get((kind, plain(kind, str(said.get(kind) or ""))))
+            serial = self.by_key.get((kind, plain(kind, str(payload.get(kind) or ""))))
             if serial is not None:
                 break
         else:
@@ -458,12 +458,12 @@ class Double:
             self.profiles[serial] = {"properties": {}, "consent": "NEVER_SUBSCRIBED"}
             self.created_profiles += 1
         for kind in ("external_id", "email", "phone_number"):
-            if said.get(kind):
-                self.profiles[serial][kind] = said[kind]
-                self.by_key[kind, plain(kind, said[kind])] = serial
+            if payload.get(kind):
+                self.profiles[serial][kind] = payload[kind]
+                self.by_key[kind, plain(kind, payload[kind])] = serial
         return serial
 
-    def _find_segments(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _find_segments(self, one: str, query: dict[str, str], payload: Any) -> Any:
         return 200, self._pages(self._by_name(self.segments, query), {"page[size]": "10"}, 10)
 
     def _by_name(self, rows: dict[str, dict[str, Any]], query: dict[str, str]) -> Any:
@@ -487,73 +487,73 @@ class Double:
             raise RefusedError(429, "daily_quota")
         self._quota[what, day] += 1
 
-    def _create_segment(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _create_segment(self, one: str, query: dict[str, str], payload: Any) -> Any:
         self._spend("segments", 100)
         serial = self._next("S")
-        self.segments[serial] = said["data"]["attributes"]
+        self.segments[serial] = payload["data"]["attributes"]
         self._shows[serial] = self.clock.seconds + self.lag_seconds
         return 201, {"data": {"type": "segment", "id": serial, "attributes": {}}}
 
-    def _update_segment(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _update_segment(self, one: str, query: dict[str, str], payload: Any) -> Any:
         self._spend("segment updates", 100)
-        if said["data"]["id"] != one:
+        if payload["data"]["id"] != one:
             raise RefusedError(409, "conflict")
-        self.segments[one] = said["data"]["attributes"]
+        self.segments[one] = payload["data"]["attributes"]
         return 200, {"data": {"type": "segment", "id": one, "attributes": {}}}
 
-    def _create_events(self, one: str, query: dict[str, str], said: Any) -> Any:
-        people = said["data"]["attributes"]["events-bulk-create"]["data"]
+    def _create_events(self, one: str, query: dict[str, str], payload: Any) -> Any:
+        people = payload["data"]["attributes"]["events-bulk-create"]["data"]
         if sum(len(person["attributes"]["events"]["data"]) for person in people) > 1000:
             raise RefusedError(400, "invalid", "events")
         for person in people:
             serial = self._resolve(person["attributes"]["profile"]["data"]["attributes"])
             for event in person["attributes"]["events"]["data"]:
-                told = event["attributes"]
-                metric = told["metric"]["data"]["attributes"]["name"]
-                self.event_posts[serial, metric, told["unique_id"]] += 1
-                self.events.setdefault((serial, metric, told["unique_id"]), told)
+                reported = event["attributes"]
+                metric = reported["metric"]["data"]["attributes"]["name"]
+                self.event_posts[serial, metric, reported["unique_id"]] += 1
+                self.events.setdefault((serial, metric, reported["unique_id"]), reported)
         return 202, None
 
-    def _find_lists(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _find_lists(self, one: str, query: dict[str, str], payload: Any) -> Any:
         return 200, self._pages(self._by_name(self.lists, query), {"page[size]": "10"}, 10)
 
-    def _create_list(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _create_list(self, one: str, query: dict[str, str], payload: Any) -> Any:
         self._spend("lists", 150)
         serial = self._next("L")
         self.lists[serial] = {
-            "name": said["data"]["attributes"]["name"],
+            "name": payload["data"]["attributes"]["name"],
             "created": self.clock.now().isoformat(),
             "members": set(),
         }
         self._shows[serial] = self.clock.seconds + self.lag_seconds
         return 201, {"data": {"type": "list", "id": serial, "attributes": {}}}
 
-    def _show_members(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _show_members(self, one: str, query: dict[str, str], payload: Any) -> Any:
         rows = [{"type": "profile", "id": serial} for serial in sorted(self.lists[one]["members"])]
         return 200, self._pages(rows, query, 100)
 
-    def _ids(self, said: Any) -> set[str]:
-        ids = {row["id"] for row in said["data"]}
-        if len(said["data"]) > 1000 or not ids <= set(self.profiles):
+    def _ids(self, payload: Any) -> set[str]:
+        ids = {row["id"] for row in payload["data"]}
+        if len(payload["data"]) > 1000 or not ids <= set(self.profiles):
             raise RefusedError(400, "invalid", "members")
         return ids
 
-    def _add_members(self, one: str, query: dict[str, str], said: Any) -> Any:
-        self.lists[one]["members"] |= self._ids(said)
+    def _add_members(self, one: str, query: dict[str, str], payload: Any) -> Any:
+        self.lists[one]["members"] |= self._ids(payload)
         return 204, None
 
-    def _remove_members(self, one: str, query: dict[str, str], said: Any) -> Any:
-        self.lists[one]["members"] -= self._ids(said)
+    def _remove_members(self, one: str, query: dict[str, str], payload: Any) -> Any:
+        self.lists[one]["members"] -= self._ids(payload)
         return 204, None
 
-    def _delete_person(self, one: str, query: dict[str, str], said: Any) -> Any:
-        who = said["data"]["attributes"]["profile"]["data"]
+    def _delete_person(self, one: str, query: dict[str, str], payload: Any) -> Any:
+        who = payload["data"]["attributes"]["profile"]["data"]
         if len([*who["attributes"], *({"id"} & who.keys())]) != 1:
             raise RefusedError(400, "invalid", "exactly one of id, email and phone_number")
         self.deletions.append(who)
         return 202, None
 
-    def _change_consent(self, one: str, query: dict[str, str], said: Any) -> Any:
+    def _change_consent(self, one: str, query: dict[str, str], payload: Any) -> Any:
         self.consent_calls += 1
         for profile in self.profiles.values():
             profile["consent"] = "CHANGED"
@@ -577,15 +577,15 @@ class _Handler(BaseHTTPRequestHandler):
             retry = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             self._answer(fault.status, {"errors": []}, retry)
             return
-        status, found, extra = self.double.answer(self.command, self.path, headers, body)
+        status, actual, extra = self.double.answer(self.command, self.path, headers, body)
         if fault is not None and fault.kind == "twice":
-            status, found, extra = self.double.answer(self.command, self.path, headers, body)
+            status, actual, extra = self.double.answer(self.command, self.path, headers, body)
         if fault is not None and fault.kind == "slow":
             time.sleep(0.02)
         if fault is not None and fault.kind == "lose":
             self._hang_up()
             return
-        self._answer(status, found, extra, cut=fault is not None and fault.kind == "garble")
+        self._answer(status, actual, extra, cut=fault is not None and fault.kind == "garble")
 
     do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815
 
@@ -594,9 +594,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.shutdown(2)
 
     def _answer(
-        self, status: int, found: Any, extra: dict[str, str], *, cut: bool = False
+        self, status: int, actual: Any, extra: dict[str, str], *, cut: bool = False
     ) -> None:
-        text = b"" if found is None else json.dumps(found).encode()
+        text = b"" if actual is None else json.dumps(actual).encode()
         text = text[: len(text) // 2] if cut else text
         self.send_response(status)
         for name, value in extra.items():

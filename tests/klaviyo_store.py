@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from connectors.klaviyo.apply import Hands
+from connectors.klaviyo.apply import SyncContext
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.properties import property_table
@@ -19,7 +19,7 @@ from connectors.programs import write_table
 from connectors.store import PublishedDay, Store
 from features.tables import Scores
 from flows.sync import sync_day
-from perennial.pipeline.activation.outbox import SyncPlaces
+from perennial.pipeline.activation.sync_plan import SyncPlaces
 from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import Settings, build_settings
 from tests.klaviyo_double import KEY, Double, Fault, Server
@@ -88,9 +88,9 @@ def change(scores: pd.DataFrame, share: float, seed: int) -> pd.DataFrame:
     """Give a share of customers another segment and another value, a day later."""
     rng = np.random.default_rng(seed)
     later = scores.copy()
-    chosen = rng.random(len(later)) < share
-    later.loc[chosen, "segment"] = rng.choice(SEGMENTS, int(chosen.sum()))
-    later.loc[chosen, "expected_value"] += 7
+    choice = rng.random(len(later)) < share
+    later.loc[choice, "segment"] = rng.choice(SEGMENTS, int(choice.sum()))
+    later.loc[choice, "expected_value"] += 7
     later["as_of"] = later["as_of"].iloc[0] + timedelta(days=1)
     return later
 
@@ -116,19 +116,19 @@ def held(settings: Settings, double: Double) -> dict[str, dict[str, Any]]:
     """What the double holds, but for the day of the scores."""
     name = f"{settings.klaviyo.prefix} Scored At"
     return {
-        key: {n: v for n, v in said.items() if n != name}
-        for key, said in double.properties().items()
+        key: {n: v for n, v in text.items() if n != name}
+        for key, text in double.properties().items()
     }
 
 
 @contextmanager
-def hands_of(settings: Settings, double: Double, tries: int = 8) -> Iterator[Hands]:
+def context_of(settings: Settings, double: Double, tries: int = 8) -> Iterator[SyncContext]:
     """Open the double with its own clock."""
     server = Server(double)
     try:
         with connect(KEY, server.url) as connection:
             klaviyo = Klaviyo(connection, double.clock, tries=tries)
-            yield Hands(klaviyo, double.clock, Erasures(settings.state))
+            yield SyncContext(klaviyo, double.clock, Erasures(settings.state))
     finally:
         server.close()
 
@@ -137,14 +137,14 @@ class Shop:
     """A store with a published day, and a double that knows its customers."""
 
     def __init__(
-        self, home: Path, customers: int = 60, known: int | None = None, **klaviyo: Any
+        self, home: Path, customers: int = 60, past: int | None = None, **klaviyo: Any
     ) -> None:
         self.settings = store_settings(home, **{"most_changed_share": 1.0, **klaviyo})
         self.scores = make_scores(customers)
         self.day = publish_scores(self.settings, self.scores, "r1")
         self.double = Double()
         self.places = SyncPlaces.of(home_context(self.settings))
-        for customer in self.scores["customer_id"][:known]:
+        for customer in self.scores["customer_id"][:past]:
             self.double.add_profile(external_id=customer)
 
     def sync(
@@ -156,23 +156,25 @@ class Shop:
         tries: int = 8,
     ) -> SyncPlan | SyncOutcome:
         """Sync the published day with the double."""
-        with hands_of(self.settings, self.double, tries) as hands:
+        with context_of(self.settings, self.double, tries) as context:
             return sync_day(
                 home_context(self.settings, self.day.as_of),
                 self.day,
-                hands,
+                context,
                 config,
                 apply=apply,
                 create_missing=create_missing,
             )
 
-    def sync_with(self, change_hands: Callable[[Hands], Hands]) -> SyncPlan | SyncOutcome:
-        """Sync with other hands, such as a clock that is wrong."""
-        with hands_of(self.settings, self.double) as hands:
+    def sync_with(
+        self, change_context: Callable[[SyncContext], SyncContext]
+    ) -> SyncPlan | SyncOutcome:
+        """Sync with another context, such as a clock that is wrong."""
+        with context_of(self.settings, self.double) as context:
             return sync_day(
                 home_context(self.settings, self.day.as_of),
                 self.day,
-                change_hands(hands),
+                change_context(context),
                 apply=True,
                 create_missing=False,
             )
@@ -202,8 +204,8 @@ def dying(double: Double, after: int, method: str = "POST", path: str = "import-
     """Let Klaviyo be out of reach from the n-th such request on."""
     seen: Counter[str] = Counter()
 
-    def fault(said: str, where: str) -> Fault | None:
-        seen["n"] += said == method and path in where
+    def fault(message: str, where: str) -> Fault | None:
+        seen["n"] += message == method and path in where
         return Fault("drop") if seen["n"] >= after else None
 
     double.fault = fault

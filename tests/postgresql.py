@@ -48,12 +48,12 @@ class Server:
 
 def find_binaries() -> Path | None:
     """Folder of a PostgreSQL server's programs that has the extension, the newest first."""
-    found = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    found += [path.parent for path in Path("/opt/homebrew/opt").glob("postgresql*/bin/initdb")]
+    actual = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    actual += [path.parent for path in Path("/opt/homebrew/opt").glob("postgresql*/bin/initdb")]
     on_path = shutil.which("initdb")
     if on_path is not None:
-        found.append(Path(on_path).resolve().parent)
-    able = [folder for folder in found if _has_extension(folder)]
+        actual.append(Path(on_path).resolve().parent)
+    able = [folder for folder in actual if _has_extension(folder)]
     return max(able, default=None, key=lambda folder: folder.parent.name.zfill(20))
 
 

@@ -5,11 +5,11 @@ import os
 import pytest
 
 
-def require(found: object, what: str, command: str) -> None:
+def require(actual: object, what: str, command: str) -> None:
     """Skip the test where something is not found; fail where ``PERENNIAL_REQUIRE=all``."""
-    if found:
+    if actual:
         return
-    said = f"{what} is not here; provide it with: {command}"
+    text = f"{what} is not here; provide it with: {command}"
     if os.environ.get("PERENNIAL_REQUIRE") == "all":
-        pytest.fail(f"PERENNIAL_REQUIRE=all, but {said}", pytrace=False)
-    pytest.skip(said)
+        pytest.fail(f"PERENNIAL_REQUIRE=all, but {text}", pytrace=False)
+    pytest.skip(text)

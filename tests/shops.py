@@ -59,8 +59,8 @@ class Said:
 
     @property
     def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
+        record: dict[str, Any] = json.loads(self.out)
+        return record
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from models import gate
 from perennial.cli import commands
 from perennial.cli.main import app
 from perennial.cli.reference import setting_names
-from perennial.pipeline.monitoring import judge
+from perennial.pipeline.monitoring import alerts
 from perennial.pipeline.publishing.checks import NAMES
 from perennial.pipeline.runtime import notifications as notify
 from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
@@ -45,11 +45,11 @@ def code_of(text):
 
 def unknown_commands(text):
     """Return what a page says to run that there is not."""
-    found = []
+    actual = []
     for line in code_of(text):
         for part in re.split(r"&&|\||;", line):
-            found += unknown_in(part.strip().removeprefix("$ "))
-    return found
+            actual += unknown_in(part.strip().removeprefix("$ "))
+    return actual
 
 
 def unknown_in(line):
@@ -73,17 +73,17 @@ def unknown_names(text):
     settings = setting_names()
     columns = {f"{table}.{column}" for table, columns in COLUMNS.items() for column in columns}
     sections = "|".join(Settings.model_fields)
-    found = []
+    actual = []
     for code in CODE.findall(FENCED.sub("", text)):
         if re.fullmatch(rf"({sections})(\.\w+)+", code) and not code.endswith(FILES):
-            known = code in columns or any(f"{name}.".startswith(f"{code}.") for name in settings)
-            found += [] if known or code.startswith("orders.columns.") else [code]
+            past = code in columns or any(f"{name}.".startswith(f"{code}.") for name in settings)
+            actual += [] if past or code.startswith("orders.columns.") else [code]
         elif re.fullmatch(
             r"(benchmarks|connectors|features|flows|models|reports|segments|tests|docs)/[\w./-]+",
             code,
         ):
-            found += [] if (ROOT / code).exists() else [code]
-    return found
+            actual += [] if (ROOT / code).exists() else [code]
+    return actual
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -110,7 +110,7 @@ def test_the_readmes_figures_each_name_a_command():
     part = readme.partition("| figure | printed by |\n|---|---|\n")[2].partition("\n\n")[0]
     rows = [row.strip("| ").split(" | ") for row in part.splitlines()]
     assert len(rows) >= 5
-    assert all(re.search(r"`(make|perennial) [a-z]", said) for _, said in rows)
+    assert all(re.search(r"`(make|perennial) [a-z]", text) for _, text in rows)
 
 
 def sections_of_runbook():
@@ -133,7 +133,7 @@ def test_the_runbook_has_a_section_for_whatever_can_be_refused_or_told():
     of_gate = named_in(gate, r"Check\(\s*name=f?\"([a-z_]+)(?:\{\w+\})?\"")
     of_gate |= named_in(gate, r"f\"(floor_)\{\w+\}\"")
     of_gate.add(gate.LEAD)
-    of_alerts = named_in(judge, r"_alert\(\s*\"(\w+)\"")
+    of_alerts = named_in(alerts, r"_alert\(\s*\"(\w+)\"")
     assert len(of_gate) == 8
     assert len(of_alerts) == 10
     assert {int(code) for code in runbook["Exit codes"]} == codes

@@ -22,9 +22,9 @@ def test_a_notebook_runs(notebook, capsys):
 @named
 def test_a_page_has_its_notebook_s_cells_in_their_order(notebook):
     page = (PAGES / f"{notebook.stem}.md").read_text()
-    found = [page.find(cell.source) for cell in jupytext.read(notebook).cells]
-    assert -1 not in found, "write the pages anew with `make notebooks`"
-    assert found == sorted(found)
+    actual = [page.find(cell.source) for cell in jupytext.read(notebook).cells]
+    assert -1 not in actual, "write the pages anew with `make notebooks`"
+    assert actual == sorted(actual)
 
 
 def test_the_index_has_every_notebook():

@@ -49,8 +49,8 @@ def test_every_page_is_built(site):
 
 def test_the_site_loads_nothing_from_elsewhere(site):
     for page in site.rglob("*.html"):
-        for found in LOADED.findall(page.read_text()):
-            address = found[0] or found[1]
+        for actual in LOADED.findall(page.read_text()):
+            address = actual[0] or actual[1]
             assert not re.match(r"(?:\w+:)?//", address), f"{page}: {address}"
     for style in site.rglob("*.css"):
         assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:\w+:)?//", style.read_text()), style
@@ -86,4 +86,4 @@ def test_whatever_is_broken_ends_the_build(tmp_path):
     (source / "orphan.md").write_text("# Nothing leads here\n")
     built = build(source, tmp_path / "site")
     assert built.returncode != 0
-    assert [said for said in [*broken.values(), "orphan.md"] if said not in built.stderr] == []
+    assert [text for text in [*broken.values(), "orphan.md"] if text not in built.stderr] == []

@@ -13,6 +13,7 @@ LIMITS = Counts(
     flow_modules=15,
     flow_lines=1_100,
     config_places=32,
+    private_words=0,
 )
 
 
@@ -32,6 +33,17 @@ def test_whole_settings_are_taken_where_things_are_wired_only():
     wiring = ("perennial/cli/", "perennial/service/", "flows/", "perennial/pipeline/runtime/")
     others = [path for path, _ in settings_takers(ROOT) if not path.startswith(wiring)]
     assert others == []
+
+
+def test_a_private_word_is_counted_where_it_is_bound(tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "a.py").write_text(
+        "class A:\n"
+        "    told: str\n"
+        "    def b(self, known): self.said = known\n"
+        "found, other = [chosen for chosen in other.found], 'known'\n"
+    )
+    assert count(tmp_path).private_words == 5
 
 
 def test_a_parameter_is_followed_through_calls_contexts_and_objects(tmp_path):

@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
 def test_every_package_that_runs_here_is_listed_under_a_fit_license():
     """`make licenses` writes the list; versions, and what they say of themselves, differ by Python."""
     listed = (ROOT / "docs" / "licenses.md").read_text()
-    found = licenses(needed())
-    assert [name for name in found if f"| {name} | " not in listed] == []
-    assert all(judged(license_) for license_ in found.values())
+    by_name = licenses(needed())
+    assert [name for name in by_name if f"| {name} | " not in listed] == []
+    assert all(judged(license_) for license_ in by_name.values())
 
 
 def test_what_is_needed_to_run_is_followed_to_the_end_and_tools_are_not():
@@ -42,7 +42,7 @@ def test_a_license_that_binds_changes_of_the_package_alone_is_fit_and_said_to():
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "meant"),
+    ("code", "message", "meant"),
     [
         (0, "No known vulnerabilities found", audit.CLEAN),
         (1, "Found 2 known vulnerabilities in 1 package\nName Version ID", audit.VULNERABLE),
@@ -50,9 +50,9 @@ def test_a_license_that_binds_changes_of_the_package_alone_is_fit_and_said_to():
         (1, "", audit.UNKNOWN),
     ],
 )  # fmt: skip
-def test_an_audit_that_asked_nobody_is_not_taken_for_a_clean_one(code, said, meant):
-    found, sentence = audit.judged(code, said)
-    assert found == meant
+def test_an_audit_that_asked_nobody_is_not_taken_for_a_clean_one(code, message, meant):
+    actual, sentence = audit.judged(code, message)
+    assert actual == meant
     assert ("nothing was audited" in sentence) == (meant == audit.UNKNOWN)
 
 

@@ -14,13 +14,13 @@ LOCK = ROOT / "requirements.lock"
 CLEAN, VULNERABLE, UNKNOWN = 0, 1, 30
 
 
-def judged(code: int, said: str) -> tuple[int, str]:
+def judged(code: int, output: str) -> tuple[int, str]:
     """Return an exit code and a sentence for what pip-audit ended with and said."""
     if code == 0:
         return CLEAN, "no locked package is known to be vulnerable"
-    if found := re.search(r"Found \d+ known vulnerabilit\w+.*", said):
-        return VULNERABLE, f"{found[0]}: raise their versions with `make lock`"
-    last = said.strip().splitlines()[-1:] or ["no answer"]
+    if match := re.search(r"Found \d+ known vulnerabilit\w+.*", output):
+        return VULNERABLE, f"{match[0]}: raise their versions with `make lock`"
+    last = output.strip().splitlines()[-1:] or ["no answer"]
     return UNKNOWN, (
         f"nothing was audited, the advisories could not be asked for every package ({last[0]}). "
         "Run it where they answer"

@@ -94,10 +94,10 @@ def find_python(version: str) -> Path | None:
     for name in (*reversed(whole), f"python{version}"):
         asked = [name, "-c", "import sys, venv, ensurepip; print(sys.executable)"]
         try:
-            found = subprocess.run(asked, capture_output=True, text=True, check=True)
+            result = subprocess.run(asked, capture_output=True, text=True, check=True)
         except (OSError, subprocess.CalledProcessError):
             continue
-        return Path(found.stdout.strip())
+        return Path(result.stdout.strip())
     return None
 
 
@@ -147,17 +147,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--python", nargs="+", choices=VERSIONS, default=VERSIONS)
     parser.add_argument("--all", action="store_true", help="all tests, not some")
     asked = parser.parse_args(arguments)
-    said = ("make demo", "make test", "perennial init --from", "perennial check", "perennial run", "perennial sync")  # fmt: skip
-    unsaid = [words for words in said if not is_in_readme(words)]
+    commands = ("make demo", "make test", "perennial init --from", "perennial check", "perennial run", "perennial sync")  # fmt: skip
+    unsaid = [words for words in commands if not is_in_readme(words)]
     if unsaid:
         sys.exit(f"clean machine: the README no longer says {', '.join(unsaid)}")
-    found = {version: find_python(version) for version in asked.python}
-    for version, python in found.items():
+    pythons = {version: find_python(version) for version in asked.python}
+    for version, python in pythons.items():
         if python is not None:
             prove(version, python, whole=asked.all)
-    absent = [version for version, python in found.items() if python is None]
+    absent = [version for version, python in pythons.items() if python is None]
     print(f"not present, not proved: Python {', '.join(absent)}" if absent else "all are proved")
-    if len(absent) == len(found):
+    if len(absent) == len(pythons):
         sys.exit("clean machine: no Python to prove it on")
 
 

@@ -41,7 +41,7 @@ class UnfitError(Exception):
 
 def needed(distribution: str = "perennial") -> set[str]:
     """Return the names of all that a distribution needs to run on any of :data:`PYTHONS`, itself left out."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting = [(distribution, frozenset[str]())]
     seen = set(waiting)
     while waiting:
@@ -51,19 +51,19 @@ def needed(distribution: str = "perennial") -> set[str]:
             if not _applies(one, extras):
                 continue
             asked = (canonicalize_name(one.name), frozenset(one.extras))
-            found.add(asked[0])
+            names.add(asked[0])
             if asked not in seen:
                 seen.add(asked)
                 waiting.append(asked)
-    return found - {distribution}
+    return names - {distribution}
 
 
 def licenses(names: set[str]) -> dict[str, str]:
     """Return the license of each package, as it says itself."""
     command = [sys.executable, "-m", "piplicenses", "--no-version", "--with-system"]
     command += ["--format=json", "--packages", *sorted(names)]
-    said = subprocess.run(command, capture_output=True, check=True, text=True)
-    rows = {canonicalize_name(row["Name"]): row["License"] for row in json.loads(said.stdout)}
+    result = subprocess.run(command, capture_output=True, check=True, text=True)
+    rows = {canonicalize_name(row["Name"]): row["License"] for row in json.loads(result.stdout)}
     return {name: READ.get(name) or rows.get(name, "UNKNOWN") for name in sorted(names)}
 
 
@@ -87,9 +87,9 @@ def judged(license_: str) -> str:
 
 def page() -> str:
     """Return the list as Markdown."""
-    found = licenses(needed())
+    by_name = licenses(needed())
     lines = ["| package | license | why it is fit |\n|---|---|---|\n"]
-    lines += [f"| {name} | {one} | {judged(one)} |\n" for name, one in found.items()]
+    lines += [f"| {name} | {one} | {judged(one)} |\n" for name, one in by_name.items()]
     return HEAD + "".join(lines)
 
 

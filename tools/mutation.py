@@ -45,13 +45,13 @@ def count(names: Sequence[str], mutants: Path = ROOT / "mutants") -> dict[str, C
     counts = {}
     for file in sorted(mutants.glob("**/*.meta")):
         outcomes = json.loads(file.read_text())["exit_code_by_key"]
-        said = Counter(
+        by_outcome = Counter(
             status_by_exit_code[code]
             for fault, code in outcomes.items()
             if any(fnmatch(fault, name) for name in names)
         )
-        if said:
-            counts[str(file.relative_to(mutants).with_suffix(""))] = said
+        if by_outcome:
+            counts[str(file.relative_to(mutants).with_suffix(""))] = by_outcome
     return counts
 
 
@@ -59,10 +59,10 @@ def table(counts: dict[str, Counter[str]]) -> str:
     """Return the counts as Markdown, with the share that was found of those tried."""
     everything = sum(counts.values(), Counter[str]())
     lines = ["| module | faults tried | found | share |\n|---|--:|--:|--:|\n"]
-    for module, said in (*counts.items(), ("all", everything)):
-        found, lost = sum(said[one] for one in FOUND), sum(said[one] for one in LOST)
-        share = f"{found / (found + lost):.1%}" if found + lost else ""
-        lines.append(f"| {module} | {found + lost:,} | {found:,} | {share} |\n")
+    for module, outcomes in (*counts.items(), ("all", everything)):
+        killed, lost = sum(outcomes[one] for one in FOUND), sum(outcomes[one] for one in LOST)
+        share = f"{killed / (killed + lost):.1%}" if killed + lost else ""
+        lines.append(f"| {module} | {killed + lost:,} | {killed:,} | {share} |\n")
     left = everything.total() - sum(everything[one] for one in (*FOUND, *LOST))
     return "".join(lines) + (f"\nNot tried in the time: {left:,}\n" if left else "")
 

@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from connectors.engine.days import day_of, learn_days
-from connectors.engine.duckdb_words import WholeDuckDBCompiler
+from connectors.engine.duckdb_dialect import WholeDuckDBCompiler
 from connectors.engine.file_rows import FileReader
 from connectors.engine.files import FileRows
 from connectors.engine.shared import Engine

@@ -156,7 +156,10 @@ def _united(views: Mapping[Path, ir.Table]) -> tuple[ir.Table, dict[str, tuple[s
     }
     columns = [*common.values(), FILE_COLUMN]
     kinds = {c: {view[c].type() for view in named.values() if c in view.columns} for c in columns}
-    types = {c: next(iter(found)) if len(found) == 1 else "string" for c, found in kinds.items()}
+    types = {
+        c: next(iter(column_kinds)) if len(column_kinds) == 1 else "string"
+        for c, column_kinds in kinds.items()
+    }
     aligned = [
         view.select(
             **{

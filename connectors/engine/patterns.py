@@ -53,15 +53,15 @@ def as_iso(text: ir.StringValue, pattern: str) -> ir.StringValue:
     EngineError
         The pattern has another directive, or no whole day.
     """
-    form, found = _form(pattern)
+    form, directives = _form(pattern)
     low = text.lower()
-    if {"b", "B"} & {*found}:
+    if {"b", "B"} & {*directives}:
         for number, name in enumerate(MONTHS, 1):
-            low = low.replace(name if "B" in found else name[:3], f"{number:02}")
+            low = low.replace(name if "B" in directives else name[:3], f"{number:02}")
     fits = ibis.ifelse(low.re_search(form), low, ibis.null("string"))
 
     def part(*letters: str) -> ir.StringValue | None:
-        there = [found.index(one) + 1 for one in letters if one in found]
+        there = [directives.index(one) + 1 for one in letters if one in directives]
         return fits.re_replace(form, rf"\{there[0]}") if there else None
 
     year, month, day = part("Y", "y"), part("m", "b", "B"), part("d")
@@ -69,7 +69,7 @@ def as_iso(text: ir.StringValue, pattern: str) -> ir.StringValue:
         raise EngineError(
             f"orders.date_format has a year, a month and a day: {pattern!r} has not. Mend it"
         )
-    if "y" in found:
+    if "y" in directives:
         year = ibis.ifelse(year >= "69", "19", "20") + year
     clock = _hour(part("H", "I"), part("p"))
     for one in (part("M"), part("S")):
@@ -94,15 +94,15 @@ def _hour(hour: ir.StringValue | None, half: ir.StringValue | None) -> ir.String
 
 def _form(pattern: str) -> tuple[str, list[str]]:
     """Return a pattern as a regular expression, and its directives in order."""
-    form, found = "", list[str]()
+    form, directives = "", list[str]()
     for directive, plain in re.findall(r"%(.)|([^%]+)", pattern):
         if plain or directive == "%":
             form += re.escape((plain or "%").lower())
-        elif directive in FORMS and directive not in found:
-            form, found = form + FORMS[directive], [*found, directive]
+        elif directive in FORMS and directive not in directives:
+            form, directives = form + FORMS[directive], [*directives, directive]
         else:
             raise EngineError(
                 f"this engine reads dates of %{', %'.join(FORMS)}: orders.date_format has %{directive}. "
                 'Export ISO 8601, or set engine.backend = "duckdb"'
             )
-    return f"^{form}$", found
+    return f"^{form}$", directives

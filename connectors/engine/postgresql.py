@@ -10,10 +10,10 @@ import ibis.expr.types as ir
 import psycopg
 from ibis.backends.postgres import Backend
 
-from connectors.engine.away import AwayEngine
 from connectors.engine.duckdb import DuckDBEngine
 from connectors.engine.patterns import as_iso
-from connectors.engine.postgresql_words import FUNCTIONS, PostgreSQLCompiler, clock_in, instant
+from connectors.engine.postgresql_dialect import FUNCTIONS, PostgreSQLCompiler, clock_in, instant
+from connectors.engine.remote import RemoteEngine
 from connectors.engine.shared import EngineError
 
 CHUNK = 1 << 20  # bytes sent at once
@@ -27,7 +27,7 @@ SETTINGS = (
 BYTEWISE = ' COLLATE "C"'  # texts sort as in every other engine
 
 
-class PostgreSQLEngine(AwayEngine):
+class PostgreSQLEngine(RemoteEngine):
     """PostgreSQL; rows travel as CSV, which both it and DuckDB write and read at speed."""
 
     errors = (psycopg.Error,)

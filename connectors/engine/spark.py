@@ -16,12 +16,12 @@ import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.engine.away import AwayEngine
 from connectors.engine.duckdb import DuckDBEngine
 from connectors.engine.files import FILE_COLUMN, PARQUET_ENDINGS, FileRows
 from connectors.engine.patterns import as_iso
+from connectors.engine.remote import RemoteEngine
 from connectors.engine.shared import EngineError
-from connectors.engine.spark_words import FUNCTIONS, SparkCompiler, instant, utc_clock
+from connectors.engine.spark_dialect import FUNCTIONS, SparkCompiler, instant, utc_clock
 
 HERE = "local[*]"
 CONNECT = "sc://"
@@ -41,7 +41,7 @@ FILE_PATH = (  # as DuckDB names a file
 )
 
 
-class SparkEngine(AwayEngine):
+class SparkEngine(RemoteEngine):
     """Spark; what is computed once lies as Parquet in the scratch folder."""
 
     def parquet(self, path: Path) -> ir.Table:

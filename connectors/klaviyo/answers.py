@@ -124,12 +124,12 @@ def read_object(answer: httpx.Response) -> dict[str, Any]:
     if answer.status_code == httpx.codes.NO_CONTENT or not answer.content:
         return {}
     try:
-        found = answer.json()
+        payload = answer.json()
     except ValueError:
         raise TryAgainError("an answer that is not JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(payload, dict):
         raise TryAgainError("an answer that is no JSON object")
-    return found
+    return payload
 
 
 def refusal(endpoint: Endpoint, answer: httpx.Response) -> KlaviyoError:
@@ -157,10 +157,10 @@ def refusal(endpoint: Endpoint, answer: httpx.Response) -> KlaviyoError:
 
 def _faults(answer: httpx.Response) -> list[Fault]:
     try:
-        said = read_object(answer).get("errors")
+        errors = read_object(answer).get("errors")
     except TryAgainError:
         return []
-    rows = said if isinstance(said, list) else []
+    rows = errors if isinstance(errors, list) else []
     return [
         Fault(
             str(row.get("code", "")),

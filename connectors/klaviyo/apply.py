@@ -15,11 +15,11 @@ import pandas as pd
 from connectors.klaviyo.answers import ImportFault, Job
 from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.clock import Clock
-from connectors.klaviyo.confirmed import IN_DOUBT, Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import Fault, RequestRefusedError, UnavailableError
 from connectors.klaviyo.manifest import JobState, Manifest
 from connectors.klaviyo.pack import import_body
+from connectors.klaviyo.synced_profiles import IN_DOUBT, SyncedProfiles
 
 MOST_LOST = 3  # times that Klaviyo may cancel or forget a job
 LONGEST_JOB_SECONDS = 2 * 3600.0
@@ -35,8 +35,8 @@ Faults = dict[str, tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
-class Hands:
-    """What sending takes.
+class SyncContext:
+    """What a sync works with: the account, a clock, the erased.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Hands:
     erased: Erasures
 
 
-def send(manifest: Manifest, number: int, hands: Hands) -> None:
+def send(manifest: Manifest, number: int, context: SyncContext) -> None:
     """Create a job, unless it is created; rows that Klaviyo points at are taken out.
 
     A job that is refused without word of a row is split: the second half becomes the last job, until
@@ -68,11 +68,11 @@ def send(manifest: Manifest, number: int, hands: Hands) -> None:
 
     def note_try() -> None:
         nonlocal state
-        first = state.first_try_at or hands.clock.now().isoformat()
+        first = state.first_try_at or context.clock.now().isoformat()
         state = manifest.note(number, state, tries=state.tries + 1, first_try_at=first)
 
     while not state.job_id and not state.is_verified:
-        state = _leave_out_erased(manifest, number, state, rows, hands.erased)
+        state = _leave_out_erased(manifest, number, state, rows, context.erased)
         left = _to_send(rows, state)
         if left.empty:
             manifest.note(number, state, is_verified=True)
@@ -80,7 +80,7 @@ def send(manifest: Manifest, number: int, hands: Hands) -> None:
         sizes = tuple(sorted({*state.sizes, len(left)}))
         state = manifest.note(number, state, sent=len(left), sizes=sizes)
         try:
-            job_id = hands.klaviyo.create_import_job(import_body(list(left["body"])), note_try)
+            job_id = context.klaviyo.create_import_job(import_body(list(left["body"])), note_try)
         except RequestRefusedError as error:
             pointed = _pointed_at(error, left)
             faults = {**state.faults, **pointed}
@@ -94,14 +94,16 @@ def send(manifest: Manifest, number: int, hands: Hands) -> None:
         state = manifest.note(number, state, answered=state.answered + 1, job_id=job_id)
 
 
-def verify(manifest: Manifest, number: int, hands: Hands, *, send_again: bool = True) -> None:
+def verify(
+    manifest: Manifest, number: int, context: SyncContext, *, send_again: bool = True
+) -> None:
     """Wait until a job is over, and keep which rows Klaviyo confirmed.
 
     Parameters
     ----------
     manifest, number
         The job.
-    hands
+    context
         What it takes.
     send_again
         Whether a job that Klaviyo canceled or forgot is created anew.
@@ -116,21 +118,21 @@ def verify(manifest: Manifest, number: int, hands: Hands, *, send_again: bool = 
         if not state.job_id:
             if not send_again:
                 return
-            send(manifest, number, hands)
+            send(manifest, number, context)
             state = manifest.state(number)
             continue
-        job = _wait_until_over(state.job_id, hands)
+        job = _wait_until_over(state.job_id, context)
         if job is not None and job.status == "complete":
-            faults = hands.klaviyo.import_errors(state.job_id)
+            faults = context.klaviyo.import_errors(state.job_id)
             sent = _to_send(manifest.rows(number), state)
-            told = judge(sent, state.sent, job, faults)
-            clear = {row: said for row, said in told.items() if said[0] != UNCLEAR}
-            if send_again and len(told) - len(clear) > 1 and _may_split(manifest):
+            rejected = judge(sent, state.sent, job, faults)
+            clear = {row: fault for row, fault in rejected.items() if fault[0] != UNCLEAR}
+            if send_again and len(rejected) - len(clear) > 1 and _may_split(manifest):
                 state = manifest.note(number, state, faults={**state.faults, **clear}, job_id="")
                 _split(manifest, number, _to_send(sent, state))
                 state = manifest.state(number)
                 continue
-            manifest.note(number, state, faults={**state.faults, **told}, is_verified=True)
+            manifest.note(number, state, faults={**state.faults, **rejected}, is_verified=True)
             return
         # Part of it may have happened, which counts as a try without an answer.
         times = state.lost + 1
@@ -180,7 +182,7 @@ def judge(sent: pd.DataFrame, rows: int, job: Job, errors: Iterable[ImportFault]
     return faults
 
 
-def drain(manifest: Manifest, hands: Hands) -> None:
+def await_jobs(manifest: Manifest, context: SyncContext) -> None:
     """Wait until no job is at work that a try without an answer may have left behind.
 
     Raises
@@ -188,18 +190,18 @@ def drain(manifest: Manifest, hands: Hands) -> None:
     UnavailableError
         One is at work for hours.
     """
-    started = hands.clock.monotonic()
+    started = context.clock.monotonic()
     pause = 1.0
-    while _left_behind(manifest, hands.klaviyo):
-        if hands.clock.monotonic() - started > LONGEST_JOB_SECONDS:
+    while _left_behind(manifest, context.klaviyo):
+        if context.clock.monotonic() - started > LONGEST_JOB_SECONDS:
             raise UnavailableError(
                 "a sync ends when its import jobs are over: one is still at work in Klaviyo. Sync again later"
             )
-        hands.clock.sleep(pause)
+        context.clock.sleep(pause)
         pause = min(pause * 2, SLOWEST_POLL_SECONDS)
 
 
-def settle(manifest: Manifest, confirmed: Confirmed) -> int:
+def finalize(manifest: Manifest, confirmed: SyncedProfiles) -> int:
     """Remember what a sync confirmed, and end it; return how many rows that were."""
     good = [manifest.confirmed(number) for number in manifest.numbers]
     doubtful = [_doubtful(manifest, number) for number in manifest.numbers]
@@ -233,23 +235,23 @@ def _left_behind(manifest: Manifest, klaviyo: Klaviyo) -> bool:
     return any(job.created_at >= since and job.total_count in sizes for job in at_work)
 
 
-def _wait_until_over(job_id: str, hands: Hands) -> Job | None:
+def _wait_until_over(job_id: str, context: SyncContext) -> Job | None:
     """Return a job that is over; None where Klaviyo has forgotten it."""
-    started, pause = hands.clock.monotonic(), 1.0
+    started, pause = context.clock.monotonic(), 1.0
     while True:
         try:
-            job = hands.klaviyo.job(job_id)
+            job = context.klaviyo.job(job_id)
         except RequestRefusedError as error:
             if error.status == GONE:
                 return None
             raise
         if job.is_over:
             return job
-        if hands.clock.monotonic() - started > LONGEST_JOB_SECONDS:
+        if context.clock.monotonic() - started > LONGEST_JOB_SECONDS:
             raise UnavailableError(
                 "an import job is over within two hours: one is not. Sync again later: it goes on from there"
             )
-        hands.clock.sleep(pause)
+        context.clock.sleep(pause)
         pause = min(pause * 2, SLOWEST_POLL_SECONDS)
 
 

@@ -117,8 +117,8 @@ class Klaviyo:
 
     def account(self) -> Account:
         """Return the account that the key belongs to."""
-        (found, *_) = self._read(api.ACCOUNT, Account)
-        return found
+        (account, *_) = self._read(api.ACCOUNT, Account)
+        return account
 
     def scopes_beyond(self) -> KeyScopes:
         """Return which scopes the key has that the sync has no use for, as far as reads show them."""
@@ -203,8 +203,8 @@ class Klaviyo:
 
     def members(self, list_id: str) -> set[str]:
         """Return the profile ids on a list."""
-        found = self._read(api.MEMBERS, Named, {"page[size]": "100"}, one=list_id)
-        return {member.id for member in found}
+        members = self._read(api.MEMBERS, Named, {"page[size]": "100"}, one=list_id)
+        return {member.id for member in members}
 
     def add_members(self, list_id: str, body: Body) -> None:
         """Put people on a list; no consent changes by it."""
@@ -227,8 +227,8 @@ class Klaviyo:
             raise LostAnswerError(str(error)) from None
 
     def _named(self, endpoint: Endpoint, name: str) -> list[Named]:
-        found = self._read(endpoint, Named, {"filter": f"equals(name,{_quoted(name)})"})
-        return [one for one in found if one.name == name]
+        resources = self._read(endpoint, Named, {"filter": f"equals(name,{_quoted(name)})"})
+        return [one for one in resources if one.name == name]
 
     def _read(
         self,
@@ -329,11 +329,11 @@ class Klaviyo:
         return read_object(answer)
 
     def _asked_to_wait(self, answer: httpx.Response) -> float | None:
-        said = answer.headers.get("Retry-After", "")
-        if said.isdigit():
-            return float(said)
+        header = answer.headers.get("Retry-After", "")
+        if header.isdigit():
+            return float(header)
         try:
-            seconds = (parsedate_to_datetime(said) - self._clock.now()).total_seconds()
+            seconds = (parsedate_to_datetime(header) - self._clock.now()).total_seconds()
         except (TypeError, ValueError):
             return None
         return max(seconds, 0.0)

@@ -31,8 +31,8 @@ class Erasures:
         self._salt, self._hashes = "", frozenset[str]()
         if self.path.exists():
             with readable(self.path, "Bring it back from a backup: nothing goes out without it"):
-                said = json.loads(self.path.read_text())
-                self._salt, self._hashes = said["salt"], frozenset(said["people"])
+                record = json.loads(self.path.read_text())
+                self._salt, self._hashes = record["salt"], frozenset(record["people"])
                 bytes.fromhex(self._salt)
 
     def __len__(self) -> int:
@@ -42,12 +42,12 @@ class Erasures:
         """Put a person on the list, by everything that names them; it is on disk when this returns."""
         self._salt = self._salt or secrets.token_hex(16)
         self._hashes |= {self._hash(form) for name in names if name for form in forms(name)}
-        said = {"salt": self._salt, "people": sorted(self._hashes)}
+        record = {"salt": self._salt, "people": sorted(self._hashes)}
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
         def write(draft: Path) -> None:
             draft.touch(mode=0o600)  # hash and key together tell who a guessed name is
-            draft.write_text(json.dumps(said))
+            draft.write_text(json.dumps(record))
 
         replace_file(self.path, write)
 
@@ -63,16 +63,16 @@ class Erasures:
         names
             Ids, e-mails, phone numbers: texts or null, of the same customers.
         """
-        found = np.zeros(len(names[0]), dtype=bool)
+        is_covered = np.zeros(len(names[0]), dtype=bool)
         if not self._hashes:
-            return found
+            return is_covered
         for column in names:
-            found |= np.fromiter(
+            is_covered |= np.fromiter(
                 (isinstance(name, str) and self._hash(name) in self._hashes for name in column),
                 dtype=bool,
-                count=len(found),
+                count=len(is_covered),
             )
-        return found
+        return is_covered
 
     def _hash(self, name: str) -> str:
         return blake2b(

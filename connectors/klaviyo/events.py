@@ -6,7 +6,7 @@ from hashlib import blake2b
 import pandas as pd
 
 from connectors.klaviyo.api import MOST_EVENTS
-from connectors.klaviyo.apply import Hands
+from connectors.klaviyo.apply import SyncContext
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.payloads import (
     Event,
@@ -31,14 +31,14 @@ from connectors.klaviyo.printable import printable
 LATE_DAYS = 2  # older changes are recorded and start no flow
 
 
-def send_events(manifest: Manifest, number: int, hands: Hands) -> None:
+def send_events(manifest: Manifest, number: int, context: SyncContext) -> None:
     """Tell of the changes among a job's confirmed rows; the held-out are not told of.
 
     Parameters
     ----------
     manifest, number
         The job; of one that is not verified nothing is told.
-    hands
+    context
         What it takes.
     """
     state, metric = manifest.state(number), manifest.header.metric
@@ -46,15 +46,15 @@ def send_events(manifest: Manifest, number: int, hands: Hands) -> None:
         return
     rows = manifest.confirmed(number)
     rows = rows[has_moved(rows) & (rows["row"] >= state.events)]
-    is_late = (hands.clock.now().date() - manifest.as_of).days > LATE_DAYS
+    is_late = (context.clock.now().date() - manifest.as_of).days > LATE_DAYS
     for start in range(0, len(rows), MOST_EVENTS):
         part = rows.iloc[start : start + MOST_EVENTS]
         following = int(part["row"].iloc[-1]) + 1  # whatever rows are forgotten meanwhile
-        gone = hands.erased.covers(part["customer_id"], part["key"], part["email"])
+        gone = context.erased.covers(part["customer_id"], part["key"], part["email"])
         if gone.all():
             continue
         part = part[~gone]
-        hands.klaviyo.create_events(event_body(part, metric, manifest.as_of, is_late=is_late))
+        context.klaviyo.create_events(event_body(part, metric, manifest.as_of, is_late=is_late))
         accepted = state.events_accepted + len(part)
         state = manifest.note(number, state, events=following, events_accepted=accepted)
 
@@ -98,8 +98,8 @@ def event_body(rows: pd.DataFrame, metric: str, as_of: date, *, is_late: bool) -
                 )
             )
         )
-    told = EventJobAttributes(people=PersonEventsList(data=tuple(people)))
-    return EventsBody(data=EventJob(attributes=told))
+    attributes = EventJobAttributes(people=PersonEventsList(data=tuple(people)))
+    return EventsBody(data=EventJob(attributes=attributes))
 
 
 def _words(name: str) -> str:

@@ -54,10 +54,10 @@ def check_fresh(as_of: date, yesterday: date, limits: Limits) -> None:
 
 def check_account(klaviyo: Klaviyo, account: str) -> None:
     """Refuse a key of another account."""
-    found = klaviyo.account().id
-    if found != account:
+    actual = klaviyo.account().id
+    if actual != account:
         raise SyncRefusedError(
-            f"scores go to the account in the settings: klaviyo.account is {account}, the key's is {found}. Set "
+            f"scores go to the account in the settings: klaviyo.account is {account}, the key's is {actual}. Set "
             "that account's key in the environment, or mend klaviyo.account"
         )
 
@@ -129,15 +129,15 @@ def check_types(path: Path, properties: Sequence[Property], *, keep: bool) -> No
     SyncRefusedError
         A type would change.
     """
-    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    recorded: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     types = {one.name: "number" if one.kind == "percent" else one.kind for one in properties}
-    other = [name for name, kind in types.items() if known.get(name, kind) != kind]
+    other = [name for name, kind in types.items() if recorded.get(name, kind) != kind]
     if other:
         raise SyncRefusedError(
             f"a property keeps its type for ever: {', '.join(other)} would change it. Give it another name "
             "in klaviyo.properties"
         )
-    if keep and not types.items() <= known.items():
+    if keep and not types.items() <= recorded.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**known, **types}, indent=2)
+        text = json.dumps({**recorded, **types}, indent=2)
         replace_file(path, lambda draft: draft.write_text(text))

@@ -5,9 +5,17 @@ from dataclasses import dataclass
 
 from connectors.klaviyo.answers import Named
 from connectors.klaviyo.api import MOST_MEMBERS
-from connectors.klaviyo.book import Book, ForeignError, Intent, Made, Shelf, find_ours, make
 from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.clock import Clock
+from connectors.klaviyo.ownership import (
+    ForeignError,
+    Intent,
+    Made,
+    NamedResources,
+    OwnershipRegistry,
+    find_ours,
+    make,
+)
 from connectors.klaviyo.payloads import Body, List, ListAttributes, ListBody, Member, MembersBody
 
 
@@ -29,7 +37,7 @@ class ListCounts:
 
 
 def keep_list(
-    name: str, wanted: set[str], klaviyo: Klaviyo, clock: Clock, book: Book
+    name: str, wanted: set[str], klaviyo: Klaviyo, clock: Clock, registry: OwnershipRegistry
 ) -> ListCounts:
     """Make a list hold exactly these people.
 
@@ -41,22 +49,24 @@ def keep_list(
         Klaviyo's ids of the people.
     klaviyo, clock
         The account, and the day of the quota.
-    book
+    registry
         Which lists are ours.
     """
-    shelf = Shelf(klaviyo.lists_named, lambda one, intent: _is_ours(one, intent, klaviyo))
+    resources = NamedResources(
+        klaviyo.lists_named, lambda one, intent: _is_ours(one, intent, klaviyo)
+    )
     body = ListBody(data=List(attributes=ListAttributes(name=name)))
     try:
-        found = find_ours(name, shelf, clock, book)
-        if found is None:
-            if not book.has_room("created", clock.now()):
+        existing = find_ours(name, resources, clock, registry)
+        if existing is None:
+            if not registry.has_room("created", clock.now()):
                 return ListCounts()
-            list_id = make(name, lambda: klaviyo.create_list(body), shelf, clock, book)
-            book.note(name, Made(list_id, at=clock.now().isoformat()), "created")
+            list_id = make(name, lambda: klaviyo.create_list(body), resources, clock, registry)
+            registry.note(name, Made(list_id, at=clock.now().isoformat()), "created")
         else:
-            list_id = found.id
-            if name in book.intents:
-                book.note(name, Made(list_id, at=clock.now().isoformat()))
+            list_id = existing.id
+            if name in registry.intents:
+                registry.note(name, Made(list_id, at=clock.now().isoformat()))
     except ForeignError:
         return ListCounts(is_foreign=True)
     there = klaviyo.members(list_id)

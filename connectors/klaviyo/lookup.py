@@ -47,7 +47,7 @@ def look_up(plan: Plan, klaviyo: Klaviyo, *, create_missing: bool, progress: Pro
         has_email = rows["email"].astype("str").str.match(EMAIL).fillna(False).to_numpy(bool)
         _find(rows, "email", rows["email"].where(has_email), klaviyo, progress)
     is_known = rows["profile_id"].notna()
-    twice = _told_twice(rows, plan.told)
+    twice = _told_twice(rows, plan.synced)
     if create_missing:
         twice |= _made_twice(rows)
     kept = (is_known | create_missing) & ~twice & ~(refused & ~is_known)
@@ -71,7 +71,7 @@ def look_up(plan: Plan, klaviyo: Klaviyo, *, create_missing: bool, progress: Pro
     return replace(
         plan,
         rows=rows[kept].reset_index(drop=True),
-        said=plan.said[kept].reset_index(drop=True),
+        properties=plan.properties[kept].reset_index(drop=True),
         rejects=pd.concat(rejects, ignore_index=True) if rejects else plan.rejects,
         counts=counts,
     )
@@ -82,22 +82,22 @@ def _find(
 ) -> set[str]:
     """Look the people up who are not found yet, and note whom Klaviyo knows; return keys that it refused."""
     asked = keys[rows["profile_id"].isna() & keys.notna()]
-    found: dict[str, FoundProfile] = {}
+    profiles: dict[str, FoundProfile] = {}
     refused: set[str] = set()
     done, keys_asked = 0, asked.drop_duplicates().tolist()
     for part in _parts(keys_asked):
-        found |= _find_part(klaviyo, kind, part, refused)
+        profiles |= _find_part(klaviyo, kind, part, refused)
         done += len(part)
         progress(done, len(keys_asked))
-    known = asked.map(lambda key: found.get(_plain(kind, key))).dropna()
+    matched = asked.map(lambda key: profiles.get(_plain(kind, key))).dropna()
     rows["profile_id"] = rows["profile_id"].astype(object)
-    if len(known):
+    if len(matched):
         named_by = [
             (one.id, *_named_by(kind, key, one))
-            for key, one in zip(asked[known.index], known, strict=True)
+            for key, one in zip(asked[matched.index], matched, strict=True)
         ]
         columns = ["profile_id", "kind", "key"]
-        rows.loc[known.index, columns] = pd.DataFrame(named_by, known.index, columns)
+        rows.loc[matched.index, columns] = pd.DataFrame(named_by, matched.index, columns)
     return refused
 
 
@@ -110,33 +110,33 @@ def _find_part(
     was asked for by another is found by halves, since only one key is then left that it can be.
     """
     by_key = {_plain(kind, key): key for key in keys}
-    found, others = {}, []
+    profiles, others = {}, []
     for one in _ask(klaviyo, kind, keys, refused):
         named = getattr(one, kind)
         if named is not None and _plain(kind, named) in by_key:
-            found[_plain(kind, named)] = one
+            profiles[_plain(kind, named)] = one
         else:
             others.append(one)
-    left = [key for plain, key in by_key.items() if plain not in found and key not in refused]
+    left = [key for plain, key in by_key.items() if plain not in profiles and key not in refused]
     if not others or not left or kind not in SEVERAL:
-        return found
+        return profiles
     if len(left) == 1:
-        return found | ({_plain(kind, left[0]): others[0]} if len(others) == 1 else {})
+        return profiles | ({_plain(kind, left[0]): others[0]} if len(others) == 1 else {})
     half = len(left) // 2
     for part in (left[:half], left[half:]):
-        found |= _find_part(klaviyo, kind, part, refused)
-    return found
+        profiles |= _find_part(klaviyo, kind, part, refused)
+    return profiles
 
 
-def _named_by(kind: KeyKind, key: str, found: FoundProfile) -> tuple[KeyKind, str]:
+def _named_by(kind: KeyKind, key: str, profile: FoundProfile) -> tuple[KeyKind, str]:
     """Return what a row names a profile by: what was asked, or the address that Klaviyo has first.
 
     By a second address an import might make another profile, or put it first.
     """
-    first = getattr(found, kind)
+    first = getattr(profile, kind)
     if first is not None and _plain(kind, first) == _plain(kind, key):
         return kind, key
-    named: list[tuple[KeyKind, str | None]] = [(kind, first), ("external_id", found.external_id)]
+    named: list[tuple[KeyKind, str | None]] = [(kind, first), ("external_id", profile.external_id)]
     for other_kind, other in named:
         if other and _is_taken(other_kind, other):
             return other_kind, other
@@ -185,20 +185,20 @@ def _parts(keys: list[str]) -> Iterator[list[str]]:
         yield part
 
 
-def _told_twice(rows: pd.DataFrame, told: pd.DataFrame) -> "pd.Series[bool]":
+def _told_twice(rows: pd.DataFrame, synced: pd.DataFrame) -> "pd.Series[bool]":
     """Tell whose profile somebody else speaks for, who need not be among the rows.
 
     One who is held out comes first, so that nobody undoes it; then whoever was told last.
     """
     columns = ["customer_id", "profile_id", "is_holdout"]
-    known = rows.loc[rows["profile_id"].notna(), columns]
-    told = told[told["profile_id"].isin(known["profile_id"])]
-    was_told = pd.MultiIndex.from_frame(known[columns[:2]]).isin(
-        pd.MultiIndex.from_frame(told[columns[:2]])
+    named = rows.loc[rows["profile_id"].notna(), columns]
+    synced = synced[synced["profile_id"].isin(named["profile_id"])]
+    was_told = pd.MultiIndex.from_frame(named[columns[:2]]).isin(
+        pd.MultiIndex.from_frame(synced[columns[:2]])
     )
-    others = told[~told["customer_id"].isin(rows["customer_id"])]
+    others = synced[~synced["customer_id"].isin(rows["customer_id"])]
     others = others.set_axis(-1 - np.arange(len(others)))  # no row has such a place
-    order = pd.concat([known.assign(was_told=was_told), others.assign(was_told=True)])
+    order = pd.concat([named.assign(was_told=was_told), others.assign(was_told=True)])
     order = order.sort_values(["is_holdout", "was_told"], ascending=False, kind="stable")
     shared = order.index[order["profile_id"].duplicated()]
     return pd.Series(rows.index.isin(shared), index=rows.index)

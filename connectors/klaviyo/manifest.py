@@ -25,8 +25,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.kept import CHECKSUMS, read_arrow
-from connectors.klaviyo.confirmed import no_rows
 from connectors.klaviyo.errors import readable
+from connectors.klaviyo.synced_profiles import no_rows
 from connectors.mentions import matches
 from connectors.store import flush, flush_tree, replace_file
 
@@ -213,10 +213,10 @@ class Manifest:
         with self._readable(f"job-{number:04}.json") as path:
             if not path.exists():
                 return JobState()
-            said: dict[str, Any] = json.loads(path.read_text())
-            said["faults"] = {row: tuple(fault) for row, fault in said["faults"].items()}
-            said["sizes"] = tuple(said["sizes"])
-            return JobState(**said)
+            record: dict[str, Any] = json.loads(path.read_text())
+            record["faults"] = {row: tuple(fault) for row, fault in record["faults"].items()}
+            record["sizes"] = tuple(record["sizes"])
+            return JobState(**record)
 
     def note(self, number: int, state: JobState, **changes: Any) -> JobState:  # noqa: ANN401  # its fields
         """Keep how far a job is; it is on disk when this returns."""
@@ -255,7 +255,7 @@ class Manifest:
             if gone.any():
                 state, names = self.state(number), set(rows["row"][gone].astype(str))
                 may_come |= bool(state.tries) and not state.is_verified
-                faults = {row: said for row, said in state.faults.items() if row not in names}
+                faults = {row: fault for row, fault in state.faults.items() if row not in names}
                 self.note(number, state, faults=faults)
                 file = self._slice(number)[0]
                 whole = self._read(file)

@@ -14,19 +14,19 @@ HEAD = b'{"data":{"type":"profile-bulk-import-job","attributes":{"profiles":{"da
 TAIL = b"]}}}}"
 
 
-def write_profiles(rows: pd.DataFrame, said: pd.DataFrame) -> list[bytes]:
+def write_profiles(rows: pd.DataFrame, table: pd.DataFrame) -> list[bytes]:
     """Write each profile as it is sent: whoever is known by one identifier, others by all of theirs.
 
     Parameters
     ----------
     rows
         ``kind, key, email, profile_id``.
-    said
+    table
         The properties, row by row.
     """
     named = rows[["kind", "key", "email", "profile_id"]].itertuples(index=False)
     written = []
-    for (kind, key, email, profile_id), properties in zip(named, to_plain(said), strict=True):
+    for (kind, key, email, profile_id), properties in zip(named, to_plain(table), strict=True):
         keys = {kind: key}
         if profile_id is None and kind != "email" and isinstance(email, str):
             keys["email"] = email
@@ -65,7 +65,7 @@ def pack(sizes: NDArray[np.int64], most_rows: int = MOST_ROWS) -> NDArray[np.int
     while True:
         dealt = np.arange(len(sizes)) % jobs if jobs else np.empty(0, dtype=np.int64)
         if not jobs or np.bincount(dealt, weights=sizes[order] + 1).max() <= room + 1:
-            found = np.empty(len(sizes), dtype=np.int64)
-            found[order] = dealt
-            return found
+            job_numbers = np.empty(len(sizes), dtype=np.int64)
+            job_numbers[order] = dealt
+            return job_numbers
         jobs += 1

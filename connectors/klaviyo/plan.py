@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from connectors.klaviyo.client import KeyKind
-from connectors.klaviyo.confirmed import IN_DOUBT, age_days
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.payloads import EMAIL, LONGEST_KEY, PHONE
 from connectors.klaviyo.printable import CONTROL
 from connectors.klaviyo.properties import Property, property_table, row_hashes
 from connectors.klaviyo.records import SyncCounts
+from connectors.klaviyo.synced_profiles import IN_DOUBT, age_days
 
 REJECTS = {
     "no_key": ("no identifier is known", "give it in tables.customers, or choose another klaviyo.identifier"),
@@ -67,11 +67,11 @@ class Plan:
     ----------
     rows
         One per profile to send: whom it names in Klaviyo, and what will have been confirmed.
-    said
+    properties
         The properties of each, row by row.
     rejects
         Customers who cannot be told: ``customer_id, key, code``.
-    told
+    synced
         Whom each profile was last told of, among the customers who may be told: ``customer_id,
         profile_id, is_holdout``.
     counts
@@ -79,9 +79,9 @@ class Plan:
     """
 
     rows: pd.DataFrame
-    said: pd.DataFrame
+    properties: pd.DataFrame
     rejects: pd.DataFrame
-    told: pd.DataFrame
+    synced: pd.DataFrame
     counts: SyncCounts
 
 
@@ -132,14 +132,14 @@ def plan_changes(
     send = may & (~is_same | is_old)
     compared = may & was_confirmed & ~rows["is_holdout"].to_numpy()
     is_told = may & (before["row_hash"] != IN_DOUBT).to_numpy() & before["profile_id"].notna()
-    told = rows[["customer_id", "is_holdout"]][is_told].assign(profile_id=before["profile_id"])
-    chosen = rows[send].assign(kind=audience.kind, profile_id=None)
+    synced = rows[["customer_id", "is_holdout"]][is_told].assign(profile_id=before["profile_id"])
+    selected = rows[send].assign(kind=audience.kind, profile_id=None)
     bad = code != ""
     return Plan(
-        chosen[ROW_COLUMNS].reset_index(drop=True),
+        selected[ROW_COLUMNS].reset_index(drop=True),
         property_table(scores[send], properties).reset_index(drop=True),
         rows[["customer_id", "key"]][bad].assign(code=code[bad]).reset_index(drop=True),
-        told,
+        synced,
         SyncCounts(
             customers=len(rows),
             compared=int(compared.sum()),
@@ -172,11 +172,9 @@ def _last_confirmed(confirmed: pd.DataFrame, customers: pd.Series) -> pd.DataFra
     """Return what was confirmed of each customer, row by row; ``was_confirmed`` says whether anything was."""
     place = pc.index_in(pa.array(customers), value_set=pa.array(confirmed["customer_id"]))
     place = place.fill_null(-1).to_numpy(zero_copy_only=False)
-    known = confirmed[["row_hash", "scored_date", "segment", "profile_id"]]
+    last = confirmed[["row_hash", "scored_date", "segment", "profile_id"]]
     padded = (
-        pd.concat([known, NOTHING_CONFIRMED], ignore_index=True)
-        if len(known)
-        else NOTHING_CONFIRMED
+        pd.concat([last, NOTHING_CONFIRMED], ignore_index=True) if len(last) else NOTHING_CONFIRMED
     )
     before = padded.take(place).set_axis(customers.index)
     return before.assign(was_confirmed=place >= 0)

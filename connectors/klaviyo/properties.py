@@ -98,12 +98,12 @@ def _values(column: pd.Series, one: Property, held: Any) -> Any:  # noqa: ANN401
     if one.kind == "text":
         codes, names = pd.factorize(column)
         words = [printable(str(name).replace("_", " ")) for name in names]
-        told = np.array([*words, HELD_OUT, NO_TEXT], dtype=object)  # -1, none, is the last
-        return told[np.where(hidden, len(words), codes)]
+        texts = np.array([*words, HELD_OUT, NO_TEXT], dtype=object)  # -1, none, is the last
+        return texts[np.where(hidden, len(words), codes)]
     if one.kind == "date":
         codes, days = pd.factorize(column)
-        told = np.array([*(f"{_iso(day)} 12:00:00" for day in days), NO_DATE], dtype=object)
-        return told[np.where(hidden, -1, codes)]
+        texts = np.array([*(f"{_iso(day)} 12:00:00" for day in days), NO_DATE], dtype=object)
+        return texts[np.where(hidden, -1, codes)]
     digits = 0 if _is_whole(one) else AMOUNT_DIGITS
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     numbers = np.round(numbers * 100 if one.kind == "percent" else numbers, digits)
@@ -133,15 +133,15 @@ def row_hashes(
     """
     salt = blake2b(json.dumps([one.name for one in properties]).encode()).digest()
     lasting = [one for one in properties if one.column != ALWAYS[SCORED_AT]]
-    found = np.empty(len(scores), dtype=np.int64)
+    hashes = np.empty(len(scores), dtype=np.int64)
     for start in range(0, len(scores), HASH_ROWS):
         part = slice(start, start + HASH_ROWS)
         table = property_table(scores.iloc[part], lasting)
         texts = [_text(column) for column in (key.iloc[part], *(table[n] for n in table.columns))]
         rows = pc.binary_join_element_wise(*texts, "\x1f", null_handling="replace").to_pylist()
         digests = b"".join(blake2b(row.encode(), digest_size=8, key=salt).digest() for row in rows)
-        found[part] = np.frombuffer(digests, dtype=np.int64)
-    return np.where(found == 0, 1, found)  # no row's hash is IN_DOUBT
+        hashes[part] = np.frombuffer(digests, dtype=np.int64)
+    return np.where(hashes == 0, 1, hashes)  # no row's hash is IN_DOUBT
 
 
 def _text(column: pd.Series) -> Any:  # noqa: ANN401  # Arrow has no types

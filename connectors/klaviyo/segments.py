@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.klaviyo.answers import Named
-from connectors.klaviyo.book import Book, ForeignError, Intent, Made, Shelf, find_ours, make
 from connectors.klaviyo.client import Klaviyo
 from connectors.klaviyo.clock import Clock
 from connectors.klaviyo.conditions import (
@@ -26,6 +25,15 @@ from connectors.klaviyo.conditions import (
     TextIs,
 )
 from connectors.klaviyo.errors import BusyError
+from connectors.klaviyo.ownership import (
+    ForeignError,
+    Intent,
+    Made,
+    NamedResources,
+    OwnershipRegistry,
+    find_ours,
+    make,
+)
 from connectors.klaviyo.properties import HOLDOUT, SCORED_AT, Property
 
 Filter = TextIs | TextIn | NumberIs | FlagIs | DateNear
@@ -86,13 +94,13 @@ def define(
     ValueError
         A condition names no property, or asks of it what its type cannot answer.
     """
-    known = {one.name: one for one in properties}
+    by_name = {one.name: one for one in properties}
     asked = []
     for name, wanted in conditions.items():
         full = f"{prefix} {name}".strip()
-        if full not in known:
+        if full not in by_name:
             raise ValueError(f"a segment asks of properties that are sent: {name!r} is none")
-        asked.append(_condition(full, _filter(known[full], wanted)))
+        asked.append(_condition(full, _filter(by_name[full], wanted)))
     guards = [
         _condition(f"{prefix} {HOLDOUT}".strip(), FlagIs(value=False)),
         _condition(
@@ -132,7 +140,10 @@ def _filter(one: Property, wanted: Wanted) -> Filter:
 
 
 def keep_segments(
-    definitions: Mapping[str, SegmentDefinition], klaviyo: Klaviyo, clock: Clock, book: Book
+    definitions: Mapping[str, SegmentDefinition],
+    klaviyo: Klaviyo,
+    clock: Clock,
+    registry: OwnershipRegistry,
 ) -> SegmentCounts:
     """Create what is missing and change what is defined otherwise; never touch another's.
 
@@ -142,21 +153,25 @@ def keep_segments(
         By exact name.
     klaviyo, clock
         The account, and the day of the quota.
-    book
+    registry
         Which segments are ours.
     """
     done: dict[str, list[str]] = {name: [] for name in SegmentCounts.__dataclass_fields__}
     for name, definition in definitions.items():
-        done[_keep(name, definition, klaviyo, clock, book)].append(name)
+        done[_keep(name, definition, klaviyo, clock, registry)].append(name)
     return SegmentCounts(**{name: tuple(names) for name, names in done.items()})
 
 
 def _keep(
-    name: str, definition: SegmentDefinition, klaviyo: Klaviyo, clock: Clock, book: Book
+    name: str,
+    definition: SegmentDefinition,
+    klaviyo: Klaviyo,
+    clock: Clock,
+    registry: OwnershipRegistry,
 ) -> str:
     """Create or change one segment; return what was done, a name of :class:`SegmentCounts`."""
     wanted: dict[str, Any] = json.loads(definition.to_json())
-    shelf = Shelf(
+    resources = NamedResources(
         klaviyo.segments_named, lambda one, intent: _is_ours(one.definition, wanted, intent)
     )
     attributes = SegmentAttributes(name=name, definition=definition)
@@ -165,14 +180,14 @@ def _keep(
         return klaviyo.create_segment(SegmentBody(data=Segment(attributes=attributes)))
 
     try:
-        ours = find_ours(name, shelf, clock, book)
-        if ours is not None and _digest_of(ours, wanted, name, book) == digest(wanted):
+        ours = find_ours(name, resources, clock, registry)
+        if ours is not None and _digest_of(ours, wanted, name, registry) == digest(wanted):
             return "unchanged"
         done = "created" if ours is None else "updated"
-        if not book.has_room(done, clock.now()):
+        if not registry.has_room(done, clock.now()):
             return "postponed"
         if ours is None:
-            segment_id = make(name, create, shelf, clock, book, definition=wanted)
+            segment_id = make(name, create, resources, clock, registry, definition=wanted)
         else:
             segment_id = ours.id
             data = Segment(id=segment_id, attributes=attributes)
@@ -181,26 +196,30 @@ def _keep(
         return "foreign"
     except BusyError:
         return "postponed"
-    book.note(name, Made(segment_id, digest(wanted), clock.now().isoformat()), done)
+    registry.note(name, Made(segment_id, digest(wanted), clock.now().isoformat()), done)
     return done
 
 
-def _is_ours(found: dict[str, Any] | None, wanted: dict[str, Any], intent: Intent | None) -> bool:
+def _is_ours(
+    definition: dict[str, Any] | None, wanted: dict[str, Any], intent: Intent | None
+) -> bool:
     """Tell whether a segment that is not noted is defined as ours, or as one that was being made."""
     asked = (
         [wanted] if intent is None or intent.definition is None else [wanted, intent.definition]
     )
-    return found is not None and any(is_same_definition(one, found) for one in asked)
+    return definition is not None and any(is_same_definition(one, definition) for one in asked)
 
 
-def _digest_of(found: Named, wanted: dict[str, Any], name: str, book: Book) -> str:
+def _digest_of(
+    existing: Named, wanted: dict[str, Any], name: str, registry: OwnershipRegistry
+) -> str:
     """Return the digest of the definition that ours was last given; one that is not noted yet is noted."""
-    made = book.made.get(name)
-    if made is not None and made.id == found.id:
+    made = registry.made.get(name)
+    if made is not None and made.id == existing.id:
         return made.digest
-    is_wanted = found.definition is not None and is_same_definition(wanted, found.definition)
+    is_wanted = existing.definition is not None and is_same_definition(wanted, existing.definition)
     given = digest(wanted) if is_wanted else ""
-    book.note(name, Made(found.id, given))
+    registry.note(name, Made(existing.id, given))
     return given
 
 
@@ -209,7 +228,7 @@ def digest(definition: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
 
-def is_same_definition(ours: Any, found: Any) -> bool:  # noqa: ANN401  # JSON values
+def is_same_definition(ours: Any, theirs: Any) -> bool:  # noqa: ANN401  # JSON values
     """Tell whether Klaviyo's form of a definition is one of ours.
 
     Klaviyo may order keys, groups, conditions and values otherwise, and add ids and defaults; what is
@@ -217,17 +236,17 @@ def is_same_definition(ours: Any, found: Any) -> bool:  # noqa: ANN401  # JSON v
 
     Parameters
     ----------
-    ours, found
+    ours, theirs
         Definitions as JSON values.
     """
-    if isinstance(ours, dict) and isinstance(found, dict):
-        added = [value for name, value in found.items() if name not in ours]
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        added = [value for name, value in theirs.items() if name not in ours]
         return all(
-            name in found and is_same_definition(value, found[name])
+            name in theirs and is_same_definition(value, theirs[name])
             for name, value in ours.items()
         ) and not any(isinstance(value, dict | list) and value for value in added)
-    if isinstance(ours, list) and isinstance(found, list):
-        left = list(found)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        left = list(theirs)
         for one in ours:
             same = next(
                 (i for i, other in enumerate(left) if is_same_definition(one, other)), None
@@ -236,11 +255,11 @@ def is_same_definition(ours: Any, found: Any) -> bool:  # noqa: ANN401  # JSON v
                 return False
             del left[same]
         return not left
-    if isinstance(ours, bool) or isinstance(found, bool):
-        return ours is found
-    if isinstance(ours, str) and isinstance(found, str):
-        return _unquoted(ours) == _unquoted(found)
-    return bool(ours == found)
+    if isinstance(ours, bool) or isinstance(theirs, bool):
+        return ours is theirs
+    if isinstance(ours, str) and isinstance(theirs, str):
+        return _unquoted(ours) == _unquoted(theirs)
+    return bool(ours == theirs)
 
 
 def _unquoted(text: str) -> str:

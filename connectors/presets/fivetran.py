@@ -64,8 +64,8 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     order = _with_mapped(order, source.columns, "order_id" if is_model else "id")
     created = [name for name in CREATED if name in order.columns]
     has = {ours: [n for n in names if n in order.columns] for ours, names in TEXTS.items()}
-    found = {ours: names[0] for ours, names in has.items() if names} | dict(source.columns)
-    _check_who(order, found)
+    headings = {ours: names[0] for ours, names in has.items() if names} | dict(source.columns)
+    _check_who(order, headings)
     if is_model:
         rows, lines, notes = _model(engine, order, is_valued="net_amount" in source.columns)
     else:
@@ -78,8 +78,8 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     }
     amounts = ("net_amount", "gross_amount", "discount_amount", "refund_amount")
     columns |= {name: rows[OURS + name] for name in amounts if OURS + name in rows.columns}
-    columns |= {ours: rows[theirs] for ours, theirs in found.items() if ours not in OF_READING}
-    return SourceRows(rows, columns, of_lines=False, found=found, notes=notes, lines=lines)
+    columns |= {ours: rows[theirs] for ours, theirs in headings.items() if ours not in OF_READING}
+    return SourceRows(rows, columns, of_lines=False, headings=headings, notes=notes, lines=lines)
 
 
 OF_READING = ("order_id", "ordered_at")  # read in their own way, whatever their column's name
@@ -103,8 +103,8 @@ def _with_mapped(order: ir.Table, mapping: Mapping[str, str], key: str) -> ir.Ta
     return order
 
 
-def _check_who(order: ir.Table, found: Mapping[str, str]) -> None:
-    if not {*WHO} & {*found}:
+def _check_who(order: ir.Table, headings: Mapping[str, str]) -> None:
+    if not {*WHO} & {*headings}:
         raise PresetError(
             "orders need a customer: the table has no customer_id, email or phone. Set "
             f"orders.columns.customer_id; it has {shown_headings([n for n in order.columns if n != FILE_COLUMN])}"

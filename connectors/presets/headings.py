@@ -34,13 +34,13 @@ def find_headings(
         ``{ours: theirs}`` of the settings, which go before `headings`.
     """
     there = {plain_heading(name): name for name in reversed(names)}
-    found = {}
+    by_name = {}
     for ours, wordings in headings.items():
         wanted = (mapping[ours],) if mapping and ours in mapping else wordings
         named = [there[plain_heading(one)] for one in wanted if plain_heading(one) in there]
         if named:
-            found[ours] = named[0]
-    return found
+            by_name[ours] = named[0]
+    return by_name
 
 
 def united(

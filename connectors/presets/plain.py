@@ -61,29 +61,29 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     mapping = source.columns
     (rows,) = tables.values()
     try:
-        found = resolve_columns(mapping, [n for n in rows.columns if n != FILE_COLUMN])
+        headings = resolve_columns(mapping, [n for n in rows.columns if n != FILE_COLUMN])
     except ValueError as error:
         raise PresetError(str(error)) from error
-    columns: dict[str, ir.Value] = {ours: rows[theirs] for ours, theirs in found.items()}
+    columns: dict[str, ir.Value] = {ours: rows[theirs] for ours, theirs in headings.items()}
     if "status" in columns:
         columns["void"] = _void(columns, source)
     notes: tuple[str, ...] = ()
-    of_lines = "net_amount" not in found and (
-        "line_amount" in found or {"quantity", "unit_price"} <= set(found)
+    of_lines = "net_amount" not in headings and (
+        "line_amount" in headings or {"quantity", "unit_price"} <= set(headings)
     )
-    if "net_amount" in found and set(found) & {*PRODUCT}:
+    if "net_amount" in headings and set(headings) & {*PRODUCT}:
         moment = engine.moment(columns["ordered_at"], source.date_format, source.timezone)
         is_later = engine.is_after(moment, as_of)
-        of_lines, columns, notes = _of_lines(engine, rows, found, columns, is_later)
+        of_lines, columns, notes = _of_lines(engine, rows, headings, columns, is_later)
         if of_lines and "net_amount" in columns:
             columns = _once(engine, rows, columns, moment, is_later)
-    return SourceRows(rows, columns, of_lines, found, notes)
+    return SourceRows(rows, columns, of_lines, headings, notes)
 
 
 def _of_lines(
     engine: Engine,
     rows: ir.Table,
-    found: Mapping[str, str],
+    headings: Mapping[str, str],
     columns: dict[str, ir.Value],
     is_later: ir.Value,
 ) -> tuple[bool, dict[str, ir.Value], tuple[str, ...]]:
@@ -91,8 +91,10 @@ def _of_lines(
 
     Nobody's lines are all worth the same, order after order; an order's total is the same on each.
     """
-    name = found["net_amount"]
-    products = ibis.coalesce(*(columns[ours].cast("string") for ours in PRODUCT if ours in found))
+    name = headings["net_amount"]
+    products = ibis.coalesce(
+        *(columns[ours].cast("string") for ours in PRODUCT if ours in headings)
+    )
     view = rows.select(
         order=columns["order_id"],
         file=rows[FILE_COLUMN],
@@ -192,20 +194,20 @@ def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dic
         Every problem at once: columns that are mapped and missing, required and not mapped.
     """
     problems = [_unmapped(ours) for ours in mapping if ours not in REQUIRED + OPTIONAL]
-    found = {}
+    headings = {}
     for ours in REQUIRED + OPTIONAL:
         theirs = mapping.get(ours, ours)
         if theirs in available:
-            found[ours] = theirs
+            headings[ours] = theirs
         elif ours in mapping:
             problems.append(_missing(ours, theirs, available))
         elif ours in REQUIRED and not (ours in WHO and _has_any(WHO, mapping, available)):
             problems.append(_missing(ours, ours, available))
     has_value = (
-        "net_amount" in found
-        or "line_amount" in found
-        or "gross_amount" in found
-        or {"quantity", "unit_price"} <= set(found)
+        "net_amount" in headings
+        or "line_amount" in headings
+        or "gross_amount" in headings
+        or {"quantity", "unit_price"} <= set(headings)
     )
     if not problems and not has_value:
         problems.append(
@@ -214,7 +216,7 @@ def resolve_columns(mapping: Mapping[str, str], available: Sequence[str]) -> dic
         )
     if problems:
         raise ValueError(" ".join("; ".join(problems).split()))
-    return found
+    return headings
 
 
 def _has_any(ours: Sequence[str], mapping: Mapping[str, str], available: Sequence[str]) -> bool:

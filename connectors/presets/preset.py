@@ -38,7 +38,7 @@ class SourceRows:
     lines
         Order lines, where they are not the rows themselves: ``order_id`` and columns of
         ``features.tables.OrderLines``, as many as there are.
-    found
+    headings
         ``{ours: theirs}`` in words, for a person to check.
     notes
         What a reader must know of how the source was read.
@@ -47,7 +47,7 @@ class SourceRows:
     rows: ir.Table
     columns: Mapping[str, ir.Value]
     of_lines: bool
-    found: Mapping[str, str] = field(default_factory=dict)
+    headings: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     lines: ir.Table | None = None
 

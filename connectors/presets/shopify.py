@@ -86,8 +86,8 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     names = [name for name in table.columns if name != FILE_COLUMN]
     if is_of_api(names):
         return read_api(engine, table, source, as_of)
-    found = _find_headings(names, source.columns)
-    texts = engine.view(_texts(table, found), "texts")
+    headings = _find_headings(names, source.columns)
+    texts = engine.view(_texts(table, headings), "texts")
     priced = engine.view(_with_prices(_with_order(_with_id(texts))), "priced")
     is_usual = _includes_tax(engine, priced)
     whole = engine.view(_with_values(priced, source, is_usual=is_usual), "valued")
@@ -104,13 +104,13 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
         )
         for name in ("net", "gross", "discount", "refund")
     }
-    told = [name for name in TOLD if name in found]
+    stated = [name for name in TOLD if name in headings]
     columns = {
-        name: order[name] for name in ("order_id", "ordered_at", "email", "phone", "void", *told)
+        name: order[name] for name in ("order_id", "ordered_at", "email", "phone", "void", *stated)
     }
     columns["is_renewal"] = renews(order["tags"], order["channel"])
-    notes = (*_notes(table, found), *_lacking(found))
-    return SourceRows(rows, columns | amounts, True, found, notes, _lines(whole))
+    notes = (*_notes(table, headings), *_lacking(headings))
+    return SourceRows(rows, columns | amounts, True, headings, notes, _lines(whole))
 
 
 TOLD = (
@@ -147,14 +147,14 @@ SHOPIFY = Preset(
 
 def _find_headings(available: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
     """Return ``{ours: theirs}``; refuse a file that lacks what every export has."""
-    found = find_headings(available, HEADINGS, mapping)
+    headings = find_headings(available, HEADINGS, mapping)
     problems = [
         missing_column(ours, mapping.get(ours, HEADINGS[ours][0]), available)
         for ours in HEADINGS
-        if ours not in found and (ours in REQUIRED or ours in mapping)
+        if ours not in headings and (ours in REQUIRED or ours in mapping)
     ]
     problems += [f"no use for orders.columns.{name}" for name in mapping if name not in HEADINGS]
-    if not {"email", "phone", "billing_phone"} & set(found):
+    if not {"email", "phone", "billing_phone"} & set(headings):
         problems.append("no column 'Email' or 'Phone': set orders.columns.email or phone")
     if problems:
         raise PresetError(
@@ -162,22 +162,22 @@ def _find_headings(available: Sequence[str], mapping: Mapping[str, str]) -> dict
             f'it has {shown_headings(available)}. Export under Orders > Export as "CSV for Excel, Numbers" '
             'or "Plain CSV file", or set orders.preset = "plain"'
         )
-    return found
+    return headings
 
 
-def _lacking(found: Mapping[str, str]) -> list[str]:
+def _lacking(headings: Mapping[str, str]) -> list[str]:
     """Say what the export lacks, and how to add it."""
     return [
         lacking_column(ours, HEADINGS[ours][0], so)
         for ours, so in WITHOUT.items()
-        if ours not in found
+        if ours not in headings
     ]
 
 
-def _texts(source: ir.Table, found: Mapping[str, str]) -> ir.Table:
+def _texts(source: ir.Table, headings: Mapping[str, str]) -> ir.Table:
     """Return their columns under our names as text, blank = null, beside the row as it was."""
     columns = {ours: ibis.null("string") for ours in HEADINGS}
-    for ours, theirs in found.items():
+    for ours, theirs in headings.items():
         is_moment = source[theirs].type().is_temporal()
         text = clean_text(source[theirs])
         columns[ours] = source[theirs] if is_moment and ours == "ordered_at" else text
@@ -339,12 +339,12 @@ def _lines(rows: ir.Table) -> ir.Table:
     )
 
 
-def _notes(source: ir.Table, found: Mapping[str, str]) -> tuple[str, ...]:
+def _notes(source: ir.Table, headings: Mapping[str, str]) -> tuple[str, ...]:
     """Say what the export does not tell of its refunds."""
-    if "refund_amount" not in found:
+    if "refund_amount" not in headings:
         return ()
-    refunded = clean_text(source[found["refund_amount"]]).try_cast(MONEY) > 0
-    orders = source.filter(refunded)[found["order_id"]].nunique().to_pyarrow().as_py()
+    refunded = clean_text(source[headings["refund_amount"]]).try_cast(MONEY) > 0
+    orders = source.filter(refunded)[headings["order_id"]].nunique().to_pyarrow().as_py()
     if not orders:
         return ()
     return (

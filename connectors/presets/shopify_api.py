@@ -95,7 +95,7 @@ def read_api(engine: Engine, rows: ir.Table, source: OrderSource, as_of: date) -
     """Read orders of the API, with refunds and cancellations up to a day."""
     names = [name for name in rows.columns if name != FILE_COLUMN]
     leaves = dict(_leaves(rows))
-    found, texts = _texts(rows, leaves, source.columns, names)
+    headings, texts = _texts(rows, leaves, source.columns, names)
     items, refunds = _records(rows, "line_items"), _records(rows, "refunds")
     amounts = {
         "gifts": _gifts(items),
@@ -119,7 +119,7 @@ def read_api(engine: Engine, rows: ir.Table, source: OrderSource, as_of: date) -
         "is_renewal": renews(texts["tags"], texts["channel"]),
         "is_older": is_older(rows, texts["order_id"], changed),
     }
-    columns |= {name: texts[name] for name in OURS_TOO if name in found}
+    columns |= {name: texts[name] for name in OURS_TOO if name in headings}
     if "customer_id" in columns:
         columns["customer_id"] = _id(columns["customer_id"])
     own = {ours: theirs for ours, theirs in source.columns.items() if ours not in KEYS}
@@ -131,7 +131,7 @@ def read_api(engine: Engine, rows: ir.Table, source: OrderSource, as_of: date) -
     newest = rows.filter(~columns["is_older"])
     items = _records(newest, "line_items")
     lines = None if items is None else _lines(newest, items, columns["order_id"])
-    return SourceRows(rows, columns, False, found | own, notes, lines)
+    return SourceRows(rows, columns, False, headings | own, notes, lines)
 
 
 def _tops(names: Sequence[str]) -> set[str]:
@@ -162,13 +162,13 @@ def _texts(
     names: Sequence[str],
 ) -> tuple[dict[str, str], dict[str, ir.Value]]:
     """Return ``{ours: theirs}``, and each of :data:`KEYS` as text."""
-    found, texts = {}, {}
+    headings, texts = {}, {}
     wanted = KEYS | {ours: (theirs,) for ours, theirs in mapping.items() if ours in KEYS}
     for ours, theirs in wanted.items():
         paths = {name: ".".join(map(plain_heading, name.split("."))) for name in theirs}
         there = {name: leaves[path] for name, path in paths.items() if path in leaves}
         if there:
-            found[ours] = ", else ".join(there)
+            headings[ours] = ", else ".join(there)
         # The tags of GraphQL are a list.
         lists = [rows[n] for n in names if plain_heading(n) == ours and rows[n].type().is_array()]
         read = [_text(value) for value in there.values()] or [
@@ -176,21 +176,21 @@ def _texts(
         ]
         texts[ours] = ibis.coalesce(*read, ibis.null("string"))
     problems = [
-        missing_column(ours, KEYS[ours][0], names) for ours in REQUIRED if ours not in found
+        missing_column(ours, KEYS[ours][0], names) for ours in REQUIRED if ours not in headings
     ]
     problems += [
         missing_column(ours, theirs, names)
         for ours, theirs in mapping.items()
-        if (ours in KEYS and ours not in found) or (ours not in KEYS and theirs not in names)
+        if (ours in KEYS and ours not in headings) or (ours not in KEYS and theirs not in names)
     ]
-    if not {"customer_id", "email", "phone"} & {*found, *mapping}:
+    if not {"customer_id", "email", "phone"} & {*headings, *mapping}:
         problems.append("no customer.id, email or phone: set orders.columns.customer_id")
     if problems:
         raise PresetError(
             f"orders of Shopify's API: {'; '.join(problems)}. Fetch the orders with all their fields; "
             f"these have {shown_headings(names)}"
         )
-    return found, texts
+    return headings, texts
 
 
 def _text(value: ir.Value) -> ir.Value:
@@ -269,8 +269,8 @@ def _back(engine: Engine, refunds: ir.Value | None, as_of: date) -> ir.Value:
             each = each.filter(lambda one: ~_is_gift(one["line_item"]))
         return each.map(lambda one: _number(_field(one, "subtotal")).fill_null(0.0)).sums()
 
-    known = refunds.filter(lambda one: ~_is_late(engine, one, as_of))
-    return known.map(lambda one: goods(one).fill_null(0.0)).sums().fill_null(0.0)
+    dated = refunds.filter(lambda one: ~_is_late(engine, one, as_of))
+    return dated.map(lambda one: goods(one).fill_null(0.0)).sums().fill_null(0.0)
 
 
 def _late(engine: Engine, refunds: ir.Value | None, as_of: date) -> ir.Value:

@@ -127,7 +127,7 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     columns |= {who: rows[has[who]] for who in of_whom if who in has}
     columns |= {ours: rows[theirs] for ours, theirs in own.items()}
     return SourceRows(
-        rows, columns, of_lines=True, found=_words(has | of_years) | own, notes=_notes(has)
+        rows, columns, of_lines=True, headings=_words(has | of_years) | own, notes=_notes(has)
     )
 
 
@@ -264,8 +264,10 @@ def _words(has: Mapping[str, str]) -> dict[str, str]:
         "void": ("mode", "status", "captured", "dispute_status"),
         "is_renewal": ("description",),
     }
-    found = {ours: ", ".join(has[n] for n in theirs if n in has) for ours, theirs in names.items()}
-    return {ours: theirs for ours, theirs in found.items() if theirs}
+    columns = {
+        ours: ", ".join(has[n] for n in theirs if n in has) for ours, theirs in names.items()
+    }
+    return {ours: theirs for ours, theirs in columns.items() if theirs}
 
 
 def _recognize(columns: Mapping[str, tuple[str, ...]]) -> bool:

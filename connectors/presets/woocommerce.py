@@ -121,17 +121,17 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     rows = _with_mapped(rows, mapping, form)
     _check_columns(rows, form, names)
     if form == "webtoffee":
-        found = _read_webtoffee(engine, rows, as_of, source)
+        source_rows = _read_webtoffee(engine, rows, as_of, source)
     else:
-        found = _read_rest(engine, rows, source)
-    rows = found.rows
+        source_rows = _read_rest(engine, rows, source)
+    rows = source_rows.rows
     evidence = _evidence(rows) | {"status": clean_text(rows.status), "is_renewal": _renews(rows)}
     ours = {one: rows[theirs] for one, theirs in mapping.items() if one not in _places(form)}
     return replace(
-        found,
-        columns={**found.columns, **evidence, **ours},
-        found={**found.found, **mapping},
-        notes=(*found.notes, *_notes(rows, form, found.columns)),
+        source_rows,
+        columns={**source_rows.columns, **evidence, **ours},
+        headings={**source_rows.headings, **mapping},
+        notes=(*source_rows.notes, *_notes(rows, form, source_rows.columns)),
     )
 
 
@@ -245,7 +245,7 @@ def _read_webtoffee(
     engine: Engine, rows: ir.Table, known_by: date, source: OrderSource
 ) -> SourceRows:
     """Read WebToffee's CSV: refunds are dated, and lines say what of them was refunded."""
-    columns, found = _named(
+    columns, headings = _named(
         rows,
         order_id=("order_id", "order_number"),
         customer_id=("customer_id", "customer_user"),
@@ -260,7 +260,7 @@ def _read_webtoffee(
     is_card = {name: _is_gift_card(_said(rows[name], "name")) for name in names}
     gifts = _sum(ibis.ifelse(is_card[n], _said_money(rows[n], "total"), 0.0) for n in names)
     by_line = _sum(ibis.ifelse(is_card[n], 0.0, _said_money(rows[n], "refunded")) for n in names)
-    refunded, known = _dated_refunds(rows, known_by)
+    refunded, dated = _dated_refunds(rows, known_by)
     rows, columns, amounts = _staged(
         engine,
         rows,
@@ -270,17 +270,17 @@ def _read_webtoffee(
         discount=_money(rows, "discount_total", blank=0.0),
         subtotal=_money(rows, "order_subtotal"),
         refunded=refunded,
-        known=known,
+        known=dated,
         tax=_money(rows, "tax_total", blank=0.0),
         total=_money(rows, "order_total"),
     )
-    gifts, by_line, discount, subtotal, refunded, known, tax, total = amounts
+    gifts, by_line, discount, subtotal, refunded, dated, tax, total = amounts
     goods = subtotal - discount - gifts
-    share = ibis.ifelse(refunded > 0, known / refunded.nullif(0), 1.0)
-    of_known = _of_goods(known, goods, tax, total)
+    share = ibis.ifelse(refunded > 0, dated / refunded.nullif(0), 1.0)
+    of_known = _of_goods(dated, goods, tax, total)
     refund = ibis.ifelse(by_line > 0, ibis.least(by_line * share, goods), of_known)
     # An order that was refunded in full later was a purchase until then.
-    is_known = known >= refunded - CENT
+    is_known = dated >= refunded - CENT
     columns |= _values(goods, discount, refund) | {
         "ordered_at": rows.order_date,
         "void": _void(rows, source, goods, gifts, is_known),
@@ -311,12 +311,12 @@ def _read_webtoffee(
             net_amount=by_share,
         )
         lines = lines.filter(lines.product_name.notnull() & ~_is_gift_card(lines.product_name))
-    return SourceRows(rows, columns, False, found | {"ordered_at": "order_date"}, (), lines)
+    return SourceRows(rows, columns, False, headings | {"ordered_at": "order_date"}, (), lines)
 
 
 def _read_rest(engine: Engine, rows: ir.Table, source: OrderSource) -> SourceRows:
     """Read what the REST API gives: lines and refunds are nested, the day is in UTC."""
-    columns, found = _named(
+    columns, headings = _named(
         rows,
         order_id=("id", "number"),
         customer_id=("customer_id",),
@@ -348,7 +348,7 @@ def _read_rest(engine: Engine, rows: ir.Table, source: OrderSource) -> SourceRow
     goods = total - tax - shipping - gifts
     refund = _of_goods(refunded, goods, tax - of_shipping, total)
     columns |= _values(goods, discount, refund)
-    columns["ordered_at"], found["ordered_at"] = _moment(rows)
+    columns["ordered_at"], headings["ordered_at"] = _moment(rows)
     columns["void"] = _void(rows, source, goods, gifts, ibis.literal(True))
     columns["is_older"] = _is_older(rows, columns["order_id"], refunded)
     lines = None
@@ -367,28 +367,30 @@ def _read_rest(engine: Engine, rows: ir.Table, source: OrderSource) -> SourceRow
             net_amount=_number(sold.item["total"]) * sold.left,
         )
     has_refunds = refunds is not None and engine.has_rows(rows.filter(rows.refunds.length() > 0))
-    return SourceRows(rows, columns, False, found, (NO_DATES,) if has_refunds else (), lines)
+    return SourceRows(rows, columns, False, headings, (NO_DATES,) if has_refunds else (), lines)
 
 
 def _named(rows: ir.Table, **names: tuple[str, ...]) -> tuple[dict[str, ir.Value], dict[str, str]]:
     """Return our columns as the first of theirs that is not blank, and ``{ours: theirs}``."""
-    known = {name: rows[name] for name in rows.columns}
-    if "billing" in known and known["billing"].type().is_struct():
+    available = {name: rows[name] for name in rows.columns}
+    if "billing" in available and available["billing"].type().is_struct():
         inside = rows.billing.type().names
-        known |= {f"billing.{name}": rows.billing[name] for name in inside}
-    there = {ours: [n for n in theirs if n in known] for ours, theirs in names.items()}
-    found = {ours: ", else ".join(theirs) for ours, theirs in there.items() if theirs}
-    if "order_id" not in found or not {"customer_id", "email", "phone"} & set(found):
+        available |= {f"billing.{name}": rows.billing[name] for name in inside}
+    there = {ours: [n for n in theirs if n in available] for ours, theirs in names.items()}
+    headings = {ours: ", else ".join(theirs) for ours, theirs in there.items() if theirs}
+    if "order_id" not in headings or not {"customer_id", "email", "phone"} & set(headings):
         raise PresetError(
             "orders need an id and a customer: of the columns "
             f"{', '.join(name for theirs in names.values() for name in theirs)} the source has only "
-            f"{', '.join(found.values()) or 'none'}. Export the others too"
+            f"{', '.join(headings.values()) or 'none'}. Export the others too"
         )
-    columns = {ours: ibis.coalesce(*(clean_text(known[n]) for n in there[ours])) for ours in found}
+    columns = {
+        ours: ibis.coalesce(*(clean_text(available[n]) for n in there[ours])) for ours in headings
+    }
     if "customer_id" in columns:
         is_guest = columns["customer_id"].re_search(r"^0(\.0)?$")
         columns["customer_id"] = ibis.ifelse(is_guest, ibis.null("string"), columns["customer_id"])
-    return columns, found
+    return columns, headings
 
 
 def _staged(
@@ -421,8 +423,8 @@ def _turn(name: str) -> int:
 
 def _said(text: ir.Column, name: str) -> ir.Column:
     """Return what ``name:Beans|product_id:7|quantity:2`` says of a name."""
-    found = text.cast("string").re_extract(rf"(?:^|\|){name}:\s*([^|]*)", 1)
-    return clean_text(found)
+    match = text.cast("string").re_extract(rf"(?:^|\|){name}:\s*([^|]*)", 1)
+    return clean_text(match)
 
 
 def _said_money(text: ir.Column, name: str) -> ir.Column:
@@ -443,14 +445,14 @@ def _dated_refunds(rows: ir.Table, known_by: date) -> tuple[ir.Value, ir.Value]:
         return ibis.literal(0.0), ibis.literal(0.0)
     # amount:5.00|reason:…|date:2025-01-31 10:00:00;amount:…, where a reason may have any character.
     each = clean_text(rows["refund_items"]).fill_null("").split("amount:")
-    known = each.filter(
+    dated = each.filter(
         lambda one: one.re_extract(r"\|date:\s*(\d{4}-\d{2}-\d{2})", 1) <= known_by.isoformat()
     )
     amounts = (
         some.map(
             lambda one: _number(one.re_extract(r"^\s*-?([\d.]+)", 1).nullif("")).fill_null(0.0)
         )
-        for some in (each, known)
+        for some in (each, dated)
     )
     refunded, by_then = (some.sums().fill_null(0.0) for some in amounts)
     return refunded, by_then
@@ -531,11 +533,11 @@ def _moment(rows: ir.Table) -> tuple[ir.Value, str]:
     local, utc = ("date_created", "date_created_gmt")
     if utc not in rows.columns:
         return rows[local], local
-    said = rows[utc]
-    if said.type().is_timestamp():
-        if said.type().timezone is not None:
-            return said, utc
-        said = said.strftime("%Y-%m-%dT%H:%M:%S")
-    text = clean_text(said)
+    value = rows[utc]
+    if value.type().is_timestamp():
+        if value.type().timezone is not None:
+            return value, utc
+        value = value.strftime("%Y-%m-%dT%H:%M:%S")
+    text = clean_text(value)
     is_bare = ~text.re_search(r"(Z|[+-]\d{2}:?\d{2})$")
     return ibis.ifelse(is_bare, text + "Z", text), utc

@@ -116,10 +116,10 @@ def check_scores(
         What the day commits, and what was left of the period's budget, store's currency.
     """
     limits = limits or ScoreLimits()
-    found = [_possible(scores), _coherent(scores), _budget(committed, left)]
+    checks = [_possible(scores), _coherent(scores), _budget(committed, left)]
     if moved is not None:
-        found += [_value(moved, limits), _shares(moved, limits), _switches(moved, limits)]
-    return found
+        checks += [_value(moved, limits), _shares(moved, limits), _switches(moved, limits)]
+    return checks
 
 
 def _possible(scores: pd.DataFrame) -> Check:
@@ -166,8 +166,8 @@ def _coherent(scores: pd.DataFrame) -> Check:
 
 def _counted(wrong: Mapping[str, ArrayLike], of: int) -> str:
     counts = {what: int(np.sum(rows)) for what, rows in wrong.items()}
-    found = [f"{count:,} of {of:,}: {what}" for what, count in counts.items() if count]
-    return "; ".join(found) or f"all {of:,} are"
+    messages = [f"{count:,} of {of:,}: {what}" for what, count in counts.items() if count]
+    return "; ".join(messages) or f"all {of:,} are"
 
 
 def _budget(committed: float, left: float) -> Check:

@@ -50,14 +50,14 @@ class SourceLimits:
 def check_source(source: Source, limits: SourceLimits | None = None) -> list[Check]:
     """Check what came in: its freshness, its volume, its past, and the model's age."""
     limits = limits or SourceLimits()
-    found = [_fresh(source), _volume(source, limits)]
+    checks = [_fresh(source), _volume(source, limits)]
     if source.customers_before is not None:
-        found.append(_customers(source.customers, source.customers_before, limits))
+        checks.append(_customers(source.customers, source.customers_before, limits))
     if source.orders_then is not None and source.orders_now is not None:
-        found.append(_history(source.orders_now, source.orders_then, limits))
+        checks.append(_history(source.orders_now, source.orders_then, limits))
     if source.model_age_days is not None:
-        found.append(_model(source.model_age_days, limits))
-    return found
+        checks.append(_model(source.model_age_days, limits))
+    return checks
 
 
 def silent_days(daily: NDArray[np.int64]) -> int:
@@ -70,8 +70,8 @@ def _fresh(source: Source) -> Check:
     """Find days without any order at the end that chance does not explain: the source is late."""
     silent = silent_days(source.daily)
     days = np.arange(len(source.daily) - silent, len(source.daily))
-    known = source.daily[: len(source.daily) - silent]
-    expected = [_expected_after(known, int(day) - len(known)) for day in days]
+    complete = source.daily[: len(source.daily) - silent]
+    expected = [_expected_after(complete, int(day) - len(complete)) for day in days]
     missing = float(np.nansum(expected)) if expected else 0.0
     improbable = np.exp(-missing) < IMPROBABLE
     return Check(
@@ -88,12 +88,12 @@ def _fresh(source: Source) -> Check:
     )
 
 
-def _expected_after(known: NDArray[np.int64], ahead: int) -> float:
+def _expected_after(daily: NDArray[np.int64], ahead: int) -> float:
     """Return the orders to expect of a day `ahead` days after the first unknown one."""
     if ahead == 0:
-        return expected_orders(known)
+        return expected_orders(daily)
     # the days between are as unknown as the day itself: its weekday's median of what is known
-    padded = known[: len(known) - (7 - ahead % 7) % 7] if ahead % 7 else known
+    padded = daily[: len(daily) - (7 - ahead % 7) % 7] if ahead % 7 else daily
     return expected_orders(padded)
 
 

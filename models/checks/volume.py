@@ -49,8 +49,8 @@ def expected_orders(daily: ArrayLike) -> float:
     float
         Orders; NaN where fewer than three days of that weekday are known.
     """
-    known = np.asarray(daily, dtype=np.float64)
-    same = known[::-1][WEEK - 1 :: WEEK][:WEEKS]
+    counts = np.asarray(daily, dtype=np.float64)
+    same = counts[::-1][WEEK - 1 :: WEEK][:WEEKS]
     return float(np.median(same)) if len(same) >= LEAST_WEEKS else float("nan")
 
 

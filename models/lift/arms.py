@@ -70,8 +70,8 @@ class Arms:
         return Arms(adjusted, self.cell, self.weights, freedom / (freedom - 1))
 
     def _sums(self, values: Array | None) -> Array:
-        found = np.bincount(self.cell, values, 2 * len(self.weights))
-        return found.astype(np.float64).reshape(-1, 2)
+        sums = np.bincount(self.cell, values, 2 * len(self.weights))
+        return sums.astype(np.float64).reshape(-1, 2)
 
 
 def split(
@@ -134,8 +134,8 @@ def _strata(strata: ArrayLike, is_treated: Bools) -> NDArray[np.intp]:
             f"strata are known of every customer: {int((codes < 0).sum()):,} have none. "
             "Name them, 'unknown' for instance"
         )
-    found = np.bincount(2 * codes + is_treated, minlength=2 * len(names))
-    counts = found.reshape(-1, 2)
+    sizes = np.bincount(2 * codes + is_treated, minlength=2 * len(names))
+    counts = sizes.reshape(-1, 2)
     pooled = _pooled(counts)
     _refuse_planned(counts[pooled], [str(name) for name in names[pooled]], is_treated)
     number = np.cumsum(~pooled) - (0 if pooled.any() else 1)

@@ -174,7 +174,7 @@ def winsorized(outcome: ArrayLike, quantile: float = 0.99) -> Array:
 def _compared(arms: Arms) -> tuple[float, float, float]:
     """Return the lift, its standard error and degrees of freedom, each a number."""
     estimate, error, freedom = (
-        float(found) for found in difference(*arms.moments(), arms.weights)
+        float(value) for value in difference(*arms.moments(), arms.weights)
     )
     if not error > 1e-12 * abs(float(np.abs(arms.outcome).max())):
         raise LiftError(
@@ -204,9 +204,9 @@ def _drawn(arms: Arms, estimate: float, draws: int, seed: int) -> Array:
     moments = np.stack([_drawn_moments(values, draws, rng) for values in cells], axis=1)
     means, variances = moments.reshape(draws, -1, 2, 2).transpose(3, 0, 1, 2)
     counts = sizes.reshape(-1, 2).astype(np.float64)
-    found, errors, _ = difference(counts, means, variances * arms.inflation, arms.weights)
+    estimates, errors, _ = difference(counts, means, variances * arms.inflation, arms.weights)
     is_spread = errors > 0
-    return np.where(is_spread, (found - estimate) / np.where(is_spread, errors, 1.0), 0.0)
+    return np.where(is_spread, (estimates - estimate) / np.where(is_spread, errors, 1.0), 0.0)
 
 
 def _drawn_moments(values: Array, draws: int, rng: np.random.Generator) -> Array:

@@ -21,14 +21,14 @@ def finite(name: str, values: ArrayLike, count: int | None = None) -> Array:
     ValueError
         Another shape, another length than `count`, or a value that is no finite number.
     """
-    found = _floats(name, values)
-    if found.ndim != 1 or (count is not None and len(found) != count):
+    array = _floats(name, values)
+    if array.ndim != 1 or (count is not None and len(array) != count):
         wanted = "(n,)" if count is None else f"({count:,},)"
         raise ValueError(
-            f"{name} has shape {wanted}: got {found.shape}. Pass one value a customer"
+            f"{name} has shape {wanted}: got {array.shape}. Pass one value a customer"
         )
-    _refuse_unknown(name, found)
-    return found
+    _refuse_unknown(name, array)
+    return array
 
 
 def matrix(name: str, values: ArrayLike, count: int | None = None) -> Array:
@@ -39,17 +39,17 @@ def matrix(name: str, values: ArrayLike, count: int | None = None) -> Array:
     ValueError
         Another shape, another length than `count`, or an infinite value.
     """
-    found = _floats(name, values)
-    if found.ndim != 2 or found.shape[1] == 0 or (count is not None and len(found) != count):
+    array = _floats(name, values)
+    if array.ndim != 2 or array.shape[1] == 0 or (count is not None and len(array) != count):
         wanted = "n" if count is None else f"{count:,}"
         raise ValueError(
-            f"{name} has shape ({wanted}, k): got {found.shape}. Pass a row a customer"
+            f"{name} has shape ({wanted}, k): got {array.shape}. Pass a row a customer"
         )
-    if np.isinf(found).any():
+    if np.isinf(array).any():
         raise ValueError(
-            f"{name} is finite or NaN: {int(np.isinf(found).sum()):,} values are infinite. Pass NaN"
+            f"{name} is finite or NaN: {int(np.isinf(array).sum()):,} values are infinite. Pass NaN"
         )
-    return found
+    return array
 
 
 def flags(name: str, values: ArrayLike, count: int) -> Bools:
@@ -60,16 +60,16 @@ def flags(name: str, values: ArrayLike, count: int) -> Bools:
     ValueError
         Another shape or another type.
     """
-    found: NDArray[Any] = np.asarray(values)
-    if found.dtype != np.bool_:
+    array: NDArray[Any] = np.asarray(values)
+    if array.dtype != np.bool_:
         raise ValueError(
-            f"{name} is True or False: got {found.dtype}. Convert it with == or astype(bool)"
+            f"{name} is True or False: got {array.dtype}. Convert it with == or astype(bool)"
         )
-    if found.shape != (count,):
+    if array.shape != (count,):
         raise ValueError(
-            f"{name} has shape ({count:,},): got {found.shape}. Pass one value a customer"
+            f"{name} has shape ({count:,},): got {array.shape}. Pass one value a customer"
         )
-    return found
+    return array
 
 
 def both_arms(is_treated: Bools, least: int) -> None:
@@ -97,13 +97,13 @@ def positive(name: str, value: ArrayLike) -> Array:
     ValueError
         One is not.
     """
-    found = _floats(name, value)
-    _refuse_unknown(name, found)
-    if not (found > 0).all():
+    array = _floats(name, value)
+    _refuse_unknown(name, array)
+    if not (array > 0).all():
         raise ValueError(
-            f"{name} is above 0: the least is {found.min():g}. Look at how it was computed"
+            f"{name} is above 0: the least is {array.min():g}. Look at how it was computed"
         )
-    return found
+    return array
 
 
 def share(name: str, value: float) -> float:

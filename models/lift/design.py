@@ -129,12 +129,12 @@ def _reach(power: float, level: float) -> float:
 
 
 def _deviations(deviation: Deviation) -> tuple[float, float]:
-    found = positive("deviation", deviation)
-    if found.shape not in {(), (2,)}:
+    array = positive("deviation", deviation)
+    if array.shape not in {(), (2,)}:
         raise ValueError(
-            f"deviation is one number, or treated and held out: got {found.shape}. Pass a pair"
+            f"deviation is one number, or treated and held out: got {array.shape}. Pass a pair"
         )
-    treated, control = found.ravel()[[0, -1]].tolist()
+    treated, control = array.ravel()[[0, -1]].tolist()
     return treated, control
 
 

@@ -79,8 +79,8 @@ def posterior(
     means = [np.asarray(value, dtype=np.float64) for value in (prior_mean, estimate)]
     if not all(np.isfinite(mean).all() for mean in means):
         raise ValueError("a posterior needs known means: one is NaN or infinite. Leave it out")
-    known = assumed + measured
-    return (assumed * means[0] + measured * means[1]) / known, known**-0.5
+    precision = assumed + measured
+    return (assumed * means[0] + measured * means[1]) / precision, precision**-0.5
 
 
 def _between(y: Array, s2: Array) -> float:

@@ -119,7 +119,7 @@ def policy_value(
     action: ArrayLike,
     propensity: ArrayLike,
     outcome: ArrayLike,
-    chosen: ArrayLike,
+    policy: ArrayLike,
     *,
     is_self_normalized: bool = False,
 ) -> PolicyValue:
@@ -133,7 +133,7 @@ def policy_value(
         Chance with which each was to get that, above 0 and at most 1. Shape (n,).
     outcome
         Shape (n,), any unit.
-    chosen
+    policy
         Shape (n,): what the rule chooses for each, of the same type as `action`. It must not have seen
         these outcomes.
     is_self_normalized
@@ -161,7 +161,7 @@ def policy_value(
             "Pass the chance of the action that each got"
         )
     got, wanted = (
-        _actions(name, a, len(y)) for name, a in (("action", action), ("chosen", chosen))
+        _actions(name, a, len(y)) for name, a in (("action", action), ("policy", policy))
     )
     matched = got == wanted
     if matched.sum() < 2:
@@ -189,9 +189,11 @@ def _added(score: Array, y: Array) -> Array:
 
 
 def _actions(name: str, values: ArrayLike, count: int) -> NDArray[np.generic]:
-    found: NDArray[np.generic] = np.asarray(values)
-    if found.shape != (count,):
-        raise ValueError(f"{name} has shape ({count:,},): got {found.shape}. Pass one a customer")
-    if found.dtype.kind == "f":
-        return finite(name, found)
-    return found
+    actions: NDArray[np.generic] = np.asarray(values)
+    if actions.shape != (count,):
+        raise ValueError(
+            f"{name} has shape ({count:,},): got {actions.shape}. Pass one a customer"
+        )
+    if actions.dtype.kind == "f":
+        return finite(name, actions)
+    return actions

@@ -98,10 +98,10 @@ def always_valid_interval(
     """
     error = positive("standard_error", standard_error)
     nu = positive("planned_share", planned_share) * _narrowest(level)
-    found = np.asarray(estimate, dtype=np.float64)
+    center = np.asarray(estimate, dtype=np.float64)
     margin = error * np.sqrt((1 + 1 / nu) * (np.log1p(nu) - 2 * np.log(level)))
-    evidence = np.square(found / error) / 2 * nu / (1 + nu) - np.log1p(nu) / 2
-    return found - margin, found + margin, np.exp(-np.maximum(evidence, 0.0))
+    evidence = np.square(center / error) / 2 * nu / (1 + nu) - np.log1p(nu) / 2
+    return center - margin, center + margin, np.exp(-np.maximum(evidence, 0.0))
 
 
 def _narrowest(level: float) -> float:

@@ -123,11 +123,11 @@ class Uplift:
     @classmethod
     def _learned(cls, x: Array, treated: Bools, y: Array, rows: NDArray[np.intp]) -> "Uplift":
         own_x, own_treated, own_y = x[rows], treated[rows], y[rows]
-        found, risks = _cross_fitted(own_x, own_treated, own_y)
+        effects, risks = _cross_fitted(own_x, own_treated, own_y)
         best = min(risks, key=lambda name: risks[name])
         effect = LEARNERS[best](own_x, own_treated, own_y)
         everyone = np.empty(len(y))
-        everyone[rows] = found[best]
+        everyone[rows] = effects[best]
         others = np.delete(np.arange(len(y)), rows)
         if len(others):
             everyone[others] = effect(x[others])
@@ -190,14 +190,14 @@ def _cross_fitted(
     x: Array, is_treated: Bools, y: Array
 ) -> tuple[dict[str, Array], dict[str, float]]:
     """Predict each customer by learners that have not seen it, and return how far off they were."""
-    found = {name: np.empty(len(y)) for name in LEARNERS}
+    effects = {name: np.empty(len(y)) for name in LEARNERS}
     response = np.empty(len(y))
     for held, others in _folds(is_treated, FOLDS):
         response[held] = y[held] - _trees(x[others], y[others])(x[held])
         for name, learner in LEARNERS.items():
-            found[name][held] = learner(x[others], is_treated[others], y[others])(x[held])
+            effects[name][held] = learner(x[others], is_treated[others], y[others])(x[held])
     target = _transformed(is_treated, response)
-    return found, {name: float(np.mean((target - tau) ** 2)) for name, tau in found.items()}
+    return effects, {name: float(np.mean((target - tau) ** 2)) for name, tau in effects.items()}
 
 
 def _transformed(is_treated: Bools, y: Array) -> Array:

@@ -45,20 +45,20 @@ def measure_bins(values: ArrayLike) -> Bins:
     values
         Array of shape (n,).
     """
-    known = _known(values)
-    if not len(known):
+    finite = _known(values)
+    if not len(finite):
         return Bins(edges=(), shares=(0.0,), n=0)
-    inner = np.unique(np.quantile(known, np.arange(1, MOST) / MOST, method="higher"))
-    edges = tuple(float(edge) for edge in inner[inner > known.min()])
-    return Bins(edges=edges, shares=tuple(bin_shares(edges, known).tolist()), n=len(known))
+    inner = np.unique(np.quantile(finite, np.arange(1, MOST) / MOST, method="higher"))
+    edges = tuple(float(edge) for edge in inner[inner > finite.min()])
+    return Bins(edges=edges, shares=tuple(bin_shares(edges, finite).tolist()), n=len(finite))
 
 
 def bin_shares(edges: ArrayLike, values: ArrayLike) -> Array:
     """Return the share of values in each of the bins between edges; NaN are left out."""
-    known = _known(values)
-    places = np.searchsorted(np.asarray(edges, dtype=np.float64), known, side="right")
+    finite = _known(values)
+    places = np.searchsorted(np.asarray(edges, dtype=np.float64), finite, side="right")
     counts = np.bincount(places, minlength=np.size(edges) + 1)
-    return np.asarray(counts / max(len(known), 1))
+    return np.asarray(counts / max(len(finite), 1))
 
 
 def psi(bins: Bins, values: ArrayLike) -> tuple[float | None, int]:

@@ -60,11 +60,11 @@ def standing(week: Week, tolerance: float, chance: float = SURE) -> int:
     """
     if week.is_peak or not week.expected > 0:
         return 0
-    found = week.actual / week.expected
+    ratio = week.actual / week.expected
     luck = band([week.expected], [week.variance], chance)
-    if found > max(1 + tolerance, float(luck.high[0])):
+    if ratio > max(1 + tolerance, float(luck.high[0])):
         return 1
-    return -1 if found < min(1 - tolerance, float(luck.low[0])) else 0
+    return -1 if ratio < min(1 - tolerance, float(luck.low[0])) else 0
 
 
 def is_silence(expected: float, days: int, silent_days: int) -> bool:
@@ -92,8 +92,8 @@ def is_retrain_due(weeks: Sequence[Week], rule: Rule) -> bool:
     rule
         What a store puts up with.
     """
-    told = [week for week in weeks if not (week.is_peak or week.is_partial)]
-    last = [standing(week, rule.tolerance) for week in told[-OF_LAST:]]
+    usual = [week for week in weeks if not (week.is_peak or week.is_partial)]
+    last = [standing(week, rule.tolerance) for week in usual[-OF_LAST:]]
     return bool(last) and last[-1] != 0 and last.count(last[-1]) >= NEEDED
 
 

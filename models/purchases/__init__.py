@@ -7,10 +7,10 @@ from models.purchases.fitting import (
     Regularity,
     akaike_weights,
     average_family,
+    dropout_weight,
     fit_again,
     fit_family,
     fit_purchases,
-    leaving_weight,
 )
 from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
 from models.purchases.model import PurchaseModel, as_arrays, mean_by_phase
@@ -40,9 +40,9 @@ __all__ = [
     "akaike_weights",
     "as_arrays",
     "average_family",
+    "dropout_weight",
     "fit_again",
     "fit_family",
     "fit_purchases",
-    "leaving_weight",
     "mean_by_phase",
 ]

@@ -412,7 +412,7 @@ def _fit_regular(
         k = best
 
 
-def leaving_weight(family: Sequence[PurchasesFit]) -> float:
+def dropout_weight(family: Sequence[PurchasesFit]) -> float:
     """Say how far a history tells that customers leave after an order, rather than by the clock or never.
 
     Parameters
@@ -455,10 +455,10 @@ class _Maker:
 
     def of(self, model: PurchaseModel, scale: float) -> Array:
         """Return the logarithms of a model's free parameters."""
-        said = model.to_dict()
+        parameters = model.to_dict()
         return np.array(
             [
-                np.log(said[name] / (scale if name in self.model.times else 1.0))
+                np.log(parameters[name] / (scale if name in self.model.times else 1.0))
                 for name in self.model.free
             ]
         )
@@ -529,8 +529,8 @@ def _coarse(seen: Histories) -> Histories:
     """Round times, in units of the longest history, so that few histories are left to look at."""
     t_x, T = (2 * np.round(COARSE * t) for t in (seen.t_x, seen.T))  # half units: whole numbers
     first_week = np.where((seen.x > 0) & (t_x == 0), np.minimum(1.0, T), t_x)
-    found = _distinct(seen.x, first_week, np.maximum(T, 1.0), seen.customers)
-    return replace(found, t_x=found.t_x / (2 * COARSE), T=found.T / (2 * COARSE))
+    histories = _distinct(seen.x, first_week, np.maximum(T, 1.0), seen.customers)
+    return replace(histories, t_x=histories.t_x / (2 * COARSE), T=histories.T / (2 * COARSE))
 
 
 def _starts(
@@ -567,8 +567,8 @@ def _by_lifetimes(model: type[PurchaseModel], coarse: Histories) -> list[Array]:
             fitter.fit(coarse.x, coarse.t_x, coarse.T, weights=coarse.customers)
         except (ConvergenceError, np.linalg.LinAlgError):
             return []
-    found = np.array([float(fitter.params_[name]) for name in model.free])
-    return [np.log(found)] if np.isfinite(found).all() and (found > 0).all() else []
+    parameters = np.array([float(fitter.params_[name]) for name in model.free])
+    return [np.log(parameters)] if np.isfinite(parameters).all() and (parameters > 0).all() else []
 
 
 def _covariance(make: _Maker, seen: Histories, best: Array, *, has_dropout: bool) -> Array:
@@ -587,20 +587,22 @@ def _covariance(make: _Maker, seen: Histories, best: Array, *, has_dropout: bool
 
 def _notes(model: PurchaseModel, best: Array) -> tuple[str, ...]:
     """Say what the data cannot tell."""
-    said, found = [], model.to_dict()
+    notes, parameters = [], model.to_dict()
     at_bound = dict(zip(model.free, np.abs(best) >= LOG_BOUND - 1e-6, strict=True))
-    if "a" in found:
-        a, b = found["a"], found["b"]
+    if "a" in parameters:
+        a, b = parameters["a"], parameters["b"]
         if a / (a + b) < 0.001:
-            said.append(NO_DROPOUT)
+            notes.append(NO_DROPOUT)
         elif max(a, b) > EXTREME:
-            said.append("customers hardly differ in their chance of leaving")
+            notes.append("customers hardly differ in their chance of leaving")
         elif min(a, b) < 1 / EXTREME:
-            said.append("customers leave after one purchase or never, as far as the history tells")
-    elif "s" in found and found["s"] / found["beta"] * 365 < LEAST_LEAVING:
-        said.append(NO_DROPOUT)
-    elif "s" in found and (at_bound["beta"] or at_bound["s"]):
-        said.append("customers hardly differ in how soon they leave")
-    if found["r"] > EXTREME:
-        said.append("customers hardly differ in how often they buy")
-    return tuple(said)
+            notes.append(
+                "customers leave after one purchase or never, as far as the history tells"
+            )
+    elif "s" in parameters and parameters["s"] / parameters["beta"] * 365 < LEAST_LEAVING:
+        notes.append(NO_DROPOUT)
+    elif "s" in parameters and (at_bound["beta"] or at_bound["s"]):
+        notes.append("customers hardly differ in how soon they leave")
+    if parameters["r"] > EXTREME:
+        notes.append("customers hardly differ in how often they buy")
+    return tuple(notes)

@@ -88,8 +88,8 @@ class BetaGeometric(PurchaseModel):
         [1]_, equation (3), and for k > 1 the mean over the same distributions of the likelihood of
         Erlang-k gaps, less the sum of (k - 1) times their logarithms, in which there is no parameter.
         """
-        found = by_rows(self._gradient, *as_arrays(x, t_x, T), size=GRADIENT_ROWS)
-        return found[0], found[1:]
+        gradient = by_rows(self._gradient, *as_arrays(x, t_x, T), size=GRADIENT_ROWS)
+        return gradient[0], gradient[1:]
 
     def _gradient(self, x: Array, t_x: Array, T: Array) -> Array:
         """Log-likelihood and its derivatives, one below the other, shape (5, n)."""

@@ -137,15 +137,15 @@ class PurchaseModel(ABC):
         chance, *history = as_arrays(chance, x, t_x, T)
 
         def short_of(log_days: Array, *of: Array) -> Array:
-            wanted, *known = of
-            return self.p_order(np.expm1(log_days), *known) - wanted
+            wanted, *reached = of
+            return self.p_order(np.expm1(log_days), *reached) - wanted
 
         is_reached = self.p_order(NEVER_DAYS, *history) > chance
         days = np.full(chance.shape, np.inf)
         if is_reached.any():
-            known = [column[is_reached] for column in (chance, *history)]
-            ends = (np.zeros(len(known[0])), np.full(len(known[0]), np.log1p(NEVER_DAYS)))
-            days[is_reached] = np.expm1(find_root(short_of, ends, args=tuple(known)).x)
+            reached = [column[is_reached] for column in (chance, *history)]
+            ends = (np.zeros(len(reached[0])), np.full(len(reached[0]), np.log1p(NEVER_DAYS)))
+            days[is_reached] = np.expm1(find_root(short_of, ends, args=tuple(reached)).x)
         return days
 
     def median_days(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
@@ -198,9 +198,9 @@ class PurchaseModel(ABC):
         share, alike, where = self.active(x, t_x, T), [x, T], None
         if np.shape(days)[-1:] in ((), (1,)) and x.ndim == 1 and len(x) >= MANY:
             alike, where = distinct(x, T)
-        found = by_rows(self._active_moments, *as_arrays(days, *alike), size=MOMENT_ROWS)
-        found = found if where is None else found[..., where]
-        return np.stack([mean_by_phase(share, of) for of in found])
+        moments = by_rows(self._active_moments, *as_arrays(days, *alike), size=MOMENT_ROWS)
+        moments = moments if where is None else moments[..., where]
+        return np.stack([mean_by_phase(share, of) for of in moments])
 
     def _active_moments(self, days: Array, x: Array, T: Array) -> Array:
         """Return :meth:`moments` of someone who is active, by phase, shape (3, phases, n)."""
@@ -222,8 +222,8 @@ class PurchaseModel(ABC):
 
     def to_dict(self) -> dict[str, float]:
         """Return the parameters by name."""
-        said: dict[str, float] = asdict(self)  # type: ignore[call-overload]
-        return said
+        parameters: dict[str, float] = asdict(self)  # type: ignore[call-overload]
+        return parameters
 
 
 def as_arrays(*columns: ArrayLike) -> tuple[Array, ...]:

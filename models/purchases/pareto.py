@@ -68,8 +68,8 @@ class ParetoNBD(PurchaseModel):
         [2]_, equation (17), with the moment of leaving integrated over numerically: every term is
         positive, so nothing cancels as it does between hypergeometric functions.
         """
-        found = by_rows(self._gradient, *as_arrays(x, t_x, T), size=ROWS)
-        return found[0], found[1:]
+        gradient = by_rows(self._gradient, *as_arrays(x, t_x, T), size=ROWS)
+        return gradient[0], gradient[1:]
 
     def _gradient(self, x: Array, t_x: Array, T: Array) -> Array:
         """Log-likelihood and its derivatives, one below the other, shape (5, n)."""

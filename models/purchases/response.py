@@ -124,7 +124,7 @@ def orders_if_kept(
     of reach, and the chance of leaving beta distributed with a + 1 and one stay less.
     """
     x, t_x, silence, matters = as_arrays(x, t_x, silence, matters)
-    found, is_asked = np.zeros(x.shape), matters > 0
+    expected, is_asked = np.zeros(x.shape), matters > 0
     (count, first, silent), at = distinct(*(of[is_asked] for of in (x, t_x, silence)))
     kept, (counts, of) = np.zeros(len(count)), runs(count)
     for place, orders in enumerate(counts):
@@ -137,8 +137,8 @@ def orders_if_kept(
         kept[alike] = by_rows(
             _Kept(purchases, orders, shape, days), rate, np.asarray(cut), size=ROWS
         )
-    found[is_asked] = kept[at]
-    return found
+    expected[is_asked] = kept[at]
+    return expected
 
 
 @dataclass(frozen=True)

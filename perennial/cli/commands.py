@@ -297,8 +297,10 @@ def measure_lift(
     settings = read_settings(config)
     day = _whole_day(settings.store.timezone, as_of)
     if program != CONTROL and program not in settings.holdout.programs:
-        known = ", ".join([CONTROL, *settings.holdout.programs])
-        raise SettingsError(f"--program is one of {known}: {program!r} is none. Name one of them")
+        programs = ", ".join([CONTROL, *settings.holdout.programs])
+        raise SettingsError(
+            f"--program is one of {programs}: {program!r} is none. Name one of them"
+        )
     with choose_runner(settings.home, prefect=prefect) as runner:
         from flows.measure import measure  # pandas, Ibis and scikit-learn take seconds
 
@@ -423,8 +425,8 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
 
 
 def _engine(settings: Settings, scratch: Path) -> AbstractContextManager[Engine]:
-    chosen, zone = settings.engine, settings.store.timezone
-    return open_engine(zone, backend=chosen.backend, url=chosen.url, scratch=scratch)
+    engine, zone = settings.engine, settings.store.timezone
+    return open_engine(zone, backend=engine.backend, url=engine.url, scratch=scratch)
 
 
 def _next_of_check(config: Path, last: date, day: date) -> str:

@@ -31,8 +31,8 @@ def try_receivers(config: Path, *, test: bool) -> Outcome:
     if not test:
         return Outcome("said", {"receivers": names, "next": "perennial notify --test"})
     undelivered = notify(settings, FAILED, "a test: nothing happened", {"settings": config.name})
-    told = [name for name in names if not any(one.startswith(name) for one in undelivered)]
-    facts = {"told": told, "undelivered": undelivered}
+    delivered = [name for name in names if not any(one.startswith(name) for one in undelivered)]
+    facts = {"told": delivered, "undelivered": undelivered}
     return Outcome("said", facts, TRY_AGAIN if undelivered else DONE)
 
 

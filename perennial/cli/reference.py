@@ -59,11 +59,13 @@ class Key(NamedTuple):
 
 def settings_reference() -> str:
     """Return every setting's key, type, default and meaning as Markdown."""
-    schema, said = Settings.model_json_schema(), template_comments()
+    schema, comments = Settings.model_json_schema(), template_comments()
     parts = [SETTINGS_HEAD]
     for name, one in schema["properties"].items():
-        what = said.get(name) or _resolved(schema, one)["description"].split("\n", maxsplit=1)[0]
-        rows = "".join(_row(key, said) for key in _keys(schema, Key(name, one, UNSET)))
+        what = (
+            comments.get(name) or _resolved(schema, one)["description"].split("\n", maxsplit=1)[0]
+        )
+        rows = "".join(_row(key, comments) for key in _keys(schema, Key(name, one, UNSET)))
         parts.append(f"## {name}\n\n{_sentence(what)}\n\n{TABLE_HEAD}{rows}")
     return "\n".join(parts)
 
@@ -77,20 +79,24 @@ def setting_names() -> list[str]:
 
 def template_comments() -> dict[str, str]:
     """Return what the template says of each section and key, by its dotted name."""
-    said: dict[str, str] = {}
+    comments: dict[str, str] = {}
     section = ""
     for line in settings_template().splitlines():
         if head := SECTION.match(line):
             section = head["name"]
-            said |= {section: head["said"]} if head["said"] else {}
+            comments |= {section: head["said"]} if head["said"] else {}
         elif key := KEY.match(line):
-            said[f"{section}.{key['name']}"] = key["said"]
-    return said
+            comments[f"{section}.{key['name']}"] = key["said"]
+    return comments
 
 
-def comment_of(name: str, said: Mapping[str, str]) -> str:
+def comment_of(name: str, comments: Mapping[str, str]) -> str:
     """Return what the template says of a setting; of the lighter tiers it says what it says of heavy."""
-    return said[name] if name in said else said[re.sub(r"\.(standard|light)\.", ".heavy.", name)]
+    return (
+        comments[name]
+        if name in comments
+        else comments[re.sub(r"\.(standard|light)\.", ".heavy.", name)]
+    )
 
 
 def command_reference() -> str:
@@ -103,13 +109,13 @@ def command_reference() -> str:
 
 def _keys(schema: Json, key: Key) -> Iterator[Key]:
     """Give each setting below a key; one whose names a store chooses is one setting."""
-    found = _resolved(schema, key.schema)
-    default = found.get("default", REQUIRED) if key.default is UNSET else key.default
-    if "properties" not in found or key.name in TABLES:
-        yield Key(key.name, found, default)
+    resolved = _resolved(schema, key.schema)
+    default = resolved.get("default", REQUIRED) if key.default is UNSET else key.default
+    if "properties" not in resolved or key.name in TABLES:
+        yield Key(key.name, resolved, default)
         return
     given = default if isinstance(default, Mapping) else {}
-    for name, below in found["properties"].items():
+    for name, below in resolved["properties"].items():
         yield from _keys(schema, Key(f"{key.name}.{name}", below, given.get(name, UNSET)))
 
 
@@ -127,24 +133,29 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:].rstrip('.')}."
 
 
-def _row(key: Key, said: Mapping[str, str]) -> str:
-    cells = (f"`{key.name}`", _kind(key.schema), _default(key.default), comment_of(key.name, said))
+def _row(key: Key, comments: Mapping[str, str]) -> str:
+    cells = (
+        f"`{key.name}`",
+        _kind(key.schema),
+        _default(key.default),
+        comment_of(key.name, comments),
+    )
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |\n"
 
 
-def _kind(found: Json) -> str:
+def _kind(schema: Json) -> str:
     """Return a type and its bounds in words."""
-    if "const" in found or "enum" in found:
-        return " or ".join(f"`{one}`" for one in found.get("enum", [found.get("const")]))
-    low, above, high = (found.get(k) for k in ("minimum", "exclusiveMinimum", "maximum"))
+    if "const" in schema or "enum" in schema:
+        return " or ".join(f"`{one}`" for one in schema.get("enum", [schema.get("const")]))
+    low, above, high = (schema.get(k) for k in ("minimum", "exclusiveMinimum", "maximum"))
     bounds = f"above {above:g}" if above is not None else ""
     if low is not None:
         bounds = f"{low:g} to {high:g}" if high is not None else f"at least {low:g}"
     elif high is not None:
         bounds += f", at most {high:g}"
-    below = found.get("exclusiveMaximum")
+    below = schema.get("exclusiveMaximum")
     bounds += f", below {below:g}" if below is not None else ""
-    return f"{KINDS[found['type']]}{', ' if bounds else ''}{bounds}"
+    return f"{KINDS[schema['type']]}{', ' if bounds else ''}{bounds}"
 
 
 def _default(value: Any) -> str:  # noqa: ANN401  # a JSON value

@@ -12,7 +12,7 @@ from connectors.addresses import redacted_address
 from perennial.cli.facts import PrefectPlace
 from perennial.cli.terminal import program, reporter, say
 from perennial.pipeline.runtime.prefect_api import configured_api_url
-from perennial.pipeline.runtime.steps import watched, with_prefect
+from perennial.pipeline.runtime.steps import collect_timings, with_prefect
 from perennial.service.server import TemporaryServer, check_answers, served_api_url
 
 R = TypeVar("R")
@@ -55,7 +55,7 @@ class Runner:
 
     def run(self, flow: Callable[..., R], **parameters: Any) -> R:  # noqa: ANN401  # the flow's own
         """Run a flow with its parameters by name."""
-        with watched(reporter()) as timings:
+        with collect_timings(reporter()) as timings:
             try:
                 if self._api_url is None:
                     return flow(**parameters)
@@ -119,10 +119,10 @@ def choose_runner(home: Path, *, prefect: bool) -> Iterator[Runner]:
 
 
 @contextmanager
-def _environment(**told: str) -> Iterator[None]:
+def _environment(**variables: str) -> Iterator[None]:
     """Set variables for as long as a flow runs."""
-    before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

@@ -67,13 +67,13 @@ def reporter() -> Reporter:
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
     """Give what shows how much is done: a bar on a terminal, a line at each tenth elsewhere."""
     console = _console()
-    said = 0
+    tenths = 0
 
     def say_tenth(done: int, whole: int) -> None:
-        nonlocal said
-        if done * 10 // whole > said:
-            said = done * 10 // whole
-            say(f"{title}: {said * 10} %")
+        nonlocal tenths
+        if done * 10 // whole > tenths:
+            tenths = done * 10 // whole
+            say(f"{title}: {tenths * 10} %")
 
     if not console.is_terminal:
         yield say_tenth
@@ -99,8 +99,8 @@ def show_error(message: str, code: int, *, as_json: bool) -> None:
 def program(name: str) -> str:
     """Return how to call an installed program: by name if it is on the path, else by its place."""
     beside = Path(sys.executable).with_name(name)
-    found = shutil.which(name)
-    return name if found and Path(found) == beside else short_path(str(beside))
+    installed = shutil.which(name)
+    return name if installed and Path(installed) == beside else short_path(str(beside))
 
 
 def short_path(path: str) -> str:

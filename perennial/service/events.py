@@ -93,9 +93,15 @@ class ChildDied(Event):
 
     what: str
     how: str
-    said: str
+    last_words: str
     again_in: float
     log: str
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return it as JSON values; what the child said last is under ``said``."""
+        return {
+            "said" if key == "last_words" else key: value for key, value in asdict(self).items()
+        }
 
 
 @dataclass(frozen=True)

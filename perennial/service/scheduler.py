@@ -28,7 +28,7 @@ def prefect_home(settings: Settings) -> Path:
 def server_environment(settings: Settings) -> dict[str, str]:
     """Return what Prefect's server is told; what the environment says already stays."""
     asked = settings.schedule
-    told = {
+    environment = {
         "PREFECT_HOME": str(prefect_home(settings)),
         "PREFECT_API_URL": find_api_url(settings),
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
@@ -40,12 +40,12 @@ def server_environment(settings: Settings) -> dict[str, str]:
         "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,connectors,reports",
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
     }
-    told |= prefect_database(prefect_home(settings))
+    environment |= prefect_database(prefect_home(settings))
     if asked.database is not None:
-        told["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = asked.database
+        environment["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = asked.database
     return {
-        **told,
-        **{name: os.environ[name] for name in told if name in os.environ},
+        **environment,
+        **{name: os.environ[name] for name in environment if name in os.environ},
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # into their logs, where it disturbs nobody
     }
 
@@ -63,7 +63,7 @@ def next_slots(api_url: str, deployments: Iterable[str], timezone: str) -> dict[
     httpx.HTTPError
         It does not answer.
     """
-    found: dict[str, str] = {}
+    slots: dict[str, str] = {}
     with api_client(api_url) as client:
         for one in deployments:
             asked = {
@@ -79,8 +79,8 @@ def next_slots(api_url: str, deployments: Iterable[str], timezone: str) -> dict[
             for run in answer.json():
                 slot = datetime.fromisoformat(run["expected_start_time"])
                 local = slot.astimezone(ZoneInfo(timezone))
-                found[one] = local.isoformat(timespec="minutes")
-    return found
+                slots[one] = local.isoformat(timespec="minutes")
+    return slots
 
 
 def api_client(api_url: str) -> httpx.Client:

@@ -163,8 +163,11 @@ def leave_with_parent(within_seconds: float = 10.0) -> None:
 def _serve(port: int, *, pages: bool) -> None:
     leave_with_parent()
     served = Served.on(port)
-    told = {"PREFECT_SERVER_UI_ENABLED": str(pages), "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
-    for name, value in {**told, **protection(served)}.items():
+    environment = {
+        "PREFECT_SERVER_UI_ENABLED": str(pages),
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    }
+    for name, value in {**environment, **protection(served)}.items():
         os.environ.setdefault(name, value)  # read when Prefect is imported
     import uvicorn
     from prefect.server.api.server import create_app

@@ -87,13 +87,15 @@ class Supervisor:
         self.api_url = find_api_url(settings)
         self.tell = tell
         self.stopping = threading.Event()
-        home, told = prefect_home(settings), server_environment(settings)
+        home, environment = prefect_home(settings), server_environment(settings)
         self._lock = FileLock(home / UP_LOCK, timeout=2)  # another command may look at it
-        served = {**told, SERVED_SETTINGS: str(self.config)}
+        served = {**environment, SERVED_SETTINGS: str(self.config)}
         self._worker = Child("worker", "perennial.service.worker", home / "worker.log", served)
         self._server: Child | None = None
         if configured_api_url() is None:
-            self._server = Child("server", "perennial.service.server", home / "server.log", told)
+            self._server = Child(
+                "server", "perennial.service.server", home / "server.log", environment
+            )
         self._served: tuple[ServedDeployment, ...] = ()
         self._ready_at = 0.0
         self._unanswered = 0
@@ -165,20 +167,20 @@ class Supervisor:
 
     def _start_worker(self) -> None:
         """Start the worker and wait until it has registered the deployments."""
-        ready, told = os.pipe()
+        ready, answer = os.pipe()
         try:
             own = [] if self._server is None else ["own"]
-            self._worker.start(str(self.config), str(told), *own, pipes=[told])
+            self._worker.start(str(self.config), str(answer), *own, pipes=[answer])
         finally:
-            os.close(told)
+            os.close(answer)
         try:
-            said = self._read(ready)
+            message = self._read(ready)
         finally:
             os.close(ready)
-        if not said:
+        if not message:
             self._worker.stop(1)  # it hangs, or is dead already: it is due again
             return
-        self._served = SERVED.validate_json(said)
+        self._served = SERVED.validate_json(message)
         self._ready_at = time.monotonic()
         for one in self._served:
             if one.again:
@@ -189,14 +191,14 @@ class Supervisor:
 
     def _read(self, pipe: int) -> bytes:
         """Return what comes until the other end closes; nothing where that takes too long."""
-        said, deadline = b"", time.monotonic() + STARTUP_SECONDS
+        message, deadline = b"", time.monotonic() + STARTUP_SECONDS
         while not self.stopping.is_set() and time.monotonic() < deadline:
             if not select.select([pipe], [], [], LOOK_SECONDS)[0]:
                 continue
             part = os.read(pipe, 65_536)
             if not part:
-                return said
-            said += part
+                return message
+            message += part
         return b""
 
     def _serving(self) -> Serving:
@@ -243,11 +245,11 @@ class Supervisor:
         if child.is_due():
             self._restart(child)
         elif child.deaths > deaths:
-            said = child.last_words()
-            self.tell(ChildDied(child.name, how, said, child.pause, str(child.log)))
+            last_words = child.last_words()
+            self.tell(ChildDied(child.name, how, last_words, child.pause, str(child.log)))
             if child.deaths == DEATHS_TO_TELL:
                 subject = f"the schedule's {child.name} keeps dying"
-                self._notify(FAILED, subject, {"how": how, "said": said})
+                self._notify(FAILED, subject, {"how": how, "said": last_words})
 
     def _restart(self, child: Child) -> None:
         if child is self._worker:

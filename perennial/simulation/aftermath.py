@@ -116,11 +116,11 @@ def answers(orders: Orders, people: People, draws: Draws) -> Events:
     """Return answers to the survey that some orders are followed by."""
     asked = np.flatnonzero(draws.uniform("answers", orders.key) < 0.05)
     who, key = orders.who[asked], orders.key[asked]
-    said = 8.0 + 1.5 * people.satisfaction[who] + 1.2 * draws.normal("answer", key)
+    score = 8.0 + 1.5 * people.satisfaction[who] + 1.2 * draws.normal("answer", key)
     return Events(
         who,
         orders.time[asked] + 12 + 3 * draws.exponential("answered after", key),
-        {"score": np.clip(np.rint(said), 0, 10).astype(np.int64)},
+        {"score": np.clip(np.rint(score), 0, 10).astype(np.int64)},
     )
 
 

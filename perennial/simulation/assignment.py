@@ -56,18 +56,18 @@ def read_assignment(frame: pd.DataFrame | None, calendar: Calendar) -> Assignmen
             f"an action is one of {', '.join(ACTIONS)}: {unknown[0]!r} is none. Rename it"
         )
     try:
-        said = pd.to_datetime(frame["day"])
+        dates = pd.to_datetime(frame["day"])
         key = customer_keys(pa.array(frame["customer_id"], pa.string()))
     except (ValueError, TypeError, pa.ArrowException) as error:
         raise SimulationError(
             f"an assignment is of the world's customers and days: {error}. Mend the row"
         ) from error
-    if said.dt.tz is not None:  # its midnight is another day's evening in another time zone
+    if dates.dt.tz is not None:  # its midnight is another day's evening in another time zone
         raise SimulationError(
             f"the days of an assignment are the store's own: these are moments in the time zone "
-            f"{said.dt.tz}. Give dates, such as those of .dt.tz_convert({calendar.profile.timezone!r}).dt.date"
+            f"{dates.dt.tz}. Give dates, such as those of .dt.tz_convert({calendar.profile.timezone!r}).dt.date"
         )
-    days = said.to_numpy().astype("datetime64[D]")
+    days = dates.to_numpy().astype("datetime64[D]")
     day = (days - np.datetime64(calendar.start)).astype(np.int64)
     outside = int(((day < 0) | (day >= calendar.days)).sum())
     if outside:

@@ -98,7 +98,7 @@ def discounts(
         (is_first & (draws.uniform("welcome", key) < likely), WELCOME, WELCOME_SHARE),
     ]
     n = len(orders.who)
-    where = [chosen for chosen, _, _ in choices]
+    where = [rows for rows, _, _ in choices]
     code = np.select(where, [np.full(n, code) for _, code, _ in choices], -1)
     share = np.select(where, [np.broadcast_to(share, n) for _, _, share in choices], 0.0)
     return Discounts(code, share)
@@ -141,10 +141,10 @@ def _choose(
     alone = np.flatnonzero(bundle < 0)
     parts = [(alone, main[alone], bundle[alone], prices.unit[period[alone], main[alone]])]
     for number, products in enumerate(prices.bundle_products):
-        chosen = np.flatnonzero(bundle == number)
+        selected = np.flatnonzero(bundle == number)
         for product in products:
-            unit = prices.bundle_unit[number][period[chosen], product]
-            parts.append((chosen, np.full(len(chosen), product), bundle[chosen], unit))
+            unit = prices.bundle_unit[number][period[selected], product]
+            parts.append((selected, np.full(len(selected), product), bundle[selected], unit))
     for order, _, _, unit in parts:
         rest[order] -= unit
     for turn in range(EXTRAS):
@@ -170,8 +170,8 @@ def _main_products(orders: Orders, people: People, profile: Profile, draws: Draw
     reason = draws.uniform("main product", orders.key)
     other = draws.choice([p.weight for p in profile.products], "another product", orders.key)
     led = (reason > 1 - LED_ON) & (leads[favorite] >= 0)
-    chosen = np.where(reason < again[favorite], favorite, np.where(led, leads[favorite], other))
-    return np.where(orders.number == 0, favorite, chosen)
+    later = np.where(reason < again[favorite], favorite, np.where(led, leads[favorite], other))
+    return np.where(orders.number == 0, favorite, later)
 
 
 def _bundles(
@@ -196,11 +196,11 @@ def _quantities(orders: Orders, order: Ints, unit: Ints, rest: Array, draws: Dra
     lowest = np.minimum.reduceat(unit, first)[np.cumsum(is_first) - 1]
     turn = np.arange(len(order)) - first[np.cumsum(is_first) - 1]
     candidates = np.where(unit == lowest, turn, len(order))
-    chosen = first + np.minimum.reduceat(candidates, first)
-    left = np.maximum(rest[order[chosen]], 0) / unit[chosen]
-    more = np.floor(left + draws.uniform("units", orders.key[order[chosen]])).astype(np.int64)
+    selected = first + np.minimum.reduceat(candidates, first)
+    left = np.maximum(rest[order[selected]], 0) / unit[selected]
+    more = np.floor(left + draws.uniform("units", orders.key[order[selected]])).astype(np.int64)
     quantity = np.ones(len(order), dtype=np.int64)
-    quantity[chosen] += more
+    quantity[selected] += more
     return quantity
 
 

@@ -81,14 +81,14 @@ class Draws:
     def choice(self, weights: ArrayLike, purpose: str, *whose: ArrayLike) -> NDArray[np.intp]:
         """Return which of the weighted options was drawn, from 0 on."""
         shares = np.cumsum(np.asarray(weights, dtype=np.float64))
-        found = np.searchsorted(shares / shares[-1], self.uniform(purpose, *whose), side="right")
-        return np.minimum(found, len(shares) - 1)
+        index = np.searchsorted(shares / shares[-1], self.uniform(purpose, *whose), side="right")
+        return np.minimum(index, len(shares) - 1)
 
 
 @lru_cache(maxsize=1024)
 def _start(seed: int, purpose: str) -> np.uint64:
-    said = sha256(f"{seed}:{purpose}".encode()).digest()
-    return np.uint64(int.from_bytes(said[:8], "little"))
+    digest = sha256(f"{seed}:{purpose}".encode()).digest()
+    return np.uint64(int.from_bytes(digest[:8], "little"))
 
 
 def _mix(bits: Keys) -> Keys:

@@ -222,10 +222,10 @@ def _first_basket(
     weights = [product.weight for product in profile.products] + [
         b.weight for b in profile.bundles
     ]
-    chosen = draws.choice(weights, "first product", key)
-    bundle = np.maximum(chosen - len(profile.products), -1)
+    choice = draws.choice(weights, "first product", key)
+    bundle = np.maximum(choice - len(profile.products), -1)
     mains = np.array([products[0] for products in prices.bundle_products] + [0])
-    product = np.where(bundle >= 0, mains[bundle], chosen)
+    product = np.where(bundle >= 0, mains[bundle], choice)
     if profile.bundles:
         bundle = np.where(prices.bundle[period, bundle] <= meant, bundle, -1)
     dear = prices.unit[period, product] > meant

@@ -45,11 +45,11 @@ class Actions:
     def rounds(self, who: Ints) -> list[tuple[Ints, Ints]]:
         """Return (positions in `who`, numbers of actions) for everybody's first action, second, ..."""
         most = int(self.count[who].max()) if len(self.day) and len(who) else 0
-        found = []
+        pairs = []
         for turn in range(most):
             rows = np.flatnonzero(self.count[who] > turn)
-            found.append((rows, self.first[who[rows]] + turn))
-        return found
+            pairs.append((rows, self.first[who[rows]] + turn))
+        return pairs
 
     def incentive_of(self, who: Ints, day: Ints) -> Array:
         """Return the discount share that an action gives an order of the day; 0 = none."""
@@ -168,14 +168,14 @@ def order_times(clock: Clock, draws: Draws) -> tuple[Ints, Ints, Array]:
         who.append(active)
         number.append(np.full(len(active), turn))
         values.append(value[active])
-    found, numbers = np.concatenate(who), np.concatenate(number)
-    time = np.r_[people.time, clock.when(found[len(people) :], np.concatenate(values[1:]))]
-    order = np.argsort(found, kind="stable")
-    found, numbers, time = found[order], numbers[order], time[order]
+    buyers, numbers = np.concatenate(who), np.concatenate(number)
+    time = np.r_[people.time, clock.when(buyers[len(people) :], np.concatenate(values[1:]))]
+    order = np.argsort(buyers, kind="stable")
+    buyers, numbers, time = buyers[order], numbers[order], time[order]
     if not profile.same_day_orders:
-        time = _one_a_day(found, numbers, time)
-    known = time < calendar.days
-    return found[known], numbers[known], time[known]
+        time = _one_a_day(buyers, numbers, time)
+    is_past = time < calendar.days
+    return buyers[is_past], numbers[is_past], time[is_past]
 
 
 def _one_a_day(who: Ints, number: Ints, time: Array) -> Array:
@@ -260,9 +260,9 @@ def expected_orders(people: People, regularity: int, days: float, lift: Array) -
             orders[on] += reached[on]
             reached[on] *= stays[on]
         total[on] += chance[on] * orders[on]
-    found = np.empty(len(people))
-    found[order] = total
-    return found
+    expected = np.empty(len(people))
+    expected[order] = total
+    return expected
 
 
 def action_effects(
@@ -279,15 +279,15 @@ def action_effects(
     none = np.zeros(len(people))
     leave = np.nan_to_num(people.leave)
     without = (1 - leave) * expected_orders(people, regularity, days, none)
-    found = {}
+    columns = {}
     for action in ACTIONS:
         lift, keep = people.lift(action), people.keep(action)
         stays = 1 - leave * (1 - keep)
         more = stays * expected_orders(people, regularity, days, lift) - without
         discounted = stays * expected_orders(people, regularity, EFFECT_DAYS, lift)
         given = people.incentive(action) * discounted
-        found[f"{action}_order_lift"] = lift
-        found[f"{action}_keep_chance"] = keep
-        found[f"{action}_extra_orders"] = more
-        found[f"{action}_extra_margin"] = people.spend * (margin * more - given)
-    return found
+        columns[f"{action}_order_lift"] = lift
+        columns[f"{action}_keep_chance"] = keep
+        columns[f"{action}_extra_orders"] = more
+        columns[f"{action}_extra_margin"] = people.spend * (margin * more - given)
+    return columns

@@ -145,16 +145,16 @@ def to_tables(life: Life, calendar: Calendar, draws: Draws) -> dict[str, pa.Tabl
         "truth": _truth(people, calendar),
     }
     for name, (write, events) in happened.items():
-        known = events[np.flatnonzero(events.time < calendar.days)]
-        known = known[np.argsort(known.time, kind="stable")]
-        who = customer_ids(people.key[known.who])
-        columns[name] = write(known, who, calendar.moments(known.time))
+        past = events[np.flatnonzero(events.time < calendar.days)]
+        past = past[np.argsort(past.time, kind="stable")]
+        who = customer_ids(people.key[past.who])
+        columns[name] = write(past, who, calendar.moments(past.time))
     return {name: write_table(name, written) for name, written in columns.items()}
 
 
-def _referrals(known: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
-    came = known.facts["is_converted"]
-    friend = customer_ids(known.facts["friend"])
+def _referrals(events: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
+    came = events.facts["is_converted"]
+    friend = customer_ids(events.facts["friend"])
     return {
         "referrer_id": who,
         "occurred_at": at,
@@ -164,40 +164,40 @@ def _referrals(known: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
     }
 
 
-def _nps(known: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
-    return {"customer_id": who, "answered_at": at, "score": known.facts["score"]}
+def _nps(events: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
+    return {"customer_id": who, "answered_at": at, "score": events.facts["score"]}
 
 
-def _reviews(products: list[str], known: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
+def _reviews(products: list[str], events: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
     return {
         "customer_id": who,
-        "order_id": _ids("o", known.facts["order"]),
-        "product_id": _named(products, known.facts["product"]),
+        "order_id": _ids("o", events.facts["order"]),
+        "product_id": _named(products, events.facts["product"]),
         "reviewed_at": at,
-        "rating": known.facts["rating"],
+        "rating": events.facts["rating"],
     }
 
 
-def _loyalty(known: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
+def _loyalty(events: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
     return {
         "customer_id": who,
         "occurred_at": at,
-        "event": _named(aftermath.LOYALTY_EVENTS, known.facts["event"]),
-        "points": known.facts["points"],
-        "tier": _named([tier for _, tier in aftermath.TIERS], known.facts["tier"]),
+        "event": _named(aftermath.LOYALTY_EVENTS, events.facts["event"]),
+        "points": events.facts["points"],
+        "tier": _named([tier for _, tier in aftermath.TIERS], events.facts["tier"]),
     }
 
 
-def _touches(known: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
+def _touches(events: Events, who: pa.Array, at: pa.Array) -> dict[str, Any]:
     campaigns = aftermath.CAMPAIGNS
-    campaign = known.facts["campaign"]
+    campaign = events.facts["campaign"]
     return {
         "customer_id": who,
         "sent_at": at,
         "channel": _named([*(c.channel for c in campaigns), "email"], campaign),
         "campaign": _named([*(c.name for c in campaigns), "investment"], campaign),
-        "action": _named(ACTIONS, known.facts["action"]),
-        "cost_amount": known.facts["cost_amount"],
+        "action": _named(ACTIONS, events.facts["action"]),
+        "cost_amount": events.facts["cost_amount"],
     }
 
 

@@ -203,8 +203,8 @@ def _poisson(u: Array, mean: Array) -> Ints:
     """Return the Poisson counts at quantiles `u`."""
     count = np.maximum(np.ceil(pdtrik(u, mean)), 0)
     below = np.maximum(count - 1, 0)
-    found = np.where(pdtr(below, mean) >= u, below, count)
-    return np.asarray(found, dtype=np.int64)
+    draws = np.where(pdtr(below, mean) >= u, below, count)
+    return np.asarray(draws, dtype=np.int64)
 
 
 def _spent(calendar: Calendar, expected: Array, draws: Draws) -> pa.Table:

@@ -65,13 +65,13 @@ def allocate(
     .. [1] Sinha & Zoltners (1979), The Multiple-Choice Knapsack Problem, Operations Research 27(3), 503-515.
     """
     problem = posed(gains, costs, budget, caps=caps, hurdle=hurdle, held=held)
-    chosen = fund(problem)
-    if (problem.places_left(chosen) < 0).any():
-        chosen, priced = fund_within_caps(problem)
-        chosen = exchange(problem, chosen, priced)
-    elif len(chosen) <= FEW:
-        chosen = exchange(problem, chosen, _priced(problem))
-    return kept(problem, chosen)
+    choice = fund(problem)
+    if (problem.places_left(choice) < 0).any():
+        choice, priced = fund_within_caps(problem)
+        choice = exchange(problem, choice, priced)
+    elif len(choice) <= FEW:
+        choice = exchange(problem, choice, _priced(problem))
+    return kept(problem, choice)
 
 
 def _priced(problem: Problem) -> Array:
@@ -81,7 +81,7 @@ def _priced(problem: Problem) -> Array:
     return np.asarray(problem.gain - np.fmax(price, problem.hurdle) * problem.cost)
 
 
-def kept(problem: Problem, chosen: Rows) -> Rows:
+def kept(problem: Problem, choice: Rows) -> Rows:
     """Return the columns if they keep the budget and the caps.
 
     Raises
@@ -89,15 +89,15 @@ def kept(problem: Problem, chosen: Rows) -> Rows:
     RuntimeError
         They do not.
     """
-    if problem.left(chosen) < 0:
+    if problem.left(choice) < 0:
         raise RuntimeError(
-            f"a budget is kept: {-problem.left(chosen) / UNITS:,.2f} more than "
+            f"a budget is kept: {-problem.left(choice) / UNITS:,.2f} more than "
             f"{problem.limit / UNITS:,.2f} would be spent. Report it: this is a fault of ours"
         )
-    over = np.flatnonzero(problem.places_left(chosen) < 0)
+    over = np.flatnonzero(problem.places_left(choice) < 0)
     if len(over):
         raise RuntimeError(
             f"caps are kept: columns {over.tolist()} have too many customers. "
             "Report it: this is a fault of ours"
         )
-    return chosen
+    return choice

@@ -23,14 +23,14 @@ class _Changes:
     cost: Units
 
 
-def exchange(problem: Problem, chosen: Rows, priced: Array) -> Rows:
+def exchange(problem: Problem, choice: Rows, priced: Array) -> Rows:
     """Make the best pair of changes, again and again, for as long as one gains.
 
     Parameters
     ----------
     problem
         What is asked.
-    chosen
+    choice
         Shape (n,): within the budget and the caps.
     priced
         Shape (n, k): gains less what budget and places are worth; who is near to indifferent by them
@@ -46,12 +46,12 @@ def exchange(problem: Problem, chosen: Rows, priced: Array) -> Rows:
     The greedy rule errs by few items, as many as there are limits: what two customers can mend is
     most of it.
     """
-    chosen = chosen.copy()
+    choice = choice.copy()
     free = np.flatnonzero(~problem.held)
-    rows = free[np.unique(_near(priced[free], chosen[free], CORE)[0])]
-    core, at = problem.of(rows), chosen[rows]
+    rows = free[np.unique(_near(priced[free], choice[free], CORE)[0])]
+    core, at = problem.of(rows), choice[rows]
     worth, priced = core.worth(), priced[rows]
-    left, places = problem.left(chosen), problem.places_left(chosen)
+    left, places = problem.left(choice), problem.places_left(choice)
     least = LEAST * float(worth.max(initial=0.0))
     for _ in range(TRADES):
         changes = _changes(core, at, worth, priced)
@@ -66,21 +66,21 @@ def exchange(problem: Problem, chosen: Rows, priced: Array) -> Rows:
             places[changes.old[one]] += 1
             places[changes.new[one]] -= 1
             left -= int(changes.cost[one])
-    chosen[rows] = at
-    return chosen
+    choice[rows] = at
+    return choice
 
 
-def _near(priced: Array, chosen: Rows, most: int) -> tuple[Rows, Rows]:
+def _near(priced: Array, choice: Rows, most: int) -> tuple[Rows, Rows]:
     """Return, for every two options, the customers who lose least by going from one to the other."""
-    found = [(np.zeros(0, np.intp), np.zeros(0, np.intp))]
+    changes = [(np.zeros(0, np.intp), np.zeros(0, np.intp))]
     for old in range(priced.shape[1]):
-        at = np.flatnonzero(chosen == old)
+        at = np.flatnonzero(choice == old)
         for new in range(priced.shape[1] if len(at) else 0):
             if new != old:
                 loss = priced[at, old] - priced[at, new]
                 least = np.argpartition(loss, min(most, len(at)) - 1)[:most]
-                found.append((at[least], np.full(len(least), new)))
-    customer, option = (np.concatenate(part) for part in zip(*found, strict=True))
+                changes.append((at[least], np.full(len(least), new)))
+    customer, option = (np.concatenate(part) for part in zip(*changes, strict=True))
     return customer, option
 
 

@@ -19,33 +19,33 @@ def fund(problem: Problem) -> Rows:
     -----
     Along the hulls first; what is left then goes to options below them.
     """
-    chosen = _along_the_hulls(_within_reach(problem))
+    choice = _along_the_hulls(_within_reach(problem))
     for _ in range(ROUNDS):
-        left = problem.left(chosen)
-        rows = np.flatnonzero(_can_rise(problem, chosen, left))
+        left = problem.left(choice)
+        rows = np.flatnonzero(_can_rise(problem, choice, left))
         if not len(rows):
             break
-        step = _along_the_hulls(_on_top(problem, chosen, rows, left))
+        step = _along_the_hulls(_on_top(problem, choice, rows, left))
         if not step.any():
             break
-        chosen[rows] = np.where(step > 0, step, chosen[rows])
-    return chosen
+        choice[rows] = np.where(step > 0, step, choice[rows])
+    return choice
 
 
 def _along_the_hulls(problem: Problem) -> Rows:
     """Take the steepest upgrades; pass over what costs more than is left, and what builds on it."""
-    chosen, left = np.zeros(len(problem.gain), dtype=np.intp), problem.limit
+    choice, left = np.zeros(len(problem.gain), dtype=np.intp), problem.limit
     upgrades = list_upgrades(problem)
     for _ in range(ROUNDS):
         upgrades = _affordable(upgrades, left)
         uses = ~problem.held[upgrades.customer]
         taken, is_cut = reached(upgrades.slope, upgrades.cost, left, uses)
-        chosen[upgrades.customer[taken]] = upgrades.option[taken]  # the last of a customer's stays
+        choice[upgrades.customer[taken]] = upgrades.option[taken]  # the last of a customer's stays
         left -= int(upgrades.cost[taken & uses].sum())
         upgrades = upgrades.where(~taken)
         if not is_cut:
             break
-    return chosen
+    return choice
 
 
 def _affordable(upgrades: Upgrades, left: int) -> Upgrades:
@@ -66,10 +66,10 @@ def _within_reach(problem: Problem) -> Problem:
     return problem.only(np.broadcast_to(allowed, problem.gain.shape))
 
 
-def _can_rise(problem: Problem, chosen: Rows, left: int) -> Flags:
+def _can_rise(problem: Problem, choice: Rows, left: int) -> Flags:
     """Say who has an option that gains more, and that what is left reaches."""
-    here, spent = problem.gained(chosen), problem.paid(chosen)
-    can: Flags = np.zeros(len(chosen), dtype=bool)
+    here, spent = problem.gained(choice), problem.paid(choice)
+    can: Flags = np.zeros(len(choice), dtype=bool)
     for gain, cost in zip(problem.gain.T[1:], problem.cost.T[1:], strict=True):
         can |= _is_rise(gain - here, cost - spent, left, problem.hurdle)
     return can & ~problem.held
@@ -80,8 +80,8 @@ def _is_rise(more: Array, extra: Array, left: int, hurdle: float) -> Flags:
     return np.asarray((more > 0) & affordable & (more >= hurdle * extra))
 
 
-def _on_top(problem: Problem, chosen: Rows, rows: Rows, left: int) -> Problem:
+def _on_top(problem: Problem, choice: Rows, rows: Rows, left: int) -> Problem:
     """Return the problem of what each option gains and costs on top of the chosen one."""
-    part, now = problem.of(rows), chosen[rows]
+    part, now = problem.of(rows), choice[rows]
     gain, cost = part.gain - part.gained(now)[:, None], part.cost - part.paid(now)[:, None]
     return _within_reach(replace(part, gain=gain, cost=cost, limit=left))

@@ -56,16 +56,16 @@ def fund_within_caps(problem: Problem) -> tuple[Rows, Array]:
         new = _places_handed_on(open_, charged, best, refused)
         if not new[~open_.held].any():
             break
-        chosen = fund(open_.only(new | _used(open_, best)))
-        if _total(open_, chosen) > _total(open_, best):
-            best, refused = chosen, np.zeros_like(refused)
+        choice = fund(open_.only(new | _used(open_, best)))
+        if _total(open_, choice) > _total(open_, best):
+            best, refused = choice, np.zeros_like(refused)
         else:
             refused |= new
     return best, charged - prices.places
 
 
-def _total(problem: Problem, chosen: Rows) -> float:
-    worth = problem.gained(chosen) - problem.hurdle * problem.paid(chosen)
+def _total(problem: Problem, choice: Rows) -> float:
+    worth = problem.gained(choice) - problem.hurdle * problem.paid(choice)
     return float(worth[~problem.held].sum())
 
 
@@ -139,22 +139,22 @@ def _first_places(problem: Problem, charged: Array, prices: Prices) -> Flags:
     return allowed
 
 
-def _places_handed_on(problem: Problem, charged: Array, chosen: Rows, refused: Flags) -> Flags:
+def _places_handed_on(problem: Problem, charged: Array, choice: Rows, refused: Flags) -> Flags:
     """Offer places that nobody uses to whom they bring most on top."""
-    places, mine = problem.places_left(chosen), charged[np.arange(len(chosen)), chosen]
+    places, mine = problem.places_left(choice), charged[np.arange(len(choice)), choice]
     new: Flags = np.zeros(charged.shape, dtype=bool)
     for option in problem.capped[places[problem.capped] > 0]:
-        may = (problem.gain[:, option] > 0) & (chosen != option) & ~refused[:, option]
+        may = (problem.gain[:, option] > 0) & (choice != option) & ~refused[:, option]
         above = charged[:, option] - mine
         new[:, option] = _admitted(above, may, int(places[option]), problem.held)
     return new
 
 
-def _used(problem: Problem, chosen: Rows) -> Flags:
+def _used(problem: Problem, choice: Rows) -> Flags:
     """Allow what has no cap, and what is chosen; shape (n, k)."""
     allowed: Flags = np.ones(problem.gain.shape, dtype=bool)
     allowed[:, problem.capped] = False
-    allowed[np.arange(len(chosen)), chosen] = True
+    allowed[np.arange(len(choice)), choice] = True
     return allowed
 
 

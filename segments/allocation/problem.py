@@ -56,21 +56,21 @@ class Problem:
         """Let what is not allowed, shape (n, k), gain nothing."""
         return self if allowed.all() else replace(self, gain=np.where(allowed, self.gain, 0.0))
 
-    def gained(self, chosen: Rows) -> Array:
+    def gained(self, choice: Rows) -> Array:
         """Return each customer's gain."""
-        return np.asarray(self.gain[np.arange(len(chosen)), chosen])
+        return np.asarray(self.gain[np.arange(len(choice)), choice])
 
-    def paid(self, chosen: Rows) -> Array:
+    def paid(self, choice: Rows) -> Array:
         """Return each customer's cost."""
-        return np.asarray(self.cost[0 if len(self.cost) == 1 else np.arange(len(chosen)), chosen])
+        return np.asarray(self.cost[0 if len(self.cost) == 1 else np.arange(len(choice)), choice])
 
-    def left(self, chosen: Rows) -> int:
+    def left(self, choice: Rows) -> int:
         """Return what of the budget is left, millionths."""
-        return self.limit - int(in_units(self.paid(chosen)[~self.held]).sum())
+        return self.limit - int(in_units(self.paid(choice)[~self.held]).sum())
 
-    def places_left(self, chosen: Rows) -> Array:
+    def places_left(self, choice: Rows) -> Array:
         """Return how many places are left of each column, shape (k,)."""
-        return self.caps - np.bincount(chosen[~self.held], minlength=len(self.caps))
+        return self.caps - np.bincount(choice[~self.held], minlength=len(self.caps))
 
     def worth(self) -> Array:
         """Return gains, shape (n, k), less what the hurdle asks of their cost."""

@@ -52,8 +52,8 @@ def _chunk(problem: Problem, start: int) -> Upgrades:
     n, k = problem.gain.shape
     option, cost = np.zeros((n, k - 1), np.intp), np.zeros((n, k - 1), np.int64)
     slope = np.zeros((n, k - 1))
-    for step, (who, *found) in enumerate(_steps(problem)):
-        option[who, step], slope[who, step], cost[who, step] = found
+    for step, (who, *values) in enumerate(_steps(problem)):
+        option[who, step], slope[who, step], cost[who, step] = values
     is_worth = slope > 0
     customer = np.flatnonzero(is_worth) // max(k - 1, 1) + start
     return Upgrades(customer, option[is_worth], slope[is_worth], cost[is_worth])

@@ -107,8 +107,8 @@ def moment(text, form):
 def columns_of(export, which):
     names = list(export.rows.columns)
     ours = ("net_amount",) if which == "amounts" else ("ordered_at",)
-    chosen = getattr(PRESETS[export.preset], which)(names)
-    return [name for name in dict.fromkeys([*chosen, *ours]) if name in names]
+    choice = getattr(PRESETS[export.preset], which)(names)
+    return [name for name in dict.fromkeys([*choice, *ours]) if name in names]
 
 
 def same(one, other):

@@ -32,9 +32,9 @@ def different(zone: str, first: datetime, last: datetime, step: int) -> tuple[in
         connection.execute(f"SET TimeZone = '{zone}'")
         learn_days(connection)
         ends = {"first": int(first.timestamp()), "last": int(last.timestamp())}
-        found = connection.execute(DIFFERENT.format(step=step, **ends)).fetchone()
-    assert found is not None
-    return found
+        actual = connection.execute(DIFFERENT.format(step=step, **ends)).fetchone()
+    assert actual is not None
+    return actual
 
 
 @pytest.mark.parametrize("zone", sorted(FAR))
@@ -70,5 +70,5 @@ def test_the_day_of_a_day_is_itself():
         table = engine.table(pd.DataFrame({"at": [date(2026, 3, 8), date(2026, 11, 1)]}), "days")
         whole = table.select(day=table["at"].cast("date"), clock=table["at"].cast("timestamp"))
         days = whole.select(day=engine.store_day(whole.day), clock=engine.store_day(whole.clock))
-        found = engine.frame(days).astype("str")
-    assert found["day"].tolist() == found["clock"].tolist() == ["2026-03-08", "2026-11-01"]
+        actual = engine.frame(days).astype("str")
+    assert actual["day"].tolist() == actual["clock"].tolist() == ["2026-03-08", "2026-11-01"]

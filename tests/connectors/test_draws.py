@@ -12,11 +12,11 @@ texts = st.text(st.characters(codec="utf-8"), min_size=1)
 @settings(deadline=None)
 @given(ids=st.lists(texts, max_size=20), salt=texts)
 def test_many_are_drawn_as_each_alone(ids, salt):
-    found = buckets(pd.Index(ids, dtype="str"), salt)
-    assert found.tolist() == [bucket(customer_id, salt) for customer_id in ids]
+    drawn = buckets(pd.Index(ids, dtype="str"), salt)
+    assert drawn.tolist() == [bucket(customer_id, salt) for customer_id in ids]
 
 
 def test_a_crowd_keeps_its_order():
     ids = [f"customer {number}" for number in range(300_000)]
-    found = buckets(pd.Index(ids), "retention")
-    assert (found[::997] == np.array([bucket(c, "retention") for c in ids[::997]])).all()
+    drawn = buckets(pd.Index(ids), "retention")
+    assert (drawn[::997] == np.array([bucket(c, "retention") for c in ids[::997]])).all()

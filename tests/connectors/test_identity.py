@@ -182,18 +182,18 @@ rows = st.lists(
 @settings(deadline=None, max_examples=150)
 @given(rows=rows, order=st.randoms())
 def test_customers_are_the_connected_groups_whatever_the_order(rows, order):
-    found = dict(zip(rows, names(*rows), strict=True))
+    actual = dict(zip(rows, names(*rows), strict=True))
     groups = [{row} for row in rows]  # by hand: merge groups that share a key until none do
     for i in range(len(KEYS)):
         for key in {row[i] for row in rows} - {None}:
             touched = [g for g in groups if any(row[i] == key for row in g)]
             groups = [g for g in groups if g not in touched] + [set().union(*touched)]
-    assert len({found[row] for row in rows}) == len(groups)
-    assert all(len({found[row] for row in group}) == 1 for group in groups)
+    assert len({actual[row] for row in rows}) == len(groups)
+    assert all(len({actual[row] for row in group}) == 1 for group in groups)
     shuffled = list(rows)
     order.shuffle(shuffled)
     again = names(*shuffled, at=[rows.index(row) for row in shuffled])
-    assert dict(zip(shuffled, again, strict=True)) == found
+    assert dict(zip(shuffled, again, strict=True)) == actual
 
 
 def test_rows_after_the_day_link_nobody_and_names_stay_as_the_history_grows(tmp_path):
@@ -223,8 +223,8 @@ def shared(**columns):
     for key in (*KEYS, "name", "postal_code"):
         rows[key] = (rows[key] if key in rows else pd.Series(pd.NA, rows.index)).astype("string")
     with open_engine() as engine:
-        found = shared_identities(engine, engine.table(rows, "rows"))
-    return dict(zip(found["kind"], found["value"], strict=True))
+        actual = shared_identities(engine, engine.table(rows, "rows"))
+    return dict(zip(actual["kind"], actual["value"], strict=True))
 
 
 MANY = [f"x{i}" for i in range(40)]

@@ -142,8 +142,8 @@ def test_every_page_is_read(double, klaviyo):
     double.page = 7
     for i in range(50):
         double.add_profile(external_id=f"c{i}")
-    found = klaviyo.profiles("external_id", [f"c{i}" for i in range(60)])
-    assert {one.external_id for one in found} == {f"c{i}" for i in range(50)}
+    profiles = klaviyo.profiles("external_id", [f"c{i}" for i in range(60)])
+    assert {one.external_id for one in profiles} == {f"c{i}" for i in range(50)}
 
 
 def test_a_key_with_quotes_is_one_key(double, klaviyo):
@@ -264,7 +264,7 @@ def test_what_others_ask_with_httpx_is_logged_as_ever(double, klaviyo, caplog):
 def test_no_failure_tells_the_key_or_a_person(double, fault, caplog):
     caplog.set_level(logging.DEBUG)
     double.fault = lambda *_: fault
-    said, person = [], "ja" + "ne"  # the source's own lines are in a traceback
+    messages, person = [], "ja" + "ne"  # the source's own lines are in a traceback
     server = Server(double)
     with connect(KEY, server.url) as connection:
         klaviyo = Klaviyo(connection, double.clock, tries=2)
@@ -274,13 +274,13 @@ def test_no_failure_tells_the_key_or_a_person(double, fault, caplog):
         ):
             with pytest.raises(KlaviyoError) as caught:
                 ask()
-            said += [
+            messages += [
                 *traceback.format_exception(caught.value),
                 repr(caught.value),
                 str(caught.value),
             ]
     server.close()
-    text = "".join([*said, caplog.text])
+    text = "".join([*messages, caplog.text])
     assert "Klaviyo" in text
     assert person not in text
     assert KEY not in text

@@ -144,8 +144,8 @@ def test_no_body_takes_a_control_character(letter):
 @pytest.mark.parametrize("letter", CONTROLS, ids=lambda letter: f"{ord(letter):04x}")
 def test_a_control_character_in_what_is_said_becomes_a_space(letter):
     scores = make_scores(3).assign(segment=f"at{letter}risk", is_holdout=False)
-    said = property_table(scores, list_properties("Retention", {"Segment": "segment"}))
-    assert set(said["Retention Segment"]) == {"at risk"}
+    properties = property_table(scores, list_properties("Retention", {"Segment": "segment"}))
+    assert set(properties["Retention Segment"]) == {"at risk"}
     assert printable(f"{letter}at {letter}{letter} risk{letter}") == "at risk"
 
 

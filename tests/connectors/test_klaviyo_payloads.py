@@ -59,11 +59,11 @@ DAY = date(2024, 6, 30)
 
 def imported() -> dict[str, Any]:
     scores = make_scores(20)
-    said = property_table(scores, list_properties("Retention", DEFAULT_PROPERTIES))
+    properties = property_table(scores, list_properties("Retention", DEFAULT_PROPERTIES))
     rows = pd.DataFrame({"key": scores["customer_id"], "kind": "external_id", "email": None})
     rows["profile_id"] = ["P1"] * 10 + [None] * 10
     rows.loc[10:, "email"] = [f"a{i}@example.com" for i in range(10)]
-    return json.loads(import_body(write_profiles(rows, said)))
+    return json.loads(import_body(write_profiles(rows, properties)))
 
 
 def segment(serial: str | None = None) -> dict[str, Any]:
@@ -137,8 +137,8 @@ BODIES = {
 def round_trip(model: Any, body: dict[str, Any]) -> dict[str, Any]:
     """What Klaviyo's own package makes of a body."""
     read = model.model_validate(body)
-    found: dict[str, Any] = read.model_dump(by_alias=True, exclude_unset=True, mode="json")
-    return found
+    record: dict[str, Any] = read.model_dump(by_alias=True, exclude_unset=True, mode="json")
+    return record
 
 
 def at_same_moment(body: Any) -> Any:
@@ -210,9 +210,9 @@ def test_the_openapi_document_refuses_an_operator_that_segments_do_not_have(open
 
 
 def test_the_bodies_known_to_be_valid_are_valid(openapi):
-    known = json.loads((SHARED / "valid_payloads.json").read_text())
-    assert {name: check_schema(openapi, name, body) for name, body in known.items()} == {
-        name: [] for name in known
+    record = json.loads((SHARED / "valid_payloads.json").read_text())
+    assert {name: check_schema(openapi, name, body) for name, body in record.items()} == {
+        name: [] for name in record
     }
 
 
@@ -264,9 +264,9 @@ def test_no_body_that_we_send_has_a_null():
 def test_no_endpoint_can_change_consent():
     """Klaviyo's consent endpoints all have one of these words in their path."""
     changing = [endpoint for endpoint in ENDPOINTS if endpoint.method != "GET"]
-    said = " ".join(str(endpoint) for endpoint in changing)
-    assert "subscri" not in said
-    assert "suppress" not in said
+    result = " ".join(str(endpoint) for endpoint in changing)
+    assert "subscri" not in result
+    assert "suppress" not in result
     assert not any("subscriptions" in scope for one in changing for scope in one.scopes)
 
 

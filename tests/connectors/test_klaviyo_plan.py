@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.klaviyo.api import FILL_BYTES, MOST_BYTES, MOST_ROWS
-from connectors.klaviyo.confirmed import Confirmed, no_rows
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError
 from connectors.klaviyo.guards import Limits, check_counts, check_fresh, check_types
@@ -23,6 +22,7 @@ from connectors.klaviyo.properties import (
     row_hashes,
 )
 from connectors.klaviyo.records import SyncCounts
+from connectors.klaviyo.synced_profiles import SyncedProfiles, no_rows
 from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
 from tests.klaviyo_store import DAY, change, make_scores
 
@@ -104,7 +104,7 @@ def test_of_two_who_share_an_address_the_held_out_one_counts(nobody):
     key = ["a@example.com", "a@example.com"]
     plan = plan_changes(audience(scores, key, "email"), PROPERTIES, no_rows(), nobody, DAY, 7)
     assert list(plan.rows["customer_id"]) == ["c0000000"]
-    assert plan.said["Retention Holdout"].tolist() == [True]
+    assert plan.properties["Retention Holdout"].tolist() == [True]
 
 
 def test_the_forgotten_are_left_out_by_any_name(tmp_path):
@@ -142,11 +142,11 @@ def test_of_a_held_out_customer_nothing_is_said_but_that_they_are():
 def test_percentages_are_0_to_100_dates_at_noon_and_nothing_is_null():
     scores = make_scores(300).assign(loyalty_tier=None)
     table = property_table(scores, PROPERTIES)[~scores["is_holdout"].to_numpy()]
-    told = scores[~scores["is_holdout"]]
-    expected = (100 * told["p_order_90d"]).round().astype(int)
+    reported = scores[~scores["is_holdout"]]
+    expected = (100 * reported["p_order_90d"]).round().astype(int)
     assert table["Retention Chance of Order 90d"].tolist() == expected.tolist()
     assert set(table["Retention Loyalty Tier"]) == {"Not scored"}
-    repeat = told["p_second_order"].isna().to_numpy()
+    repeat = reported["p_second_order"].isna().to_numpy()
     assert set(table["Retention Second Order Chance"][repeat]) == {-1}
     assert table["Retention Next Order Date"].str.endswith(" 12:00:00").all()
     assert not table.isna().any(axis=None)
@@ -202,22 +202,22 @@ def test_a_million_rows_of_two_sizes_need_no_job_too_many():
     assert fewest_jobs(np.full(MOST_ROWS + 1, 10)) == 2
 
 
-def counts(**said):
-    return replace(SyncCounts(customers=1000, customers_before=1000, compared=1000), **said)
+def counts(**values):
+    return replace(SyncCounts(customers=1000, customers_before=1000, compared=1000), **values)
 
 
 @pytest.mark.parametrize(
-    ("said", "rule"),
+    ("message", "rule"),
     [
         ({"moved": 301}, "most_changed_share"),
         ({"customers": 699}, "least_rows_share"),
         ({"created": 1001}, "most_created"),
     ],
 )
-def test_a_plan_that_changes_too_much_is_refused(said, rule):
+def test_a_plan_that_changes_too_much_is_refused(message, rule):
     check_counts(counts(moved=300, customers=700, created=1000), LIMITS)
     with pytest.raises(SyncRefusedError, match=rule):
-        check_counts(counts(**said), LIMITS)
+        check_counts(counts(**message), LIMITS)
 
 
 def test_every_reason_is_said_at_once():
@@ -240,7 +240,7 @@ def test_a_property_keeps_its_type_for_ever(tmp_path):
 
 
 def test_confirmed_rows_are_replaced_by_newer_ones(tmp_path):
-    confirmed = Confirmed(tmp_path / "state" / "confirmed.parquet")
+    confirmed = SyncedProfiles(tmp_path / "state" / "confirmed.parquet")
     rows = pd.DataFrame(
         {"customer_id": ["a", "b"], "row_hash": [2**62 + 1, 2], "segment": "loyal", "scored_date": DAY,
          "profile_id": None}

@@ -95,14 +95,14 @@ def test_the_lease_of_a_killed_process_that_nobody_waited_for_is_free(tmp_path):
 def test_a_holder_elsewhere_is_followed_when_its_lease_is_over_and_not_before(tmp_path):
     watch = Watch()
     lease = Lease(tmp_path / "lease.json", watch, seconds=60)
-    said = {
+    values = {
         "name": "other",
         "host": "another machine",
         "pid": 1,
         "since": NOON.isoformat(),
         "until": (NOON + timedelta(seconds=60)).isoformat(),
     }
-    lease.path.write_text(json.dumps(said))
+    lease.path.write_text(json.dumps(values))
     assert lease.holder().host == "another machine"
     watch.now += timedelta(seconds=61)
     assert lease.holder() is None

@@ -40,17 +40,17 @@ def test_whole_days_and_the_pointer_are_there_and_half_a_day_is_not(exports, buc
 
 
 def test_what_is_there_is_not_uploaded_again(exports, bucket, tmp_path):
-    known = tmp_path / "known.json"
-    mirror(exports, "memory://shop", known)
-    assert mirror(exports, "memory://shop", known) == Mirrored(0, 0)
+    past = tmp_path / "known.json"
+    mirror(exports, "memory://shop", past)
+    assert mirror(exports, "memory://shop", past) == Mirrored(0, 0)
 
 
 def test_what_is_rewritten_or_removed_here_is_so_there(exports, bucket, tmp_path):
-    known = tmp_path / "known.json"
-    mirror(exports, "memory://shop", known)
+    past = tmp_path / "known.json"
+    mirror(exports, "memory://shop", past)
     (exports / DAY / "scores.parquet").unlink()
     (exports / DAY / "run.json").write_text('{"forgotten": true}')
-    assert mirror(exports, "memory://shop", known) == Mirrored(1, 1)
+    assert mirror(exports, "memory://shop", past) == Mirrored(1, 1)
     assert names(bucket) == {f"{DAY}/run.json", "CURRENT.json"}
     assert b"forgotten" in bucket.cat(f"/shop/{DAY}/run.json")
 
@@ -58,7 +58,7 @@ def test_what_is_rewritten_or_removed_here_is_so_there(exports, bucket, tmp_path
 def test_the_pointer_is_the_last_and_a_mirror_that_was_cut_short_goes_on(
     exports, bucket, tmp_path, monkeypatch
 ):
-    known, real, sent = tmp_path / "known.json", type(bucket).put_file, []
+    past, real, sent = tmp_path / "known.json", type(bucket).put_file, []
 
     def put_file(self, source, target, **kwargs):
         if target.endswith("scores.parquet") and not sent.count("cut"):
@@ -69,7 +69,7 @@ def test_the_pointer_is_the_last_and_a_mirror_that_was_cut_short_goes_on(
 
     monkeypatch.setattr(type(bucket), "put_file", put_file)
     with pytest.raises(OSError, match="dead"):
-        mirror(exports, "memory://shop", known)
+        mirror(exports, "memory://shop", past)
     assert "CURRENT.json" not in names(bucket)
-    mirror(exports, "memory://shop", known)
+    mirror(exports, "memory://shop", past)
     assert sent == ["run.json", "cut", "scores.parquet", "CURRENT.json"]

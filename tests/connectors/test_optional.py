@@ -35,10 +35,10 @@ def test_a_simulated_stores_own_table_is_kept_whole(name, tmp_path):
             table, path
         )
         with open_engine("Europe/London") as engine:
-            found = read_table(engine, name, str(path), AS_OF, tmp_path / form)
-        assert found.rows_in == table.num_rows == found.rows + found.merged
-        assert dict(found.rejected) == {}
-        kept = pd.read_parquet(found.path)
+            actual = read_table(engine, name, str(path), AS_OF, tmp_path / form)
+        assert actual.rows_in == table.num_rows == actual.rows + actual.merged
+        assert dict(actual.rejected) == {}
+        kept = pd.read_parquet(actual.path)
         assert list(kept.columns) == list(TABLES[name][0].schema())
         for column in kept.select_dtypes("number"):
             whole = table.to_pandas().drop_duplicates()[column]
@@ -46,13 +46,13 @@ def test_a_simulated_stores_own_table_is_kept_whole(name, tmp_path):
 
 
 def test_each_bad_row_is_counted_under_its_rule_and_written(read, tmp_path):
-    found = read(
+    actual = read(
         "nps",
         "customer_id,answered_at,score\na,2025-01-01,9\na,2025-01-01,9\n,2025-01-01,9\nb,soon,9\nc,2025-01-01,nine\n"
         "d,2025-07-02,9\ne,2025-01-01\n",
     )
-    assert (found.rows_in, found.rows, found.merged) == (7, 1, 1)
-    assert dict(found.rejected) == {
+    assert (actual.rows_in, actual.rows, actual.merged) == (7, 1, 1)
+    assert dict(actual.rejected) == {
         "missing_value": 1, "unreadable_value": 2, "after_as_of": 1, "unreadable_row": 1,
     }  # fmt: skip
     rejects = pd.read_csv(tmp_path / "out" / "nps_rejects.csv", dtype=str)
@@ -62,8 +62,8 @@ def test_each_bad_row_is_counted_under_its_rule_and_written(read, tmp_path):
 
 def test_the_day_ends_at_the_stores_midnight(read):
     text = "customer_id,sent_at\na,2025-07-01T03:59:59Z\na,2025-07-01T04:00:00Z\n"
-    found = read("touches", text)
-    assert (found.rows, dict(found.rejected)) == (1, {"after_as_of": 1})
+    actual = read("touches", text)
+    assert (actual.rows, dict(actual.rejected)) == (1, {"after_as_of": 1})
 
 
 def test_missing_columns_are_all_named_with_a_close_one(read):
@@ -72,5 +72,5 @@ def test_missing_columns_are_all_named_with_a_close_one(read):
 
 
 def test_a_table_without_rows_is_empty(read):
-    found = read("marketing_spend", "date,channel,amount\n")
-    assert (found.rows_in, found.rows) == (0, 0)
+    actual = read("marketing_spend", "date,channel,amount\n")
+    assert (actual.rows_in, actual.rows) == (0, 0)

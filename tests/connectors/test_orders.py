@@ -1195,7 +1195,7 @@ LATER = {
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory):
+def past(tmp_path_factory):
     """Return the orders and the digest of what is known."""
     folder = tmp_path_factory.mktemp("known")
     reading = read_at(write(folder, HEADER + KNOWN), folder / "out", NEW_YORK)
@@ -1204,16 +1204,16 @@ def known(tmp_path_factory):
 
 
 @pytest.mark.parametrize("later", LATER)
-def test_later_rows_change_no_order_however_they_are_written(read, known, later):
+def test_later_rows_change_no_order_however_they_are_written(read, past, later):
     content = HEADER.encode() + LATER[later] + KNOWN.encode() + LATER[later]
     reading = read(content, zone=NEW_YORK)
-    pd.testing.assert_frame_equal(reading.orders.drop(columns="source"), known[0])
-    assert reading.history.digest == known[1]
+    pd.testing.assert_frame_equal(reading.orders.drop(columns="source"), past[0])
+    assert reading.history.digest == past[1]
 
 
-def test_a_quote_that_a_later_row_never_closes_changes_no_order(read, known):
+def test_a_quote_that_a_later_row_never_closes_changes_no_order(read, past):
     reading = read(HEADER + KNOWN + '9,"z,2027-01-01,5\n', zone=NEW_YORK)
-    pd.testing.assert_frame_equal(reading.orders.drop(columns="source"), known[0])
+    pd.testing.assert_frame_equal(reading.orders.drop(columns="source"), past[0])
 
 
 @pytest.mark.parametrize(
@@ -1229,9 +1229,9 @@ def test_a_quote_that_a_later_row_never_closes_changes_no_order(read, known):
 def test_a_later_parquet_file_of_other_types_changes_no_order(tmp_path, columns):
     first = {"order_id": pa.array([1.0, 2.0]), "customer_id": pa.array([17850.0, 17851.0])}
     next_year = {"ordered_at": pa.array([date(2027, 1, 1)] * 2).cast(pa.timestamp("us"))}
-    known, later = typed(**first), typed(**first | next_year | columns)
-    before = read_at(write(tmp_path / "1", {"1.parquet": known}), tmp_path / "out1")
-    files = {"1.parquet": known, "2.parquet": later}
+    past, later = typed(**first), typed(**first | next_year | columns)
+    before = read_at(write(tmp_path / "1", {"1.parquet": past}), tmp_path / "out1")
+    files = {"1.parquet": past, "2.parquet": later}
     after = read_at(write(tmp_path / "2", files), tmp_path / "out2")
     pd.testing.assert_frame_equal(
         before.orders.drop(columns="source"), after.orders.drop(columns="source")
@@ -1396,11 +1396,11 @@ later_rows = st.lists(
 @given(data=st.data(), rows=tables("orders"), later=later_rows)
 def test_rows_added_later_never_change_the_orders(data, rows, later):
     more = data.draw(st.permutations(rows + later))
-    known = ("0", "a", "2026-01-01", "5")
+    past = ("0", "a", "2026-01-01", "5")
     with TemporaryDirectory() as folder:
         out = Path(folder) / "out"
-        before = read_at(write(Path(folder), as_csv(HEADER, [known, *rows])), out)
-        after = read_at(write(Path(folder), as_csv(HEADER, [*more, known])), out)
+        before = read_at(write(Path(folder), as_csv(HEADER, [past, *rows])), out)
+        after = read_at(write(Path(folder), as_csv(HEADER, [*more, past])), out)
     pd.testing.assert_frame_equal(before.orders, after.orders)
     assert before.history.digest == after.history.digest
 
@@ -1410,11 +1410,11 @@ def test_rows_added_later_never_change_the_orders(data, rows, later):
 def test_neither_the_order_of_rows_nor_the_split_of_files_matters(data, rows):
     turned = data.draw(st.permutations(rows))
     cut = data.draw(st.integers(0, len(rows)))
-    known = ("0", "a", "2026-01-01", "5", "1")
-    files = {"1.csv": turned[:cut], "2.csv": [*turned[cut:], known]}
+    past = ("0", "a", "2026-01-01", "5", "1")
+    files = {"1.csv": turned[:cut], "2.csv": [*turned[cut:], past]}
     with TemporaryDirectory() as folder:
         one = read_at(
-            write(Path(folder) / "one", as_csv(LINES, [known, *rows])), Path(folder) / "out1"
+            write(Path(folder) / "one", as_csv(LINES, [past, *rows])), Path(folder) / "out1"
         )
         two = read_at(
             write(Path(folder) / "two", {n: as_csv(LINES, part) for n, part in files.items()}),

@@ -27,18 +27,18 @@ def test_our_own_names_need_no_mapping():
 
 
 def test_a_mapped_column_is_found_under_its_own_name():
-    found = resolve_columns({"order_id": "InvoiceNo"}, ["InvoiceNo", *PLAIN[1:]])
-    assert found["order_id"] == "InvoiceNo"
+    columns = resolve_columns({"order_id": "InvoiceNo"}, ["InvoiceNo", *PLAIN[1:]])
+    assert columns["order_id"] == "InvoiceNo"
 
 
 def test_a_mapping_goes_before_our_own_name():
-    found = resolve_columns({"order_id": "InvoiceNo"}, ["InvoiceNo", *PLAIN])
-    assert found["order_id"] == "InvoiceNo"
+    columns = resolve_columns({"order_id": "InvoiceNo"}, ["InvoiceNo", *PLAIN])
+    assert columns["order_id"] == "InvoiceNo"
 
 
 def test_one_column_may_serve_twice():
-    found = resolve_columns({"customer_id": "order_id"}, PLAIN)
-    assert found["customer_id"] == found["order_id"] == "order_id"
+    columns = resolve_columns({"customer_id": "order_id"}, PLAIN)
+    assert columns["customer_id"] == columns["order_id"] == "order_id"
 
 
 def test_columns_that_are_not_ours_are_left_out():
@@ -117,14 +117,14 @@ names = st.sampled_from([*REQUIRED, *OPTIONAL]) | st.text(max_size=5)
 @given(mapping=st.dictionaries(names, names), available=st.lists(names, unique=True))
 def test_columns_are_found_or_refused_and_what_is_found_is_there(mapping, available):
     try:
-        found = resolve_columns(mapping, available)
+        columns = resolve_columns(mapping, available)
     except ValueError:
         pass
     else:
-        assert set(REQUIRED) - {"customer_id"} <= set(found) <= {*REQUIRED, *OPTIONAL}
-        assert {"customer_id", "email", "phone"} & set(found)
-        assert set(found.values()) <= set(available)
-        assert found.items() >= mapping.items()
+        assert set(REQUIRED) - {"customer_id"} <= set(columns) <= {*REQUIRED, *OPTIONAL}
+        assert {"customer_id", "email", "phone"} & set(columns)
+        assert set(columns.values()) <= set(available)
+        assert columns.items() >= mapping.items()
 
 
 HEADER = "order_id,customer_id,ordered_at,net_amount,status\n"

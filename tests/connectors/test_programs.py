@@ -60,10 +60,10 @@ def test_draws_are_kept_beside_those_before(programs):
 def test_commitments_are_those_of_the_days_asked_for(programs):
     for n in range(5):
         publish(programs, DAY + timedelta(days=n), f"r{n}", [f"c{n}"])
-    found = programs.commitments(
+    actual = programs.commitments(
         DAY + timedelta(days=1), DAY + timedelta(days=3), but=DAY + timedelta(days=2)
     )
-    assert found["customer_id"].tolist() == ["c1", "c3"]
+    assert actual["customer_id"].tolist() == ["c1", "c3"]
 
 
 def test_of_a_day_that_is_published_again_the_newest_counts(programs):

@@ -42,40 +42,40 @@ def test_a_sound_history_is_not_warned_of(warnings_of):
     assert warnings_of(history(300)) == ()
 
 
-@pytest.mark.parametrize(("days", "said"), [(45, False), (60, True), (90, False)])
-def test_a_history_of_sixty_days_may_be_a_truncated_export(warnings_of, days, said):
-    found = any("stop at 60 days" in one for one in warnings_of(history(days)))
-    assert found == said
+@pytest.mark.parametrize(("days", "message"), [(45, False), (60, True), (90, False)])
+def test_a_history_of_sixty_days_may_be_a_truncated_export(warnings_of, days, message):
+    actual = any("stop at 60 days" in one for one in warnings_of(history(days)))
+    assert actual == message
 
 
 def test_a_history_that_starts_at_full_speed_misses_what_was_before(warnings_of):
-    (said,) = warnings_of(history(300, lambda _: 12))
-    assert "starts suddenly, with 12 orders a day from 2024-01-01" in said
+    (warnings,) = warnings_of(history(300, lambda _: 12))
+    assert "starts suddenly, with 12 orders a day from 2024-01-01" in warnings
 
 
 def test_a_gap_is_said_with_its_days_and_a_closed_weekday_is_none(warnings_of):
     orders = history(300, lambda day: 0 if day % 7 == 6 else min(1 + day // 4, 12))
     assert warnings_of(orders) == ()
     gone = orders["ordered_at"].between("2024-06-03", "2024-06-09")
-    (said,) = warnings_of(orders[~gone])
-    assert "no orders from 2024-06-02 to 2024-06-09" in said
-    assert "about 72" in said
+    (warnings,) = warnings_of(orders[~gone])
+    assert "no orders from 2024-06-02 to 2024-06-09" in warnings
+    assert "about 72" in warnings
 
 
 @pytest.mark.parametrize(
-    ("day_of", "said"),
+    ("day_of", "message"),
     [
         (lambda month: month.start_time, "the first day"),
         (lambda month: month.end_time, "the last day"),
         (lambda month: month.start_time + timedelta(days=14), "day 15"),
     ],
 )
-def test_orders_that_are_all_of_one_day_a_month_have_lost_their_days(warnings_of, day_of, said):
+def test_orders_that_are_all_of_one_day_a_month_have_lost_their_days(warnings_of, day_of, message):
     orders = history(300)
     months = pd.to_datetime(orders["ordered_at"]).dt.to_period("M")
     orders["ordered_at"] = [str(day_of(month).date()) for month in months]
     (warning,) = warnings_of(orders)
-    assert warning.startswith(f"all orders are dated on {said} of a month (10 months)")
+    assert warning.startswith(f"all orders are dated on {message} of a month (10 months)")
 
 
 @pytest.mark.parametrize("odd", [2, 40])
@@ -108,5 +108,5 @@ def test_each_rule_has_examples(tmp_path):
     (tmp_path / "orders.csv").write_text(text)
     with open_engine() as engine:
         source = OrderSource(str(tmp_path / "orders.csv"), most_unreadable=1.0)
-        found = read_orders(engine, source, date(2026, 1, 1), tmp_path / "out").quality.examples
-    assert found == {"missing_customer": ("2",), "unreadable_date": ("3",), "zero_amount": ("4",)}
+        actual = read_orders(engine, source, date(2026, 1, 1), tmp_path / "out").quality.examples
+    assert actual == {"missing_customer": ("2",), "unreadable_date": ("3",), "zero_amount": ("4",)}

@@ -65,26 +65,26 @@ def refusal(uri: str) -> tuple[str, float]:
     ],
 )
 def test_a_dead_server_is_reported_within_seconds(uri, why):
-    said, seconds = refusal(uri)
-    assert said.startswith("MLflow must answer at ")
-    assert "secret" not in said
-    assert "\n" not in said
-    assert any(part in said for part in why.split("|")), said
+    message, seconds = refusal(uri)
+    assert message.startswith("MLflow must answer at ")
+    assert "secret" not in message
+    assert "\n" not in message
+    assert any(part in message for part in why.split("|")), message
     assert seconds < MOST_SECONDS
 
 
 def test_a_server_that_accepts_and_never_answers_is_reported_within_seconds():
     with silent() as uri:
-        said, seconds = refusal(uri)
-    assert "no answer within 4 seconds" in said
+        message, seconds = refusal(uri)
+    assert "no answer within 4 seconds" in message
     assert seconds < MOST_SECONDS
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_server_that_is_out_of_order_is_reported_within_seconds(status):
     with answering(status) as uri:
-        said, seconds = refusal(uri)
-    assert f"it answers {status}" in said
+        message, seconds = refusal(uri)
+    assert f"it answers {status}" in message
     assert seconds < MOST_SECONDS
 
 

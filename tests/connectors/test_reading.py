@@ -89,24 +89,24 @@ def check_same(ways):
 
 @pytest.mark.parametrize(("row", "wanted"), FAULTS.items())
 def test_writing_at_once_changes_nothing(ways, row, wanted):
-    found = ways(SOUND + row)
-    check_same(found)
+    actual = ways(SOUND + row)
+    check_same(actual)
     orders, merged, rejected, is_written = wanted
-    accounting = found.history.accounting
+    accounting = actual.history.accounting
     assert (accounting.orders, accounting.rejected) == (orders, rejected)
     assert {name: n for name, n in accounting.merged.items() if n} == merged
-    assert found.is_written == is_written
-    assert found.history.has_refunds == ("refunds_netted" in merged)
-    assert [path.name for path in found.history.orders.parent.glob("orders*")] == [
+    assert actual.is_written == is_written
+    assert actual.history.has_refunds == ("refunds_netted" in merged)
+    assert [path.name for path in actual.history.orders.parent.glob("orders*")] == [
         "orders.parquet"
     ]
 
 
 def test_orders_of_no_value_that_are_kept_are_written_at_once(ways):
-    found = ways(SOUND + "4,c,2026-02-01,0\n", keep_zero_amount=True)
-    check_same(found)
-    assert found.is_written
-    assert (found.history.accounting.orders, found.history.accounting.rejected) == (4, {})
+    actual = ways(SOUND + "4,c,2026-02-01,0\n", keep_zero_amount=True)
+    check_same(actual)
+    assert actual.is_written
+    assert (actual.history.accounting.orders, actual.history.accounting.rejected) == (4, {})
 
 
 def test_order_lines_are_not_written_before_they_are_summed(tmp_path):
@@ -120,7 +120,7 @@ def test_order_lines_are_not_written_before_they_are_summed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("columns", "row", "told"),
+    ("columns", "row", "reported"),
     [
         ("net_amount", "5", False),
         ("net_amount,discount_amount", "5,1", False),
@@ -128,12 +128,12 @@ def test_order_lines_are_not_written_before_they_are_summed(tmp_path):
         ("gross_amount,discount_amount", "6,1", True),
     ],
 )
-def test_a_history_says_whether_it_tells_discounts(tmp_path, columns, row, told):
+def test_a_history_says_whether_it_tells_discounts(tmp_path, columns, row, reported):
     rows = f"order_id,customer_id,ordered_at,{columns}\n1,a,2026-01-01,{row}\n"
     (tmp_path / "orders.csv").write_text(rows)
     with open_engine() as engine:
         source = OrderSource(str(tmp_path / "orders.csv"))
-        assert read_orders(engine, source, AS_OF, tmp_path / "out").tells_discounts == told
+        assert read_orders(engine, source, AS_OF, tmp_path / "out").tells_discounts == reported
 
 
 def test_a_large_table_is_written_in_the_order_that_it_asks_for(tmp_path):
@@ -151,13 +151,13 @@ def test_trimming_is_of_white_space_around_a_text(texts):
     with open_engine() as engine:
         frame = pd.DataFrame({"n": range(len(texts)), "text": pd.array(texts, "str")})
         table = engine.table(frame, "texts")
-        found = engine.frame(
+        actual = engine.frame(
             table.select("n", a=trim(table.text), b=trim(table.text.upper())).order_by("n")
         )
     wanted = [None if text is None else text.strip(WHITE) for text in texts]
-    assert [None if pd.isna(one) else one for one in found["a"]] == wanted
+    assert [None if pd.isna(one) else one for one in actual["a"]] == wanted
     upper = [None if text is None else text.upper() for text in wanted]
-    assert [None if pd.isna(one) else one for one in found["b"]] == upper
+    assert [None if pd.isna(one) else one for one in actual["b"]] == upper
 
 
 def test_what_cannot_be_written_is_no_fault_of_the_source(tmp_path):

@@ -105,5 +105,5 @@ def test_three_processes_may_meet_an_empty_database_at_once(tmp_path):
         subprocess.Popen([sys.executable, "-c", open_it, str(tmp_path)], stderr=subprocess.PIPE)
         for _ in range(3)
     ]
-    said = [process.communicate()[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], said
+    messages = [process.communicate()[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], messages

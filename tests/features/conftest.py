@@ -22,10 +22,10 @@ def orders_of(engine: Engine, tmp_path_factory) -> Callable:
     folder, number = tmp_path_factory.mktemp("orders"), count()
 
     def make(rows: Iterable):
-        known = [r if isinstance(r, dict) else dict(zip(SHORT, r, strict=True)) for r in rows]
-        frame = pd.DataFrame(known)
+        past = [r if isinstance(r, dict) else dict(zip(SHORT, r, strict=True)) for r in rows]
+        frame = pd.DataFrame(past)
         usual = {
-            "order_id": [str(i) for i in range(len(known))],
+            "order_id": [str(i) for i in range(len(past))],
             "ordered_at": pd.to_datetime(frame["order_date"]),
         }
         frame = frame.assign(**{name: v for name, v in usual.items() if name not in frame})

@@ -35,18 +35,18 @@ def tables(engine, orders_of):
         frame = pd.DataFrame(lines).astype({"bundle_id": "string"})
         line_table = engine.keep(engine.table(frame, "some_lines"), "lines_kept")
         baskets = engine.keep(products.baskets(line_table, table, AS_OF), "baskets_kept")
-        known = engine.keep(journeys(table, AS_OF), "journeys_kept")
-        return line_table, baskets, known
+        past = engine.keep(journeys(table, AS_OF), "journeys_kept")
+        return line_table, baskets, past
 
     return make
 
 
 def led(engine, tables, least, *rows):
-    _, baskets, known = tables(*rows)
-    main = engine.keep(products.main_products(baskets, known), "main_kept")
-    days = engine.keep(bundle_days(baskets, known), "days_kept")
-    found = engine.frame(led_to(main, days, least).order_by("customer_id"))
-    return {row.customer_id: (row.bundle, bool(row.is_owned)) for row in found.itertuples()}
+    _, baskets, past = tables(*rows)
+    main = engine.keep(products.main_products(baskets, past), "main_kept")
+    days = engine.keep(bundle_days(baskets, past), "days_kept")
+    frame = engine.frame(led_to(main, days, least).order_by("customer_id"))
+    return {row.customer_id: (row.bundle, bool(row.is_owned)) for row in frame.itertuples()}
 
 
 TAKERS = (

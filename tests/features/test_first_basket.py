@@ -16,8 +16,8 @@ def order(number, who, day, **more):
     """An order at noon, so many days after the first of January 2024, a Monday."""
     on = START + timedelta(days=day)
     usual = {"net_amount": 10.0, "gross_amount": 20.0, "refund_amount": 0.0, "channel": "web"}
-    known = {"order_id": number, "customer_id": who, "order_date": on}
-    return {**known, "ordered_at": pd.Timestamp(on) + pd.Timedelta(hours=12), **usual, **more}
+    given = {"order_id": number, "customer_id": who, "order_date": on}
+    return {**given, "ordered_at": pd.Timestamp(on) + pd.Timedelta(hours=12), **usual, **more}
 
 
 def line(number, product, category="food", quantity=1, net_amount=10.0):
@@ -31,9 +31,9 @@ def line(number, product, category="food", quantity=1, net_amount=10.0):
 def baskets(engine, orders_of):
     def describe(orders, lines=None, as_of=AS_OF, window=30):
         table = None if lines is None else engine.table(pd.DataFrame(lines), "some_lines")
-        found = first_baskets(orders_of(orders), table, as_of, window)
-        assert list(found.columns) == list(FirstBasket.schema())
-        return engine.frame(found).set_index("customer_id")
+        actual = first_baskets(orders_of(orders), table, as_of, window)
+        assert list(actual.columns) == list(FirstBasket.schema())
+        return engine.frame(actual).set_index("customer_id")
 
     return describe
 
@@ -65,18 +65,18 @@ def test_a_products_rate_is_of_those_whose_window_is_over_and_shrunk_to_all(bask
     orders += [order("20", "a", 20), order("21", "b", 29), order("22", "c", 90)]
     orders.append(order("30", "zoe", 170))
     lines.append(line("30", "beans"))
-    found = baskets(orders, lines)
+    actual = baskets(orders, lines)
     overall = 2 / 6
     beans = (2 + PRIOR * overall) / (3 + PRIOR)
-    assert found.loc["zoe", "first_product_rate"] == pytest.approx(beans)
-    assert found.loc["d", "first_product_rate"] == pytest.approx(PRIOR * overall / (3 + PRIOR))
-    assert found["first_channel_rate"].to_numpy() == pytest.approx((2 + PRIOR / 3) / (6 + PRIOR))
+    assert actual.loc["zoe", "first_product_rate"] == pytest.approx(beans)
+    assert actual.loc["d", "first_product_rate"] == pytest.approx(PRIOR * overall / (3 + PRIOR))
+    assert actual["first_channel_rate"].to_numpy() == pytest.approx((2 + PRIOR / 3) / (6 + PRIOR))
 
 
 def test_later_orders_change_nothing(baskets):
-    known = [order("1", "ann", 0), order("2", "bob", 100), order("3", "ann", 20)]
+    past = [order("1", "ann", 0), order("2", "bob", 100), order("3", "ann", 20)]
     later = [order("4", "bob", 125), order("5", "cem", 130)]
     day = START + timedelta(days=120)
-    before = baskets(known, as_of=day).sort_index()
-    after = baskets(known + later, as_of=day).sort_index()
+    before = baskets(past, as_of=day).sort_index()
+    after = baskets(past + later, as_of=day).sort_index()
     pd.testing.assert_frame_equal(before, after)

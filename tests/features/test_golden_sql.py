@@ -9,9 +9,9 @@ from pathlib import Path
 import ibis
 import pytest
 
-from connectors.engine.duckdb_words import WholeDuckDBCompiler
-from connectors.engine.postgresql_words import PostgreSQLCompiler
-from connectors.engine.spark_words import SparkCompiler
+from connectors.engine.duckdb_dialect import WholeDuckDBCompiler
+from connectors.engine.postgresql_dialect import PostgreSQLCompiler
+from connectors.engine.spark_dialect import SparkCompiler
 from features.labels import outcomes
 from features.recent import recent
 from features.rfm import customer_state, spend_cells, state_cells

@@ -25,20 +25,22 @@ def store():
         frame = world.orders.to_pandas()
         frame["order_date"] = pd.to_datetime(frame["order_date"]).dt.date
         orders = engine.table(frame, "orders")
-        found = {
+        actual = {
             day: engine.keep(journeys.journeys(orders, day), f"journeys_{day:%Y}")
             for day in (KNOWN, END)
         }
-        yield engine, found
+        yield engine, actual
 
 
 def test_the_share_who_come_back_is_what_the_future_brings(store):
     """Half of the customers were seen for less than a year; a year later all of them were."""
-    engine, found = store
-    gaps = engine.frame(journeys.gaps(found[KNOWN], KNOWN))
+    engine, actual = store
+    gaps = engine.frame(journeys.gaps(actual[KNOWN], KNOWN))
     first = gaps[gaps["number"] == 1]
     curve = kaplan_meier(first["days"], first["is_event"], first["customers"])
-    later = engine.frame(journeys.returned(found[END].filter(found[END].first_date <= KNOWN), END))
+    later = engine.frame(
+        journeys.returned(actual[END].filter(actual[END].first_date <= KNOWN), END)
+    )
     for days in (30, 90, 365):
         came = later[later["gap_days"] <= days]["customers"].sum() / later["customers"].sum()
         _, low, high = curve.at(days)
@@ -47,38 +49,38 @@ def test_the_share_who_come_back_is_what_the_future_brings(store):
 
 
 def test_the_forecast_of_new_customers_is_what_they_brought(store):
-    engine, found = store
-    first = engine.frame(journeys.first_days(found[KNOWN]))
+    engine, actual = store
+    first = engine.frame(journeys.first_days(actual[KNOWN]))
     late = pd.to_datetime(first["date"]) > pd.Timestamp(KNOWN) - pd.Timedelta(days=90)
-    returned = engine.frame(journeys.returned(found[KNOWN], KNOWN))
+    returned = engine.frame(journeys.returned(actual[KNOWN], KNOWN))
     ages = pd.Series(np.repeat(returned["age_days"], returned["customers"]))
-    by_age = engine.frame(journeys.by_age(found[KNOWN], KNOWN))
-    said, per_day = forecast.new_customers(by_age, first["customers"][late], ages)
-    new = engine.frame(found[END].filter(found[END].first_date > KNOWN))
+    by_age = engine.frame(journeys.by_age(actual[KNOWN], KNOWN))
+    result, per_day = forecast.new_customers(by_age, first["customers"][late], ages)
+    new = engine.frame(actual[END].filter(actual[END].first_date > KNOWN))
     new["days"] = [(pd.Timestamp(d).date() - KNOWN).days for d in new["order_date"]]
     assert per_day == pytest.approx((new["number"] == 1).sum() / 366, rel=0.1)
-    for row in said:
+    for row in result:
         came = new[new["days"] <= row.days]
         assert row.orders == pytest.approx(came["is_purchase"].sum(), rel=0.15)
         assert row.revenue == pytest.approx(float(came["net_amount"].sum()), rel=0.2)
 
 
 def test_nothing_after_the_day_is_known(store):
-    engine, found = store
-    days = pd.to_datetime(engine.frame(found[KNOWN])["order_date"])
+    engine, actual = store
+    days = pd.to_datetime(engine.frame(actual[KNOWN])["order_date"])
     assert days.max() <= pd.Timestamp(KNOWN)
-    known = engine.frame(products.customers(found[KNOWN], KNOWN))
-    assert (known["age_days"] >= 0).all()
+    frame = engine.frame(products.customers(actual[KNOWN], KNOWN))
+    assert (frame["age_days"] >= 0).all()
 
 
 @pytest.mark.skipif(not data_file().exists(), reason=f"no {data_file()}")
 def test_cohorts_of_online_retail_are_pandas_own(tmp_path):
     history = read(str(data_file()), LAST_DAY, tmp_path).history
     with open_engine() as engine:
-        found = journeys.journeys(engine.parquet(history.orders), LAST_DAY)
-        cells = engine.frame(journeys.cohort_cells(found))
-        first = engine.frame(journeys.first_days(found))
-    said = cohorts(cells, first, None, LAST_DAY, 0.5, 30)
+        actual = journeys.journeys(engine.parquet(history.orders), LAST_DAY)
+        cells = engine.frame(journeys.cohort_cells(actual))
+        first = engine.frame(journeys.first_days(actual))
+    result = cohorts(cells, first, None, LAST_DAY, 0.5, 30)
     orders = pd.read_parquet(history.orders)
     orders = orders.groupby(["customer_id", "order_date"], as_index=False)["net_amount"].sum()
     orders["month"] = pd.to_datetime(orders["order_date"]).dt.to_period("M")
@@ -88,8 +90,8 @@ def test_cohorts_of_online_retail_are_pandas_own(tmp_path):
     active = bought.groupby(["cohort", "month"])["customer_id"].nunique()
     revenue = orders.groupby(["cohort", "month"])["net_amount"].sum()
     size = bought.groupby("cohort")["customer_id"].nunique()
-    assert len(said.months) == len(size) == 13
-    for row in said.months:
+    assert len(result.months) == len(size) == 13
+    for row in result.months:
         month = pd.Period(row.month, "M")
         assert row.customers == size[month]
         total = 0.0
@@ -98,7 +100,7 @@ def test_cohorts_of_online_retail_are_pandas_own(tmp_path):
             total += revenue.get(key, 0.0)
             assert age.active.count == active.get(key, 0)
             assert age.revenue == pytest.approx(total / size[month], abs=1e-6)
-    assert said.months[0].ages[-1].is_partial  # the last day is 9 December
+    assert result.months[0].ages[-1].is_partial  # the last day is 9 December
 
 
 def test_a_day_that_was_refunded_is_no_purchase(orders_of, engine):
@@ -107,11 +109,11 @@ def test_a_day_that_was_refunded_is_no_purchase(orders_of, engine):
         ("a", "2024-02-01", 30.0), ("a", "2024-02-10", -5.0), ("b", "2024-01-03", -5.0),
     ]  # fmt: skip
     typed = [(c, pd.Timestamp(d).date(), a) for c, d, a in rows]
-    found = engine.frame(
+    frame = engine.frame(
         journeys.journeys(orders_of(typed), date(2024, 3, 1)).order_by("order_date")
     )
-    assert found["customer_id"].unique().tolist() == ["a"]
-    assert found["number"].tolist() == [1, 0, 2, 0]
-    assert [float(a) for a in found["net_amount"]] == [10, 0, 30, -5]
-    assert pd.Timestamp(found["next_date"].iloc[0]).date() == date(2024, 2, 1)
-    assert found["since_days"].tolist() == [0, 4, 31, 40]
+    assert frame["customer_id"].unique().tolist() == ["a"]
+    assert frame["number"].tolist() == [1, 0, 2, 0]
+    assert [float(a) for a in frame["net_amount"]] == [10, 0, 30, -5]
+    assert pd.Timestamp(frame["next_date"].iloc[0]).date() == date(2024, 2, 1)
+    assert frame["since_days"].tolist() == [0, 4, 31, 40]

@@ -20,10 +20,10 @@ ROWS = [
 def test_purchase_days_and_value_of_the_ten_days_after(engine, orders_of):
     orders = orders_of(ROWS)
     state = customer_state(orders, AS_OF)
-    found = engine.frame(
+    frame = engine.frame(
         outcomes(orders, state, outcome_window(AS_OF, 10)).order_by("customer_id")
     )
-    assert found.to_dict("records") == [
+    assert frame.to_dict("records") == [
         {"customer_id": "ann", "later_orders": 2, "later_value": 55.0},
         {"customer_id": "bob", "later_orders": 0, "later_value": 0.0},
     ]

@@ -24,7 +24,7 @@ ROWS = [  # customer, day, net amount
 
 
 @pytest.fixture(scope="module")
-def found():
+def actual():
     frame = pd.DataFrame(ROWS, columns=["customer_id", "order_date", "net_amount"])
     frame["order_date"] = pd.to_datetime(frame["order_date"]).dt.date
     frame["order_id"] = [str(i) for i in range(len(frame))]
@@ -37,18 +37,18 @@ def found():
     return table.set_index("customer_id")
 
 
-def test_the_columns_are_the_tables(found):
-    assert [found.index.name, *found.columns] == list(Recent.schema())
-    assert found.index.tolist() == ["a", "b"]
+def test_the_columns_are_the_tables(actual):
+    assert [actual.index.name, *actual.columns] == list(Recent.schema())
+    assert actual.index.tolist() == ["a", "b"]
 
 
-def test_windows_end_with_the_day_and_are_half_open(found):
-    a = found.loc["a"]
+def test_windows_end_with_the_day_and_are_half_open(actual):
+    a = actual.loc["a"]
     assert [a[f"orders_{d}d"] for d in (30, 60, 90, 180, 365)] == [1, 2, 2, 2, 3]
     assert [a[f"amount_{d}d"] for d in (30, 60, 90, 180, 365)] == [35, 65, 65, 65, 85]
     assert (a["last_amount"], a["largest_amount"]) == (40, 40)
 
 
-def test_orders_of_one_day_are_one_and_later_ones_none(found):
-    b = found.loc["b"]
+def test_orders_of_one_day_are_one_and_later_ones_none(actual):
+    b = actual.loc["b"]
     assert (b["orders_30d"], b["amount_30d"], b["last_amount"]) == (1, 15, 15)

@@ -20,23 +20,23 @@ def facts(engine, orders_of, *purchases, as_of=date(2024, 12, 31)):
 def test_gaps_and_pairs_of_a_hand_made_history(engine, orders_of):
     """Ann's gaps are 10, 30 and 10 days, Bob's 20; two pairs, 10 of 40 days and 30 of 40."""
     ann = [("ann", day) for day in (0, 10, 40, 50)]
-    found = facts(engine, orders_of, *ann, ("bob", 5), ("bob", 25), ("cem", 9))
-    assert found["gaps"] == 4
-    assert found["log_gaps"] == pytest.approx(np.log([10, 30, 10, 20]).sum())
-    assert found["pairs"] == 2
-    assert found["pair_variance"] == pytest.approx(0.25**2)
-    assert found["random_variance"] == pytest.approx((1 - 2 / 40) / 12)
+    gap_facts = facts(engine, orders_of, *ann, ("bob", 5), ("bob", 25), ("cem", 9))
+    assert gap_facts["gaps"] == 4
+    assert gap_facts["log_gaps"] == pytest.approx(np.log([10, 30, 10, 20]).sum())
+    assert gap_facts["pairs"] == 2
+    assert gap_facts["pair_variance"] == pytest.approx(0.25**2)
+    assert gap_facts["random_variance"] == pytest.approx((1 - 2 / 40) / 12)
 
 
 def test_orders_of_one_day_are_one_purchase_and_later_ones_are_not_known(engine, orders_of):
     days = [("ann", 0), ("ann", 0), ("ann", 10), ("ann", 60)]
-    found = facts(engine, orders_of, *days, as_of=START + timedelta(days=30))
-    assert (found["gaps"], found["pairs"]) == (1, 0)
+    gap_facts = facts(engine, orders_of, *days, as_of=START + timedelta(days=30))
+    assert (gap_facts["gaps"], gap_facts["pairs"]) == (1, 0)
 
 
 def test_where_nobody_came_back_there_are_none(engine, orders_of):
-    found = facts(engine, orders_of, ("ann", 0), ("bob", 3))
-    assert (found["gaps"], found["log_gaps"], found["pairs"]) == (0, 0.0, 0)
+    gap_facts = facts(engine, orders_of, ("ann", 0), ("bob", 3))
+    assert (gap_facts["gaps"], gap_facts["log_gaps"], gap_facts["pairs"]) == (0, 0.0, 0)
 
 
 def regularity_of(facts_row):
@@ -56,15 +56,15 @@ def buyers(k, mean_gap, customers, purchases, seed):
 def test_random_buyers_are_random_on_a_grid_of_days(engine, orders_of, mean_gap):
     """Without the correction, k is 1.6 at a mean gap of a week, though gaps are exponential."""
     days = buyers(1, mean_gap, 300, 30, seed=mean_gap)
-    found = facts(engine, orders_of, *days, as_of=date(2034, 1, 1))
-    assert 0.9 < regularity_of(found).wheat_k < 1.15
+    gap_facts = facts(engine, orders_of, *days, as_of=date(2034, 1, 1))
+    assert 0.9 < regularity_of(gap_facts).wheat_k < 1.15
 
 
 @pytest.mark.parametrize("k", [3, 10])
 def test_erlang_gaps_of_a_month_give_their_k(engine, orders_of, k):
     days = buyers(k, 30, 600, 30, seed=k)
-    found = facts(engine, orders_of, *days, as_of=date(2034, 1, 1))
-    assert regularity_of(found).wheat_k == pytest.approx(k, rel=0.1)
+    gap_facts = facts(engine, orders_of, *days, as_of=date(2034, 1, 1))
+    assert regularity_of(gap_facts).wheat_k == pytest.approx(k, rel=0.1)
 
 
 def test_gaps_are_measured_on_the_clock_and_the_grid_in_days(engine, orders_of, tmp_path):
@@ -80,12 +80,12 @@ def test_gaps_are_measured_on_the_clock_and_the_grid_in_days(engine, orders_of, 
     table = engine.parquet(tmp_path / "clock.parquet")
     table = table.mutate(order_date=table.order_date.cast("date"))
     rows = [("ann", START + timedelta(days=day), 10.0) for day in (0, 10, 40, 50)]
-    found = engine.frame(gap_facts(orders_of(rows), date(2024, 12, 31), table)).iloc[0]
-    assert (found["gaps"], found["pairs"]) == (3, 2)
-    assert found["log_gaps"] == pytest.approx(np.log([10, 50, 20]).sum())
+    actual = engine.frame(gap_facts(orders_of(rows), date(2024, 12, 31), table)).iloc[0]
+    assert (actual["gaps"], actual["pairs"]) == (3, 2)
+    assert actual["log_gaps"] == pytest.approx(np.log([10, 50, 20]).sum())
     shares = np.array([50 / 60, 20 / 70])
-    assert found["pair_variance"] == pytest.approx(((shares - 0.5) ** 2).mean())
-    assert found["random_variance"] == pytest.approx((1 - 2 / 40) / 12)
+    assert actual["pair_variance"] == pytest.approx(((shares - 0.5) ** 2).mean())
+    assert actual["random_variance"] == pytest.approx((1 - 2 / 40) / 12)
 
 
 def test_a_clock_of_calendar_days_changes_nothing(engine, orders_of, tmp_path):
@@ -109,5 +109,5 @@ def test_a_store_that_sells_on_saturdays_only_has_a_grid_of_weeks(engine, orders
     rng = np.random.default_rng(5)
     weeks = rng.geometric(0.3, (300, 20)).cumsum(axis=1)
     days = [(str(who), 7 * int(week)) for who, row in enumerate(weeks) for week in row]
-    found = facts(engine, orders_of, *days, as_of=date(2034, 1, 1))
-    assert 0.9 < regularity_of(found).wheat_k < 1.15
+    gap_facts = facts(engine, orders_of, *days, as_of=date(2034, 1, 1))
+    assert 0.9 < regularity_of(gap_facts).wheat_k < 1.15

@@ -58,8 +58,8 @@ def test_the_discount_share_is_of_the_first_day(engine, orders_of):
 
 
 def test_a_discount_that_is_not_given_has_no_share(engine, orders_of):
-    found = state_of(engine, orders_of([("ann", START, 10.0)]))
-    assert found["first_discount_share"].isna().all()
+    actual = state_of(engine, orders_of([("ann", START, 10.0)]))
+    assert actual["first_discount_share"].isna().all()
 
 
 def test_columns_are_those_of_the_contract(engine, orders_of):
@@ -70,11 +70,11 @@ def test_columns_are_those_of_the_contract(engine, orders_of):
 @settings(deadline=None, max_examples=60)
 @given(histories)
 def test_state_equals_lifetimes_summary(engine, orders_of, rows):
-    known = [row for row in rows if row[1] <= AS_OF]
-    if not known:
+    past = [row for row in rows if row[1] <= AS_OF]
+    if not past:
         return
     ours = state_of(engine, orders_of(rows)).set_index("customer_id")
-    frame = pd.DataFrame(known, columns=["id", "at", "amount"])
+    frame = pd.DataFrame(past, columns=["id", "at", "amount"])
     theirs = summary_data_from_transaction_data(
         frame, "id", "at", "amount", observation_period_end=pd.Timestamp(AS_OF)
     )
@@ -88,12 +88,12 @@ def test_state_equals_lifetimes_summary(engine, orders_of, rows):
 @settings(deadline=None, max_examples=30)
 @given(histories, histories)
 def test_what_comes_later_changes_nothing(engine, orders_of, rows, others):
-    known = [row for row in rows if row[1] <= AS_OF]
-    if not known:
+    past = [row for row in rows if row[1] <= AS_OF]
+    if not past:
         return
     later = [(who, day + timedelta(days=365), amount) for who, day, amount in others]
-    before = state_of(engine, orders_of(known))
-    after = state_of(engine, orders_of(known + later))
+    before = state_of(engine, orders_of(past))
+    after = state_of(engine, orders_of(past + later))
     pd.testing.assert_frame_equal(before, after, check_exact=True)
 
 
@@ -112,8 +112,8 @@ def test_what_a_history_has_none_of_need_not_be_summed(engine, orders_of, rows, 
     orders = orders_of(rows + free)
     less = orders.drop("gross_amount", "discount_amount")
     state = customer_state(less, AS_OF, has_refunds=False)
-    found = engine.frame(state.order_by("customer_id"))
-    pd.testing.assert_frame_equal(found, state_of(engine, orders), check_exact=True)
+    frame = engine.frame(state.order_by("customer_id"))
+    pd.testing.assert_frame_equal(frame, state_of(engine, orders), check_exact=True)
 
 
 def test_a_refund_is_told_apart_where_there_are_any(engine, orders_of):

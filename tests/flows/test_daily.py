@@ -83,10 +83,10 @@ def test_the_same_slot_again_publishes_nothing(shop):
 def test_a_doubled_source_is_refused_remembered_and_mended_by_the_next_night(shop, perennial):
     double(shop)
     day = ("--config", shop, "--as-of", after(1).isoformat())
-    said = perennial("run", *day, "--json")
-    assert said.code == 20
-    assert "orders of past days stay as they were" in said.json["error"]
-    assert "--accept history_stays" in said.json["error"]
+    result = perennial("run", *day, "--json")
+    assert result.code == 20
+    assert "orders of past days stay as they were" in result.json["error"]
+    assert "--accept history_stays" in result.json["error"]
     settings = read_settings(shop)
     (refused,) = refusals(settings.state)
     assert [check.name for check in refused.checks] == ["history_stays"]
@@ -106,12 +106,12 @@ def test_what_a_person_accepts_is_published_with_the_reason(shop, perennial):
         "orders_of_the_day",
     ]  # fmt: skip
     accepts = [part for name in names for part in ("--accept", name)]
-    said = perennial("run", *day, *accepts, "--because", "two shops became one", "--json")
-    assert said.code == 0, said.err
+    result = perennial("run", *day, *accepts, "--because", "two shops became one", "--json")
+    assert result.code == 0, result.err
     checks = {c["name"]: c for c in store_of(shop).current().record()["checks"]}
     assert checks["history_stays"]["verdict"] == "accepted"
     assert checks["history_stays"]["because"] == "two shops became one"
-    assert any("two shops became one" in note for note in said.json["notes"])
+    assert any("two shops became one" in note for note in result.json["notes"])
 
 
 @pytest.mark.parametrize(
@@ -122,9 +122,9 @@ def test_what_a_person_accepts_is_published_with_the_reason(shop, perennial):
     ],
 )
 def test_a_check_is_accepted_by_its_name_and_for_a_reason(shop, perennial, arguments, words):
-    said = perennial("run", "--config", shop, *arguments, "--json")
-    assert said.code == 2
-    assert words in said.json["error"]
+    result = perennial("run", "--config", shop, *arguments, "--json")
+    assert result.code == 2
+    assert words in result.json["error"]
 
 
 def test_a_day_that_is_not_over_is_refused(shop):
@@ -168,17 +168,17 @@ def test_readers_see_the_newest_missed_day_where_the_day_itself_is_refused(shop,
 
 def test_history_is_published_for_itself(shop, perennial):
     before = (shop.parent / "exports" / "CURRENT.json").read_bytes()
-    told = ("--config", shop, "--from", after(-3).isoformat(), "--to", after(1).isoformat())
-    said = perennial("backfill", *told, "--json")
-    assert said.code == 0, said.err
-    assert said.json["already_published"] == [AS_OF.isoformat()]
+    reported = ("--config", shop, "--from", after(-3).isoformat(), "--to", after(1).isoformat())
+    result = perennial("backfill", *reported, "--json")
+    assert result.code == 0, result.err
+    assert result.json["already_published"] == [AS_OF.isoformat()]
     wanted = [after(n).isoformat() for n in (-3, -2, -1, 1)]
-    assert said.json["published"] == wanted
+    assert result.json["published"] == wanted
     assert (shop.parent / "exports" / "CURRENT.json").read_bytes() == before
     for day in store_of(shop).published_days(after(-3), after(-1)):
         assert pd.read_parquet(day.file(COMMITMENTS)).empty
         assert day.record()["purpose"] == "history"
-    again = perennial("backfill", *told, "--json")
+    again = perennial("backfill", *reported, "--json")
     assert (again.code, again.json["published"]) == (10, [])
 
 
@@ -191,8 +191,8 @@ def test_each_day_of_history_has_the_model_that_was_valid_then(shop):
 
 
 def test_a_backfill_goes_forward(shop, perennial):
-    said = perennial("backfill", "--config", shop, "--from", "2024-06-02", "--to", "2024-06-01")
-    assert said.code == 2
+    result = perennial("backfill", "--config", shop, "--from", "2024-06-02", "--to", "2024-06-01")
+    assert result.code == 2
 
 
 @pytest.mark.parametrize(
@@ -240,8 +240,8 @@ def test_days_of_the_first_format_are_read_compared_with_and_left_as_they_are(tm
     page = tmp_path / "page.html"
     assert perennial("report", "--config", config, "--out", page).code == 0
     assert page.read_text() == old.file("report.html").read_text()
-    said = perennial("run", "--config", config, "--as-of", after(1).isoformat(), "--json")
-    assert said.code == 0, said.err
+    result = perennial("run", "--config", config, "--as-of", after(1).isoformat(), "--json")
+    assert result.code == 0, result.err
     checks = {c["name"] for c in store.current().record()["checks"]}
     assert {"customers_stay", "history_stays", "value_is_steady"} <= checks
     assert old.file("run.json").read_bytes() == before
@@ -261,10 +261,10 @@ def test_clean_says_what_is_old_and_removes_it_only_when_asked(shop, perennial):
     shop.write_text(text)
     daily(shop, after(1))
     scores = store_of(shop).days(AS_OF)[-1].file("scores.parquet")
-    said = perennial("clean", "--config", shop, "--json")
-    assert said.code == 0, said.err
-    assert said.json["files_of_old_days"] > 0
-    assert said.json["mlflow_runs"] == 2
+    result = perennial("clean", "--config", shop, "--json")
+    assert result.code == 0, result.err
+    assert result.json["files_of_old_days"] > 0
+    assert result.json["mlflow_runs"] == 2
     assert scores.exists()
     assert perennial("clean", "--config", shop, "--apply", "--json").code == 0
     left = {path.name for path in scores.parent.iterdir()}
@@ -299,14 +299,14 @@ def test_a_refused_night_is_told_by_event_artifact_and_webhook(shop, perennial):
     shop.write_text(
         f'{shop.read_text()}[checks]\noldest_model_days = 3650\n[schedule]\nlate_tries = 0\ncatch_up_days = 0\n[notify]\nwebhook = "{webhook.url}"\n'
     )
-    said = perennial("run", "--config", shop, "--prefect", "--json")
+    result = perennial("run", "--config", shop, "--prefect", "--json")
     webhook.shutdown()
     webhook.server_close()
-    assert said.code == 30, said.err
-    assert "orders reach up to the day" in said.json["error"]
-    (told,) = [body for _, body in webhook.got]
-    assert told["kind"] == "refused"
-    assert "orders reach up to the day" in json.dumps(told)
+    assert result.code == 30, result.err
+    assert "orders reach up to the day" in result.json["error"]
+    (reported,) = [body for _, body in webhook.got]
+    assert reported["kind"] == "refused"
+    assert "orders reach up to the day" in json.dumps(reported)
     with closing(sqlite3.connect(shop.parent / ".prefect" / "prefect.db")) as database:
         artifacts = database.execute(
             "SELECT key, data FROM artifact WHERE key IS NOT NULL"

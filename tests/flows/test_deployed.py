@@ -19,7 +19,7 @@ CUSTOMER = "ann@example.com"
 
 
 @pytest.fixture
-def told(tmp_path, monkeypatch):
+def notified(tmp_path, monkeypatch):
     """Call the hook as Prefect does, by its parameters' names; return what it told."""
     heard = []
 
@@ -50,34 +50,34 @@ def told(tmp_path, monkeypatch):
         (OSError(ENOSPC, "No space left on device"), "failed", "No space left in /"),
     ],
 )
-def test_a_refusal_is_told_as_one_and_an_unexpected_error_by_its_kind(told, error, kind, what):
-    [(found, subject, facts)] = told(Failed(data=error))
-    assert (found, subject) == (kind, f"daily 2026-11-21 {kind}")
+def test_a_refusal_is_told_as_one_and_an_unexpected_error_by_its_kind(notified, error, kind, what):
+    [(actual, subject, facts)] = notified(Failed(data=error))
+    assert (actual, subject) == (kind, f"daily 2026-11-21 {kind}")
     assert facts["what"].startswith(what)
     assert CUSTOMER not in str(facts)
 
 
-def test_an_unexpected_error_in_a_damaged_home_names_the_file(told, tmp_path):
+def test_an_unexpected_error_in_a_damaged_home_names_the_file(notified, tmp_path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state/measured.json").write_text("{")
-    [(_, _, facts)] = told(Failed(data=KeyError("effects")))
+    [(_, _, facts)] = notified(Failed(data=KeyError("effects")))
     assert facts["what"].startswith(f"{tmp_path / 'state/measured.json'} cannot be read")
 
 
-def test_a_process_that_was_killed_is_told_of_by_how_it_ended(told):
-    [(kind, _, facts)] = told(Crashed(message="Process exited with status code: -9."))
+def test_a_process_that_was_killed_is_told_of_by_how_it_ended(notified):
+    [(kind, _, facts)] = notified(Crashed(message="Process exited with status code: -9."))
     assert (kind, facts["what"]) == ("failed", "Process exited with status code: -9.")
 
 
-def test_a_refusal_that_the_flow_told_of_is_not_told_twice(told, monkeypatch):
+def test_a_refusal_that_the_flow_told_of_is_not_told_twice(notified, monkeypatch):
     error = DataError("refused")
     error.was_notified = True
-    assert told(Failed(data=error)) == []
-    assert told(Failed(data=KeyError("x")))[0][0] == "failed"
+    assert notified(Failed(data=error)) == []
+    assert notified(Failed(data=KeyError("x")))[0][0] == "failed"
 
 
-def test_a_run_without_settings_is_logged(told, tmp_path, caplog):
-    assert told(Failed(data=KeyError("x")), config=tmp_path / "none.toml") == []
+def test_a_run_without_settings_is_logged(notified, tmp_path, caplog):
+    assert notified(Failed(data=KeyError("x")), config=tmp_path / "none.toml") == []
     assert "nobody is told of daily 2026-11-21" in caplog.text
 
 
@@ -107,7 +107,7 @@ def test_people_are_told_of_a_retrain_that_the_gate_refused_or_that_drift_asked_
     tmp_path, monkeypatch, gate, trigger, is_champion, kinds
 ):
     heard = []
-    monkeypatch.setattr(deployed, "notify", lambda _settings, *said: heard.append(said))
+    monkeypatch.setattr(deployed, "notify", lambda _settings, *values: heard.append(values))
     settings = read_settings(write_shop(tmp_path))
     state = deployed._say_trained(
         settings, trained(gate, is_champion=is_champion), date(2026, 11, 21), trigger

@@ -22,17 +22,17 @@ def by_default():
 
 def in_yaml():
     """What prefect.yaml deploys; monitoring is served only where it is there."""
-    found = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    actual = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     is_monitored = find_spec("flows.monitor") is not None
-    return [one for one in found if is_monitored or "monitor" not in one["entrypoint"]]
+    return [one for one in actual if is_monitored or "monitor" not in one["entrypoint"]]
 
 
 def test_prefect_yaml_says_what_is_served(by_default):
     served = [to_prefect(one, by_default, Path("x")) for one in list_deployments(by_default)]
-    said = {(one["entrypoint"], one["name"]): one for one in in_yaml()}
-    assert set(said) == {(one.entrypoint, one.name) for one in served}
+    values = {(one["entrypoint"], one["name"]): one for one in in_yaml()}
+    assert set(values) == {(one.entrypoint, one.name) for one in served}
     for one in served:
-        written = said[one.entrypoint, one.name]
+        written = values[one.entrypoint, one.name]
         schedules = [(s.schedule.cron, s.schedule.timezone) for s in one.schedules]
         assert [(s["cron"], s["timezone"]) for s in written["schedules"]] == schedules
         triggers = [(trigger.name, trigger.expect) for trigger in one.triggers]

@@ -37,14 +37,14 @@ def scores(published):
 
 def test_scores_have_exactly_the_columns_and_types_of_the_contract(published):
     schema = pq.read_schema(published[1]["files"]["scores"])
-    found = dict(zip(schema.names, schema.types, strict=True))
-    assert found == {name: ARROW_TYPES[kind] for name, kind in Scores.schema().items()}
+    actual = dict(zip(schema.names, schema.types, strict=True))
+    assert actual == {name: ARROW_TYPES[kind] for name, kind in Scores.schema().items()}
 
 
 def test_every_customer_known_that_day_is_scored_once(scores):
     orders = make_orders()
-    known = orders[orders["ordered_at"] <= AS_OF.isoformat()]
-    assert sorted(scores["customer_id"]) == sorted(set(known["customer_id"]))
+    past = orders[orders["ordered_at"] <= AS_OF.isoformat()]
+    assert sorted(scores["customer_id"]) == sorted(set(past["customer_id"]))
     assert set(scores["as_of"]) == {AS_OF}
     in_order = scores.sort_values([*ALIKE, "customer_id"])
     assert in_order["customer_id"].tolist() == scores["customer_id"].tolist()
@@ -57,8 +57,8 @@ def test_scores_are_coherent(scores):
         assert scores[chance].between(0, 1).all()
     assert (p_order >= scores["p_order_90d"] - 1e-12).all()
     assert (scores["expected_orders"] >= p_order - 1e-12).all()
-    told = scores[once]
-    assert told["p_second_order"].tolist() == pytest.approx(told["p_order_90d"].tolist())
+    reported = scores[once]
+    assert reported["p_second_order"].tolist() == pytest.approx(reported["p_order_90d"].tolist())
     assert scores.loc[~once, "p_second_order"].isna().all()
     assert scores.loc[~once, "expected_value"].gt(0).all()
     assert scores["expected_margin"].to_numpy() == pytest.approx(0.5 * scores["expected_value"])
@@ -84,11 +84,11 @@ def test_the_budget_is_kept_and_the_held_out_cost_nothing(published, scores):
 
 
 def test_marketing_is_not_told_of_the_held_out(published, scores):
-    told = pd.read_csv(published[1]["files"]["segments"], dtype={"External ID": str})
-    assert set(told["External ID"]) == set(scores.loc[~scores["is_holdout"], "customer_id"])
-    assert told["Retention Churn Risk"].between(0, 100).all()
-    assert told["Retention Churn Risk"].max() > 1
-    assert set(told["Retention Scored At"]) == {f"{AS_OF.isoformat()} 12:00:00"}
+    frame = pd.read_csv(published[1]["files"]["segments"], dtype={"External ID": str})
+    assert set(frame["External ID"]) == set(scores.loc[~scores["is_holdout"], "customer_id"])
+    assert frame["Retention Churn Risk"].between(0, 100).all()
+    assert frame["Retention Churn Risk"].max() > 1
+    assert set(frame["Retention Scored At"]) == {f"{AS_OF.isoformat()} 12:00:00"}
 
 
 def test_readers_are_pointed_to_the_day(published):
@@ -172,11 +172,11 @@ def test_an_older_day_gets_a_model_of_its_own_and_does_not_become_current(tmp_pa
 
 
 def test_training_is_logged_as_a_parent_with_a_child_per_part(published):
-    said = published[1]
-    uri = said["mlflow"]["tracking_uri"]
+    record = published[1]
+    uri = record["mlflow"]["tracking_uri"]
     client = mlflow.MlflowClient(uri, uri)
     version = client.get_model_version_by_alias("perennial", "champion")
-    assert str(version.version) == said["model_version"]
+    assert str(version.version) == record["model_version"]
     parent = client.get_run(version.run_id)
     assert parent.data.params["horizon_days"] == "365"
     assert parent.inputs.dataset_inputs[0].dataset.digest == parent.data.tags["data_digest"]
@@ -211,22 +211,22 @@ def test_training_is_logged_as_a_parent_with_a_child_per_part(published):
 
 def test_the_registered_model_predicts_what_was_published(published, scores, monkeypatch):
     """Loaded by MLflow alone, from code and JSON: the same numbers, from rows of doubles."""
-    config, said = published
+    config, result = published
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # MLflow sets it for good
-    mlflow.set_tracking_uri(said["mlflow"]["tracking_uri"])
-    mlflow.set_registry_uri(said["mlflow"]["tracking_uri"])
+    mlflow.set_tracking_uri(result["mlflow"]["tracking_uri"])
+    mlflow.set_registry_uri(result["mlflow"]["tracking_uri"])
     model = mlflow.pyfunc.load_model("models:/perennial@champion")
     with open_engine("Europe/Berlin") as engine:
         source = OrderSource(str(config.parent / "orders.csv"), currency="EUR")
         history = read_orders(engine, source, AS_OF, config.parent / "again")
         orders = engine.parquet(history.orders)
-        known = known_customers(orders, None, AS_OF, window_days=90)
-        rows = engine.frame(known.order_by(*ALIKE, "customer_id"))[list(INPUTS)].astype(float)
-    found = model.predict(rows)
+        customers = known_customers(orders, None, AS_OF, window_days=90)
+        rows = engine.frame(customers.order_by(*ALIKE, "customer_id"))[list(INPUTS)].astype(float)
+    predictions = model.predict(rows)
     for name in ("p_alive", "p_order_90d", "churn_probability", "expected_value"):
-        assert found[name].tolist() == pytest.approx(scores[name].tolist(), rel=1e-12)
+        assert predictions[name].tolist() == pytest.approx(scores[name].tolist(), rel=1e-12)
     near = model.predict(rows.assign(first_amount=1.0), params={"horizon_days": 1})
-    assert (near["expected_orders"] < found["expected_orders"]).all()
+    assert (near["expected_orders"] < predictions["expected_orders"]).all()
     assert {str(kind) for kind in model.metadata.signature.inputs.input_types()} == {
         "DataType.double"
     }
@@ -244,7 +244,7 @@ def test_what_is_known_of_customers_does_not_move_with_the_future(tmp_path):
         frame.assign(net_amount=frame["net_amount"].where(~is_later, 9_999.0)),
         frame.assign(ordered_at=days.where(~is_later, days + pd.Timedelta(days=40)).dt.date),
     ]
-    found = []
+    actual = []
     for number, future in enumerate(futures):
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -252,10 +252,10 @@ def test_what_is_known_of_customers_does_not_move_with_the_future(tmp_path):
         with open_engine("Europe/Berlin") as engine:
             source = OrderSource(str(folder / "orders.csv"), currency="EUR")
             everything = read_orders(engine, source, date(2025, 12, 31), folder / "read")
-            known = known_customers(engine.parquet(everything.orders), None, AS_OF, 90)
-            found.append(engine.frame(known.order_by("customer_id")))
-    for other in found[1:]:
-        pd.testing.assert_frame_equal(found[0], other, check_exact=True)
+            customers = known_customers(engine.parquet(everything.orders), None, AS_OF, 90)
+            actual.append(engine.frame(customers.order_by("customer_id")))
+    for other in actual[1:]:
+        pd.testing.assert_frame_equal(actual[0], other, check_exact=True)
 
 
 def test_nothing_in_mlflow_names_a_customer(published, scores):
@@ -308,9 +308,9 @@ def test_scores_of_a_day_do_not_change_with_later_orders_in_the_source(
                 config.policy, engine.frame(state), FORECASTER, as_of
             ).scores
 
-    known = [(who, -day, cents) for who, day, cents in rows]
+    past = [(who, -day, cents) for who, day, cents in rows]
     later = [(who, day + 1, cents) for who, day, cents in others]
-    digest, before = scores_of(known)
-    digest_after, after = scores_of(known + later)
+    digest, before = scores_of(past)
+    digest_after, after = scores_of(past + later)
     assert digest == digest_after
     pd.testing.assert_frame_equal(before, after, check_exact=True)

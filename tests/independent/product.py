@@ -65,8 +65,8 @@ def _fit(engine: Engine, store: Store, folder: Path) -> tuple[Fits, pd.DataFrame
         lines = engine.parquet(_write(store.lines, OrderLines, folder / "lines.parquet"))
     as_of = store.spec.as_of
     fits = fit_recipe(engine, of_orders, lines, as_of, SECOND_PURCHASE_DAYS, HORIZON)
-    known = known_customers(of_orders, lines, as_of, SECOND_PURCHASE_DAYS)
-    return fits, engine.frame(known)
+    customers = known_customers(of_orders, lines, as_of, SECOND_PURCHASE_DAYS)
+    return fits, engine.frame(customers)
 
 
 def _write(frame: pd.DataFrame, table: type[Table], path: Path) -> Path:

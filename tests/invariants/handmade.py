@@ -38,8 +38,8 @@ def sound_day() -> PublishedFigures:
     orders = _orders()
     scores = _scores(orders, settings)
     commitments = _commitments(scores)
-    told = scores[~scores["is_holdout"]]
-    named = told[told["frequency"] == 0][["customer_id"]].head(1)
+    reported = scores[~scores["is_holdout"]]
+    named = reported[reported["frequency"] == 0][["customer_id"]].head(1)
     kpis = _kpis(scores)
     record = sample.record(
         customers=len(scores),
@@ -54,10 +54,10 @@ def sound_day() -> PublishedFigures:
         newcomers=newcomer_table(scores, named).to_dict("records"),
         rfm=rfm_grid(scores).to_dict("records"),
         order_chances=order_matrix(scores).to_dict("records"),
-        segments_csv={"rows": len(told), "held_out": 1, "no_key": 0},
+        segments_csv={"rows": len(reported), "held_out": 1, "no_key": 0},
     )
-    properties = property_table(told, settings.klaviyo.all_properties).astype(str)
-    properties.insert(0, "External ID", told["customer_id"])
+    properties = property_table(reported, settings.klaviyo.all_properties).astype(str)
+    properties.insert(0, "External ID", reported["customer_id"])
     return PublishedFigures(
         scores=scores,
         expected=_expected(scores),

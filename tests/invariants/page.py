@@ -29,8 +29,8 @@ class Page:
 
     def cells(self, section: str, first: str) -> list[str]:
         """Return the cells after the first of the only row that begins with a text; none if there is none."""
-        found = [row[1:] for row in self.rows.get(section, []) if row[0] == first]
-        return found[0] if len(found) == 1 else []
+        actual = [row[1:] for row in self.rows.get(section, []) if row[0] == first]
+        return actual[0] if len(actual) == 1 else []
 
 
 @dataclass

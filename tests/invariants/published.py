@@ -113,12 +113,12 @@ class PublishedFigures:
 
         Refunds of a day are taken off it; a day that is refunded wholly is none.
         """
-        known = self.orders
+        past = self.orders
         if not self.settings.orders.keep_zero_amount:
-            known = known[known["net_amount"] != 0]
-        is_refund = known["net_amount"] < 0
+            past = past[past["net_amount"] != 0]
+        is_refund = past["net_amount"] < 0
         days = (
-            known.assign(refunds=is_refund, orders=~is_refund)
+            past.assign(refunds=is_refund, orders=~is_refund)
             .groupby(["customer_id", "order_date"], as_index=False)[
                 ["net_amount", "refunds", "orders"]
             ]
@@ -146,8 +146,8 @@ def read_orders(source: Path, as_of: pd.Timestamp) -> pd.DataFrame:
     )
     at = orders["order_date"] if "order_date" in orders else orders["ordered_at"]
     orders["order_date"] = pd.to_datetime(at).dt.normalize()
-    known = orders[orders["order_date"] <= as_of]
-    return known[["customer_id", "order_date", "net_amount"]].astype({"customer_id": str})
+    past = orders[orders["order_date"] <= as_of]
+    return past[["customer_id", "order_date", "net_amount"]].astype({"customer_id": str})
 
 
 def violations(day: PublishedFigures, only: str = "") -> list[str]:
@@ -163,15 +163,15 @@ def violations(day: PublishedFigures, only: str = "") -> list[str]:
     from tests.invariants.rows import ROW_RULES
     from tests.invariants.sums import SUM_RULES
 
-    found = []
+    actual = []
     for rule, columns in ROW_RULES.items():
         broken = np.flatnonzero(rule(day)) if only in ("", rule.__name__) else ()
         if len(broken):
             row = day.scores.iloc[broken[0]]
             shown = ", ".join(f"{name} {row[name]}" for name in columns if name in row)
             count = f"{len(broken):,} of {len(day.scores):,} customers"
-            found.append(f"{rule.__name__}: {count}, such as {row['customer_id']}: {shown}")
+            actual.append(f"{rule.__name__}: {count}, such as {row['customer_id']}: {shown}")
     for rule in SUM_RULES:
         if only in ("", rule.__name__):
-            found += [f"{rule.__name__}: {finding}" for finding in rule(day)]
-    return found
+            actual += [f"{rule.__name__}: {finding}" for finding in rule(day)]
+    return actual

@@ -18,9 +18,9 @@ AMOUNTS = ("expected_orders", "expected_order_value", "expected_value", "expecte
            "value_low", "value_high")  # fmt: skip
 
 
-def _far(found: pd.Series, expected: pd.Series, relative: float = EXACT) -> Rows:
+def _far(actual: pd.Series, expected: pd.Series, relative: float = EXACT) -> Rows:
     """Return where two columns differ; NaN differs from everything."""
-    return ~np.isclose(found, expected, rtol=relative, atol=1e-12)
+    return ~np.isclose(actual, expected, rtol=relative, atol=1e-12)
 
 
 def chances_lie_in_0_to_1(day: PublishedFigures) -> Rows:

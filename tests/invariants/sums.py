@@ -16,9 +16,9 @@ FACTOR = 5.0  # by which a year may differ from the last one
 AMOUNTS = ("revenue", "expected_value", "expected_margin")
 
 
-def _differ(what: str, found: float | None, expected: float, relative: float = 1e-9) -> Findings:
-    if found is None or not np.isclose(found, expected, rtol=relative, atol=1e-9):
-        yield f"{what} is {found}, where the table has {expected}"
+def _differ(what: str, actual: float | None, expected: float, relative: float = 1e-9) -> Findings:
+    if actual is None or not np.isclose(actual, expected, rtol=relative, atol=1e-9):
+        yield f"{what} is {actual}, where the table has {expected}"
 
 
 def discount_factor_is_published(day: PublishedFigures) -> Findings:
@@ -46,7 +46,7 @@ def rows_are_stamped_as_the_record(day: PublishedFigures) -> Findings:
 
 
 def totals_are_the_tables(day: PublishedFigures) -> Findings:
-    s, told = day.scores, day.record["totals"]
+    s, reported = day.scores, day.record["totals"]
     expected = {
         "share_once": (s["frequency"] == 0).mean(),
         "orderers_90d": s["p_order_90d"].sum(),
@@ -58,20 +58,20 @@ def totals_are_the_tables(day: PublishedFigures) -> Findings:
     }
     yield from _differ("customers", day.record["customers"], len(s))
     for name, value in expected.items():
-        yield from _differ(name, told[name], value)
+        yield from _differ(name, reported[name], value)
     figure = day.record["figures"]["expected_value"]["value"]
     yield from _differ("the headline's expected value", figure, s["expected_value"].sum())
 
 
 def segments_are_the_tables(day: PublishedFigures) -> Findings:
     by = day.scores.groupby("segment")
-    told = pd.DataFrame(day.record["segments"]).set_index("segment")
-    if set(told.index) != set(by.groups):
-        yield f"the record has {sorted(told.index)}, the table {sorted(by.groups)}"
+    frame = pd.DataFrame(day.record["segments"]).set_index("segment")
+    if set(frame.index) != set(by.groups):
+        yield f"the record has {sorted(frame.index)}, the table {sorted(by.groups)}"
         return
     invested = day.scores[~day.scores["is_holdout"]]
     tiers = pd.crosstab(invested["segment"], invested["investment_tier"])
-    tiers = tiers.reindex(index=told.index, columns=TIERS[:-1], fill_value=0)
+    tiers = tiers.reindex(index=frame.index, columns=TIERS[:-1], fill_value=0)
     expected = {
         "customers": by.size(),
         "share": by.size() / len(day.scores),
@@ -83,8 +83,8 @@ def segments_are_the_tables(day: PublishedFigures) -> Findings:
         **{tier: tiers[tier] for tier in tiers},
     }
     for name, values in expected.items():
-        for segment in told.index:
-            yield from _differ(f"{name} of {segment}", told[name][segment], values[segment])
+        for segment in frame.index:
+            yield from _differ(f"{name} of {segment}", frame[name][segment], values[segment])
 
 
 def grids_have_every_customer(day: PublishedFigures) -> Findings:
@@ -98,9 +98,11 @@ def grids_have_every_customer(day: PublishedFigures) -> Findings:
 
 
 def every_row_is_accounted_for(day: PublishedFigures) -> Findings:
-    told = day.record["accounting"]
-    parts = told["orders"] + sum([*told["merged"].values(), *told["rejected"].values()])
-    yield from _differ("rows in", told["rows_in"], parts)
+    reported = day.record["accounting"]
+    parts = reported["orders"] + sum(
+        [*reported["merged"].values(), *reported["rejected"].values()]
+    )
+    yield from _differ("rows in", reported["rows_in"], parts)
 
 
 def tiers_are_the_tables(day: PublishedFigures) -> Findings:
@@ -254,20 +256,20 @@ def forecast_is_the_tables(day: PublishedFigures) -> Findings:
 
 def marketing_files_are_the_scores(day: PublishedFigures) -> Findings:
     """The files name nobody who is held out, and segments.csv has what the scores have."""
-    told = day.scores[~day.scores["is_holdout"]].drop_duplicates("customer_id")
-    told = told.set_index("customer_id")
+    reported = day.scores[~day.scores["is_holdout"]].drop_duplicates("customer_id")
+    reported = reported.set_index("customer_id")
     for name, file in (("new_customers", day.new_customers), ("moments", day.moments)):
-        strangers = set(file["customer_id"]) - set(told.index)
+        strangers = set(file["customer_id"]) - set(reported.index)
         if strangers:
             yield f"{name}.csv names {len(strangers)} who are held out or not scored"
     rows = day.segments_csv
     yield from _differ("rows of segments.csv", len(rows), day.record["segments_csv"]["rows"])
-    if len(rows) != len(told) - day.record["segments_csv"]["no_key"]:
-        yield f"segments.csv has {len(rows)} rows, {len(told)} customers are not held out"
-    if len(rows) != len(told):
+    if len(rows) != len(reported) - day.record["segments_csv"]["no_key"]:
+        yield f"segments.csv has {len(rows)} rows, {len(reported)} customers are not held out"
+    if len(rows) != len(reported):
         return  # some have no key: rows are not told apart
     for one in day.settings.klaviyo.all_properties:
-        other = _written(rows[one.name].set_axis(told.index), told[one.column], one.kind)
+        other = _written(rows[one.name].set_axis(reported.index), reported[one.column], one.kind)
         if other.any():
             yield f"{one.name} differs from {one.column} in {other.sum()} rows of segments.csv"
 
@@ -336,20 +338,20 @@ def orders_are_like_last_years(day: PublishedFigures) -> Findings:
     A store that sold less than a quarter of its usual in the last quarter of that time is dying.
     """
     lately = day.lately(day.horizon_days)
-    known = min(day.horizon_days, day.history_days)
-    longer = day.horizon_days / known
-    is_dying = len(day.lately(known // 4)) < len(lately) / 16
+    past = min(day.horizon_days, day.history_days)
+    longer = day.horizon_days / past
+    is_dying = len(day.lately(past // 4)) < len(lately) / 16
     orders, value = (day.scores[name].sum() for name in ("expected_orders", "expected_value"))
     again = lately[~lately["is_first"]]
     if orders > FACTOR * longer * (len(lately) + FEW):
-        yield f"{orders:.1f} orders expected, {len(lately)} came in the last {known} days"
+        yield f"{orders:.1f} orders expected, {len(lately)} came in the last {past} days"
     if not is_dying and orders < (len(again) - FEW) / FACTOR:
-        yield f"{orders:.1f} orders expected, {len(again)} repeat orders in the last {known} days"
+        yield f"{orders:.1f} orders expected, {len(again)} repeat orders in the last {past} days"
     brought, mean = lately["net_amount"].sum(), lately["net_amount"].mean()
     if value > FACTOR * longer * (brought + FEW * mean):
-        yield f"{value:.2f} expected, {brought:.2f} came in the last {known} days"
+        yield f"{value:.2f} expected, {brought:.2f} came in the last {past} days"
     if not is_dying and value < (again["net_amount"].sum() - FEW * mean) / FACTOR:
-        yield f"{value:.2f} expected, {again['net_amount'].sum():.2f} came again in the last {known} days"
+        yield f"{value:.2f} expected, {again['net_amount'].sum():.2f} came again in the last {past} days"
 
 
 def order_value_is_like_the_past(day: PublishedFigures) -> Findings:

@@ -172,8 +172,8 @@ def test_another_fault_of_the_kind_is_named(rule, fault, sound):
 
 
 def test_a_finding_counts_customers_and_shows_one(sound):
-    found = violations(cell("expected_margin", LAST, 0.0)(sound))
-    assert found[0].startswith(
+    problems = violations(cell("expected_margin", LAST, 0.0)(sound))
+    assert problems[0].startswith(
         "margin_is_the_stores_share_of_value: 1 of 12 customers, such as c11: expected_value "
     )
 

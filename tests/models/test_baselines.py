@@ -30,8 +30,8 @@ def test_the_best_customer_is_555():
 
 
 def test_a_cell_predicts_its_earlier_mean_and_an_unknown_one_everyones():
-    found = cell_means([11, 11, 55], [1.0, 3.0, 8.0], [55, 11, 33, 99, 0])
-    assert found == pytest.approx([8.0, 2.0, 4.0, 4.0, 4.0])
+    actual = cell_means([11, 11, 55], [1.0, 3.0, 8.0], [55, 11, 33, 99, 0])
+    assert actual == pytest.approx([8.0, 2.0, 4.0, 4.0, 4.0])
 
 
 def test_the_hiatus_cut_is_where_the_fewest_are_wrong():

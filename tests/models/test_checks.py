@@ -93,10 +93,10 @@ def test_a_closed_day_is_no_empty_source():
 
 
 def test_an_empty_day_is_late_and_waiting_may_mend_it():
-    found = {check.name: check for check in check_source(usual(0))}
-    assert found["orders_are_fresh"].verdict == REFUSED
-    assert found["orders_are_fresh"].is_late
-    assert "about 50 are usual" in found["orders_are_fresh"].finding
+    actual = {check.name: check for check in check_source(usual(0))}
+    assert actual["orders_are_fresh"].verdict == REFUSED
+    assert actual["orders_are_fresh"].is_late
+    assert "about 50 are usual" in actual["orders_are_fresh"].finding
 
 
 def test_a_source_that_has_been_silent_for_weeks_is_late():
@@ -104,9 +104,9 @@ def test_a_source_that_has_been_silent_for_weeks_is_late():
 
 
 def test_a_day_with_a_few_of_its_orders_is_refused_as_such():
-    found = verdicts(usual(7))
-    assert found["orders_are_fresh"] == PASSED
-    assert found["orders_of_the_day"] == REFUSED
+    actual = verdicts(usual(7))
+    assert actual["orders_are_fresh"] == PASSED
+    assert actual["orders_of_the_day"] == REFUSED
 
 
 def test_a_small_shop_that_sells_nothing_for_three_days_passes():
@@ -150,8 +150,8 @@ def test_limits_are_the_stores():
 def test_what_a_person_accepts_passes_and_keeps_its_reason():
     checks = accept(check_source(usual(7)), {"orders_of_the_day": "a strike"})
     assert refused(checks) == []
-    found = {check.name: check for check in checks}["orders_of_the_day"]
-    assert (found.verdict, found.because) == (ACCEPTED, "a strike")
+    actual = {check.name: check for check in checks}["orders_of_the_day"]
+    assert (actual.verdict, actual.because) == (ACCEPTED, "a strike")
 
 
 def test_accepting_one_check_accepts_no_other():
@@ -282,8 +282,8 @@ def test_a_handful_of_customers_of_a_small_shop_may_move():
     [(0.0, PASSED), (100.0, PASSED), (100.01, REFUSED), (np.nan, REFUSED)],
 )
 def test_a_budget_that_is_exceeded_is_refused(committed, verdict):
-    found = {c.name: c.verdict for c in check_scores(scores(), committed=committed, left=100.0)}
-    assert found["budget_is_kept"] == verdict
+    actual = {c.name: c.verdict for c in check_scores(scores(), committed=committed, left=100.0)}
+    assert actual["budget_is_kept"] == verdict
 
 
 def test_days_without_a_common_customer_are_not_compared():

@@ -33,8 +33,8 @@ def test_the_worst_ranking_has_gini_minus_one():
 
 def test_gini_of_a_hand_made_ranking():
     """Gains 4, 0, 2 in predicted order: area 2 (4 + 4 + 6) / (3 x 6) - 4 / 3; perfect 2 x 16 / 18 - 4 / 3."""
-    found = normalized_gini([3, 2, 1], [4.0, 0.0, 2.0])
-    assert found == pytest.approx((28 / 18 - 24 / 18) / (32 / 18 - 24 / 18))
+    actual = normalized_gini([3, 2, 1], [4.0, 0.0, 2.0])
+    assert actual == pytest.approx((28 / 18 - 24 / 18) / (32 / 18 - 24 / 18))
 
 
 def test_a_constant_prediction_ranks_by_chance_whatever_the_rows_order():
@@ -59,7 +59,7 @@ def test_the_top_fifth_captures_its_share():
 
 
 def test_metrics_of_a_hand_made_case():
-    found = evaluate(
+    metrics = evaluate(
         Prediction(
             orders=np.array([1.0, 0.5, 0.5, 2.0, 0.0]),
             value=np.array([10.0, 5.0, 5.0, 20.0, 0.0]),
@@ -68,20 +68,20 @@ def test_metrics_of_a_hand_made_case():
         orders=[2, 0, 0, 1, 0],
         value=[30.0, 0.0, 0.0, 8.0, 0.0],
     )
-    assert found.orders_ratio == pytest.approx(3 / 4)
-    assert found.mae_orders == pytest.approx(3 / 5)
-    assert found.rmse_orders == pytest.approx(np.sqrt(2.5 / 5))
-    assert found.value_ratio == pytest.approx(38 / 40)
-    assert found.mae_value == pytest.approx((20 + 5 + 5 + 12) / 5)
-    assert found.auc_active == 1
-    assert found.brier_active == pytest.approx((0.16 + 0.16 + 0.16 + 0.01 + 0.01) / 5)
-    assert found.logloss_active == pytest.approx(-np.mean(np.log([0.6, 0.6, 0.6, 0.9, 0.9])))
-    assert found.accuracy_active == 1
+    assert metrics.orders_ratio == pytest.approx(3 / 4)
+    assert metrics.mae_orders == pytest.approx(3 / 5)
+    assert metrics.rmse_orders == pytest.approx(np.sqrt(2.5 / 5))
+    assert metrics.value_ratio == pytest.approx(38 / 40)
+    assert metrics.mae_value == pytest.approx((20 + 5 + 5 + 12) / 5)
+    assert metrics.auc_active == 1
+    assert metrics.brier_active == pytest.approx((0.16 + 0.16 + 0.16 + 0.01 + 0.01) / 5)
+    assert metrics.logloss_active == pytest.approx(-np.mean(np.log([0.6, 0.6, 0.6, 0.9, 0.9])))
+    assert metrics.accuracy_active == 1
 
 
 def test_a_rule_without_chances_has_no_activity_metrics():
-    found = evaluate(Prediction(np.ones(3), np.ones(3)), [1, 0, 2], [1.0, 0.0, 2.0])
-    assert found.auc_active is found.logloss_active is found.brier_active is None
+    metrics = evaluate(Prediction(np.ones(3), np.ones(3)), [1, 0, 2], [1.0, 0.0, 2.0])
+    assert metrics.auc_active is metrics.logloss_active is metrics.brier_active is None
 
 
 def test_an_expectation_of_nothing_has_no_ratio():
@@ -144,16 +144,16 @@ def test_a_forecasts_lead_is_the_difference_of_ginis_and_its_interval_holds_it()
     rate = rng.gamma(0.7, 30.0, 3_000)
     value = rng.poisson(rate / 20) * 20.0
     noisy = rate * rng.gamma(2.0, 0.5, 3_000)
-    found = paired_differences(rate, {"noisy": noisy, "itself": rate.copy()}, value)
-    lead = found["noisy"].gini_value
+    actual = paired_differences(rate, {"noisy": noisy, "itself": rate.copy()}, value)
+    lead = actual["noisy"].gini_value
     assert lead.difference == pytest.approx(
         normalized_gini(rate, value) - normalized_gini(noisy, value), abs=1e-3
     )
     assert 0 < lead.low < lead.difference < lead.high
-    assert found["noisy"].capture_top20.difference == pytest.approx(
+    assert actual["noisy"].capture_top20.difference == pytest.approx(
         capture(rate, value) - capture(noisy, value), abs=1e-9
     )
-    assert set(found["itself"].gini_value.model_dump().values()) == {0.0}
+    assert set(actual["itself"].gini_value.model_dump().values()) == {0.0}
 
 
 def test_two_forecasts_that_are_as_good_differ_within_noise():
@@ -172,8 +172,14 @@ def test_where_nobody_bought_nothing_can_be_compared():
 
 
 def test_the_gain_curve_by_hand():
-    found = dict(zip(GAIN_SHARES, gain_curve([4, 3, 2, 1], [6.0, -5.0, 2.0, 2.0]), strict=True))
-    assert (found[0.0], found[0.25], found[0.5], found[0.75], found[1.0]) == (0, 0.6, 0.6, 0.8, 1)
+    actual = dict(zip(GAIN_SHARES, gain_curve([4, 3, 2, 1], [6.0, -5.0, 2.0, 2.0]), strict=True))
+    assert (actual[0.0], actual[0.25], actual[0.5], actual[0.75], actual[1.0]) == (
+        0,
+        0.6,
+        0.6,
+        0.8,
+        1,
+    )
 
 
 def test_the_calibration_slope_is_one_where_outcomes_are_as_predicted_and_half_where_half_as_far_apart():

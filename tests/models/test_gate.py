@@ -39,18 +39,18 @@ def cutoff(value, champion=None, is_blind=True, orders=RATE):
     )
 
 
-def evidence(cutoffs, parameters=PARAMETERS, mean=40.0, known=None):
+def evidence(cutoffs, parameters=PARAMETERS, mean=40.0, past=None):
     return Evidence(
         parameters=parameters,
         mean_order_value=mean,
         cutoffs=cutoffs,
-        champion_mean_order_value=known,
+        champion_mean_order_value=past,
     )
 
 
 def judged(value=GOOD, champion=WEAKER, parameters=PARAMETERS, mean=40.0, is_blind=True):
-    known = None if champion is None else 40.0
-    return judge(evidence([cutoff(value, champion, is_blind)], parameters, mean, known))
+    past = None if champion is None else 40.0
+    return judge(evidence([cutoff(value, champion, is_blind)], parameters, mean, past))
 
 
 def failing(verdict):
@@ -189,14 +189,14 @@ def test_a_tie_keeps_the_champion():
 
 def test_too_few_buyers_are_no_support():
     few = cutoff(GOOD, WEAKER).model_copy(update={"buyers": 29})
-    verdict = judge(evidence([few], known=40.0))
+    verdict = judge(evidence([few], past=40.0))
     assert failing(verdict) == {"support"}
     assert judge(evidence([few])).gate == PASSED
 
 
 def test_what_could_not_be_backtested_passes_only_where_nothing_scores():
     assert judge(evidence([])).gate == PASSED
-    assert judge(evidence([], known=40.0)).gate == TIED
+    assert judge(evidence([], past=40.0)).gate == TIED
 
 
 def test_a_reason_says_rule_finding_and_next_step():

@@ -142,10 +142,10 @@ def store():
         now = now + rng.exponential(1 / rate)
         active &= now < T + horizon
         worth = rng.gamma(spend.p, 1 / money)
-        known = active & (now < T)
-        x[known] += 1
-        t_x[known] = now[known]
-        sums[known] += worth[known]
+        past = active & (now < T)
+        x[past] += 1
+        t_x[past] = now[past]
+        sums[past] += worth[past]
         later = active & (now >= T)
         value[later] += worth[later]
         orders[later] += 1

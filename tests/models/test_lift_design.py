@@ -47,24 +47,24 @@ def test_customers_needed_are_those_of_the_notes_on_experiments(
     base, relative, share_control, customers
 ):
     lift = base * relative
-    found = customers_needed(lift, of_rates(base + lift, base), share_control)
-    assert found == pytest.approx(customers, rel=0.013)
+    actual = customers_needed(lift, of_rates(base + lift, base), share_control)
+    assert actual == pytest.approx(customers, rel=0.013)
     rough = customers_needed(lift, np.sqrt(base * (1 - base)), share_control)
     assert rough == pytest.approx(customers, rel=0.04)
 
 
 @pytest.mark.parametrize(("n", "points"), [(2, 8.4), (10, 3.7), (50, 1.7), (250, 0.75)])
 def test_the_smallest_lift_is_that_of_the_notes_on_experiments(n, points):
-    found = 100 * smallest_lift(900 * n, 100 * n, 0.4)
-    assert found == pytest.approx(points, abs=0.051)
+    actual = 100 * smallest_lift(900 * n, 100 * n, 0.4)
+    assert actual == pytest.approx(points, abs=0.051)
 
 
 def test_with_as_many_as_needed_the_lift_is_found_as_often_as_said():
     n = customers_needed(0.5, 2.0, 0.2, power=0.9)
     rng = np.random.default_rng(1)
     treated = np.arange(n) >= round(0.2 * n)
-    found = [average_lift(rng.normal(0.5 * treated, 2.0), treated).p_value for _ in range(1_000)]
-    assert np.mean(np.array(found) < 0.05) == pytest.approx(0.9, abs=0.03)
+    actual = [average_lift(rng.normal(0.5 * treated, 2.0), treated).p_value for _ in range(1_000)]
+    assert np.mean(np.array(actual) < 0.05) == pytest.approx(0.9, abs=0.03)
 
 
 @given(difference=st.floats(0.001, 10), deviation=st.floats(0.1, 100), held=st.floats(0.02, 0.98))

@@ -19,8 +19,8 @@ def customers():
     end = DAY + timedelta(days=WINDOW + 1)
     plain = simulate(4000, START, end, 5, "coffee")
     orders = plain.orders.select(["customer_id", "order_date", "net_amount"]).to_pandas()
-    known = orders[orders["order_date"] <= DAY]
-    ids = np.unique(known["customer_id"].astype(str))
+    past = orders[orders["order_date"] <= DAY]
+    ids = np.unique(past["customer_id"].astype(str))
     action = pd.DataFrame({"customer_id": ids, "day": DAY + timedelta(days=1), "action": "heavy"})
     treated = simulate(4000, START, end, 5, "coffee", assignment=action)
     moved = treated.orders.select(["customer_id", "order_date", "net_amount"]).to_pandas()
@@ -29,7 +29,7 @@ def customers():
         after = rows[rows["order_date"] > DAY]
         return after.groupby("customer_id")["net_amount"].sum().reindex(ids).fillna(0.0).to_numpy()
 
-    days = known.groupby(["customer_id", "order_date"])["net_amount"].sum().reset_index()
+    days = past.groupby(["customer_id", "order_date"])["net_amount"].sum().reset_index()
     by = days.groupby("customer_id")["order_date"]
     x = (by.size() - 1).reindex(ids).to_numpy(dtype=float)
     first, last = (pd.to_datetime(f).reindex(ids) for f in (by.min(), by.max()))

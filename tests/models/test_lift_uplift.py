@@ -54,10 +54,10 @@ def test_qini_by_hand():
     # treated 4, 0 and held out 0, 2, best first: the curve 0, 2 - 0, 2 - 1; the line 0, .5, 1
     uplift, treated = np.array([2.0, 1.0, 2.0, 1.0]), np.array([True, True, False, False])
     outcome = np.array([4.0, 0.0, 0.0, 2.0])
-    found = qini(uplift, treated, outcome)
-    assert found.estimate == pytest.approx((0.5 * 2.0 / 2 + 0.5 * (2.0 + 1.0) / 2) - 0.5)
-    assert found.estimate == pytest.approx(area(uplift, treated, outcome))
-    assert found.low <= found.estimate <= found.high
+    actual = qini(uplift, treated, outcome)
+    assert actual.estimate == pytest.approx((0.5 * 2.0 / 2 + 0.5 * (2.0 + 1.0) / 2) - 0.5)
+    assert actual.estimate == pytest.approx(area(uplift, treated, outcome))
+    assert actual.low <= actual.estimate <= actual.high
 
 
 def test_qini_is_the_area_under_arms_of_unequal_size():
@@ -80,8 +80,8 @@ def test_customers_of_equal_uplift_count_as_in_every_order():
 
 def test_one_uplift_for_all_has_no_area():
     _, treated, outcome = world(np.random.default_rng(3), 100)
-    found = qini(np.full(100, 0.3), treated, outcome)
-    assert (found.estimate, found.low, found.high) == (0.0, 0.0, 0.0)
+    actual = qini(np.full(100, 0.3), treated, outcome)
+    assert (actual.estimate, actual.low, actual.high) == (0.0, 0.0, 0.0)
 
 
 @given(seed=st.integers(0, 1_000), shift=st.floats(-1_000, 1_000), scale=st.floats(0.1, 10))
@@ -89,12 +89,12 @@ def test_qini_ignores_the_outcomes_level_and_turns_with_the_ranking_and_with_the
     seed, shift, scale
 ):
     uplift, treated, outcome = world(np.random.default_rng(seed), 80, 0.3)
-    found = qini(uplift, treated, outcome, draws=40).estimate
+    actual = qini(uplift, treated, outcome, draws=40).estimate
     assert qini(np.exp(uplift), treated, scale * outcome + shift, draws=40).estimate == (
-        pytest.approx(scale * found, rel=1e-6, abs=1e-8)
+        pytest.approx(scale * actual, rel=1e-6, abs=1e-8)
     )
-    assert qini(-uplift, treated, outcome, draws=40).estimate == pytest.approx(-found, abs=1e-8)
-    assert qini(uplift, ~treated, outcome, draws=40).estimate == pytest.approx(-found, abs=1e-8)
+    assert qini(-uplift, treated, outcome, draws=40).estimate == pytest.approx(-actual, abs=1e-8)
+    assert qini(uplift, ~treated, outcome, draws=40).estimate == pytest.approx(-actual, abs=1e-8)
 
 
 @pytest.mark.parametrize("share_control", [0.5, 0.2])
@@ -126,8 +126,8 @@ def test_the_qini_interval_is_as_wide_as_that_of_ranking_each_sample_anew():
         rows = np.concatenate([rng.choice(arm, len(arm)) for arm in arms])
         drawn.append(area(uplift[rows], treated[rows], outcome[rows]))
     low, high = np.quantile(drawn, (0.025, 0.975))
-    found = qini(uplift, treated, outcome)
-    assert found.high - found.low == pytest.approx(high - low, rel=0.25)
+    actual = qini(uplift, treated, outcome)
+    assert actual.high - actual.low == pytest.approx(high - low, rel=0.25)
 
 
 def test_qini_refuses_one_arm_and_unknown_uplift():
@@ -144,9 +144,9 @@ def test_uplift_is_found_for_customers_of_the_fit_and_for_new_ones(fitted):
     _, is_treated, outcome, uplift = taught(1)
     assert np.corrcoef(fitted.cross_fitted, uplift)[0, 1] > 0.8
     new = taught(2)
-    found = fitted.predict(new[0])
-    assert np.corrcoef(found, new[3])[0, 1] > 0.8
-    assert found.mean() == pytest.approx(10.0, abs=2.0)
+    predictions = fitted.predict(new[0])
+    assert np.corrcoef(predictions, new[3])[0, 1] > 0.8
+    assert predictions.mean() == pytest.approx(10.0, abs=2.0)
     assert qini(fitted.cross_fitted, is_treated, outcome).low > 0
     assert set(fitted.risks) == {"x", "transformed"}
     assert fitted.risks[fitted.learner] == min(fitted.risks.values())
@@ -156,8 +156,8 @@ def test_where_nobody_responds_differently_honest_predictions_have_no_qini():
     features, is_treated, outcome, uplift = taught(3)
     outcome = outcome - uplift * is_treated + 5 * is_treated
     model = Uplift.fit(features, is_treated, outcome)
-    found = qini(model.cross_fitted, is_treated, outcome)
-    assert found.low <= 0 <= found.high
+    actual = qini(model.cross_fitted, is_treated, outcome)
+    assert actual.low <= 0 <= actual.high
     seen = qini(model.predict(features), is_treated, outcome)
     assert seen.low > 0  # what predictions of their own teachers would claim
 
@@ -167,9 +167,9 @@ def test_each_learner_finds_size_and_sign_of_the_uplift(name):
     features, is_treated, outcome, _ = taught(4)
     new, _, _, truth = taught(5)
     with learners._one_thread():
-        found = learners.LEARNERS[name](features, is_treated, outcome)(new)
-    assert found[truth > 0].mean() == pytest.approx(20.0, abs=5.0)
-    assert found[truth == 0].mean() == pytest.approx(0.0, abs=5.0)
+        actual = learners.LEARNERS[name](features, is_treated, outcome)(new)
+    assert actual[truth > 0].mean() == pytest.approx(20.0, abs=5.0)
+    assert actual[truth == 0].mean() == pytest.approx(0.0, abs=5.0)
 
 
 def test_the_same_rows_teach_the_same(fitted):
@@ -214,9 +214,9 @@ def test_uplift_refuses_what_it_cannot_learn_from(fitted):
 
 def test_a_rules_value_by_hand():
     # matched: the first and the last, each for two of four; .5 * (2 * 8 + 2 * 2) / 2
-    found = policy_value([1, 0, 1, 0], np.full(4, 0.5), [8.0, 5.0, 1.0, 2.0], [1, 1, 0, 0])
-    assert found.estimate == pytest.approx(5.0)
-    assert found.n_matched == 2
+    actual = policy_value([1, 0, 1, 0], np.full(4, 0.5), [8.0, 5.0, 1.0, 2.0], [1, 1, 0, 0])
+    assert actual.estimate == pytest.approx(5.0)
+    assert actual.n_matched == 2
     uneven = policy_value(
         [1, 0, 1, 0],
         [0.25, 0.5, 0.5, 0.5],
@@ -250,14 +250,14 @@ def test_a_rules_interval_covers_its_value(is_self_normalized):
         chances = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.1, 0.1, 0.8]])[kind]
         action = (rng.random(1_000)[:, None] > np.cumsum(chances, axis=1)).sum(axis=1)
         outcome = 5.0 + action * kind + rng.gamma(0.5, 4.0, 1_000)
-        found = policy_value(
+        actual = policy_value(
             action,
             np.take_along_axis(chances, action[:, None], axis=1)[:, 0],
             outcome,
             kind,
             is_self_normalized=is_self_normalized,
         )
-        inside.append(found.low <= 5.0 + 5 / 3 + 2.0 <= found.high)
+        inside.append(actual.low <= 5.0 + 5 / 3 + 2.0 <= actual.high)
     assert 0.93 <= np.mean(inside) <= 0.97
 
 
@@ -266,7 +266,7 @@ def test_a_rule_that_nobody_happened_to_get_has_no_value():
         policy_value(["a", "a", "b"], [0.5] * 3, [1.0, 2.0, 3.0], ["b", "b", "b"])
     with pytest.raises(ValueError, match=r"propensity is above 0 and at most 1: got 0 to 0\.5"):
         policy_value([0, 0], [0.0, 0.5], [1.0, 2.0], [0, 0])
-    with pytest.raises(ValueError, match=r"chosen has shape \(2,\): got \(3,\)"):
+    with pytest.raises(ValueError, match=r"policy has shape \(2,\): got \(3,\)"):
         policy_value([0, 0], [0.5, 0.5], [1.0, 2.0], [0, 0, 1])
     with pytest.raises(ValueError, match="action is known of every customer"):
         policy_value([0, np.nan], [0.5, 0.5], [1.0, 2.0], [0.0, 0.0])

@@ -150,21 +150,21 @@ def test_equal_expectations_are_in_one_tenth():
 
 
 def test_bands_are_quantiles_of_poisson_and_negative_binomial():
-    found = band([100.0, 100.0, 0.0, 100.0], [100.0, 150.0, 0.0, 60.0])
-    assert found.low[0] * 100 == poisson.ppf(0.025, 100)
-    assert found.high[0] * 100 == poisson.ppf(0.975, 100)
+    actual = band([100.0, 100.0, 0.0, 100.0], [100.0, 150.0, 0.0, 60.0])
+    assert actual.low[0] * 100 == poisson.ppf(0.025, 100)
+    assert actual.high[0] * 100 == poisson.ppf(0.975, 100)
     wide = nbinom(200, 100 / 150)  # mean 100, variance 150
     assert (wide.mean(), wide.var()) == pytest.approx((100, 150))
-    assert found.high[1] * 100 == wide.ppf(0.975)
-    assert np.isnan(found.low[2])
-    assert found.low[3] == found.low[0]  # never narrower than a Poisson's
+    assert actual.high[1] * 100 == wide.ppf(0.975)
+    assert np.isnan(actual.low[2])
+    assert actual.low[3] == actual.low[0]  # never narrower than a Poisson's
 
 
 @pytest.mark.parametrize(("orders", "half"), [(100, 0.2), (400, 0.1), (2500, 0.04)])
 def test_the_band_widens_as_one_over_the_root_of_the_orders(orders, half):
-    found = band([orders], [orders])
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 / np.sqrt(orders), rel=0.03)
-    assert (found.high[0] - found.low[0]) / 2 == pytest.approx(half, rel=0.05)
+    actual = band([orders], [orders])
+    assert (actual.high - actual.low) / 2 == pytest.approx(1.96 / np.sqrt(orders), rel=0.03)
+    assert (actual.high[0] - actual.low[0]) / 2 == pytest.approx(half, rel=0.05)
 
 
 def test_slope_by_hand():
@@ -181,11 +181,11 @@ def test_slope_by_hand():
 def test_the_slopes_interval_covers_as_often_as_it_says():
     rng = np.random.default_rng(3)
     expected = np.linspace(20, 400, 10)
-    found = [
+    actual = [
         slope_through(np.full(10, 100), expected, rng.poisson(expected), expected)
         for _ in range(2000)
     ]
-    inside = sum(one.low < 1 < one.high for one in found)
+    inside = sum(one.low < 1 < one.high for one in actual)
     assert binom.ppf(1e-4, 2000, 0.95) <= inside <= binom.ppf(1 - 1e-4, 2000, 0.95)
 
 
@@ -300,10 +300,10 @@ def test_psi_of_too_few_is_not_said(then, now):
 def test_psi_without_drift_is_what_theory_says():
     """Yurdakul & Naranjo (2020): (B - 1) (1 / n + 1 / m)."""
     rng = np.random.default_rng(5)
-    found = [
+    actual = [
         psi(measure_bins(rng.normal(size=2000)), rng.normal(size=3000))[0] for _ in range(300)
     ]
-    assert np.mean(found) == pytest.approx(9 * (1 / 2000 + 1 / 3000), rel=0.1)
+    assert np.mean(actual) == pytest.approx(9 * (1 / 2000 + 1 / 3000), rel=0.1)
 
 
 def test_an_empty_bin_does_not_make_it_infinite():

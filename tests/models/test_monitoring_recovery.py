@@ -56,15 +56,15 @@ def test_the_band_holds_calm_weeks_once_the_models_own_error_is_taken_off(calm_w
         assert level == pytest.approx(1.0, abs=0.05)
         expected = np.array([level * week.expected for week in weeks])
         ends = band(expected, [week.variance for week in weeks])
-        found = np.array([week.actual for week in weeks]) / expected
-        inside += int(((ends.low <= found) & (found <= ends.high)).sum())
+        actual = np.array([week.actual for week in weeks]) / expected
+        inside += int(((ends.low <= actual) & (actual <= ends.high)).sum())
     assert 180 <= inside <= 198  # of 200
 
 
 def test_a_fall_of_a_fifth_is_noticed_within_four_matured_weeks(stores):
     starts = [BEFORE + 7 * k for k in range(0, 80, 8)]
     seen = [noticed_after(world, model, start, 4) for world, model in stores for start in starts]
-    assert sum(found is not None for found in seen) >= 0.9 * len(seen)
+    assert sum(actual is not None for actual in seen) >= 0.9 * len(seen)
 
 
 def test_a_small_store_waits_longer_and_is_not_alarmed_by_luck():

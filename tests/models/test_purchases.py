@@ -45,8 +45,8 @@ def sample_fit(fits_of_sample):
 
 
 def test_parameters_equal_fader_hardie_lee_2005_table_2(sample_fit):
-    found = sample_fit.model
-    assert (found.r, found.alpha, found.a, found.b) == pytest.approx(
+    actual = sample_fit.model
+    assert (actual.r, actual.alpha, actual.a, actual.b) == pytest.approx(
         (0.243, 4.414, 0.793, 2.426), abs=0.001
     )
 
@@ -73,8 +73,8 @@ def test_expected_orders_of_the_customer_in_fader_and_hardies_excel_note():
 )
 def test_expected_orders_equal_40_digit_integration(parameters, history, days, exact):
     x, t_x, T = history
-    found = BGNBD(*parameters).expected_orders(days, [x], [t_x], [T])
-    assert found == pytest.approx(exact, rel=1e-9)
+    actual = BGNBD(*parameters).expected_orders(days, [x], [t_x], [T])
+    assert actual == pytest.approx(exact, rel=1e-9)
 
 
 def test_customer_1516_of_the_btyd_vignette():
@@ -185,8 +185,8 @@ def test_known_parameters_are_recovered_from_a_simulation():
         x[active] += 1
         t_x[active] = now[active]
         active &= rng.random(n) >= leave
-    found = fit_purchases(x, t_x, T).model
-    assert found.to_dict() == pytest.approx(truth.to_dict(), rel=0.1)
+    actual = fit_purchases(x, t_x, T).model
+    assert actual.to_dict() == pytest.approx(truth.to_dict(), rel=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_where_nobody_leaves_the_fit_is_as_good_as_the_model_without_leaving(mod
 
 @every_model
 @pytest.mark.parametrize(
-    ("x", "t_x", "T", "said"),
+    ("x", "t_x", "T", "message"),
     [
         ([0, 0], [0, 0], [10, 20], "nobody has a second purchase day"),
         ([1, 0], [0, 0], [0, 0], "longer than the first day"),
@@ -235,21 +235,21 @@ def test_where_nobody_leaves_the_fit_is_as_good_as_the_model_without_leaving(mod
         ([], [], [], "longer than the first day"),
     ],
 )
-def test_impossible_histories_are_refused_in_words(x, t_x, T, said, model):
-    with pytest.raises(FitError, match=said):
+def test_impossible_histories_are_refused_in_words(x, t_x, T, message, model):
+    with pytest.raises(FitError, match=message):
         fit_purchases(x, t_x, T, model=model)
 
 
 @pytest.mark.parametrize(
-    ("x", "t_x", "T", "said"),
+    ("x", "t_x", "T", "message"),
     [
         ([0, 0], [0, 0], [10, 20], "nobody has a second purchase day"),
         ([], [], [], "longer than the first day"),
         ([1, 1], [11, 3], [10, 20], "t_x <= T"),
     ],
 )
-def test_a_family_that_cannot_be_fitted_says_why(x, t_x, T, said):
-    with pytest.raises(FitError, match=said):
+def test_a_family_that_cannot_be_fitted_says_why(x, t_x, T, message):
+    with pytest.raises(FitError, match=message):
         fit_family(x, t_x, T)
 
 

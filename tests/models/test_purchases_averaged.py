@@ -19,9 +19,9 @@ from models.purchases import (
     PurchasesFit,
     akaike_weights,
     average_family,
+    dropout_weight,
     fit_again,
     fit_family,
-    leaving_weight,
 )
 from models.purchases.model import sum_of
 from models.spend import Spend
@@ -163,7 +163,7 @@ def test_at_most_three_models_are_averaged():
 def test_the_weight_of_leaving_is_that_of_single_models():
     family = [fit_of(MBGNBD(1, 30, 1, 2), 0.0), fit_of(ParetoNBD(1, 30, 1, 200), -1.0)]
     average = average_family(family)
-    assert leaving_weight([average, *family]) == leaving_weight(family)
+    assert dropout_weight([average, *family]) == dropout_weight(family)
 
 
 def test_a_small_store_gets_an_average_and_a_large_one_does_not():

@@ -36,8 +36,8 @@ def read(path, names):
 
 def histories(purchases, as_of, until):
     """x, t_x, T in days as of a day, and the purchase days after it."""
-    known = purchases[purchases["date"] <= as_of]
-    dates = known.groupby("id")["date"]
+    past = purchases[purchases["date"] <= as_of]
+    dates = past.groupby("id")["date"]
     later = purchases[(purchases["date"] > as_of) & (purchases["date"] <= until)]
     return pd.DataFrame(
         {
@@ -84,13 +84,13 @@ class Forecast:
 
 def in_weeks(fit):
     """Parameters and log-likelihood as if times had been weeks."""
-    said = fit.model.to_dict()
-    return [said[name] / (7 if name in fit.model.times else 1) for name in fit.model.free]
+    result = fit.model.to_dict()
+    return [result[name] / (7 if name in fit.model.times else 1) for name in fit.model.free]
 
 
 def errors_in_weeks(fit):
-    said = fit.standard_errors
-    return [said[name] / (7 if name in fit.model.times else 1) for name in fit.model.free]
+    result = fit.standard_errors
+    return [result[name] / (7 if name in fit.model.times else 1) for name in fit.model.free]
 
 
 def log_likelihood_in_weeks(fit, data):
@@ -175,14 +175,14 @@ def test_parameters_of_the_sample_are_the_published_ones(fitted, model, publishe
 def test_log_likelihoods_of_the_sample_are_the_published_ones(
     fitted, sample, model, published, printed
 ):
-    found = log_likelihood_in_weeks(fitted[model].fit, sample)
-    assert found == pytest.approx(published, abs=printed)
+    actual = log_likelihood_in_weeks(fitted[model].fit, sample)
+    assert actual == pytest.approx(published, abs=printed)
 
 
 def test_the_log_likelihood_of_the_rounded_summary_is_the_one_of_fhl(lifetimes_data):
     data = pd.read_csv(lifetimes_data / "cdnow_customers_summary.csv")
-    found = fit_purchases(data["frequency"], data["recency"], data["T"])
-    assert found.log_likelihood == pytest.approx(-9582.4256, abs=0.00005)
+    actual = fit_purchases(data["frequency"], data["recency"], data["T"])
+    assert actual.log_likelihood == pytest.approx(-9582.4256, abs=0.00005)
 
 
 @pytest.mark.parametrize(
@@ -208,14 +208,14 @@ def test_where_other_optimizers_stopped_is_no_better_than_our_optimum(
     ],
 )
 def test_standard_errors_of_the_sample_are_the_published_ones(fitted, model, published, printed):
-    found = np.array(errors_in_weeks(fitted[model].fit))
-    assert (np.abs(found - published) <= printed).all(), found
+    actual = np.array(errors_in_weeks(fitted[model].fit))
+    assert (np.abs(actual - published) <= printed).all(), actual
 
 
 def test_the_parameters_of_leaving_are_correlated_as_published(fitted):
     covariance = fitted[BGNBD].fit.covariance
-    found = covariance[2, 3] / np.sqrt(covariance[2, 2] * covariance[3, 3])
-    assert found == pytest.approx(0.94, abs=0.005)
+    actual = covariance[2, 3] / np.sqrt(covariance[2, 2] * covariance[3, 3])
+    assert actual == pytest.approx(0.94, abs=0.005)
 
 
 # Single customers.
@@ -238,9 +238,9 @@ def test_the_customer_of_two_repeat_purchases(model, expected, printed, alive):
 def test_the_customer_of_two_repeat_purchases_by_the_fitted_models(fitted):
     history = ([2], [7 * 30.43], [7 * 38.86])
     for model, expected, alive in ((MBGNBD, 1.2627, 0.7061), (ParetoNBD, 1.4551, 0.8691)):
-        found = fitted[model].model
-        assert found.expected_orders(7 * WEEKS, *history) == pytest.approx(expected, abs=5e-5)
-        assert found.p_alive(*history) == pytest.approx(alive, abs=5e-5)
+        actual = fitted[model].model
+        assert actual.expected_orders(7 * WEEKS, *history) == pytest.approx(expected, abs=5e-5)
+        assert actual.p_alive(*history) == pytest.approx(alive, abs=5e-5)
     assert FHL_BG.p_order(WEEKS, *history[:1], [30.43], [38.86]) == pytest.approx(0.5546, abs=5e-5)
 
 
@@ -248,9 +248,9 @@ def test_bg_expectations_of_new_customers_are_those_of_hardies_spreadsheet(fitte
     weeks = np.array([1 / 7, 1, 3, 223 / 7, 32, 78])
     # The spreadsheet says 1.8576 of the last, where its series of 150 terms ends; the paper 1.858.
     published = [0.0078, 0.0532, 0.1506, 1.0405, 1.0437, 1.858]
-    found = fitted[BGNBD].model.expected_orders(7 * weeks, 0, 0, 0)
-    assert found[:5] == pytest.approx(published[:5], abs=5e-5)
-    assert found[5] == pytest.approx(published[5], abs=5e-4)
+    actual = fitted[BGNBD].model.expected_orders(7 * weeks, 0, 0, 0)
+    assert actual[:5] == pytest.approx(published[:5], abs=5e-5)
+    assert actual[5] == pytest.approx(published[5], abs=5e-4)
 
 
 def test_pareto_expectations_of_new_customers_are_those_of_the_btyd_manual():
@@ -265,8 +265,8 @@ def test_pareto_expectations_of_new_customers_are_those_of_the_btyd_manual():
         0.35181024,
         0.38909211,
     ]
-    found = BTYD_MANUAL_PARETO.expected_orders(np.arange(1, 10), 0, 0, 0)
-    assert found == pytest.approx(published, abs=6e-9)
+    actual = BTYD_MANUAL_PARETO.expected_orders(np.arange(1, 10), 0, 0, 0)
+    assert actual == pytest.approx(published, abs=6e-9)
 
 
 @pytest.mark.parametrize(
@@ -296,8 +296,8 @@ def test_customer_1516_of_the_btyd_vignette(model, expected, alive):
     ids=["BG", "Pareto"],
 )
 def test_increasing_frequency_paradox_of_the_btyd_vignette(model, published):
-    found = model.expected_orders(52, [10, 15, 20, 25], 20, 39)
-    assert found == pytest.approx(published, rel=2e-7)
+    actual = model.expected_orders(52, [10, 15, 20, 25], 20, 39)
+    assert actual == pytest.approx(published, rel=2e-7)
 
 
 def test_chances_of_counts_are_those_of_the_btyd_manual():
@@ -357,8 +357,8 @@ def test_chances_of_silent_grocery_customers_to_be_active_are_those_of_btydplus(
 def test_expected_orders_of_silent_grocery_customers_by_cnbd_are_near_btydplus():
     # BTYDplus takes MBG/CNBD-k's expectation from that of k = 1 and corrects it. It prints .282 .075
     # .013 .002 .000; ours is the sum that test_purchases_story has from the model's story.
-    found = GROCERY_CNBD.expected_orders(52, *GROCERY)
-    assert found == pytest.approx([0.282, 0.075, 0.013, 0.002, 0.000], abs=0.0035)
+    actual = GROCERY_CNBD.expected_orders(52, *GROCERY)
+    assert actual == pytest.approx([0.282, 0.075, 0.013, 0.002, 0.000], abs=0.0035)
 
 
 # The 1/10 sample: how well it is forecast.
@@ -387,9 +387,9 @@ def test_frequencies_fit_as_in_fhl(fitted, sample):
 def test_cumulative_repeat_purchases_of_78_weeks(fitted, sample, model, published, error):
     actual = (sample["x"] + sample["later"]).sum()
     assert actual == 4_339
-    found = fitted[model].model.expected_orders(sample["T"] + 7 * WEEKS, 0, 0, 0).sum()
-    assert found == pytest.approx(published, abs=0.05)
-    assert 100 * (found / actual - 1) == pytest.approx(float(error), abs=0.005)
+    result = fitted[model].model.expected_orders(sample["T"] + 7 * WEEKS, 0, 0, 0).sum()
+    assert result == pytest.approx(published, abs=0.05)
+    assert 100 * (result / actual - 1) == pytest.approx(float(error), abs=0.005)
 
 
 @pytest.mark.parametrize(
@@ -402,8 +402,8 @@ def test_cumulative_repeat_purchases_of_78_weeks(fitted, sample, model, publishe
 )
 def test_expected_orders_by_earlier_purchases(fitted, sample, model, published):
     groups = np.minimum(sample["x"], 7).to_numpy()
-    found = [fitted[model].orders[groups == x].mean() for x in range(8)]
-    assert found == pytest.approx(published, abs=5.1e-4)
+    result = [fitted[model].orders[groups == x].mean() for x in range(8)]
+    assert result == pytest.approx(published, abs=5.1e-4)
     actual = [sample["later"][groups == x].mean() for x in range(8)]
     assert actual == pytest.approx(
         [0.237, 0.697, 1.393, 1.560, 2.532, 2.947, 3.862, 6.359], abs=5.1e-4
@@ -421,12 +421,12 @@ def test_expected_orders_by_earlier_purchases(fitted, sample, model, published):
 def test_the_holdout_is_forecast_as_well_as_elsewhere(
     fitted, model, mae, rmse, correlation, logloss, auc
 ):
-    found = fitted[model]
-    assert found.mae == pytest.approx(mae, abs=5.1e-5)
-    assert found.rmse == pytest.approx(rmse, abs=5.1e-5)
-    assert np.corrcoef(found.orders, found.later)[0, 1] == pytest.approx(correlation, abs=5.1e-5)
-    assert found.logloss == pytest.approx(logloss, abs=5.1e-5)
-    assert found.auc == pytest.approx(auc, abs=5.1e-5)
+    actual = fitted[model]
+    assert actual.mae == pytest.approx(mae, abs=5.1e-5)
+    assert actual.rmse == pytest.approx(rmse, abs=5.1e-5)
+    assert np.corrcoef(actual.orders, actual.later)[0, 1] == pytest.approx(correlation, abs=5.1e-5)
+    assert actual.logloss == pytest.approx(logloss, abs=5.1e-5)
+    assert actual.auc == pytest.approx(auc, abs=5.1e-5)
 
 
 @pytest.mark.parametrize(
@@ -434,8 +434,8 @@ def test_the_holdout_is_forecast_as_well_as_elsewhere(
     [(BGNBD, -12.2, 0.06), (MBGNBD, -16.2, 0.05), (ParetoNBD, -11.5, 0.05), (NBD, 55.7, 0.05)],
 )
 def test_the_holdouts_level_is_as_far_off_as_elsewhere(fitted, model, published, printed):
-    found = fitted[model]
-    bias = 100 * (found.orders.sum() / found.later.sum() - 1)
+    actual = fitted[model]
+    bias = 100 * (actual.orders.sum() / actual.later.sum() - 1)
     assert bias == pytest.approx(published, abs=printed)
 
 
@@ -459,10 +459,10 @@ def test_without_leaving_the_holdout_is_forecast_badly(fitted):
 
 
 def test_by_bg_the_chance_of_being_active_does_not_tell_who_buys(fitted):
-    found = fitted[BGNBD]
-    assert roc_auc_score(found.is_active, found.alive) == pytest.approx(0.316, abs=5e-4)
-    assert found.accuracy(found.alive) == pytest.approx(0.339, abs=5e-4)
-    assert 1 - found.is_active.mean() == pytest.approx(0.7098, abs=5e-5)
+    actual = fitted[BGNBD]
+    assert roc_auc_score(actual.is_active, actual.alive) == pytest.approx(0.316, abs=5e-4)
+    assert actual.accuracy(actual.alive) == pytest.approx(0.339, abs=5e-4)
+    assert 1 - actual.is_active.mean() == pytest.approx(0.7098, abs=5e-5)
 
 
 # All of CDNOW.
@@ -479,8 +479,8 @@ def test_by_bg_the_chance_of_being_active_does_not_tell_who_buys(fitted):
 def test_parameters_of_all_of_cdnow(of, whole, model, published, log_likelihood):
     fit = of[model].fit
     printed = [0.51 * 10.0 ** -len(str(value).partition(".")[2]) for value in published]
-    found = np.array([fit.model.to_dict()[name] for name in model.free])
-    assert (np.abs(found - published) <= printed).all(), found
+    actual = np.array([fit.model.to_dict()[name] for name in model.free])
+    assert (np.abs(actual - published) <= printed).all(), actual
     assert fit.log_likelihood == pytest.approx(log_likelihood, abs=0.005)
     assert fit.customers == len(whole[0]) == 23_570
 
@@ -500,11 +500,11 @@ def test_parameters_of_all_of_cdnow(of, whole, model, published, log_likelihood)
     ],
 )
 def test_the_holdout_of_all_of_cdnow(of, model, mae, accuracy, auc, logloss):
-    found = of[model]
-    assert found.mae == pytest.approx(mae, abs=5.1e-5)
-    assert accuracy is None or found.accuracy() == pytest.approx(accuracy, abs=5.1e-5)
-    assert found.auc == pytest.approx(auc, abs=5.1e-5)
-    assert found.logloss == pytest.approx(logloss, abs=5.1e-5)
+    actual = of[model]
+    assert actual.mae == pytest.approx(mae, abs=5.1e-5)
+    assert accuracy is None or actual.accuracy() == pytest.approx(accuracy, abs=5.1e-5)
+    assert actual.auc == pytest.approx(auc, abs=5.1e-5)
+    assert actual.logloss == pytest.approx(logloss, abs=5.1e-5)
 
 
 def test_the_chance_of_being_active_as_a_forecast_of_all_of_cdnow(of):
@@ -516,10 +516,10 @@ def test_the_chance_of_being_active_as_a_forecast_of_all_of_cdnow(of):
 def test_the_first_by_akaike_forecasts_about_as_well_as_the_best(family):
     assert [one.fit.aic for one in family] == sorted(one.fit.aic for one in family)
     assert [one.fit.title for one in family] == ["mbg_nbd", "bg_nbd", "pareto_nbd", "nbd"]
-    chosen = family[0]
-    assert chosen.auc > max(one.auc for one in family) - 0.007
-    assert chosen.accuracy() > max(one.accuracy() for one in family) - 0.005
-    assert chosen.mae < min(one.mae for one in family) + 0.005
+    choice = family[0]
+    assert choice.auc > max(one.auc for one in family) - 0.007
+    assert choice.accuracy() > max(one.accuracy() for one in family) - 0.005
+    assert choice.mae < min(one.mae for one in family) + 0.005
 
 
 @pytest.mark.parametrize(

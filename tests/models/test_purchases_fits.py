@@ -13,9 +13,9 @@ from models.purchases import (
     ParetoNBD,
     PurchasesFit,
     Regularity,
+    dropout_weight,
     fit_family,
     fit_purchases,
-    leaving_weight,
 )
 from models.purchases.geometric import LONG
 from models.purchases.model import sum_of
@@ -39,14 +39,14 @@ def named(model):
 def test_thousands_of_purchases_stay_finite(model):
     x, t_x = [221, 254, 161, 204, 132, 133, 2500], [300, 360, 200, 250, 200, 200, 3000]
     T = [301, 361, 201, 250, 200, 200, 3001]
-    for found in (
+    for actual in (
         model.log_likelihood(x, t_x, T),
         model.p_alive(x, t_x, T),
         model.expected_orders(365, x, t_x, T),
         model.p_order(365, x, t_x, T),
         model.gradient(x, t_x, T)[1],
     ):
-        assert np.isfinite(found).all()
+        assert np.isfinite(actual).all()
 
 
 def simulate(model, customers, seed):
@@ -151,6 +151,6 @@ def test_how_far_customers_leave_after_orders_is_akaikes_weight():
     after, never = MBGNBD(0.9, 30.0, 0.6, 2.0), NBD(0.9, 30.0)
     extra = len(after.free) - len(never.free)  # parameters, each worth 1 of log-likelihood
     family = [fit(after, 0.0), fit(never, np.log(3) + extra)]
-    assert leaving_weight(family) == pytest.approx(0.75)
-    assert leaving_weight(family[:1]) == 1
-    assert leaving_weight(family[1:]) == 0
+    assert dropout_weight(family) == pytest.approx(0.75)
+    assert dropout_weight(family[:1]) == 1
+    assert dropout_weight(family[1:]) == 0

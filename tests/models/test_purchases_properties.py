@@ -68,9 +68,9 @@ def test_gradients_equal_differences_of_the_log_likelihood(kind, data):
     value, derivatives = model.gradient(*history)
     assert value == model.log_likelihood(*history)
     assert derivatives.shape == (len(kind.free), 1)
-    for name, found in zip(kind.free, derivatives[:, 0], strict=True):
+    for name, actual in zip(kind.free, derivatives[:, 0], strict=True):
         difference = steps_of(model, history, name)
-        assert found * getattr(model, name) == pytest.approx(difference, rel=1e-6, abs=1e-6)
+        assert actual * getattr(model, name) == pytest.approx(difference, rel=1e-6, abs=1e-6)
 
 
 def test_phases_sum_to_the_chance_of_being_active_however_small():
@@ -208,8 +208,8 @@ def test_the_unit_of_time_does_not_matter(kind, data, days):
     history, shorter = (x, t_x, T), (x, [t_x[0] / 7], [T[0] / 7])
     for name in ("p_order", "expected_orders"):
         in_days, in_weeks = getattr(model, name), getattr(weeks, name)
-        found = in_weeks(days / 7, *shorter)
-        assert found == pytest.approx(in_days(days, *history), rel=1e-9, abs=1e-290)
+        actual = in_weeks(days / 7, *shorter)
+        assert actual == pytest.approx(in_days(days, *history), rel=1e-9, abs=1e-290)
     every = getattr(model, "every", 1)
     assert weeks.log_likelihood(*shorter) == pytest.approx(
         model.log_likelihood(*history) + every * x[0] * np.log(7), rel=1e-10, abs=1e-9
@@ -221,9 +221,9 @@ def test_the_unit_of_time_does_not_matter(kind, data, days):
 @given(data=st.data())
 def test_a_model_is_plain_numbers(kind, data):
     model = data.draw(models(kind))
-    said = json.loads(json.dumps(model.to_dict()))
-    assert FAMILY[kind.name](**said) == model
-    assert set(said) == {*kind.free, *(["k"] if kind is MBGCNBD else [])}
+    record = json.loads(json.dumps(model.to_dict()))
+    assert FAMILY[kind.name](**record) == model
+    assert set(record) == {*kind.free, *(["k"] if kind is MBGCNBD else [])}
 
 
 @every_model

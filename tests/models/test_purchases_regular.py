@@ -92,9 +92,9 @@ def test_few_regular_models_are_fitted_around_the_best(family):
 
 def test_the_search_climbs_from_a_start_far_off(store, family):
     far = Regularity(store.regularity.gaps, store.regularity.log_gaps, 2.0)
-    found = fit_family(*store.history, regularity=far)[0].model
-    assert found.k == family[0].model.k
-    assert found.to_dict() == pytest.approx(family[0].model.to_dict(), rel=1e-4)
+    actual = fit_family(*store.history, regularity=far)[0].model
+    assert actual.k == family[0].model.k
+    assert actual.to_dict() == pytest.approx(family[0].model.to_dict(), rel=1e-4)
 
 
 def test_half_order_by_their_median_day(store, family):

@@ -60,13 +60,13 @@ def test_who_left_and_can_be_kept_brings_what_the_lived_ones_bring(model):
     rng, pace, p, x, t_x, alive = live(model, 100_000, T, seed=3)
     fresh = ~alive & (T - t_x < REACH * model.every / pace)
     brought = np.where(fresh, later_orders(model, rng, pace, p, HORIZON), 0.0)
-    told = response(
+    reported = response(
         model, x, t_x, np.full(len(x), T),
         horizon_days=HORIZON, works_days=WORKS, reach_gaps=REACH,
     )  # fmt: skip
     for group in (x == 0, x == 1, x == 2, (x > 2) & (x < 8)):
         error = brought[group].std() / np.sqrt(group.sum())
-        assert told.kept[group].mean() == pytest.approx(brought[group].mean(), abs=4 * error)
+        assert reported.kept[group].mean() == pytest.approx(brought[group].mean(), abs=4 * error)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_faster_clock_brings_the_orders_of_the_days_that_it_gains(model):
     rng = np.random.default_rng(5)
     pace, p = rng.gamma(model.r, 1 / model.alpha, 300_000), rng.beta(model.a, model.b + 1, 300_000)
     once = np.zeros(1)
-    told = response(
+    reported = response(
         model, once, once, once, horizon_days=HORIZON, works_days=WORKS, reach_gaps=REACH
     )
     # The same random numbers up to the horizon and up to 60 days later: only the gained days differ.
@@ -88,28 +88,28 @@ def test_a_faster_clock_brings_the_orders_of_the_days_that_it_gains(model):
     stayed = model.p_alive(once, once, once)[0]
     gained = stayed * (longer - until)
     error = gained.std() / np.sqrt(len(gained))
-    assert told.faster[0] == pytest.approx(gained.mean(), abs=4 * error)
+    assert reported.faster[0] == pytest.approx(gained.mean(), abs=4 * error)
 
 
 @pytest.mark.parametrize("model", [NBD(r=0.9, alpha=40.0), ParetoNBD(0.9, 40.0, 0.6, 60.0)])
 def test_who_leaves_by_the_clock_is_not_kept_at_an_order(model):
-    told = response(
+    reported = response(
         model, [0, 3], [0, 90], [100, 120], horizon_days=365, works_days=60, reach_gaps=1.5
     )
-    assert told.kept.tolist() == [0.0, 0.0]
-    assert told.faster == pytest.approx(model.expected_orders(60, [0, 3], [0, 90], [100, 120]))
+    assert reported.kept.tolist() == [0.0, 0.0]
+    assert reported.faster == pytest.approx(model.expected_orders(60, [0, 3], [0, 90], [100, 120]))
 
 
 def test_nobody_is_kept_who_has_been_silent_for_long_or_never_could_leave():
     model = BGNBD(r=0.9, alpha=40.0, a=0.8, b=2.5)
-    told = response(
+    reported = response(
         model, [0, 9, 9], [0, 90, 90], [100, 95, 3000],
         horizon_days=365, works_days=60, reach_gaps=1.5,
     )  # fmt: skip
-    assert told.kept[0] == 0
-    assert told.kept[1] > 0.1
-    assert told.kept[2] < 1e-9
-    assert np.all(told.faster >= 0)
+    assert reported.kept[0] == 0
+    assert reported.kept[1] > 0.1
+    assert reported.kept[2] < 1e-9
+    assert np.all(reported.faster >= 0)
 
 
 def test_who_left_buys_less_when_kept_than_who_never_left():
@@ -145,5 +145,5 @@ def test_what_is_kept_of_the_rare_and_of_the_very_frequent_is_the_mean_over_thei
         if at_least.max() < 1e-9:
             break
     wanted = float((stats.gamma.pdf(pace, shape) * steps) @ bought.mean(-1))
-    found = orders_if_kept(model, days, [float(orders)], [first], [silent], 3.0)[0]
-    assert found == pytest.approx(wanted, rel=1e-3)
+    actual = orders_if_kept(model, days, [float(orders)], [first], [silent], 3.0)[0]
+    assert actual == pytest.approx(wanted, rel=1e-3)

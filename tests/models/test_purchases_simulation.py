@@ -60,24 +60,24 @@ def simulate(truth, n, seed):
         stays = stays & (now < T + DAYS) & (now < ends)
         if not stays.any():
             return Customers((x, t_x, T), log_gaps, is_active, later)
-        known = stays & (now < T)
-        x[known] += 1
-        t_x[known] = now[known]
-        log_gaps += np.log(gap[known]).sum()
-        later[stays & ~known] += 1
+        past = stays & (now < T)
+        x[past] += 1
+        t_x[past] = now[past]
+        log_gaps += np.log(gap[past]).sum()
+        later[stays & ~past] += 1
         stays = stays & (rng.random(n) >= leaves_with)
-        is_active = np.where(known, stays & (ends > T), is_active)
+        is_active = np.where(past, stays & (ends > T), is_active)
 
 
 def is_mean_of(predicted, happened, groups, most=4.5):
     """In every group the mean prediction is the mean outcome, but for chance."""
     for group in np.unique(groups):
         rows = groups == group
-        told, error = predicted[rows], happened[rows].sum() - predicted[rows].sum()
+        reported, error = predicted[rows], happened[rows].sum() - predicted[rows].sum()
         if happened.dtype == bool:
-            variance = (told * (1 - told)).sum()
+            variance = (reported * (1 - reported)).sum()
         else:  # of what is rare nothing may have happened
-            variance = max(((happened[rows] - told) ** 2).sum(), told.sum())
+            variance = max(((happened[rows] - reported) ** 2).sum(), reported.sum())
         assert abs(error) <= most * np.sqrt(variance) + 1, (group, error, variance)
 
 
@@ -161,9 +161,9 @@ def fitted(drawn):
 def test_known_parameters_are_recovered_within_three_standard_errors(fitted):
     truth, _, fit = fitted
     for name in truth.free:
-        found, error = getattr(fit.model, name), fit.standard_errors[name]
-        assert 0 < error < 0.5 * found
-        assert abs(found - getattr(truth, name)) <= 3 * error, (name, found, error)
+        actual, error = getattr(fit.model, name), fit.standard_errors[name]
+        assert 0 < error < 0.5 * actual
+        assert abs(actual - getattr(truth, name)) <= 3 * error, (name, actual, error)
 
 
 def test_no_parameters_are_likelier_than_the_fitted_ones(fitted):
@@ -196,8 +196,8 @@ def test_standard_errors_are_the_spread_of_estimates(truth):
     ]
     for name in truth.free:
         spread = np.std([np.log(getattr(fit.model, name)) for fit in fits], ddof=1)
-        said = np.median([fit.standard_errors[name] / getattr(fit.model, name) for fit in fits])
-        assert 0.6 < spread / said < 1.6, name  # of 20 estimates
+        result = np.median([fit.standard_errors[name] / getattr(fit.model, name) for fit in fits])
+        assert 0.6 < spread / result < 1.6, name  # of 20 estimates
 
 
 @pytest.mark.parametrize("truth", [TRUTHS[0], TRUTHS[2], TRUTHS[5]], ids=named)

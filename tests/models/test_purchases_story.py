@@ -155,8 +155,8 @@ def test_leaving_after_a_purchase_equals_integration_of_the_story(
 )
 def test_expected_orders_equal_integration_of_the_story(model, k, first_may_be_last, gaps, days):
     story = GeometricStory(model, k, first_may_be_last, *gaps)
-    found = model.expected_orders(days, *columns(*gaps))
-    assert found == pytest.approx(story.expected_orders(days), rel=1e-8, abs=1e-10)
+    actual = model.expected_orders(days, *columns(*gaps))
+    assert actual == pytest.approx(story.expected_orders(days), rel=1e-8, abs=1e-10)
 
 
 @pytest.mark.parametrize("gaps", GAPS.values(), ids=GAPS)
@@ -164,8 +164,8 @@ def test_cnbd_of_k_1_is_mbg(gaps):
     history = columns(*gaps)
     parameters = (0.525, 6.183, 0.891, 1.614)
     plain, general = MBGNBD(*parameters), MBGCNBD(*parameters, k=1)
-    for found, wanted in zip(general.gradient(*history), plain.gradient(*history), strict=True):
-        assert (found == wanted).all()
+    for actual, wanted in zip(general.gradient(*history), plain.gradient(*history), strict=True):
+        assert (actual == wanted).all()
     assert general.p_alive(*history) == plain.p_alive(*history)
     for days in HORIZONS:
         assert general.expected_orders(days, *history) == plain.expected_orders(days, *history)
@@ -227,8 +227,8 @@ def test_expected_orders_until_leaving_equal_integration_of_the_story(model, his
     x, t_x, T = history
     story = ParetoStory(model, x, t_x, T)
     for days in HORIZONS:
-        found = model.expected_orders(days, [x], [t_x], [T])
-        assert found == pytest.approx(story.expected_orders(days), rel=1e-9)
+        actual = model.expected_orders(days, [x], [t_x], [T])
+        assert actual == pytest.approx(story.expected_orders(days), rel=1e-9)
 
 
 def log_integral(log_f, low, high, peaks):

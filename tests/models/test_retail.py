@@ -103,5 +103,5 @@ def test_spend_is_at_the_better_of_its_two_optima(customers):
     repeat = customers[(customers["frequency"] > 0) & (customers["monetary_value"] > 0)]
     fit = fit_spend(repeat["frequency"], repeat["monetary_value"])
     assert fit.log_likelihood == pytest.approx(-9083.820, abs=0.01)
-    found = (fit.model.p, fit.model.q, fit.model.gamma)
-    assert found == pytest.approx((3.0237, 3.1748, 302.285), rel=1e-3)
+    actual = (fit.model.p, fit.model.q, fit.model.gamma)
+    assert actual == pytest.approx((3.0237, 3.1748, 302.285), rel=1e-3)

@@ -42,9 +42,9 @@ def test_population_mean_equals_fader_and_hardie_note_025(fit):
 
 def test_expected_spend_of_the_first_ten_customers_of_note_025(cdnow_spend, fit):
     first = cdnow_spend.head(10)
-    found = fit.model.expected_order_value(first["frequency"], first["monetary_value"])
+    actual = fit.model.expected_order_value(first["frequency"], first["monetary_value"])
     published = [24.66, 18.91, 35.17, 35.17, 35.17, 71.46, 18.91, 35.17, 27.28, 35.17]
-    assert found == pytest.approx(published, abs=0.005)
+    assert actual == pytest.approx(published, abs=0.005)
 
 
 def test_weights_give_what_the_rows_give(cdnow_spend, fit):
@@ -83,7 +83,7 @@ def test_a_degenerate_optimum_is_not_kept():
 
 
 @pytest.mark.parametrize(
-    ("x", "m", "said"),
+    ("x", "m", "message"),
     [
         ([], [], "needs repeat customers: 0 have"),
         ([1], [10.0], "needs repeat customers: 1"),
@@ -92,17 +92,17 @@ def test_a_degenerate_optimum_is_not_kept():
         ([1, 2], [10.0, np.inf], "positive"),
     ],
 )
-def test_impossible_spend_is_refused_in_words(x, m, said):
-    with pytest.raises(FitError, match=said):
+def test_impossible_spend_is_refused_in_words(x, m, message):
+    with pytest.raises(FitError, match=message):
         fit_spend(x, m)
 
 
 @given(st.integers(0, 500), st.floats(0.01, 1e6))
 def test_an_expectation_lies_between_the_own_and_everyones_mean(x, m):
     model = Spend(6.25, 3.74, 15.44)
-    found = model.expected_order_value([x], [m])[0]
+    actual = model.expected_order_value([x], [m])[0]
     low, high = sorted((model.mean, m if x else model.mean))
-    assert low * (1 - 1e-12) <= found <= high * (1 + 1e-12)
+    assert low * (1 - 1e-12) <= actual <= high * (1 + 1e-12)
 
 
 def test_a_repeat_customer_whose_orders_were_free_gets_everyones_mean():
@@ -111,7 +111,7 @@ def test_a_repeat_customer_whose_orders_were_free_gets_everyones_mean():
 
 
 @pytest.mark.parametrize(
-    ("x", "m", "said"),
+    ("x", "m", "message"),
     [
         ([1, 2, 3, 1], [25.0] * 4, "hardly differ"),
         (
@@ -122,9 +122,9 @@ def test_a_repeat_customer_whose_orders_were_free_gets_everyones_mean():
     ],
     ids=["one price", "two prices"],
 )
-def test_a_store_of_fixed_prices_is_fitted_and_says_so(x, m, said):
+def test_a_store_of_fixed_prices_is_fitted_and_says_so(x, m, message):
     fit = fit_spend(x, m)
-    assert any(said in note for note in fit.notes)
+    assert any(message in note for note in fit.notes)
     assert fit.model.mean == pytest.approx(np.mean(m), rel=0.05)
     assert fit.model.expected_order_value(x, m) == pytest.approx(m, rel=0.05)
 
@@ -135,8 +135,8 @@ def test_small_histories_are_fitted():
     for _ in range(20):
         x = rng.integers(1, 5, 12).astype(float)
         m = rng.gamma(6 * x, 1 / (rng.gamma(4, 1 / 15, 12) * x))
-        found = fit_spend(x, m).model.expected_order_value(x, m)
-        assert ((found > m.min() / 2) & (found < m.max() * 2)).all()
+        actual = fit_spend(x, m).model.expected_order_value(x, m)
+        assert ((actual > m.min() / 2) & (actual < m.max() * 2)).all()
 
 
 def test_a_low_order_value_is_the_quantile_of_the_customers_mean_over_its_median():
@@ -147,6 +147,6 @@ def test_a_low_order_value_is_the_quantile_of_the_customers_mean_over_its_median
         means = spend.p / rng.gamma(float(shape), 1 / float(scale), 400_000)
         low, middle = np.quantile(means, [0.15866, 0.5])
         expected = float(spend.expected_order_value(x, m))
-        found = float(spend.low_order_value(x, m, 1.0))
-        assert found == pytest.approx(expected * low / middle, rel=0.01)
+        actual = float(spend.low_order_value(x, m, 1.0))
+        assert actual == pytest.approx(expected * low / middle, rel=0.01)
         assert float(spend.low_order_value(x, m, 0.0)) == pytest.approx(expected)

@@ -60,7 +60,7 @@ class Store:
     spend: SpendFit
 
     @cached_property
-    def said(self) -> "Said":
+    def forecast(self) -> "Said":
         """What the fits say of the year."""
         return Said(self, YEAR)
 
@@ -151,11 +151,11 @@ def watch(profile: Profile, folder: Path) -> Store:
     with open_engine(profile.timezone) as engine:
         orders = engine.parquet(folder / "orders.parquet")
         state = customer_state(orders, KNOWN)
-        known = engine.frame(state.order_by("customer_id"))
+        frame = engine.frame(state.order_by("customer_id"))
         later = engine.frame(outcomes(orders, state, window).order_by("customer_id"))
-    assert (known["customer_id"] == later["customer_id"]).all()
+    assert (frame["customer_id"] == later["customer_id"]).all()
     names = ("frequency", "recency_days", "age_days", "monetary_value")
-    x, t_x, T, m = (known[name].to_numpy(np.float64) for name in names)
+    x, t_x, T, m = (frame[name].to_numpy(np.float64) for name in names)
     count, value = (later[n].to_numpy(np.float64) for n in ("later_orders", "later_value"))
     repeat = x > 0
     purchases = fit_purchases(x, t_x, T, model=BGNBD)
@@ -174,8 +174,8 @@ def frequent(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(params=["textbook", "frequent"])
 def store(request: pytest.FixtureRequest) -> Store:
-    found: Store = request.getfixturevalue(request.param)
-    return found
+    actual: Store = request.getfixturevalue(request.param)
+    return actual
 
 
 def away_from(profile: Profile, store: Store) -> dict[str, float]:
@@ -212,7 +212,7 @@ def test_the_parameters_of_another_store_are_not(textbook: Store, name: str, val
 
 
 def test_so_many_of_each_tenth_order_as_their_chances_say(store: Store) -> None:
-    missed = store.said.missed()
+    missed = store.forecast.missed()
     assert len(missed) == 10
     assert max(map(abs, missed)) <= 4, missed
 
@@ -225,14 +225,14 @@ def test_chances_of_customers_thought_to_be_faster_or_slower_are_found_out(
 
 
 def test_four_of_five_outcomes_are_covered_by_the_randomized_transform(store: Store) -> None:
-    assert 0.78 <= store.said.covered() <= 0.82
-    assert 0.76 <= store.said.covered(store.said.is_best) <= 0.84
+    assert 0.78 <= store.forecast.covered() <= 0.82
+    assert 0.76 <= store.forecast.covered(store.forecast.is_best) <= 0.84
 
 
 def test_each_tenth_of_the_distributions_has_a_tenth_of_the_outcomes(store: Store) -> None:
     error = np.sqrt(0.1 * 0.9 / len(store.x))
     for low in np.arange(10) / 10:
-        assert covered_share(*store.said.position, low, low + 0.1) == (
+        assert covered_share(*store.forecast.position, low, low + 0.1) == (
             pytest.approx(0.1, abs=4 * error)
         )
 
@@ -241,26 +241,26 @@ def test_each_tenth_of_the_distributions_has_a_tenth_of_the_outcomes(store: Stor
 def test_four_of_five_lie_plainly_inside_where_nearly_all_order(
     frequent: Store, group: str
 ) -> None:
-    said = frequent.said
-    some = said.is_best if group == "best" else said.p_order > 1 - LOW
+    forecast = frequent.forecast
+    some = forecast.is_best if group == "best" else forecast.p_order > 1 - LOW
     assert some.sum() > 1_500
-    assert 0.76 <= said.is_inside[some].mean() <= 0.84
+    assert 0.76 <= forecast.is_inside[some].mean() <= 0.84
 
 
 def test_of_the_textbooks_best_as_many_lie_plainly_inside_as_the_ends_promise(
     textbook: Store,
 ) -> None:
     """Nine in ten: whoever buys nothing with a chance of over .1 lies on the lower end, 0."""
-    said = textbook.said
-    low, high = said.ends
-    may_buy_nothing = said.p_order < 1 - LOW
+    forecast = textbook.forecast
+    low, high = forecast.ends
+    may_buy_nothing = forecast.p_order < 1 - LOW
     assert (low[may_buy_nothing] == 0).all()
-    promised = said.promised
+    promised = forecast.promised
     assert promised[~may_buy_nothing] == pytest.approx(HIGH - LOW, abs=2e-3)
     assert promised[may_buy_nothing & (high > 0)] == pytest.approx(HIGH, abs=2e-3)
-    assert may_buy_nothing[said.is_best].mean() > 0.95
-    best = said.is_best
-    assert said.is_inside[best].mean() == pytest.approx(promised[best].mean(), abs=0.03)
+    assert may_buy_nothing[forecast.is_best].mean() > 0.95
+    best = forecast.is_best
+    assert forecast.is_inside[best].mean() == pytest.approx(promised[best].mean(), abs=0.03)
 
 
 def test_intervals_of_customers_thought_to_be_slower_cover_too_few(store: Store) -> None:
@@ -271,5 +271,5 @@ def test_intervals_of_frequent_customers_thought_to_be_slower_hold_too_few(
     frequent: Store,
 ) -> None:
     slower = frequent.if_all_were(1 / 1.5)
-    assert slower.is_inside[frequent.said.is_best].mean() < 0.76
-    assert slower.is_inside[frequent.said.p_order > 1 - LOW].mean() < 0.76
+    assert slower.is_inside[frequent.forecast.is_best].mean() < 0.76
+    assert slower.is_inside[frequent.forecast.p_order > 1 - LOW].mean() < 0.76

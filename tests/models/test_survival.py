@@ -19,13 +19,13 @@ def curve_of(ended, goes_on):
 
 def test_the_curve_of_the_remissions_is_as_published():
     """Kalbfleisch & Prentice (2002), table 1.2: .857, .807, .753, .690, .627, .538, .448; median 23."""
-    found = curve_of(ENDED, GOES_ON)
-    assert found.days.tolist() == [6, 7, 10, 13, 16, 22, 23]
+    actual = curve_of(ENDED, GOES_ON)
+    assert actual.days.tolist() == [6, 7, 10, 13, 16, 22, 23]
     published = [0.857, 0.807, 0.753, 0.690, 0.627, 0.538, 0.448]
-    assert 1 - found.share == pytest.approx(published, abs=5e-4)
-    assert found.at_risk.tolist() == [21, 17, 15, 12, 11, 7, 6]
-    assert found.median()[0] == 23
-    assert (found.n, found.events) == (21, 9)
+    assert 1 - actual.share == pytest.approx(published, abs=5e-4)
+    assert actual.at_risk.tolist() == [21, 17, 15, 12, 11, 7, 6]
+    assert actual.median()[0] == 23
+    assert (actual.n, actual.events) == (21, 9)
 
 
 @pytest.mark.filterwarnings("ignore:The confidence interval is undefined")
@@ -39,29 +39,29 @@ def test_curve_and_interval_are_scipys(rows):
     ended, going = (np.repeat(days[mask], counts[mask]) for mask in (flags, ~flags))
     if not len(ended):
         return
-    known = CensoredData(uncensored=ended, right=going)
-    sf = ecdf(known).sf
+    past = CensoredData(uncensored=ended, right=going)
+    sf = ecdf(past).sf
     ends = sf.confidence_interval(method="log-log")
-    found = kaplan_meier(days, flags, counts)
-    at = np.searchsorted(sf.quantiles, found.days)
-    assert 1 - found.share == pytest.approx(sf.probabilities[at], abs=1e-12)
-    inner = (found.share > 0) & (found.share < 1)
+    actual = kaplan_meier(days, flags, counts)
+    at = np.searchsorted(sf.quantiles, actual.days)
+    assert 1 - actual.share == pytest.approx(sf.probabilities[at], abs=1e-12)
+    inner = (actual.share > 0) & (actual.share < 1)
     low, high = (1 - end.probabilities[at][inner] for end in (ends.high, ends.low))
-    assert found.low[inner] == pytest.approx(low, abs=1e-9)
-    assert found.high[inner] == pytest.approx(high, abs=1e-9)
+    assert actual.low[inner] == pytest.approx(low, abs=1e-9)
+    assert actual.high[inner] == pytest.approx(high, abs=1e-9)
 
 
 def test_before_the_first_event_nothing_has_happened_and_a_half_may_never_be_reached():
-    found = curve_of([10], [5, 20, 30])
-    assert found.at(9) == (0, 0, 0)
-    assert found.at(10)[0] == pytest.approx(1 / 3)
-    assert found.median()[0] is None
+    actual = curve_of([10], [5, 20, 30])
+    assert actual.at(9) == (0, 0, 0)
+    assert actual.at(10)[0] == pytest.approx(1 / 3)
+    assert actual.median()[0] is None
 
 
 def test_nobody_is_no_curve():
-    found = kaplan_meier([], [], [])
-    assert found.at(10) == (0, 0, 0)
-    assert found.median() == (None, None, None)
+    actual = kaplan_meier([], [], [])
+    assert actual.at(10) == (0, 0, 0)
+    assert actual.median() == (None, None, None)
 
 
 def test_score_interval_and_difference_are_as_published():

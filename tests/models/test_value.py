@@ -41,8 +41,10 @@ def test_each_order_is_discounted_from_its_own_moment():
     by_then = np.array([PURCHASES.expected_orders(day, x, t_x, T)[0] for day in edges])
     middles = (edges[:-1] + edges[1:]) / 2
     by_hand = (np.diff(by_then) * 1.10 ** (-middles / YEAR_DAYS)).sum()
-    _, found = discounted_orders(PURCHASES, x, t_x, T, horizon_days=365, annual_discount_rate=0.10)
-    assert found == pytest.approx(by_hand, rel=1e-7)
+    _, actual = discounted_orders(
+        PURCHASES, x, t_x, T, horizon_days=365, annual_discount_rate=0.10
+    )
+    assert actual == pytest.approx(by_hand, rel=1e-7)
 
 
 def test_a_customer_is_scored_alike_alone_and_in_a_crowd():

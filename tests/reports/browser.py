@@ -53,8 +53,8 @@ def check_layout(tab: Page, width: int, name: str) -> None:
 
 def check_access(tab: Page) -> None:
     """Demand that axe-core finds nothing that keeps people from reading the page."""
-    found = Axe().run(tab)
-    assert found.violations_count == 0, found.generate_report()
+    result = Axe().run(tab)
+    assert result.violations_count == 0, result.generate_report()
 
 
 def look_at(page: Path, name: str) -> str:

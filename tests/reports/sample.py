@@ -217,7 +217,7 @@ def monitoring():
     rank = {name: {"gini": 0.6 - k / 10, "top_fifth": 0.5} for k, name in enumerate(names)}
     days = [("2024-06-02", 104, rank), ("2024-06-09", 180, None), ("2024-06-16", 80, None)]
     weeks = [{"as_of": day, "model_version": "3", "7": window(actual, is_peak=actual == 180),
-              "28": window(actual, found) if found else None} for day, actual, found in days]  # fmt: skip
+              "28": window(actual, result) if result else None} for day, actual, result in days]  # fmt: skip
     figure = {"n_then": 2000, "n_now": 3000, "is_mechanical": False}
     return {
         "schema": 1, "as_of": "2024-06-25", "tolerance": 0.1, "freeze": 0.25, "weeks": weeks,

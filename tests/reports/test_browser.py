@@ -41,12 +41,12 @@ def tab(browser, page, request):
 def test_it_opens_offline_and_asks_for_nothing(tab, page):
     assert tab.asked == [page.as_uri()]
     assert tab.complaints == []
-    found = tab.eval_on_selector_all("h2", "all => all.map(one => one.id)")
-    assert found == [name.replace("_", "-") for name in SECTIONS]
+    actual = tab.eval_on_selector_all("h2", "all => all.map(one => one.id)")
+    assert actual == [name.replace("_", "-") for name in SECTIONS]
     targets = tab.eval_on_selector_all(
         "nav a", "all => all.map(a => a.getAttribute('href').slice(1))"
     )
-    assert targets == found
+    assert targets == actual
 
 
 @pytest.mark.parametrize("width", WIDTHS)

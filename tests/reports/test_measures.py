@@ -32,11 +32,11 @@ def test_a_chance_beyond_the_longest_wait_is_not_said():
 def test_weeks_begin_on_monday_and_only_whole_ones_count():
     """2024-06-30 is a Sunday: the week from the 24th is over. A day earlier it is not."""
     ones = by_day(np.ones(182))
-    found = row(Daily("acquisition", "New", "count", ones), date(2024, 6, 30))
-    assert [w.start for w in found.weeks][-2:] == ["2024-06-17", "2024-06-24"]
-    assert [w.value for w in found.weeks] == [7.0] * 9
-    assert [m.start for m in found.months][-1] == "2024-06-01"
-    assert [m.value for m in found.months][-3:] == [30, 31, 30]
+    actual = row(Daily("acquisition", "New", "count", ones), date(2024, 6, 30))
+    assert [w.start for w in actual.weeks][-2:] == ["2024-06-17", "2024-06-24"]
+    assert [w.value for w in actual.weeks] == [7.0] * 9
+    assert [m.start for m in actual.months][-1] == "2024-06-01"
+    assert [m.value for m in actual.months][-3:] == [30, 31, 30]
     earlier = row(Daily("acquisition", "New", "count", ones), date(2024, 6, 29))
     assert earlier.weeks[-1].start == "2024-06-17"
     assert earlier.months[-1].start == "2024-05-01"
@@ -45,8 +45,8 @@ def test_weeks_begin_on_monday_and_only_whole_ones_count():
 
 def test_a_ratio_is_of_the_sums_and_not_said_of_too_few():
     top, bottom = by_day(np.ones(182)), by_day(np.full(182, 4.0))
-    found = row(Daily("retention", "Share", "share", top, bottom, 28), date(2024, 6, 30))
-    assert [w.value for w in found.weeks] == [0.25] * 9
+    actual = row(Daily("retention", "Share", "share", top, bottom, 28), date(2024, 6, 30))
+    assert [w.value for w in actual.weeks] == [0.25] * 9
     few = row(Daily("retention", "Share", "share", top, bottom, 29), date(2024, 6, 30))
     assert few.weeks[-1].value is None
     assert few.months[-1].value == 0.25
@@ -68,9 +68,9 @@ def test_the_net_promoter_score_with_its_interval():
     frame = pd.DataFrame(
         {"month": ["2024-05-01"], "answers": [100], "promoters": [60], "detractors": [20]}
     )
-    (found,) = nps_trend(frame, 30)
-    assert (found.month, found.score, found.n) == ("2024-05", pytest.approx(40), 100)
-    assert (found.low, found.high) == pytest.approx((24.32, 55.68))
+    (actual,) = nps_trend(frame, 30)
+    assert (actual.month, actual.score, actual.n) == ("2024-05", pytest.approx(40), 100)
+    assert (actual.low, actual.high) == pytest.approx((24.32, 55.68))
     assert nps_trend(frame, 101)[0].score is None
 
 
@@ -84,8 +84,8 @@ def test_a_sleepy_program_is_flagged():
 def test_the_interval_of_a_total_is_how_far_past_totals_were_off():
     """Off by a factor of e^.1 and e^-.1: exp(1.2816 x .1) either way; never less than a twentieth."""
     ratios = [float(np.exp(0.1)), float(np.exp(-0.1))]
-    (found,) = forecast.existing({30: (5.0, 100.0)}, ratios)
-    assert (found.low, found.high) == pytest.approx((87.97, 113.67), abs=0.01)
+    (actual,) = forecast.existing({30: (5.0, 100.0)}, ratios)
+    assert (actual.low, actual.high) == pytest.approx((87.97, 113.67), abs=0.01)
     (sure,) = forecast.existing({30: (5.0, 100.0)}, [1.0])
     assert sure.high == pytest.approx(100 * np.exp(1.2816 * 0.05))
     (unknown,) = forecast.existing({30: (5.0, 100.0)}, [])
@@ -107,10 +107,10 @@ def test_new_customers_bring_what_recent_ones_did_at_each_age():
 
 def test_five_more_points_are_five_of_a_hundred_new_customers():
     """Two a day are 730 a year: 36.5 more come back, each bringing 30 in 2 orders."""
-    found = forecast.five_points(
+    actual = forecast.five_points(
         pd.DataFrame({"customers": [10], "orders": [20], "net_amount": [300.0]}), 2.0, 10
     )
-    assert found.to_json() == pytest.approx(
+    assert actual.to_json() == pytest.approx(
         {"customers": 36.5, "revenue": 1095, "orders": 73, "n": 10}
     )
     few = forecast.five_points(

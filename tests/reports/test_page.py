@@ -226,7 +226,7 @@ def test_discounts_that_are_not_known_are_not_called_none():
 
 
 @pytest.mark.parametrize(
-    ("found", "words"),
+    ("actual", "words"),
     [
         (
             {"customers": 12.0, "revenue": None, "orders": None, "n": 3},
@@ -239,9 +239,9 @@ def test_discounts_that_are_not_known_are_not_called_none():
         ),
     ],
 )
-def test_what_five_more_points_bring_is_said_as_far_as_it_is_known(found, words):
+def test_what_five_more_points_bring_is_said_as_far_as_it_is_known(actual, words):
     made = kpis()
-    made["forecast"]["five_points"] = found
+    made["forecast"]["five_points"] = actual
     assert words in render(record(), made)
 
 

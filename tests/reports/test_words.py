@@ -44,17 +44,17 @@ def test_amounts_on_an_axis_have_cents_where_there_are_any():
 
 
 def test_a_rate_that_is_not_said_says_why():
-    known = Rate(value=0.25, low=0.2, high=0.3, n=100, count=25)
+    past = Rate(value=0.25, low=0.2, high=0.3, n=100, count=25)
     words = Words("USD")
-    assert (words.rate(known), words.based_on(known)) == ("25.0%", "20.0% to 30.0%, n = 100")
+    assert (words.rate(past), words.based_on(past)) == ("25.0%", "20.0% to 30.0%, n = 100")
     early = Rate(value=None, low=None, high=None, n=100, count=0, why="too early")
     assert (words.rate(early), words.based_on(early)) == ("too early", "n = 100")
 
 
 def test_a_value_is_written_by_its_unit():
     words = Words("USD")
-    said = [
+    messages = [
         words.unit(12.0, unit) for unit in ("count", "money", "share", "days", "score", "ratio")
     ]
-    assert said == ["12", "$12.00", "1,200.0%", "12 days", "12", "12.00"]
+    assert messages == ["12", "$12.00", "1,200.0%", "12 days", "12", "12.00"]
     assert words.unit(None, "money") == "too few"

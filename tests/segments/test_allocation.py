@@ -15,8 +15,8 @@ from segments.allocation.problem import posed
 from segments.allocation.upgrades import list_upgrades, reached
 
 
-def won(gains, chosen):
-    return gains[np.arange(len(gains)), chosen].sum()
+def won(gains, choice):
+    return gains[np.arange(len(gains)), choice].sum()
 
 
 def optimum(gains, costs, budget, caps=None):
@@ -31,10 +31,10 @@ def optimum(gains, costs, budget, caps=None):
         counted = np.zeros((n, k))
         counted[:, option] = 1
         rules.append(LinearConstraint(counted.reshape(1, -1), -np.inf, min(caps[option], n)))
-    found = milp(
+    solution = milp(
         -gains.ravel(), constraints=rules, bounds=Bounds(0, 1), integrality=np.ones(n * k)
     )
-    return -found.fun
+    return -solution.fun
 
 
 def store(n, seed, costs=(0, 0.3, 2.0, 6.0)):
@@ -52,8 +52,8 @@ def test_the_best_upgrade_of_all_is_taken_first():
     gains = np.array([[0.0, 4.0, 7.0], [0.0, 2.0, 2.5]])
     costs = np.array([0.0, 1.0, 3.0])
     wanted = {0: [0, 0], 1: [1, 0], 2: [1, 1], 4: [2, 1], 9: [2, 2]}
-    for budget, chosen in wanted.items():
-        assert allocate(gains, costs, budget).tolist() == chosen
+    for budget, choice in wanted.items():
+        assert allocate(gains, costs, budget).tolist() == choice
 
 
 def test_an_action_that_a_mix_of_its_neighbors_beats_is_skipped():
@@ -87,19 +87,19 @@ def test_the_gain_is_within_one_upgrade_of_the_optimum(seed, n, k, budget):
     rng = np.random.default_rng(seed)
     costs = np.c_[np.zeros(n), np.round(rng.uniform(0, 6, (n, k - 1)), rng.integers(0, 5))]
     gains = np.c_[np.zeros(n), rng.normal(2, 4, (n, k - 1))]
-    chosen = allocate(gains, costs, budget)
-    assert costs[np.arange(n), chosen].sum() <= budget + 1e-6
+    choice = allocate(gains, costs, budget)
+    assert costs[np.arange(n), choice].sum() <= budget + 1e-6
     best, least = optimum(gains, costs, budget), largest_upgrade(gains, costs, budget)
-    assert best - least - 1e-6 <= won(gains, chosen) <= best + 1e-5
+    assert best - least - 1e-6 <= won(gains, choice) <= best + 1e-5
 
 
 def test_whom_the_budget_can_never_reach_does_not_stop_it():
     """The steepest upgrade costs more than all there is; of 3,000 others 2,000 are paid for."""
     gains, costs = np.tile([0.0, 1.0], (3001, 1)), np.tile([0.0, 1.0], (3001, 1))
     gains[0, 1], costs[0, 1] = 1e7, 1e5
-    chosen = allocate(gains, costs, 2000.0)
-    assert chosen[0] == 0
-    assert chosen.sum() == 2000
+    choice = allocate(gains, costs, 2000.0)
+    assert choice[0] == 0
+    assert choice.sum() == 2000
 
 
 def test_hulls_lean_on_what_the_budget_reaches():
@@ -173,10 +173,10 @@ def test_caps_are_kept_at_one_percent_of_the_optimum(seed):
     gains, costs = store(250, seed)
     caps = np.array([np.inf, rng.integers(20, 120), rng.integers(10, 70), rng.integers(5, 40)])
     budget = rng.uniform(60, 400)
-    chosen = allocate(gains, costs, budget, caps=caps)
-    assert (np.bincount(chosen, minlength=4)[1:] <= caps[1:]).all()
-    assert costs[np.arange(250), chosen].sum() <= budget + 1e-6
-    assert won(gains, chosen) >= 0.99 * optimum(gains, costs, budget, caps)
+    choice = allocate(gains, costs, budget, caps=caps)
+    assert (np.bincount(choice, minlength=4)[1:] <= caps[1:]).all()
+    assert costs[np.arange(250), choice].sum() <= budget + 1e-6
+    assert won(gains, choice) >= 0.99 * optimum(gains, costs, budget, caps)
 
 
 @pytest.mark.parametrize("n", [400, 20_000])
@@ -200,24 +200,24 @@ def test_caps_cost_no_more_than_one_percent_among_four_kinds_of_customers(seed):
     kinds = rng.gamma(2, 30, (4, 1)) * np.array([0.0, 0.05, 0.12, 0.2]) - cost
     gains = kinds[rng.integers(0, 4, 300)]
     caps, budget = np.r_[np.inf, rng.integers(10, 100, 3)], float(rng.integers(50, 600))
-    chosen = allocate(gains, cost, budget, caps=caps)
-    assert (np.bincount(chosen, minlength=4) <= caps).all()
+    choice = allocate(gains, cost, budget, caps=caps)
+    assert (np.bincount(choice, minlength=4) <= caps).all()
     best = optimum(gains, np.tile(cost, (300, 1)), budget, caps)
-    assert won(gains, chosen) >= 0.99 * best
+    assert won(gains, choice) >= 0.99 * best
 
 
 def test_prices_of_places_from_a_sample_serve_all():
     """Any prices bound what can be gained (weak duality), whoever found them: so do the sample's."""
     gains, costs = store(60_000, 8)
     caps = np.array([np.inf, np.inf, 3000.0, 1000.0])
-    chosen = allocate(gains, costs[0], 20_000.0, caps=caps)
-    assert np.bincount(chosen)[2:].tolist() == [3000, 1000]
-    assert allocate(gains, costs, 20_000.0, caps=caps).tolist() == chosen.tolist()
+    choice = allocate(gains, costs[0], 20_000.0, caps=caps)
+    assert np.bincount(choice)[2:].tolist() == [3000, 1000]
+    assert allocate(gains, costs, 20_000.0, caps=caps).tolist() == choice.tolist()
     problem = posed(gains, costs[0], 20_000.0, caps=caps)
     prices = find_prices(problem.of(np.arange(0, 60_000, 10)), 60_000)
     left_to_gain = (gains - prices.budget * costs - prices.places).max(axis=1).sum()
     bound = prices.budget * 20_000 + prices.places[2:] @ caps[2:] + left_to_gain
-    assert 0.999 * bound < won(gains, chosen) <= bound
+    assert 0.999 * bound < won(gains, choice) <= bound
 
 
 def test_a_cap_that_nobody_reaches_changes_nothing():
@@ -228,26 +228,26 @@ def test_a_cap_that_nobody_reaches_changes_nothing():
 
 def test_a_cap_of_nobody_leaves_the_action_out():
     gains, costs = store(100, 1)
-    chosen = allocate(gains, costs, 1e9, caps=[np.inf, np.inf, np.inf, 0])
-    assert 3 not in chosen
-    assert 2 in chosen
+    choice = allocate(gains, costs, 1e9, caps=[np.inf, np.inf, np.inf, 0])
+    assert 3 not in choice
+    assert 2 in choice
 
 
 def test_the_hurdle_is_met_by_every_upgrade():
     gains, costs = store(500, 2)
-    chosen = allocate(gains, costs, 1e9, hurdle=1.0)
-    taken = chosen > 0
+    choice = allocate(gains, costs, 1e9, hurdle=1.0)
+    taken = choice > 0
     assert taken.any()
-    assert (gains[taken, chosen[taken]] >= costs[taken, chosen[taken]] - 1e-9).all()
+    assert (gains[taken, choice[taken]] >= costs[taken, choice[taken]] - 1e-9).all()
 
 
 @pytest.mark.parametrize("caps", [None, [np.inf, np.inf, 40, 10]])
 def test_nobody_could_gain_the_hurdle_on_top_or_falls_short_of_it(caps):
     """With budget for all: of the open options the best net of the hurdle, for each customer."""
     gains, costs = store(200, 10)
-    chosen = allocate(gains, costs, np.inf, hurdle=1.5, caps=caps)
+    choice = allocate(gains, costs, np.inf, hurdle=1.5, caps=caps)
     net = gains - 1.5 * costs
-    mine = net[np.arange(200), chosen]
+    mine = net[np.arange(200), choice]
     assert (mine >= -1e-9).all()
     assert (mine >= net[:, :2].max(axis=1) - 1e-9).all()
     if caps is None:
@@ -273,17 +273,17 @@ def test_held_customers_use_nothing_and_change_nothing_for_others(n):
 def test_held_customers_take_no_place_under_a_cap():
     gains, costs = store(300, 4)
     held = np.arange(300) % 2 == 0
-    chosen = allocate(gains, costs, 500.0, caps=[np.inf, np.inf, np.inf, 10], held=held)
-    assert (chosen[~held] == 3).sum() == 10
-    assert (chosen[held] == 3).any()
+    choice = allocate(gains, costs, 500.0, caps=[np.inf, np.inf, np.inf, 10], held=held)
+    assert (choice[~held] == 3).sum() == 10
+    assert (choice[held] == 3).any()
 
 
 def test_held_customers_get_no_place_where_there_is_none():
     gains, costs = store(50, 4)
     held = np.arange(50) < 25
     gains[0] = [0.0, 1.0, 2.0, 900.0]  # more than anyone who could be refused the place
-    chosen = allocate(gains, costs, np.inf, caps=[np.inf, np.inf, np.inf, 0], held=held)
-    assert 3 not in chosen
+    choice = allocate(gains, costs, np.inf, caps=[np.inf, np.inf, np.inf, 0], held=held)
+    assert 3 not in choice
     assert not allocate(gains, costs, 0.0, held=held).any()
 
 
@@ -292,25 +292,25 @@ def test_a_held_customer_gets_what_its_twin_gets():
     gains, costs = (np.repeat(table, 2, axis=0) for table in store(2000, 11))
     held = np.arange(4000) % 2 == 1
     for caps in (None, [np.inf, np.inf, 150, 40]):
-        chosen = allocate(gains, costs, 700.0, caps=caps, held=held)
-        assert (chosen[::2] != chosen[1::2]).sum() <= 20
-        assert (chosen[1::2] == 3).any()
+        choice = allocate(gains, costs, 700.0, caps=caps, held=held)
+        assert (choice[::2] != choice[1::2]).sum() <= 20
+        assert (choice[1::2] == 3).any()
 
 
 def test_all_customers_may_be_held():
     gains, costs = store(20, 4)
-    chosen = allocate(gains, costs, 10.0, held=True)
-    assert chosen.any()
+    choice = allocate(gains, costs, 10.0, held=True)
+    assert choice.any()
 
 
 def test_many_customers_are_served_as_the_curve_says():
     """Nothing is sorted whole: the price at which the budget runs out is looked for."""
     gains, costs = store(40_000, 5)
-    chosen = allocate(gains, costs, 3000.0)
-    spent = costs[np.arange(40_000), chosen].sum()
+    choice = allocate(gains, costs, 3000.0)
+    spent = costs[np.arange(40_000), choice].sum()
     assert 2999 < spent <= 3000 + 1e-6
     upper = np.interp(3000.0, *return_curve(gains, costs, points=100_000))
-    assert upper * 0.9999 < won(gains, chosen) <= upper + 1e-6
+    assert upper * 0.9999 < won(gains, choice) <= upper + 1e-6
 
 
 def test_the_price_is_found_wherever_the_budget_runs_out():
@@ -324,16 +324,16 @@ def test_the_price_is_found_wherever_the_budget_runs_out():
         over = np.flatnonzero((used > limit) & uses[order])
         wanted = np.zeros(5000, dtype=bool)
         wanted[order[: over[0] if len(over) else 5000]] = True
-        found, is_cut = reached(slope, cost, int(limit), uses)
-        assert (found == wanted).all()
+        actual, is_cut = reached(slope, cost, int(limit), uses)
+        assert (actual == wanted).all()
         assert is_cut == bool(len(over))
 
 
 def test_the_order_of_customers_does_not_matter():
     gains, costs = store(400, 6)
     turned = np.random.default_rng(0).permutation(400)
-    chosen = allocate(gains, costs, 90.0)
-    assert allocate(gains[turned], costs[turned], 90.0).tolist() == chosen[turned].tolist()
+    choice = allocate(gains, costs, 90.0)
+    assert allocate(gains[turned], costs[turned], 90.0).tolist() == choice[turned].tolist()
 
 
 @pytest.mark.parametrize("budget", [0.3, 0.7, 1e6 + 0.1])
@@ -341,8 +341,8 @@ def test_a_floats_last_digit_neither_overruns_nor_undershoots_the_budget(budget)
     """Seven times .1 is less than .7 as floats, three times .1 more than .3."""
     n = min(round(budget * 10), 50)
     cost = 0.1 if budget < 1 else budget / n
-    chosen = allocate([[0.0, 1.0]] * 60, [0.0, cost], budget)
-    assert chosen.sum() in ((n,) if budget < 1 else (n - 1, n))
+    choice = allocate([[0.0, 1.0]] * 60, [0.0, cost], budget)
+    assert choice.sum() in ((n,) if budget < 1 else (n - 1, n))
 
 
 @pytest.mark.parametrize("cost", [0.1, 2.01, 4.03, 19.99])
@@ -353,8 +353,8 @@ def test_cents_are_counted_as_cents(cost):
 
 
 def test_costs_below_a_millionth_are_counted_as_one():
-    chosen = allocate(np.tile([0.0, 1.0], (10_000, 1)), [0.0, 4e-7], 1e-3)
-    assert chosen.sum() == 1000
+    choice = allocate(np.tile([0.0, 1.0], (10_000, 1)), [0.0, 4e-7], 1e-3)
+    assert choice.sum() == 1000
 
 
 def test_a_choice_that_overruns_the_budget_or_a_cap_is_refused():

@@ -48,9 +48,9 @@ def test_prices_found_of_a_sample_are_those_of_all():
 
 def test_where_nobody_gains_all_is_free():
     problem = posed(-rising(5), COSTS, 2, caps=[np.inf, 1])
-    found = find_prices(problem, 5)
-    assert (found.budget, found.places.tolist()) == (0.0, [0.0, 0.0])
-    assert isinstance(found, Prices)
+    prices = find_prices(problem, 5)
+    assert (prices.budget, prices.places.tolist()) == (0.0, [0.0, 0.0])
+    assert isinstance(prices, Prices)
 
 
 def test_what_costs_nothing_still_has_a_price_of_its_places():
@@ -108,8 +108,8 @@ def test_a_gain_is_charged_with_the_hurdle_where_that_is_more():
 def test_at_the_prices_of_budget_and_places_hardly_anybody_would_choose_otherwise():
     gains, costs = store(400, 7)
     caps = [np.inf, np.inf, 40, 10]
-    chosen, priced = fund_within_caps(posed(gains, costs, 150, caps=caps))
-    short = priced.max(axis=1) - priced[np.arange(400), chosen]
+    choice, priced = fund_within_caps(posed(gains, costs, 150, caps=caps))
+    short = priced.max(axis=1) - priced[np.arange(400), choice]
     assert np.mean(short <= 0.01 * gains.max()) > 0.95
 
 

@@ -52,9 +52,9 @@ NOBODY = pd.DataFrame(columns=list(COLUMNS))
 CONTROLS = Draw(CONTROL, 0.10, "retention")
 
 
-def assigned(ids, known=NOBODY, draw=CONTROLS, on=DAY):
-    held, new = assign(ids, known, draw, on)
-    return held, new if known.empty else pd.concat([known, new], ignore_index=True)
+def assigned(ids, past=NOBODY, draw=CONTROLS, on=DAY):
+    held, new = assign(ids, past, draw, on)
+    return held, new if past.empty else pd.concat([past, new], ignore_index=True)
 
 
 def test_the_first_draw_is_of_everybody():
@@ -68,9 +68,9 @@ def test_the_first_draw_is_of_everybody():
 
 def test_who_was_drawn_is_never_drawn_again_whatever_the_share():
     ids = CUSTOMERS[:2000]
-    first, known = assigned(ids[:1000])
+    first, past = assigned(ids[:1000])
     wider = Draw(CONTROL, 0.5, "retention")
-    held, whole = assigned(ids, known, wider, date(2026, 3, 1))
+    held, whole = assigned(ids, past, wider, date(2026, 3, 1))
     assert held[:1000].tolist() == first.tolist()
     assert held[1000:].mean() == pytest.approx(0.5, abs=0.05)
     assert whole["customer_id"].is_unique
@@ -79,23 +79,23 @@ def test_who_was_drawn_is_never_drawn_again_whatever_the_share():
 
 def test_what_is_stored_counts_not_what_would_be_drawn():
     """As of a customer who was merged into another, whose arm came first."""
-    known = pd.DataFrame(
+    frame = pd.DataFrame(
         [("a", CONTROL, True, 0.1, "retention", DAY), ("a", CONTROL, False, 0.1, "retention", date(2025, 1, 1))],
         columns=list(COLUMNS),
     )  # fmt: skip
-    assert assign(["a"], known, CONTROLS, DAY)[0].tolist() == [False]
+    assert assign(["a"], frame, CONTROLS, DAY)[0].tolist() == [False]
 
 
 def test_a_program_has_an_arm_of_its_own():
     ids = CUSTOMERS[:5000]
-    _, known = assigned(ids)
-    held, new = assign(ids, known, Draw("winback", 0.3, "retention:winback"), DAY)
+    _, past = assigned(ids)
+    held, new = assign(ids, past, Draw("winback", 0.3, "retention:winback"), DAY)
     assert len(new) == 5000
-    control = known["is_holdout"].to_numpy(dtype=bool)
+    control = past["is_holdout"].to_numpy(dtype=bool)
     assert held[control].mean() == pytest.approx(held[~control].mean(), abs=0.08)
 
 
 def test_another_salt_for_those_drawn_is_refused():
-    _, known = assigned(CUSTOMERS[:100])
+    _, past = assigned(CUSTOMERS[:100])
     with pytest.raises(RedrawError, match="drawn once: 100 customers of 'control'"):
-        assign(CUSTOMERS[:100], known, Draw(CONTROL, 0.1, "other"), DAY)
+        assign(CUSTOMERS[:100], past, Draw(CONTROL, 0.1, "other"), DAY)

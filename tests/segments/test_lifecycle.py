@@ -12,14 +12,14 @@ ANCHORS = {"x": [1, 1, 1], "t_x": [40, 40, 40], "T": [41, 41, 41]}
 
 
 def segment_of(x, t_x, T, revenue=1.0, value=1.0):
-    found = lifecycle_segments(
+    segments = lifecycle_segments(
         [*ANCHORS["x"], x],
         [*ANCHORS["t_x"], t_x],
         [*ANCHORS["T"], T],
         [1.0, 1.0, 2.0, revenue],
         [1.0, 1.0, 2.0, value],
     )
-    return found[-1]
+    return segments[-1]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_a_store_to_which_nobody_came_back_has_a_cycle_no_shorter_than_it_was_wa
 def test_a_products_own_cycle_moves_the_thresholds():
     """The same 100 days after one order: long over for coffee, still early for a mattress."""
     state = ([0, 0, 0], [0, 0, 0], [100, 100, 100], [1.0] * 3, [1.0] * 3)
-    found = lifecycle_segments(*state, cycle_days=[30.0, 60.0, 400.0])
-    assert found.tolist() == ["one_and_done", "second_order_window", "new"]
+    segments = lifecycle_segments(*state, cycle_days=[30.0, 60.0, 400.0])
+    assert segments.tolist() == ["one_and_done", "second_order_window", "new"]
 
 
 def test_an_unknown_cycle_is_the_stores():
@@ -115,8 +115,8 @@ def test_twice_as_slow_a_world_has_the_same_segments():
 def test_everybody_is_in_exactly_one_known_segment(rows):
     x, t_x, more = (np.array(column) for column in zip(*rows, strict=True))
     t_x = np.where(x > 0, np.maximum(t_x, x), 0)  # repeat purchases are on later days
-    found = lifecycle_segments(x, t_x, t_x + more, x * 10.0, x * 5.0)
-    assert set(found) <= set(SEGMENTS)
+    segments = lifecycle_segments(x, t_x, t_x + more, x * 10.0, x * 5.0)
+    assert set(segments) <= set(SEGMENTS)
 
 
 def test_repeat_customers_who_returned_everything_need_attention():

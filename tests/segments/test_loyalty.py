@@ -7,30 +7,30 @@ BY_REVENUE = (LoyaltyTier("member", revenue=0.0), LoyaltyTier("gold", revenue=20
 
 
 def test_a_tier_is_what_the_whole_history_has_earned():
-    found = loyalty_tiers([0, 1, 2, 3, 5, 6, 12, 40], np.zeros(8))
-    assert found.tier.tolist() == [
+    tiers = loyalty_tiers([0, 1, 2, 3, 5, 6, 12, 40], np.zeros(8))
+    assert tiers.tier.tolist() == [
         "none", "bronze", "bronze", "silver", "silver", "gold", "platinum", "platinum",
     ]  # fmt: skip
-    assert found.orders_to_next.tolist()[:6] == [1, 2, 1, 3, 1, 6]
-    assert np.isnan(found.orders_to_next[6:]).all()
-    assert np.isnan(found.amount_to_next).all()
-    assert found.next_tier.tolist()[:3] == ["bronze", "silver", "silver"]
-    assert found.progress.tolist() == pytest.approx([0, 0, 0.5, 0, 2 / 3, 0, 1, 1])
+    assert tiers.orders_to_next.tolist()[:6] == [1, 2, 1, 3, 1, 6]
+    assert np.isnan(tiers.orders_to_next[6:]).all()
+    assert np.isnan(tiers.amount_to_next).all()
+    assert tiers.next_tier.tolist()[:3] == ["bronze", "silver", "silver"]
+    assert tiers.progress.tolist() == pytest.approx([0, 0, 0.5, 0, 2 / 3, 0, 1, 1])
 
 
 def test_tiers_may_be_by_revenue():
-    found = loyalty_tiers([9, 9, 9], [50.0, 200.0, -5.0], BY_REVENUE)
-    assert found.tier.tolist() == ["member", "gold", "none"]
-    assert found.amount_to_next[0] == 150.0
-    assert np.isnan(found.orders_to_next).all()
+    tiers = loyalty_tiers([9, 9, 9], [50.0, 200.0, -5.0], BY_REVENUE)
+    assert tiers.tier.tolist() == ["member", "gold", "none"]
+    assert tiers.amount_to_next[0] == 150.0
+    assert np.isnan(tiers.orders_to_next).all()
 
 
 def test_the_rate_is_of_those_who_could_rise():
     """Of three below the top one rose; the one on top could not."""
     before = ["bronze", "silver", "none", "platinum"]
     now = ["silver", "silver", "none", "platinum"]
-    found = ascension_rate(before, now)
-    assert (found.rate, found.n) == (pytest.approx(1 / 3), 3)
+    actual = ascension_rate(before, now)
+    assert (actual.rate, actual.n) == (pytest.approx(1 / 3), 3)
     assert np.isnan(ascension_rate(["platinum"], ["platinum"]).rate)
 
 

@@ -29,7 +29,7 @@ def customers(**changes):
     return pd.DataFrame([row])
 
 
-def found(rows=None, signals=None, **how):
+def due_moments(rows=None, signals=None, **how):
     rows = customers() if rows is None else rows
     loyalty = loyalty_tiers(rows["orders"], rows["revenue"])
     listed = find_moments(rows, loyalty, DAY, cycle_days=40.0, signals=signals, **how)
@@ -39,9 +39,9 @@ def found(rows=None, signals=None, **how):
 
 
 def test_the_next_order_is_listed_when_it_comes_near():
-    assert found(customers(next_order_date=ago(-14)))["next_order"] == ago(-14)
-    assert "next_order" not in found(customers(next_order_date=ago(-15)))
-    assert "next_order" not in found()
+    assert due_moments(customers(next_order_date=ago(-14)))["next_order"] == ago(-14)
+    assert "next_order" not in due_moments(customers(next_order_date=ago(-15)))
+    assert "next_order" not in due_moments()
 
 
 def test_a_product_runs_out_by_its_own_cycle():
@@ -49,23 +49,23 @@ def test_a_product_runs_out_by_its_own_cycle():
         {"customer_id": ["a", "a", "a", "b"], "product": ["Beans", "Filter", "Mill", "Beans"],
          "last_date": [ago(25), ago(70), ago(20), ago(25)], "cycle_days": [30.0, 90.0, None, 30.0]}
     )  # fmt: skip
-    assert found(signals=Signals(refills=refills))["refill_due"] == ago(-5)
+    assert due_moments(signals=Signals(refills=refills))["refill_due"] == ago(-5)
     stale = refills.iloc[:1].assign(last_date=ago(61))
-    assert "refill_due" not in found(signals=Signals(refills=stale))
+    assert "refill_due" not in due_moments(signals=Signals(refills=stale))
     nobody = refills.iloc[:0].astype({"customer_id": "str", "product": "str"})
-    assert "refill_due" not in found(signals=Signals(refills=nobody))
+    assert "refill_due" not in due_moments(signals=Signals(refills=nobody))
 
 
 def test_one_order_from_the_next_tier_is_told_once_the_last_has_arrived():
-    assert found()["one_order_from_next_tier"] == ago(13)
-    assert "one_order_from_next_tier" not in found(customers(frequency=2))
-    assert "one_order_from_next_tier" not in found(customers(silence=300))
+    assert due_moments()["one_order_from_next_tier"] == ago(13)
+    assert "one_order_from_next_tier" not in due_moments(customers(frequency=2))
+    assert "one_order_from_next_tier" not in due_moments(customers(silence=300))
 
 
 def test_the_third_order_is_a_graduation_for_two_weeks():
-    assert found(customers(frequency=2, silence=13))["third_order_graduation"] == ago(13)
-    assert "third_order_graduation" not in found(customers(frequency=2, silence=14))
-    assert "third_order_graduation" not in found(customers(frequency=3, silence=3))
+    assert due_moments(customers(frequency=2, silence=13))["third_order_graduation"] == ago(13)
+    assert "third_order_graduation" not in due_moments(customers(frequency=2, silence=14))
+    assert "third_order_graduation" not in due_moments(customers(frequency=3, silence=3))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_third_order_is_a_graduation_for_two_weeks():
     ],
 )
 def test_an_anniversary_is_some_years_to_the_day(first, on):
-    assert found(customers(first=first)).get("purchase_anniversary") == on
+    assert due_moments(customers(first=first)).get("purchase_anniversary") == on
 
 
 def test_of_february_29_the_anniversary_is_the_last_of_february():
@@ -98,34 +98,38 @@ def reviews(rating, days=3):
 
 
 def test_a_referral_is_asked_for_after_something_good():
-    assert found(signals=Signals(reviews=reviews(5)))["referral_ask"] == ago(3)
-    assert "referral_ask" not in found(signals=Signals(reviews=reviews(4)))
+    assert due_moments(signals=Signals(reviews=reviews(5)))["referral_ask"] == ago(3)
+    assert "referral_ask" not in due_moments(signals=Signals(reviews=reviews(4)))
     nps = pd.DataFrame({"customer_id": ["a"], "answered_at": [pd.Timestamp(ago(1))], "score": [9]})
-    assert found(signals=Signals(nps=nps))["referral_ask"] == ago(1)
-    third = found(customers(frequency=2, silence=10))
+    assert due_moments(signals=Signals(nps=nps))["referral_ask"] == ago(1)
+    third = due_moments(customers(frequency=2, silence=10))
     assert third["referral_ask"] == ago(3)  # once it has arrived
 
 
 def test_nobody_is_asked_who_is_unhappy_or_was_asked_of_late():
     sour = pd.concat([reviews(5, 6), reviews(1, 2)])
-    assert "referral_ask" not in found(signals=Signals(reviews=sour))
+    assert "referral_ask" not in due_moments(signals=Signals(reviews=sour))
     touches = pd.DataFrame(
         {"customer_id": ["a"], "sent_at": [pd.Timestamp(ago(80))], "campaign": ["referral_ask"]}
     )
-    told = Signals(reviews=reviews(5), touches=touches)
-    assert "referral_ask" not in found(signals=told)
-    assert "referral_ask" in found(signals=told, rules=MomentRules(referral_period_days=60))
+    signals = Signals(reviews=reviews(5), touches=touches)
+    assert "referral_ask" not in due_moments(signals=signals)
+    assert "referral_ask" in due_moments(
+        signals=signals, rules=MomentRules(referral_period_days=60)
+    )
 
 
 def test_the_content_are_ready_for_the_bundle_that_their_first_product_leads_to():
     upgrades = pd.DataFrame({"customer_id": ["a"], "bundle": ["Morning set"], "is_owned": [False]})
-    told = Signals(upgrades=upgrades)
-    assert "upgrade_ready" in found(signals=told)
-    assert "upgrade_ready" not in found(signals=told, has_refund=[True])
-    assert "upgrade_ready" not in found(customers(frequency=2), signals=told)
-    assert "upgrade_ready" not in found(signals=Signals(upgrades=upgrades.assign(is_owned=True)))
+    signals = Signals(upgrades=upgrades)
+    assert "upgrade_ready" in due_moments(signals=signals)
+    assert "upgrade_ready" not in due_moments(signals=signals, has_refund=[True])
+    assert "upgrade_ready" not in due_moments(customers(frequency=2), signals=signals)
+    assert "upgrade_ready" not in due_moments(
+        signals=Signals(upgrades=upgrades.assign(is_owned=True))
+    )
     unhappy = Signals(upgrades=upgrades, reviews=reviews(2))
-    assert "upgrade_ready" not in found(signals=unhappy)
+    assert "upgrade_ready" not in due_moments(signals=unhappy)
 
 
 def test_missing_tables_say_what_they_would_bring():

@@ -25,19 +25,19 @@ def test_chance_times_margin_ranks_and_the_top_fifth_is_named():
     """Worth: 10, 9, 12, 2, 1, and 0 of the others; a fifth of ten is two."""
     chances = [0.5, 0.9, 0.1, 0.2, 0.1, 0, 0, 0, 0, 0]
     margins = [20.0, 10.0, 120.0, 10.0, 10.0, 1, 1, 1, 1, 1]
-    found = top_newcomers(scores(chances, "new"), margins)
-    assert found["customer_id"].tolist() == ["c2", "c0"]
-    assert found["rank"].tolist() == [1, 2]
-    assert found["worth"].tolist() == [12.0, 10.0]
+    newcomers = top_newcomers(scores(chances, "new"), margins)
+    assert newcomers["customer_id"].tolist() == ["c2", "c0"]
+    assert newcomers["rank"].tolist() == [1, 2]
+    assert newcomers["worth"].tolist() == [12.0, 10.0]
 
 
 def test_only_those_in_the_window_after_the_first_order_count():
     """Neither who came back nor who is silent for too long; a customer who is no newcomer has no chance."""
     segment = ["new", "second_order_window", "one_and_done", "loyal"]
-    found = top_newcomers(
+    newcomers = top_newcomers(
         scores([0.1, 0.2, 0.9, np.nan], segment), np.ones(4), LifecycleRules(top_share=1.0)
     )
-    assert found["customer_id"].tolist() == ["c1", "c0"]
+    assert newcomers["customer_id"].tolist() == ["c1", "c0"]
 
 
 def test_equals_come_by_id_and_part_of_a_customer_counts_as_one():

@@ -25,11 +25,11 @@ def show_trained(console: Console, facts: Facts) -> None:
         "tie": "kept as challenger: a tie",
         "failed": "refused by the gate",
     }
-    said = role[facts["gate"]]
+    verdict = role[facts["gate"]]
     if facts["gate"] == "passed" and not facts["is_champion"]:
-        said = "kept, since the champion knows later orders"
+        verdict = "kept, since the champion knows later orders"
     console.print(
-        f"\n[bold]Trained as of {facts['as_of']}[/]: model version {facts['model_version']}, {said}"
+        f"\n[bold]Trained as of {facts['as_of']}[/]: model version {facts['model_version']}, {verdict}"
     )
     for reason in facts["reasons"]:
         console.print(f"Gate: {plain(reason)}")
@@ -57,8 +57,8 @@ def show_measured(console: Console, facts: Facts) -> None:
     for row in readout.groups:
         table.add_row(row.group, f"{row.treated:,}", f"{row.control:,}", *_lift_cells(row))
     console.print(table)
-    for tier, responders in (readout.responders or {}).items():
-        console.print(_responders_line(tier, responders))
+    for tier, targeting in (readout.responders or {}).items():
+        console.print(_uplift_targeting_line(tier, targeting))
     if readout.held_out_reached:
         console.print(
             f"Note: {readout.held_out_reached:,} held-out customers were sent an action all the same: the "
@@ -79,7 +79,7 @@ def _lift_cells(row: "GroupReadout") -> list[str]:
     ]
 
 
-def _responders_line(tier: str, readout: "ResponderReadout") -> str:
+def _uplift_targeting_line(tier: str, readout: "ResponderReadout") -> str:
     area, rule, everybody = readout.qini, readout.rule, readout.everybody
     if area is None or rule is None or everybody is None:
         return f"Whom {tier} moves is not learned: {readout.note}"

@@ -140,9 +140,9 @@ def _listed(value: Any) -> str:  # noqa: ANN401  # a JSON value
     """Write a value in one line: what is in it one by one, what is below it in brackets."""
     if isinstance(value, dict):
         parts = [
-            f"{key} ({_listed(said)})" if isinstance(said, dict) else f"{key} {_listed(said)}"
-            for key, said in value.items()
-            if said
+            f"{key} ({_listed(item)})" if isinstance(item, dict) else f"{key} {_listed(item)}"
+            for key, item in value.items()
+            if item
         ]
         return ", ".join(parts) or "nothing"
     if isinstance(value, list | tuple):

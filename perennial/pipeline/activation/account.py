@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from connectors.klaviyo import api
-from connectors.klaviyo.apply import Hands
+from connectors.klaviyo.apply import SyncContext
 from connectors.klaviyo.client import Klaviyo, connect
 from connectors.klaviyo.erasure import Erasures
 from perennial.pipeline.settings.store import SettingsError
@@ -37,7 +37,7 @@ class SystemClock:
 
 
 @contextmanager
-def open_hands(state: Path, *, needs_key: bool) -> Iterator[Hands | None]:
+def open_context(state: Path, *, needs_key: bool) -> Iterator[SyncContext | None]:
     """Open the account with the key in the environment; None where there is none and none is needed."""
     key = read_key(API_KEY)
     if not key.get_secret_value():
@@ -50,17 +50,17 @@ def open_hands(state: Path, *, needs_key: bool) -> Iterator[Hands | None]:
         return
     clock = SystemClock()
     with connect(key.get_secret_value(), api_url()) as connection:
-        yield Hands(Klaviyo(connection, clock), clock, Erasures(state))
+        yield SyncContext(Klaviyo(connection, clock), clock, Erasures(state))
 
 
 def read_key(name: str) -> SecretStr:
     """Return a key from the environment; empty where it is not set."""
-    said = os.environ.get(name, "").strip()
-    if not all("!" <= letter <= "~" for letter in said):
+    key = os.environ.get(name, "").strip()
+    if not all("!" <= letter <= "~" for letter in key):
         raise SettingsError(
             f"a key is letters, digits and signs: {name} has others, perhaps from copying. Set it again"
         )
-    return SecretStr(said)
+    return SecretStr(key)
 
 
 def api_url() -> str:

@@ -14,7 +14,6 @@ from pydantic import JsonValue
 from connectors.csv import write_csv
 from connectors.kept import CHECKSUMS, read_parquet
 from connectors.klaviyo.client import Klaviyo, connect
-from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.guards import check_account
 from connectors.klaviyo.manifest import Manifest
@@ -28,12 +27,13 @@ from connectors.klaviyo.payloads import (
     DeletionBody,
 )
 from connectors.klaviyo.printable import printable
+from connectors.klaviyo.synced_profiles import SyncedProfiles
 from connectors.mentions import forms, matches, one_of
 from connectors.order_source import OrderSource
 from connectors.store import replace_file
-from perennial.pipeline.activation.account import SystemClock, api_url, open_hands, read_key
-from perennial.pipeline.activation.outbox import SyncPlaces
+from perennial.pipeline.activation.account import SystemClock, api_url, open_context, read_key
 from perennial.pipeline.activation.sync import one_sync
+from perennial.pipeline.activation.sync_plan import SyncPlaces
 from perennial.pipeline.ingestion.people import (
     contacts_path,
     customers_of,
@@ -156,7 +156,7 @@ def _forget_state(run: RunContext, names: set[str]) -> tuple[int, bool]:
     for left in (run.settings.home / "scratch").glob("run-*"):  # of runs that were killed
         shutil.rmtree(left, ignore_errors=True)
     for account in (run.state / "klaviyo").glob("*/"):
-        removed += Confirmed(account / "confirmed.parquet").forget(names)
+        removed += SyncedProfiles(account / "confirmed.parquet").forget(names)
         for left in account.glob(".open.*"):
             shutil.rmtree(left)
         manifest = Manifest.open(account / "open")
@@ -236,20 +236,20 @@ def _klaviyo_names(run: RunContext, names: set[str]) -> list[DeletedProfile]:
         Nothing but an id is known, and there is no key to look it up with.
     """
     emails = pd.Series(sorted(names), dtype="str").str.extract(f"({EMAIL})")[0].dropna()
-    found = [DeletedProfile(attributes=DeletedAttributes(email=email)) for email in emails]
+    by_email = [DeletedProfile(attributes=DeletedAttributes(email=email)) for email in emails]
     settings = run.settings.klaviyo
     if settings.identifier == "email":
-        return found
-    with open_hands(run.state, needs_key=False) as hands:
-        if hands is None and found:
-            return found
-        if hands is None:
+        return by_email
+    with open_context(run.state, needs_key=False) as context:
+        if context is None and by_email:
+            return by_email
+        if context is None:
             raise SettingsError(
                 "a person without a known e-mail is looked up in Klaviyo: KLAVIYO_API_KEY is not set. Set it and "
                 "say it again; the erasure list has them already"
             )
-        check_account(hands.klaviyo, str(settings.account))
+        check_account(context.klaviyo, str(settings.account))
         asked = [name for name in sorted(names) if printable(name) == name]
-        known = hands.klaviyo.profiles(settings.identifier, asked) if asked else []
-    others = [one for one in known if not matches(pd.Series([one.email]), emails).any()]
-    return [*found, *(DeletedProfile(id=one.id) for one in others)]
+        profiles = context.klaviyo.profiles(settings.identifier, asked) if asked else []
+    others = [one for one in profiles if not matches(pd.Series([one.email]), emails).any()]
+    return [*by_email, *(DeletedProfile(id=one.id) for one in others)]

@@ -8,22 +8,22 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from connectors.klaviyo.apply import Hands, drain, settle, verify
+from connectors.klaviyo.apply import SyncContext, await_jobs, finalize, verify
 from connectors.klaviyo.apply import send as send_rows
-from connectors.klaviyo.book import Book
-from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.events import events_accepted, send_events
 from connectors.klaviyo.guards import check_account as check_answers
 from connectors.klaviyo.guards import check_fresh, check_key
 from connectors.klaviyo.lists import ListCounts, keep_list
 from connectors.klaviyo.manifest import Manifest
+from connectors.klaviyo.ownership import OwnershipRegistry
 from connectors.klaviyo.records import Delivery, KeyCheck, SyncOutcome, SyncPlan
 from connectors.klaviyo.segments import SegmentCounts
 from connectors.klaviyo.segments import keep_segments as keep
+from connectors.klaviyo.synced_profiles import SyncedProfiles
 from connectors.store import PublishedDay
 from models.gate import FAILED
-from perennial.pipeline.activation.outbox import (
+from perennial.pipeline.activation.sync_plan import (
     SyncPlaces,
     list_members,
     list_rejects,
@@ -33,7 +33,7 @@ from perennial.pipeline.activation.outbox import (
 from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.monitoring_state import frozen_because
-from perennial.pipeline.runtime.steps import again_after, in_prefect, progress, step
+from perennial.pipeline.runtime.steps import in_prefect, progress, retry_on, step
 from perennial.pipeline.settings.klaviyo import KlaviyoSettings
 from perennial.pipeline.settings.store import SettingsError
 
@@ -81,9 +81,9 @@ def find_day(run: RunContext) -> PublishedDay:
         )
     day = run.store.current()
     if day is None or day.as_of != as_of:
-        found = "nothing is" if day is None else f"{day.as_of} is"
+        current = "nothing is" if day is None else f"{day.as_of} is"
         raise SyncRefusedError(
-            f"only the published day is sent: {found} current, not {as_of}. Run `perennial run`"
+            f"only the published day is sent: {current} current, not {as_of}. Run `perennial run`"
         )
     check_fresh(day.as_of, settings.yesterday(run.now), settings.klaviyo.limits)
     frozen = frozen_because(run.state)
@@ -125,13 +125,13 @@ def one_sync(run: RunContext) -> Iterator[None]:
 
 
 @step
-@again_after(UnavailableError)
-def check_account(run: RunContext, hands: Hands) -> KeyCheck:
+@retry_on(UnavailableError)
+def check_account(run: RunContext, context: SyncContext) -> KeyCheck:
     """Refuse a key of another account, and one that may do more than it must; return what was checked."""
-    check_answers(hands.klaviyo, str(run.settings.klaviyo.account))
+    check_answers(context.klaviyo, str(run.settings.klaviyo.account))
     if run.settings.klaviyo.allow_wide_key:
         return KeyCheck(scopes_checked=False)
-    scopes = check_key(hands.klaviyo)
+    scopes = check_key(context.klaviyo)
     return KeyCheck(
         scopes_checked=True,
         denied=scopes.denied,
@@ -144,13 +144,13 @@ def check_account(run: RunContext, hands: Hands) -> KeyCheck:
 def plan_sync(
     run: RunContext,
     day: PublishedDay,
-    hands: Hands | None,
+    context: SyncContext | None,
     *,
     create_missing: bool = False,
     apply: bool = False,
 ) -> SyncPlan:
     """Say what differs from what Klaviyo has confirmed; with `apply`, make it the sync under way."""
-    return write_plan(run, day, hands, create_missing=create_missing, apply=apply)
+    return write_plan(run, day, context, create_missing=create_missing, apply=apply)
 
 
 def _make_private(folder: Path) -> None:
@@ -161,7 +161,7 @@ def _make_private(folder: Path) -> None:
 
 @step
 def finish_earlier(
-    run: RunContext, day: PublishedDay, hands: Hands, *, create_missing: bool
+    run: RunContext, day: PublishedDay, context: SyncContext, *, create_missing: bool
 ) -> bool:
     """Go on with a sync that was killed; tell whether it is this day's, planned as one would be now.
 
@@ -180,12 +180,12 @@ def finish_earlier(
     if (header.as_of, header.run_id, header.terms) == now:
         return True
     for number in manifest.numbers:
-        verify(manifest, number, hands, send_again=False)
-        _tell_changes(run, manifest, number, hands)
-    drain(manifest, hands)
+        verify(manifest, number, context, send_again=False)
+        _tell_changes(run, manifest, number, context)
+    await_jobs(manifest, context)
     if events := events_accepted(manifest):
         progress(f"events accepted of the sync of {header.as_of}, not verified: {events:,}")
-    settle(manifest, Confirmed(places.confirmed))
+    finalize(manifest, SyncedProfiles(places.confirmed))
     return False
 
 
@@ -219,54 +219,54 @@ def check_switch(settings: KlaviyoSettings) -> None:
 
 
 @step
-@again_after(UnavailableError)
-def send_job(run: RunContext, hands: Hands, number: int) -> None:
+@retry_on(UnavailableError)
+def send_job(run: RunContext, context: SyncContext, number: int) -> None:
     """Create one import job, unless it is created."""
-    send_rows(_under_way(run), number, hands)
+    send_rows(_under_way(run), number, context)
 
 
 @step
-@again_after(UnavailableError)
-def verify_job(run: RunContext, hands: Hands, number: int) -> None:
+@retry_on(UnavailableError)
+def verify_job(run: RunContext, context: SyncContext, number: int) -> None:
     """Wait for one import job, keep what Klaviyo confirmed, and tell of changes."""
     manifest = _under_way(run)
-    verify(manifest, number, hands)
-    _tell_changes(run, manifest, number, hands)
+    verify(manifest, number, context)
+    _tell_changes(run, manifest, number, context)
 
 
 @step
-@again_after(UnavailableError)
-def finish_sync(run: RunContext, hands: Hands) -> Delivery:
+@retry_on(UnavailableError)
+def finish_sync(run: RunContext, context: SyncContext) -> Delivery:
     """Remember what was confirmed, write the rejects, and end the sync."""
     places = SyncPlaces.of(run)
     manifest = Manifest.open(places.open)
     if manifest is None:
         return Delivery()
-    drain(manifest, hands)
+    await_jobs(manifest, context)
     rejected = list_rejects(places, manifest)
     sent = sum(manifest.state(number).sent for number in manifest.numbers)
     events = events_accepted(manifest)
-    confirmed = settle(manifest, Confirmed(places.confirmed))
+    confirmed = finalize(manifest, SyncedProfiles(places.confirmed))
     return Delivery(sent, confirmed, rejected, events)
 
 
 @step
-@again_after(UnavailableError)
-def keep_segments(run: RunContext, hands: Hands) -> SegmentCounts:
+@retry_on(UnavailableError)
+def keep_segments(run: RunContext, context: SyncContext) -> SegmentCounts:
     """Create and change the segments that the settings define."""
-    book = Book(SyncPlaces.of(run).segments)
-    return keep(run.settings.klaviyo.definitions, hands.klaviyo, hands.clock, book)
+    registry = OwnershipRegistry(SyncPlaces.of(run).segments)
+    return keep(run.settings.klaviyo.definitions, context.klaviyo, context.clock, registry)
 
 
 @step
-@again_after(UnavailableError)
-def keep_lists(run: RunContext, day: PublishedDay, hands: Hands) -> dict[str, ListCounts]:
+@retry_on(UnavailableError)
+def keep_lists(run: RunContext, day: PublishedDay, context: SyncContext) -> dict[str, ListCounts]:
     """Put people on the lists that the settings define, and take them off."""
     places = SyncPlaces.of(run)
-    book = Book(places.lists)
+    registry = OwnershipRegistry(places.lists)
     return {
-        name: keep_list(name, people, hands.klaviyo, hands.clock, book)
-        for name, people in list_members(run, day, hands.erased).items()
+        name: keep_list(name, people, context.klaviyo, context.clock, registry)
+        for name, people in list_members(run, day, context.erased).items()
     }
 
 
@@ -274,7 +274,7 @@ def keep_lists(run: RunContext, day: PublishedDay, hands: Hands) -> dict[str, Li
 def report_sync(
     run: RunContext,
     day: PublishedDay,
-    hands: Hands,
+    context: SyncContext,
     planned: SyncPlan | None,
     done: SyncSteps,
 ) -> SyncOutcome:
@@ -282,7 +282,7 @@ def report_sync(
 
     Parameters
     ----------
-    run, day, hands
+    run, day, context
         What was synced, and how.
     planned
         What this sync planned; None = it finished an earlier one of the day.
@@ -299,7 +299,7 @@ def report_sync(
         segments=done.segments,
         lists=done.lists,
         key=done.key,
-        requests=dict(hands.klaviyo.requests),
+        requests=dict(context.klaviyo.requests),
         files={"rejects": places.rejects},
     )
     places.outcome.write_text(json.dumps(outcome.to_dict(), indent=2) + "\n")
@@ -316,6 +316,6 @@ def _under_way(run: RunContext) -> Manifest:
     return Manifest(SyncPlaces.of(run).open)
 
 
-def _tell_changes(run: RunContext, manifest: Manifest, number: int, hands: Hands) -> None:
+def _tell_changes(run: RunContext, manifest: Manifest, number: int, context: SyncContext) -> None:
     if run.settings.klaviyo.events:
-        send_events(manifest, number, hands)
+        send_events(manifest, number, context)

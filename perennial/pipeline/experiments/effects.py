@@ -10,7 +10,7 @@ from connectors.kept import checked, with_digest
 from connectors.store import replace_file
 from models.lift import Readout
 from models.records import Record
-from segments.investment import Belief, Beliefs
+from segments.investment import EffectEstimate, EffectEstimates
 
 FILE, READOUTS = "measured.json", "readouts.json"
 
@@ -33,26 +33,30 @@ class MeasuredEffects(Record):
     effects: tuple[MeasuredEffect, ...]
 
 
-def read_beliefs(state: Path, as_of: date) -> Beliefs:
+def read_effects(state: Path, as_of: date) -> EffectEstimates:
     """Return the effects as they were measured by a day, by tier and segment."""
     measured = [row for row in _read(state / FILE, MeasuredEffects) if row.as_of <= as_of]
     if not measured:
         return {}
     newest = max(measured, key=lambda row: row.as_of)
     return {
-        (row.tier, row.segment): Belief(row.mean, row.deviation, is_measured=True)
+        (row.tier, row.segment): EffectEstimate(row.mean, row.deviation, is_measured=True)
         for row in newest.effects
     }
 
 
-def keep_beliefs(state: Path, as_of: date, beliefs: Mapping[tuple[str, str], Belief]) -> None:
+def save_effects(
+    state: Path, as_of: date, effects: Mapping[tuple[str, str], EffectEstimate]
+) -> None:
     """Keep what was measured as of a day, in place of what was measured before as of the same."""
-    effects = tuple(
-        MeasuredEffect(tier=tier, segment=segment, mean=belief.mean, deviation=belief.deviation)
-        for (tier, segment), belief in beliefs.items()
+    measured = tuple(
+        MeasuredEffect(
+            tier=tier, segment=segment, mean=estimate.mean, deviation=estimate.deviation
+        )
+        for (tier, segment), estimate in effects.items()
     )
     others = [row for row in _read(state / FILE, MeasuredEffects) if row.as_of != as_of]
-    _write(state / FILE, [*others, MeasuredEffects(as_of=as_of, effects=effects)])
+    _write(state / FILE, [*others, MeasuredEffects(as_of=as_of, effects=measured)])
 
 
 def read_readouts(state: Path, as_of: date) -> list[Readout]:
@@ -62,7 +66,7 @@ def read_readouts(state: Path, as_of: date) -> list[Readout]:
     return list(newest.values())
 
 
-def keep_readout(state: Path, readout: Readout) -> None:
+def save_readout(state: Path, readout: Readout) -> None:
     """Keep a read-out, in place of what was read of the same program as of the same day."""
     same = (readout.program, readout.as_of)
     others = [row for row in _read(state / READOUTS, Readout) if (row.program, row.as_of) != same]

@@ -30,12 +30,16 @@ from models.lift import (
     smallest_lift,
     winsorized,
 )
-from perennial.pipeline.experiments.effects import keep_beliefs
-from perennial.pipeline.experiments.uplift_targeting import KNOWN, keep_responders, learn_responder
+from perennial.pipeline.experiments.effects import save_effects
+from perennial.pipeline.experiments.uplift_targeting import (
+    KNOWN,
+    learn_uplift_targeting,
+    save_uplift_targeting,
+)
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
 from segments.holdout import CONTROL
-from segments.investment import UNCERTAINTY, Belief
+from segments.investment import UNCERTAINTY, EffectEstimate
 
 EVERYTHING = "all"
 
@@ -161,10 +165,10 @@ def watch(run: RunContext, experiment: Experiment, history: History) -> Path:
     path, settings = run.folder / "watched.parquet", run.settings
     with run.engine() as engine:
         starts = engine.table(experiment.customers[["customer_id", "start_date"]], "starts")
-        found = engine.frame(
+        outcomes = engine.frame(
             outcomes_since(engine.parquet(history.orders), starts, experiment.days)
         )
-        rows = experiment.customers.merge(found, on="customer_id", validate="one_to_one")
+        rows = experiment.customers.merge(outcomes, on="customer_id", validate="one_to_one")
         location = settings.optional_tables.get("touches")
         if location is not None:
             touches = pd.read_parquet(
@@ -320,10 +324,10 @@ def _lifts(rows: pd.DataFrame, by: list[str]) -> tuple[list[Any], list[Lift]]:
 def learn_effects(state: Path, watched: Path, as_of: date) -> int:
     """Replace assumed effects by what is known now that they were measured; return how many."""
     rows = pd.read_parquet(watched)
-    beliefs = effects(rows)
-    if beliefs:
-        keep_beliefs(state, as_of, beliefs)
-    return len(beliefs)
+    measured = effects(rows)
+    if measured:
+        save_effects(state, as_of, measured)
+    return len(measured)
 
 
 @step
@@ -337,14 +341,14 @@ def find_responders(run: RunContext, watched: Path) -> dict[str, ResponderReadou
         parts.append(rows[days == day.as_of].merge(scores, on="customer_id"))
     readouts, proved = {}, {}
     for tier, of_tier in pd.concat(parts, ignore_index=True).groupby("group", sort=True):
-        readouts[str(tier)], effect = learn_responder(of_tier)
+        readouts[str(tier)], effect = learn_uplift_targeting(of_tier)
         if effect is not None:
             proved[str(tier)] = effect
-    keep_responders(run.state, run.as_of, proved)
+    save_uplift_targeting(run.state, run.as_of, proved)
     return readouts
 
 
-def effects(rows: pd.DataFrame) -> dict[tuple[str, str], Belief]:
+def effects(rows: pd.DataFrame) -> dict[tuple[str, str], EffectEstimate]:
     """Say how each tier's effect on each segment compares with the assumed one.
 
     Parameters
@@ -357,7 +361,7 @@ def effects(rows: pd.DataFrame) -> dict[tuple[str, str], Belief]:
     dict
         By tier and segment. Within a tier, segments are shrunk towards the whole.
     """
-    found = {}
+    estimates = {}
     for tier, of_tier in rows.groupby("group", sort=True):
         named, lifts = _lifts(of_tier, ["segment"])
         assumed = of_tier.groupby("segment")["assumed"].mean()
@@ -372,10 +376,10 @@ def effects(rows: pd.DataFrame) -> dict[tuple[str, str], Belief]:
         errors = [x.standard_error / base for _, x, base in pairs]
         means, deviations = posterior(1.0, UNCERTAINTY, *shrink(ratios, errors))
         for (segment, *_), mean, deviation in zip(pairs, means, deviations, strict=True):
-            found[str(tier), str(segment)] = Belief(
+            estimates[str(tier), str(segment)] = EffectEstimate(
                 float(mean), float(deviation), is_measured=True
             )
-    return found
+    return estimates
 
 
 @step

@@ -24,7 +24,7 @@ from models.lift import (
     qini,
 )
 from perennial.pipeline.training.model_files import TRUSTED_TREES
-from segments.investment import Action, Prospects
+from segments.investment import Action, IncrementalValue
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ KNOWN = (  # columns of Scores, as published on the day that a customer was draw
 LARGEST_MULTIPLE = 3.0  # of the assumed effect: what is learned of one customer is noisy
 
 
-def learn_responder(rows: pd.DataFrame) -> tuple[ResponderReadout, Effect | None]:
+def learn_uplift_targeting(rows: pd.DataFrame) -> tuple[ResponderReadout, Effect | None]:
     """Learn whose margin an action raises, and whether that ranks those who were not seen.
 
     Parameters
@@ -123,7 +123,7 @@ def features_of(rows: pd.DataFrame) -> Array:
     return np.column_stack([rows[name].to_numpy(dtype=np.float64) for name in KNOWN])
 
 
-def keep_responders(state: Path, as_of: date, effects: Mapping[str, Effect]) -> None:
+def save_uplift_targeting(state: Path, as_of: date, effects: Mapping[str, Effect]) -> None:
     """Keep what was proved as of a day, by tier; nothing where nothing was, so that it is used no longer."""
     import skops.io
 
@@ -137,13 +137,13 @@ def keep_responders(state: Path, as_of: date, effects: Mapping[str, Effect]) -> 
     replace_file(folder / FILE, lambda draft: draft.write_text(text))
 
 
-def read_responders(state: Path, as_of: date) -> dict[str, Effect]:
+def read_uplift_targeting(state: Path, as_of: date) -> dict[str, Effect]:
     """Return what was proved by a day, by tier."""
     kept = [path.parent for path in (state / "responders").glob(f"*/{FILE}")]
-    known = [path for path in kept if date.fromisoformat(path.name) <= as_of]
-    if not known:
+    past = [path for path in kept if date.fromisoformat(path.name) <= as_of]
+    if not past:
         return {}
-    newest = max(known, key=lambda path: path.name)
+    newest = max(past, key=lambda path: path.name)
     weights: dict[str, list[float]] = checked(json.loads((newest / FILE).read_text()))
     if not weights:
         return {}
@@ -156,7 +156,7 @@ def read_responders(state: Path, as_of: date) -> dict[str, Effect]:
 def multiples(
     effects: Mapping[str, Effect],
     features: Array,
-    watched: Prospects,
+    watched: IncrementalValue,
     actions: Sequence[Action],
 ) -> dict[str, Array]:
     """Say how each customer's effect compares with the assumed one, by tier.
@@ -178,12 +178,12 @@ def multiples(
         Shape (n,) each: the predicted uplift over the assumed gain, from 0 to 3.
     """
     by_tier = {action.tier: action for action in actions}
-    found = {}
+    by_action = {}
     for tier, effect in effects.items():
         if tier not in by_tier:
             continue
         action = by_tier[tier]
         orders = watched.faster * action.assumed_lift + watched.kept * action.assumed_keep
         assumed = np.maximum(orders * watched.margin_per_order, 1e-9)
-        found[tier] = np.clip(effect(features) / assumed, 0.0, LARGEST_MULTIPLE)
-    return found
+        by_action[tier] = np.clip(effect(features) / assumed, 0.0, LARGEST_MULTIPLE)
+    return by_action

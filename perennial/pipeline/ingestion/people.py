@@ -84,7 +84,7 @@ def contacts_path(state: Path) -> Path:
     return state / "contacts.parquet"
 
 
-def keep_contacts(state: Path, history: History) -> None:
+def save_contacts(state: Path, history: History) -> None:
     """Keep the e-mails and phone numbers of the orders for syncs to come, but for the forgotten."""
     path = contacts_path(state)
     if history.contacts is None:

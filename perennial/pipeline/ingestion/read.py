@@ -86,18 +86,20 @@ def _state(orders: ir.Table, history: History, as_of: date) -> ir.Table:
 
 
 @step
-def build_customer_state(run: RunContext, history: History, *, looks_further: bool = True) -> Path:
+def build_customer_state(
+    run: RunContext, history: History, *, needs_extended_features: bool = True
+) -> Path:
     """Say what is known of each customer at the end of the run's day; return the Parquet file.
 
-    Alike customers stand together: what is computed once for them is computed in one portion.
-    `looks_further` for a model that also asks for recent days and the first basket.
+    Alike customers stand together: what is computed once for them is computed in one batch.
+    `needs_extended_features` for a model that also asks for recent days and the first basket.
     """
     path = run.files.customer_state
     if not path.exists():
         with run.engine() as engine:
             orders = engine.parquet(history.orders)
             lines = None if history.order_lines is None else engine.parquet(history.order_lines)
-            if looks_further:
+            if needs_extended_features:
                 window = run.settings.model.second_purchase_days
                 state = known_customers(orders, lines, run.as_of, window)
             else:

@@ -51,9 +51,9 @@ def read_upgrades(
         return None
     orders, lines = engine.parquet(history.orders), engine.parquet(history.order_lines)
     bought = engine.keep(products.baskets(lines, orders, as_of), "moment_baskets")
-    known = engine.keep(journeys(orders, as_of), "moment_journeys")
-    main = engine.keep(products.main_products(bought, known), "moment_main")
-    days = engine.keep(bundle_days(bought, known), "moment_bundles")
+    orders_by_customer = engine.keep(journeys(orders, as_of), "moment_journeys")
+    main = engine.keep(products.main_products(bought, orders_by_customer), "moment_main")
+    days = engine.keep(bundle_days(bought, orders_by_customer), "moment_bundles")
     return engine.frame(led_to(main, days, least_customers))
 
 

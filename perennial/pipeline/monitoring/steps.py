@@ -18,17 +18,17 @@ from models.monitoring import (
     MonitoringReport,
     RetrainRequest,
 )
-from perennial.pipeline.monitoring.judge import find_alerts, judge_request, of_weeks
-from perennial.pipeline.monitoring.weeks import Peak, count_day, has_matured, weeks_apart
+from perennial.pipeline.monitoring.alerts import find_alerts, judge_request, of_weeks
+from perennial.pipeline.monitoring.calibration import Peak, count_day, has_matured, weeks_apart
 from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.events import DRIFT_CONFIRMED, announce
 from perennial.pipeline.runtime.files import EXPECTED
 from perennial.pipeline.runtime.monitoring_state import (
     SCHEMA,
-    keep_request,
     read_monitoring,
     read_request,
+    save_request,
 )
 from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.scoring.expected import WINDOWS
@@ -173,12 +173,12 @@ def ask_to_train(
     request = judge_request(read_request(state), report, as_of, cooldown_days)
     if request is None:
         return None
-    keep_request(state, request)
+    save_request(state, request)
     if request.asked_for and not request.announced:
         # Kept before and after: a run that is killed between the two says it again, never not at all.
         announced = announce(DRIFT_CONFIRMED, request.to_json())
         request = request.model_copy(update={"announced": announced})
-        keep_request(state, request)
+        save_request(state, request)
     return request
 
 

@@ -178,11 +178,11 @@ def _refuse(state: Path, no: list[Check], as_of: date) -> None:
         f'stays current. To publish it all the same: `perennial run --as-of {as_of} {names} --because "…"`',
         is_late=all(check.is_late for check in no),
     )
-    keep_refusal(state, as_of, str(error), no)
+    save_refusal(state, as_of, str(error), no)
     raise error
 
 
-def keep_refusal(state: Path, as_of: date, why: str, checks: Sequence[Check] = ()) -> None:
+def save_refusal(state: Path, as_of: date, why: str, checks: Sequence[Check] = ()) -> None:
     """Remember why a day was refused until it is published."""
     path = refusal_file(state, as_of)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,5 +222,5 @@ def _source(engine: Engine, history: History, before: PublishedDay | None, as_of
 def _by_day(counts: pd.DataFrame, start: date, as_of: date) -> NDArray[np.int64]:
     """Return the orders of each day, those without any as zeros."""
     days = pd.date_range(start, as_of)
-    known = pd.Series(counts["orders"].to_numpy(), pd.to_datetime(counts["order_date"]))
-    return np.asarray(known.reindex(days, fill_value=0), dtype=np.int64)
+    daily = pd.Series(counts["orders"].to_numpy(), pd.to_datetime(counts["order_date"]))
+    return np.asarray(daily.reindex(days, fill_value=0), dtype=np.int64)

@@ -11,7 +11,7 @@ from connectors.csv import write_csv
 from connectors.klaviyo.erasure import Erasures
 from connectors.order_source import OrderSource
 from connectors.orders import History
-from connectors.programs import COMMITMENTS, write_parts, write_portions, write_table
+from connectors.programs import COMMITMENTS, write_batches, write_parts, write_table
 from features.tables import Commitments, Scores
 from models.checks import Check
 from perennial.pipeline.ingestion.people import leave_out
@@ -137,4 +137,4 @@ class DecidedDay:
         if in_parts:
             write_parts(scores, Scores, folder / "scores.parquet", PART_CUSTOMERS)
         else:
-            write_portions(scores, Scores, folder / "scores.parquet")
+            write_batches(scores, Scores, folder / "scores.parquet")

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from connectors.mirror import mirror
-from perennial.pipeline.runtime.steps import again_after, step
+from perennial.pipeline.runtime.steps import retry_on, step
 
 
 def mirror_exports(exports: Path, state: Path, url: str | None) -> None:
@@ -14,7 +14,7 @@ def mirror_exports(exports: Path, state: Path, url: str | None) -> None:
 
 
 @step
-@again_after(OSError)
+@retry_on(OSError)
 def upload_exports(exports: Path, state: Path, url: str) -> dict[str, int]:
     """Upload what is new or changed and remove what is gone; say how many files that were."""
     return asdict(mirror(exports, url, state / "mirror.json"))

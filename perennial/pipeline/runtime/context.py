@@ -70,12 +70,12 @@ class RunContext:
     @contextmanager
     def engine(self) -> Iterator[Engine]:
         """Open the engine that the settings name, spilling into the run's folder."""
-        chosen = self.settings.engine
+        selected = self.settings.engine
         with open_engine(
             self.settings.store.timezone,
-            backend=chosen.backend,
-            url=chosen.url,
-            memory_limit=chosen.memory_limit,
+            backend=selected.backend,
+            url=selected.url,
+            memory_limit=selected.memory_limit,
             scratch=self.folder / "spill",
         ) as engine:
             yield engine

@@ -42,7 +42,7 @@ def monitoring_known_by(state: Path, as_of: date) -> MonitoringReport | None:
     return report.model_copy(update={"weeks": report.weeks[-SHOWN_WEEKS:]})
 
 
-def keep_monitoring(state: Path, report: MonitoringReport) -> bool:
+def save_monitoring(state: Path, report: MonitoringReport) -> bool:
     """Keep a report in place of that of an earlier day; tell whether it is new.
 
     The report of a later day stays.
@@ -53,7 +53,7 @@ def keep_monitoring(state: Path, report: MonitoringReport) -> bool:
     return _replace(state / MONITORING, report)
 
 
-def keep_request(state: Path, request: RetrainRequest) -> bool:
+def save_request(state: Path, request: RetrainRequest) -> bool:
     """Keep a request to train again; tell whether it is new."""
     return _replace(state / RETRAIN, request)
 

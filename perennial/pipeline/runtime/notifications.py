@@ -83,9 +83,9 @@ def notify(
         try:
             _again(partial(send, message), wait)
         except (httpx.HTTPError, httpx.InvalidURL, smtplib.SMTPException, OSError) as error:
-            said = without_secrets(f"{name}: {_reason(error)}")
-            _log.error("not told of %s (%s): %s", kind, message["subject"], said)
-            undelivered.append(said)
+            reason = without_secrets(f"{name}: {_reason(error)}")
+            _log.error("not told of %s (%s): %s", kind, message["subject"], reason)
+            undelivered.append(reason)
     return undelivered
 
 
@@ -100,7 +100,7 @@ def without_secrets(text: str) -> str:
         if _SECRET_NAME.search(name) and len(value) >= 6:
             text = text.replace(value, "…")
     text = _EMAIL.sub("…@…", redacted(text))
-    return _PHONE.sub(lambda found: found[0] if _NO_PHONE.match(found[0]) else "…", text)
+    return _PHONE.sub(lambda match: match[0] if _NO_PHONE.match(match[0]) else "…", text)
 
 
 Message = dict[str, Any]
@@ -137,13 +137,13 @@ def _cleaned(value: Any) -> Any:  # noqa: ANN401  # a JSON value, or what str() 
 
 
 def _receivers(asked: NotifySettings) -> list[tuple[str, Send]]:
-    found: list[tuple[str, Send]] = []
+    receivers: list[tuple[str, Send]] = []
     webhook = os.environ.get(WEBHOOK) or asked.webhook
     if webhook:
-        found.append(("webhook", lambda message: _post(webhook, message)))
+        receivers.append(("webhook", lambda message: _post(webhook, message)))
     if asked.email_to:
-        found.append(("e-mail", lambda message: _mail(asked, message)))
-    return found
+        receivers.append(("e-mail", lambda message: _mail(asked, message)))
+    return receivers
 
 
 def _post(url: str, message: Message) -> None:

@@ -52,11 +52,11 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def again_after(*errors: type[Exception]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def retry_on(*errors: type[Exception]) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let Prefect try a step again after these errors; for steps that may be done twice."""
 
     def mark(function: Callable[P, R]) -> Callable[P, R]:
-        function.__dict__["again_after"] = errors
+        function.__dict__["retry_on"] = errors
         return function
 
     return mark
@@ -94,7 +94,7 @@ def progress(text: str) -> None:
 
 
 @contextmanager
-def watched(report: Reporter | None = None) -> Iterator[dict[str, float]]:
+def collect_timings(report: Reporter | None = None) -> Iterator[dict[str, float]]:
     """Collect the seconds of every step inside, and tell `report` of its start (None) and end."""
     timings: dict[str, float] = {}
     outer = _timings.set(timings), _reporter.set(report)
@@ -135,13 +135,13 @@ def _as_task(function: Callable[P, R]) -> Callable[P, R]:
     from prefect import task
     from prefect.cache_policies import NO_CACHE
 
-    errors: tuple[type[Exception], ...] = function.__dict__.get("again_after", ())
+    errors: tuple[type[Exception], ...] = function.__dict__.get("retry_on", ())
     if not errors:
         return task(cache_policy=NO_CACHE, persist_result=False)(function)
 
     def is_passing(_task: object, _run: object, state: "State[R]") -> bool:
-        found = state.result(raise_on_failure=False)
-        return isinstance(found, errors)
+        result = state.result(raise_on_failure=False)
+        return isinstance(result, errors)
 
     return task(
         cache_policy=NO_CACHE,

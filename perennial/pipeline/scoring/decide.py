@@ -1,8 +1,8 @@
 """From customer states to scores: predict, name the segment, choose the investment.
 
-Three rounds over the customers, a portion at a time (:mod:`perennial.pipeline.scoring.portions`): what each will do, and what
-there is to win; what each action would gain; what is said of each. Between them stands what can only be
-told of all together: segments, the holdout, and who gets the budget.
+Three rounds over the customers, a batch at a time (:mod:`perennial.pipeline.scoring.batches`): what each will do, and what
+there is to win; what each action would gain; what is said of each. Between them stands what depends
+on all customers at once: segments, the holdout, and who gets the budget.
 """
 
 import json
@@ -30,20 +30,20 @@ from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.files import DayFiles
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import step
-from perennial.pipeline.scoring.expected import expected_sums, expected_table
-from perennial.pipeline.scoring.ledger import (
-    Earlier,
+from perennial.pipeline.scoring.batch_predictions import BatchPredictor
+from perennial.pipeline.scoring.batches import Batch, BatchCache, States, parallel_map
+from perennial.pipeline.scoring.commitments import (
+    ActiveCommitments,
+    PriorDecisions,
     Standing,
-    Standings,
     chosen_of,
     explorers,
     list_commitments,
     plan_budget,
 )
-from perennial.pipeline.scoring.outlook import Lookout
-from perennial.pipeline.scoring.portions import Portion, Shelf, States, side_by_side
-from perennial.pipeline.scoring.score_table import SCHEMA, Placed, score_table
-from perennial.pipeline.scoring.together import Together
+from perennial.pipeline.scoring.expected import expected_sums, expected_table
+from perennial.pipeline.scoring.population import Population
+from perennial.pipeline.scoring.score_table import SCHEMA, CustomerAssignments, score_table
 from perennial.pipeline.settings.store import DecisionPolicy
 from perennial.pipeline.training.model_files import load_forecaster
 from reports.records.run import Budget, BudgetCurve
@@ -118,7 +118,7 @@ def decide(run: RunContext, model: Path, *, purpose: Purpose = Purpose.CURRENT) 
     policy, files = run.settings.policy, run.files
     days = policy.investment.period_days + policy.investment.rest_days
     programs = Programs(run.state, run.store)
-    earlier = Earlier.read(programs, run.state, run.as_of, days)
+    prior = PriorDecisions.read(programs, run.state, run.as_of, days)
     with run.engine() as engine:
         tables = run.settings.optional_tables
         signals = read_signals(engine, tables, run.as_of, files.optional_tables)
@@ -127,10 +127,14 @@ def decide(run: RunContext, model: Path, *, purpose: Purpose = Purpose.CURRENT) 
         TemporaryDirectory(dir=run.folder) as folder,
         pq.ParquetWriter(files.decided_scores, SCHEMA) as writer,
     ):
-        lookout = Lookout(
-            policy, load_forecaster(model), earlier.responders, Shelf(Path(folder)), run.as_of
+        predictor = BatchPredictor(
+            policy,
+            load_forecaster(model),
+            prior.uplift_targeting,
+            BatchCache(Path(folder)),
+            run.as_of,
         )
-        day = _Day(policy, run.as_of, states, lookout, earlier, signals)
+        day = _Day(policy, run.as_of, states, predictor, prior, signals)
         decided = day.decide(writer.write_table)
     # A draw depends on nothing but the customer: should the day fail later, it stays right.
     programs.add_assignments(decided.assignments)
@@ -142,7 +146,7 @@ def score_customers(
     state: pd.DataFrame,
     forecaster: Forecaster,
     as_of: date,
-    earlier: Earlier | None = None,
+    prior: PriorDecisions | None = None,
     erased: Erasures | None = None,
     signals: Signals | None = None,
 ) -> Decided:
@@ -158,7 +162,7 @@ def score_customers(
         The model.
     as_of
         Last day whose orders are known.
-    earlier
+    prior
         What earlier days decided; None = nothing.
     erased
         The forgotten, who are no customers; None = nobody.
@@ -166,17 +170,17 @@ def score_customers(
         What customers said and did besides buying; None = nothing is known of it.
     """
     tables = [SCHEMA.empty_table()]
-    earlier, states = earlier or Earlier(), States(state, erased)
-    lookout = Lookout(policy, forecaster, earlier.responders, Shelf(), as_of)
-    decided = _Day(policy, as_of, states, lookout, earlier, signals or Signals()).decide(
+    prior, states = prior or PriorDecisions(), States(state, erased)
+    predictor = BatchPredictor(policy, forecaster, prior.uplift_targeting, BatchCache(), as_of)
+    decided = _Day(policy, as_of, states, predictor, prior, signals or Signals()).decide(
         tables.append
     )
     return replace(decided, scores=pa.concat_tables(tables).to_pandas())
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What the last round tells of a portion.
+class _BatchDecisions:
+    """What is decided for the customers of a batch.
 
     Attributes
     ----------
@@ -184,7 +188,7 @@ class _Told:
         Table :class:`features.tables.Scores` but for what is known when it is published.
     in_force
         What earlier days committed to its customers.
-    new, chosen
+    new, grants
         Scores of those who are newly committed, their first amounts, and what they get.
     first_time
         First-time buyers of late.
@@ -195,7 +199,7 @@ class _Told:
     scores: pa.Table
     in_force: pd.DataFrame
     new: pd.DataFrame
-    chosen: pd.DataFrame
+    grants: pd.DataFrame
     first_time: pd.DataFrame
     expected: Array
 
@@ -207,41 +211,41 @@ class _Day:
     policy: DecisionPolicy
     as_of: date
     states: States
-    lookout: Lookout
-    earlier: Earlier
+    predictor: BatchPredictor
+    prior: PriorDecisions
     signals: Signals
 
     def decide(self, write: Callable[[pa.Table], None]) -> Decided:
-        """Decide, and hand the scores over, portion by portion."""
-        policy, earlier = self.policy, self.earlier
-        seen = list(side_by_side(self.lookout.look, self.states))
-        together = Together.of(policy, self.as_of, seen, earlier.assignments, self.signals)
+        """Decide, and hand the scores over, batch by batch."""
+        policy, prior = self.policy, self.prior
+        seen = list(parallel_map(self.predictor.look, self.states))
+        population = Population.of(policy, self.as_of, seen, prior.assignments, self.signals)
         del seen
-        stands = Standings.of_day(policy.investment, earlier.commitments, self.as_of)
+        active = ActiveCommitments.of_day(policy.investment, prior.commitments, self.as_of)
         offers = Offers.of(
             policy.actions,
-            together.segments,
-            plan_budget(policy.investment, earlier.commitments, self.as_of),
-            earlier.beliefs,
+            population.segments,
+            plan_budget(policy.investment, prior.commitments, self.as_of),
+            prior.effects,
         )
-        funded = self._fund(together, stands, offers)
+        funded = self._fund(population, active, offers)
 
-        def tell(portion: Portion) -> _Told:
-            return self._tell(portion, together, stands, offers, funded)
+        def score(batch: Batch) -> _BatchDecisions:
+            return self._score(batch, population, active, offers, funded)
 
-        told = []
-        for one in side_by_side(tell, self.states):
+        decisions = []
+        for one in parallel_map(score, self.states):
             write(one.scores)
-            told.append(replace(one, scores=SCHEMA.empty_table()))
-        commitments, power = self._commitments(told)
+            decisions.append(replace(one, scores=SCHEMA.empty_table()))
+        commitments, power = self._commitments(decisions)
         return Decided(
             scores=SCHEMA.empty_table().to_pandas(),
             commitments=commitments,
-            in_force=_joined([*(one.in_force for one in told), commitments]),
-            assignments=together.drawn,
-            newcomers=self._newcomers(told),
+            in_force=_joined([*(one.in_force for one in decisions), commitments]),
+            assignments=population.drawn,
+            newcomers=self._newcomers(decisions),
             expected=expected_table(
-                np.sum([one.expected for one in told], axis=0), together.starts, self.as_of
+                np.sum([one.expected for one in decisions], axis=0), population.starts, self.as_of
             ),
             budget=Budget(
                 committed=funded.spent,
@@ -252,117 +256,127 @@ class _Day:
             ),
         )
 
-    def _fund(self, together: Together, stands: Standings, offers: Offers) -> Funded:
+    def _fund(self, population: Population, active: ActiveCommitments, offers: Offers) -> Funded:
         """Weigh every action for every customer, and choose within the budget."""
-        n, k = len(together.customers), len(offers.tiers)
+        n, k = len(population.customers), len(offers.tiers)
         net, costs = np.empty((n, k)), np.empty((n, k))
         explores = np.zeros(n, dtype=bool)
 
         def weigh(number: int) -> None:
-            rows = together.rows(number)
-            customers = together.customers.iloc[rows]
+            rows = population.rows(number)
+            customers = population.customers.iloc[rows]
             if offers.plan.exploration > 0:
                 explores[rows] = explorers(self.policy.investment, customers, self.as_of)
-            offered = self._offered(number, together, offers)
+            offered = self._offered(number, population, offers)
             net[rows], costs[rows] = offered.net(explores[rows]), offered.costs
-            net[rows][stands.of(customers).is_bound, 1:] = -1.0
+            net[rows][active.of(customers).is_bound, 1:] = -1.0
 
-        list(side_by_side(weigh, range(len(together.begins) - 1)))
-        return fund(net, costs, offers, held=together.is_held, explores=explores)
+        list(parallel_map(weigh, range(len(population.begins) - 1)))
+        return fund(net, costs, offers, held=population.is_held, explores=explores)
 
-    def _offered(self, number: int, together: Together, offers: Offers) -> Offered:
-        outlook = self.lookout.outlook(number)
-        segment = together.segment[together.rows(number)].astype(np.intp)
-        return offers.to(outlook.to_win, segment, outlook.moved(self.lookout.responders))
+    def _offered(self, number: int, population: Population, offers: Offers) -> Offered:
+        predictions = self.predictor.predictions(number)
+        segment = population.segment[population.rows(number)].astype(np.intp)
+        return offers.to(
+            predictions.to_win, segment, predictions.moved(self.predictor.uplift_targeting)
+        )
 
-    def _tell(
+    def _score(
         self,
-        portion: Portion,
-        together: Together,
-        stands: Standings,
+        batch: Batch,
+        population: Population,
+        active: ActiveCommitments,
         offers: Offers,
         funded: Funded,
-    ) -> _Told:
-        """Lay out the scores of a portion, and list who is newly committed."""
-        state, outlook = portion.numbers, self.lookout.outlook(portion.number)
-        standing = stands.of(portion.customers)
-        chosen = funded.chosen[together.rows(portion.number)].astype(np.intp)
-        granted = self._offered(portion.number, together, offers).granted(chosen)
+    ) -> _BatchDecisions:
+        """Lay out the scores of a batch, and list who is newly committed."""
+        state, predictions = batch.numbers, self.predictor.predictions(batch.number)
+        standing = active.of(batch.customers)
+        choice = funded.choice[population.rows(batch.number)].astype(np.intp)
+        granted = self._offered(batch.number, population, offers).granted(choice)
         scores = score_table(
-            portion,
+            batch,
             self.as_of,
-            outlook.predicted,
-            outlook["expected_value"] * self.policy.margin,
-            self._placed(portion, together, standing, granted),
+            predictions.predicted,
+            predictions["expected_value"] * self.policy.margin,
+            self._customer_assignments(batch, population, standing, granted),
         )
         is_new = granted.tier != "none"
         new = scores.filter(pa.array(is_new)).to_pandas()
         first_time = scores.select(OF_FIRST_TIME).filter(
             pc.is_in(scores["segment"], pa.array(WINDOW))
         )
-        return _Told(
+        return _BatchDecisions(
             scores,
             standing.in_force,
             new.assign(first_amount=state["first_amount"].to_numpy()[is_new]),
             chosen_of(granted, is_new),
             first_time.to_pandas(),
             expected_sums(
-                state["age_days"], outlook["expected_orders"], outlook.counts, together.starts
+                state["age_days"],
+                predictions["expected_orders"],
+                predictions.counts,
+                population.starts,
             ),
         )
 
-    def _placed(
-        self, portion: Portion, together: Together, standing: Standing, granted: Granted
-    ) -> Placed:
-        """Say where a portion's customers stand."""
-        policy, state, rows = self.policy, portion.numbers, together.rows(portion.number)
+    def _customer_assignments(
+        self, batch: Batch, population: Population, standing: Standing, granted: Granted
+    ) -> CustomerAssignments:
+        """Assign a batch's customers to segments, tiers and arms."""
+        policy, state, rows = self.policy, batch.numbers, population.rows(batch.number)
         x, t_x, T = (state[name] for name in HISTORY)
         loyalty = loyalty_tiers(state["orders"], state["revenue"], policy.loyalty)
         is_new = standing.tier == ""
-        return Placed(
-            segment=together.segment[rows],
-            segments=together.segments,
-            rfm=together.rfm[rows],
+        return CustomerAssignments(
+            segment=population.segment[rows],
+            segments=population.segments,
+            rfm=population.rfm[rows],
             journey_stage=journey_stage(
                 x,
                 t_x,
                 T,
-                together.cycle_days,
-                together.is_advocate[rows],
+                population.cycle_days,
+                population.is_advocate[rows],
                 policy.journey,
             ),
             loyalty_tier=loyalty.tier,
             investment_tier=np.where(is_new, granted.tier, standing.tier).astype(object),
             orders_to_next_tier=loyalty.orders_to_next,
             expected_return=np.where(is_new, granted.expected_return, standing.expected_return),
-            is_holdout=together.is_held[rows],
+            is_holdout=population.is_held[rows],
             is_measured=granted.is_measured,
         )
 
-    def _commitments(self, told: Sequence[_Told]) -> tuple[pd.DataFrame, ExperimentPower | None]:
+    def _commitments(
+        self, decisions: Sequence[_BatchDecisions]
+    ) -> tuple[pd.DataFrame, ExperimentPower | None]:
         """List what is newly committed, and say what an experiment can show of it."""
-        new, chosen = _joined([one.new for one in told]), _joined([one.chosen for one in told])
-        watched = self.lookout.prospects(new, new, self.policy.holdout.measure_days)
-        commitments = list_commitments(new, chosen, watched, self.policy.actions, self.as_of)
+        new, grants = (
+            _joined([one.new for one in decisions]),
+            _joined([one.grants for one in decisions]),
+        )
+        watched = self.predictor.incremental_value(new, new, self.policy.holdout.measure_days)
+        commitments = list_commitments(new, grants, watched, self.policy.actions, self.as_of)
         return commitments, experiment(
             self.policy.holdout,
             self.policy.model.horizon_days,
-            self.lookout.forecaster.spend,
+            self.predictor.forecaster.spend,
             new["expected_orders"].to_numpy(),
             watched.margin_per_order,
             commitments,
         )
 
-    def _newcomers(self, told: Sequence[_Told]) -> pd.DataFrame:
+    def _newcomers(self, decisions: Sequence[_BatchDecisions]) -> pd.DataFrame:
         """Name first-time buyers by the margin of a second order today, and of what is expected after it."""
-        found = _joined([one.first_time for one in told])
-        time = self.lookout.forecaster.time(self.as_of)
-        T = time.before(found["age_days"])
-        after = self.lookout.forecaster.purchases.expected_orders(
+        buyers = _joined([one.first_time for one in decisions])
+        time = self.predictor.forecaster.time(self.as_of)
+        T = time.before(buyers["age_days"])
+        after = self.predictor.forecaster.purchases.expected_orders(
             time.after(self.policy.model.horizon_days), np.ones_like(T), T, T
         )
-        margin = found["expected_order_value"].to_numpy() * self.policy.margin
-        return top_newcomers(found, margin * (1 + after), self.policy.lifecycle)
+        margin = buyers["expected_order_value"].to_numpy() * self.policy.margin
+        return top_newcomers(buyers, margin * (1 + after), self.policy.lifecycle)
 
 
 def _joined(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -59,8 +59,8 @@ def expected_table(sums: Array, starts: Array, as_of: date) -> pd.DataFrame:
     """
     parts = [pd.DataFrame(columns=list(Expected.columns()))]
     for days, (customers, orders, variance, value) in zip(WINDOWS, sums, strict=True):
-        found = np.flatnonzero(customers)
-        tenure, tenth = np.divmod(found, len(starts))
+        occupied = np.flatnonzero(customers)
+        tenure, tenth = np.divmod(occupied, len(starts))
         parts.append(
             pd.DataFrame(
                 {
@@ -69,10 +69,10 @@ def expected_table(sums: Array, starts: Array, as_of: date) -> pd.DataFrame:
                     "tenure": [TENURES[place] for place in tenure],
                     "decile": tenth + 1,
                     "orders_from": np.maximum(starts, 0.0)[tenth],
-                    "customers": customers[found].astype(np.int64),
-                    "expected_orders": orders[found],
-                    "variance_orders": variance[found],
-                    "expected_value": value[found],
+                    "customers": customers[occupied].astype(np.int64),
+                    "expected_orders": orders[occupied],
+                    "variance_orders": variance[occupied],
+                    "expected_value": value[occupied],
                 }
             )
         )

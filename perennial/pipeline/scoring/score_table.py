@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from connectors.klaviyo.erasure import Erasures
 from connectors.programs import arrow_schema
 from features.tables import CustomerState, Scores
-from perennial.pipeline.scoring.portions import Portion, side_by_side, texts
+from perennial.pipeline.scoring.batches import Batch, parallel_map, texts
 from segments.lifecycle import SEGMENTS
 
 Array = NDArray[np.float64]
@@ -31,8 +31,8 @@ SCHEMA = pa.schema([field for field in arrow_schema(Scores) if field.name not in
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Where n customers stand: arrays of shape (n,).
+class CustomerAssignments:
+    """What n customers are assigned to: arrays of shape (n,).
 
     Attributes
     ----------
@@ -63,13 +63,17 @@ class Placed:
 
 
 def score_table(
-    portion: Portion, as_of: date, predicted: Mapping[str, Array], margin: Array, placed: Placed
+    batch: Batch,
+    as_of: date,
+    predicted: Mapping[str, Array],
+    margin: Array,
+    assignments: CustomerAssignments,
 ) -> pa.Table:
-    """Lay out :class:`features.tables.Scores` of a portion, but for :data:`MADE_LATER`.
+    """Lay out :class:`features.tables.Scores` of a batch, but for :data:`MADE_LATER`.
 
     Parameters
     ----------
-    portion
+    batch
         The customers.
     as_of
         The day.
@@ -77,23 +81,23 @@ def score_table(
         By column: what they will do; a median that is never is infinite.
     margin
         Expected within the horizon.
-    placed
-        Where they stand.
+    assignments
+        Their segments, tiers and arms.
     """
-    columns: dict[str, Any] = {name: portion.table[name] for name in CARRIED_OVER}
+    columns: dict[str, Any] = {name: batch.table[name] for name in CARRIED_OVER}
     columns |= {name: values for name, values in predicted.items() if name in SCHEMA.names}
     columns |= {
         "expected_margin": margin,
         "next_order_date": _dates(as_of, predicted["median_days"]),
-        "rfm_score": texts(placed.rfm, RFM_SCORES),
-        "segment": texts(placed.segment, placed.segments),
-        "journey_stage": placed.journey_stage,
-        "loyalty_tier": placed.loyalty_tier,
-        "investment_tier": placed.investment_tier,
-        "orders_to_next_tier": placed.orders_to_next_tier,
-        "expected_return": placed.expected_return,
-        "is_holdout": placed.is_holdout,
-        "reason": _reasons(placed),
+        "rfm_score": texts(assignments.rfm, RFM_SCORES),
+        "segment": texts(assignments.segment, assignments.segments),
+        "journey_stage": assignments.journey_stage,
+        "loyalty_tier": assignments.loyalty_tier,
+        "investment_tier": assignments.investment_tier,
+        "orders_to_next_tier": assignments.orders_to_next_tier,
+        "expected_return": assignments.expected_return,
+        "is_holdout": assignments.is_holdout,
+        "reason": _reasons(assignments),
     }
     return pa.table([_column(columns[field.name], field) for field in SCHEMA], schema=SCHEMA)
 
@@ -112,33 +116,37 @@ def _dates(as_of: date, days: Array) -> pa.Array:
     return pa.array(ahead, pa.int32(), mask=~is_near).cast(pa.date32())
 
 
-def _reasons(placed: Placed) -> pa.Array:
+def _reasons(assignments: CustomerAssignments) -> pa.Array:
     """Say in one line why a customer is where they are; there are few reasons, each told once."""
-    what, tiers = pd.factorize(placed.investment_tier)
-    known, held = (flag.astype(np.intp) for flag in (placed.is_measured, placed.is_holdout))
-    code = ((placed.segment.astype(np.intp) * max(len(tiers), 1) + what) * 2 + known) * 2 + held
-    said = [
-        _reason(name, chosen, is_held=is_held, is_measured=measured)
-        for name, chosen, measured, is_held in product(
-            placed.segments, tiers, (False, True), (False, True)
+    what, tiers = pd.factorize(assignments.investment_tier)
+    is_measured, held = (
+        flag.astype(np.intp) for flag in (assignments.is_measured, assignments.is_holdout)
+    )
+    code = (
+        (assignments.segment.astype(np.intp) * max(len(tiers), 1) + what) * 2 + is_measured
+    ) * 2 + held
+    reasons = [
+        _reason(name, tier, is_held=is_held, is_measured=measured)
+        for name, tier, measured, is_held in product(
+            assignments.segments, tiers, (False, True), (False, True)
         )
     ]
-    return texts(code, said)
+    return texts(code, reasons)
 
 
 def _reason(segment: str, tier: str, *, is_held: bool, is_measured: bool) -> str:
     basis = "as measured" if is_measured else "if its effect is as assumed"
-    chosen = f"{tier} investment gains most per unit of cost, {basis}"
+    decision = f"{tier} investment gains most per unit of cost, {basis}"
     if tier == "none":
-        chosen = "no investment that the budget reaches pays for itself"
+        decision = "no investment that the budget reaches pays for itself"
     held = "; held out to measure what it brings" if is_held else ""
-    return f"{SEGMENTS[segment].definition}; {chosen}{held}"
+    return f"{SEGMENTS[segment].definition}; {decision}{held}"
 
 
 def published_scores(
     decided: Path, erased: Erasures, made: Mapping[str, str]
 ) -> Iterator[pa.Table]:
-    """Yield a decided day's scores as they are published, portion by portion.
+    """Yield a decided day's scores as they are published, batch by batch.
 
     Parameters
     ----------
@@ -161,4 +169,4 @@ def published_scores(
         return rows.select(schema.names).cast(schema)
 
     groups = pq.read_metadata(decided).num_row_groups
-    yield from side_by_side(publish, range(groups))
+    yield from parallel_map(publish, range(groups))

@@ -27,10 +27,10 @@ def _cron(text: str) -> str:
 
 
 def _is_cron_part(text: str, least: int, most: int, names: dict[str, int]) -> bool:
-    found = CRON_PART.fullmatch(text)
-    if found is None or found["every"] == "0":
+    match = CRON_PART.fullmatch(text)
+    if match is None or match["every"] == "0":
         return False
-    ends = [names.get(end, end) for end in (found["first"], found["last"]) if end is not None]
+    ends = [names.get(end, end) for end in (match["first"], match["last"]) if end is not None]
     if not all(str(end).isdecimal() and least <= int(end) <= most for end in ends):
         return False
     return len(ends) < 2 or int(ends[0]) <= int(ends[1])

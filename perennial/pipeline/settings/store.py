@@ -420,7 +420,7 @@ class Settings(Section):
     @property
     def digest(self) -> str:
         """Hash of the settings that shape scores."""
-        told = {"identifier", "prefix", "properties"}
+        shown = {"identifier", "prefix", "properties"}
         shaping = self.model_dump_json(
             exclude={
                 "paths": True,
@@ -432,7 +432,7 @@ class Settings(Section):
                 "notify": True,
                 "tables": True,
                 "orders": NOT_SHAPING,
-                "klaviyo": set(KlaviyoSettings.model_fields) - told,
+                "klaviyo": set(KlaviyoSettings.model_fields) - shown,
             }
         )
         return hashlib.sha256(shaping.encode()).hexdigest()[:16]
@@ -458,16 +458,16 @@ def last_whole_day(now: datetime, timezone: str) -> date:
     return now.astimezone(ZoneInfo(timezone)).date() - timedelta(days=1)
 
 
-def _action(tier: str, said: ActionSettings) -> Action:
-    keep = said.assumed_keep
+def _action(tier: str, settings: ActionSettings) -> Action:
+    keep = settings.assumed_keep
     return Action(
         tier,
-        said.cost,
-        said.assumed_lift,
-        KEEP_PER_LIFT * said.assumed_lift if keep is None else keep,
-        said.offer_cost,
-        said.redemption,
-        math.inf if said.most_customers is None else said.most_customers,
+        settings.cost,
+        settings.assumed_lift,
+        KEEP_PER_LIFT * settings.assumed_lift if keep is None else keep,
+        settings.offer_cost,
+        settings.redemption,
+        math.inf if settings.most_customers is None else settings.most_customers,
     )
 
 

@@ -15,7 +15,7 @@ DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Age:
+class Staleness:
     """How old what readers see is.
 
     Attributes
@@ -42,9 +42,9 @@ class Age:
         )
 
 
-def age_of(
+def staleness_of(
     day: PublishedDay, now: datetime, yesterday: date, limit: timedelta | None = None
-) -> Age:
+) -> Staleness:
     """Say how old a published day is.
 
     Parameters
@@ -59,7 +59,7 @@ def age_of(
         From when on it is stale.
     """
     hours = (now - day.published_at()) / timedelta(hours=1)
-    return Age(round(hours, 2), (yesterday - day.as_of).days, limit)
+    return Staleness(round(hours, 2), (yesterday - day.as_of).days, limit)
 
 
 def collect_status(run: RunContext, limit: timedelta | None = None) -> Status:
@@ -77,27 +77,29 @@ def collect_status(run: RunContext, limit: timedelta | None = None) -> Status:
     )
     if day is None:
         return status
-    age, record = age_of(day, run.now, yesterday, limit), read_record(day)
+    staleness, record = staleness_of(day, run.now, yesterday, limit), read_record(day)
     current = CurrentDay(
         as_of=day.as_of,
         published_at=record.published_at,
-        hours=age.hours,
-        days_behind=age.days_behind,
+        hours=staleness.hours,
+        days_behind=staleness.days_behind,
         customers=record.customers,
         checks=record.checks,
     )
     model = _model(run.tracking, record.model_version, day.as_of)
-    return status.model_copy(update={"current": current, "model": model, "is_stale": age.is_stale})
+    return status.model_copy(
+        update={"current": current, "model": model, "is_stale": staleness.is_stale}
+    )
 
 
 def missing_days(store: Store, day: date, most_days: int) -> list[date]:
     """List the days of late that should be published and are not, in order, `day` included; `most_days` back."""
-    known = {one.as_of for one in store.published_days(date.min, day)}
-    if not known:
+    published = {one.as_of for one in store.published_days(date.min, day)}
+    if not published:
         return []
-    start = max(min(known), day - timedelta(days=most_days))
+    start = max(min(published), day - timedelta(days=most_days))
     between = (start + timedelta(days=n) for n in range((day - start).days + 1))
-    return [one for one in between if one not in known]
+    return [one for one in between if one not in published]
 
 
 def read_limit(text: str) -> timedelta:
@@ -108,12 +110,12 @@ def read_limit(text: str) -> timedelta:
     ValueError
         It is neither hours nor days.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([hd])", text)
-    if found is None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([hd])", text)
+    if match is None:
         raise ValueError(
             f"a length of time is hours or days, such as 26h or 2d: {text!r} is neither"
         )
-    return float(found[1]) * (DAY if found[2] == "d" else timedelta(hours=1))
+    return float(match[1]) * (DAY if match[2] == "d" else timedelta(hours=1))
 
 
 def _model(tracking: Tracking, version: str, as_of: date) -> ModelStatus:

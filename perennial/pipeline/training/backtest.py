@@ -42,6 +42,7 @@ from perennial.pipeline.ingestion.read import known_customers, read_orders
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import progress
 from perennial.pipeline.settings.store import ModelSettings
+from perennial.pipeline.training.cutoff import BacktestCutoff
 from perennial.pipeline.training.model_files import load_forecaster
 from perennial.pipeline.training.recipe import Fits, fit_recipe
 
@@ -54,18 +55,8 @@ Predictions = Mapping[str, Prediction | None]  # by model; None = it cannot pred
 class Orders:
     """What was known on a day, and all that came to be known later."""
 
-    known: ir.Table
+    past: ir.Table
     all: ir.Table
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What was known of the customers on a day, and what they did in the window after it."""
-
-    as_of: date
-    state: pd.DataFrame
-    orders: pd.Series
-    value: pd.Series
 
 
 def evaluate_cutoffs(
@@ -90,13 +81,13 @@ def evaluate_cutoffs(
     reports = []
     rival = None if incumbent is None else load_forecaster(incumbent)
     for number, day in enumerate(usable, 1):
-        known = read_orders(run.on(day))
+        past = read_orders(run.on(day))
         progress(f"backtest from {day}, {number} of {len(usable)}")
         with run.engine() as engine:
             report = _evaluate_cutoff(
                 engine,
-                Orders(engine.parquet(known.orders), engine.parquet(history.orders)),
-                known,
+                Orders(engine.parquet(past.orders), engine.parquet(history.orders)),
+                past,
                 day,
                 settings=run.settings.model,
                 horizon=horizon_days,
@@ -134,7 +125,7 @@ def _check_window(history: History, as_of: date, horizon_days: int) -> None:
 def _evaluate_cutoff(
     engine: Engine,
     orders: Orders,
-    known: History,
+    past: History,
     as_of: date,
     *,
     settings: ModelSettings,
@@ -144,17 +135,17 @@ def _evaluate_cutoff(
 ) -> CutoffReport:
     """Fit the recipe to what was known on a day, and compare every model with what happened after it."""
     window = settings.second_purchase_days
-    lines = None if known.order_lines is None else engine.parquet(known.order_lines)
-    now = find_origin(engine, orders, lines, as_of, horizon, window)
+    lines = None if past.order_lines is None else engine.parquet(past.order_lines)
+    now = build_cutoff(engine, orders, lines, as_of, horizon, window)
     fits = fit_recipe(
-        engine, orders.known, lines, as_of, window, horizon,
+        engine, orders.past, lines, as_of, window, horizon,
         is_learned=settings.learned, peaks=peaks,
     )  # fmt: skip
-    champion = predict_origin(fits.forecaster, now, horizon)
+    champion = predict_cutoff(fits.forecaster, now, horizon)
     models: dict[str, Prediction | None] = {
         "champion": champion,
         **_candidates(fits, now, horizon),
-        **_simple_rules(engine, orders.known, known.first_date, now, horizon),
+        **_simple_rules(engine, orders.past, past.first_date, now, horizon),
     }
     if incumbent is not None:
         models[INCUMBENT] = _incumbent(incumbent, fits, now, horizon)
@@ -166,7 +157,7 @@ def _evaluate_cutoff(
         models=_metrics(models, now),
         differences=_differences(champion, models, now),
         notes=tuple(fits.notes),
-        deciles=tuple(decile_table(champion.value, now.value.to_numpy())),
+        deciles=tuple(decile_table(champion.value, now.value)),
         curves=Curves(
             weekly=tuple(_weekly(engine, orders.all, fits.forecaster, champion, now, horizon)),
             gain=tuple(_gain(models, now)),
@@ -175,7 +166,7 @@ def _evaluate_cutoff(
     )
 
 
-def _metrics(models: Predictions, now: Origin) -> dict[str, Metrics]:
+def _metrics(models: Predictions, now: BacktestCutoff) -> dict[str, Metrics]:
     return {
         name: Metrics.unknown()
         if prediction is None
@@ -184,7 +175,9 @@ def _metrics(models: Predictions, now: Origin) -> dict[str, Metrics]:
     }
 
 
-def _differences(champion: Prediction, models: Predictions, now: Origin) -> dict[str, Comparison]:
+def _differences(
+    champion: Prediction, models: Predictions, now: BacktestCutoff
+) -> dict[str, Comparison]:
     """Compare the recipe with each other model that predicts."""
     others = {
         name: prediction.value
@@ -199,7 +192,7 @@ def _weekly(
     later: ir.Table,
     forecaster: Forecaster,
     champion: Prediction,
-    now: Origin,
+    now: BacktestCutoff,
     horizon: int,
 ) -> list[WeekRow]:
     """Count the orders of each whole week of the window, beside those expected."""
@@ -207,9 +200,11 @@ def _weekly(
     days = purchases(later, end)
     week = days.order_date.delta(ibis.date(now.as_of + timedelta(days=1)), unit="day") // 7
     first = days.group_by("customer_id").aggregate(first=days.order_date.min())
-    known = first.filter(first["first"] <= now.as_of)
+    customers = first.filter(first["first"] <= now.as_of)
     inside = (
-        days.mutate(week=week).filter(days.order_date > now.as_of).semi_join(known, "customer_id")
+        days.mutate(week=week)
+        .filter(days.order_date > now.as_of)
+        .semi_join(customers, "customer_id")
     )
     counts = engine.frame(inside.group_by("week").aggregate(orders=inside.count()))
     came = dict(zip(counts["week"].astype(int), counts["orders"].astype(float), strict=True))
@@ -229,11 +224,11 @@ def _weekly(
     return rows
 
 
-def _gain(models: Predictions, now: Origin) -> list[dict[str, float]]:
+def _gain(models: Predictions, now: BacktestCutoff) -> list[dict[str, float]]:
     """Return the share of later value that the best customers by some forecasts brought."""
     best = next(name for name in models if name.endswith("_gamma_gamma"))
     curves = {
-        name: gain_curve(models[name].value, now.value.to_numpy())  # type: ignore[union-attr]  # they always predict
+        name: gain_curve(models[name].value, now.value)  # type: ignore[union-attr]  # they always predict
         for name in ("champion", best, "total_past")
     }
     return [
@@ -242,7 +237,7 @@ def _gain(models: Predictions, now: Origin) -> list[dict[str, float]]:
     ]
 
 
-def _incumbent(incumbent: Forecaster, fits: Fits, now: Origin, horizon: int) -> Prediction:
+def _incumbent(incumbent: Forecaster, fits: Fits, now: BacktestCutoff, horizon: int) -> Prediction:
     """Predict by the model that scores; if it knows what came, by its kind fitted to what was known."""
     if incumbent.trained_as_of <= now.as_of:
         return _by_models(incumbent, now, horizon)
@@ -260,10 +255,10 @@ def _is_blind(
     engine: Engine, orders: ir.Table, lines: ir.Table | None, as_of: date, window_days: int
 ) -> bool:
     """Tell whether what is known of customers is the same without the orders after the day."""
-    known = engine.keep(orders.filter(orders.order_date <= as_of), "known_orders")
+    past = engine.keep(orders.filter(orders.order_date <= as_of), "known_orders")
     with_later, without = (
         engine.frame(known_customers(table, lines, as_of, window_days).order_by("customer_id"))
-        for table in (orders, known)
+        for table in (orders, past)
     )
     if with_later.shape != without.shape:
         return False
@@ -277,10 +272,10 @@ def _is_blind(
     )
 
 
-def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction | None]:
+def _candidates(fits: Fits, now: BacktestCutoff, horizon: int) -> dict[str, Prediction | None]:
     """Predict by each purchase model, and by each correction that could be fitted."""
     order_value = fits.order_value.model
-    found: dict[str, Prediction | None] = {
+    predictions: dict[str, Prediction | None] = {
         f"{fit.title}_gamma_gamma": _by_models(
             Forecaster.plain(fit.model, order_value, pace=fits.pace.index), now, horizon
         )
@@ -288,18 +283,18 @@ def _candidates(fits: Fits, now: Origin, horizon: int) -> dict[str, Prediction |
     }
     base = replace(fits.forecaster, purchases=fits.purchases[0].model)
     for name, correction in fits.stacking.candidates.items():
-        found[name] = _by_models(replace(base, correction=correction), now, horizon)
-    return found
+        predictions[name] = _by_models(replace(base, correction=correction), now, horizon)
+    return predictions
 
 
-def find_origin(
+def build_cutoff(
     engine: Engine,
     orders: Orders,
     lines: ir.Table | None,
     as_of: date,
     horizon: int,
     second_purchase_days: int,
-) -> Origin:
+) -> BacktestCutoff:
     """Say all that a model may know of the customers on a day, and what they did in the window after it.
 
     Parameters
@@ -317,20 +312,25 @@ def find_origin(
     second_purchase_days
         Window of the second-purchase classifier.
     """
-    now = _origin(engine, orders.known, orders.all, as_of, horizon)
-    customers = known_customers(orders.known, lines, as_of, second_purchase_days)
+    now = _cutoff(engine, orders.past, orders.all, as_of, horizon)
+    customers = known_customers(orders.past, lines, as_of, second_purchase_days)
     return replace(now, state=engine.frame(customers.order_by("customer_id")))
 
 
-def _origin(engine: Engine, known: ir.Table, later: ir.Table, as_of: date, horizon: int) -> Origin:
-    state = engine.keep(customer_state(known, as_of), f"state_{as_of:%Y%m%d}")
+def _cutoff(
+    engine: Engine, past: ir.Table, later: ir.Table, as_of: date, horizon: int
+) -> BacktestCutoff:
+    state = engine.keep(customer_state(past, as_of), f"state_{as_of:%Y%m%d}")
     window = outcome_window(as_of, horizon)
     bought = engine.frame(outcomes(later, state, window).order_by("customer_id"))
     frame = engine.frame(state.order_by("customer_id"))
-    return Origin(as_of, frame, bought["later_orders"], bought["later_value"])
+    orders, value = (
+        bought[name].to_numpy().astype(np.float64) for name in ("later_orders", "later_value")
+    )
+    return BacktestCutoff(as_of, frame, orders, value)
 
 
-def predict_origin(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
+def predict_cutoff(forecaster: Forecaster, now: BacktestCutoff, horizon: int) -> Prediction:
     """Predict undiscounted, as outcomes are counted, with the interval of value.
 
     Parameters
@@ -356,22 +356,22 @@ def predict_origin(forecaster: Forecaster, now: Origin, horizon: int) -> Predict
     )
 
 
-def _by_models(forecaster: Forecaster, now: Origin, horizon: int) -> Prediction:
+def _by_models(forecaster: Forecaster, now: BacktestCutoff, horizon: int) -> Prediction:
     """Predict undiscounted and without an interval, which takes longest."""
     f = forecaster.expect(now.state, horizon, as_of=now.as_of)
     return Prediction(f.expected_orders, f.expected_value, f.p_order)
 
 
-def _last_period(engine: Engine, known: ir.Table, now: Origin, horizon: int) -> Prediction:
+def _last_period(engine: Engine, past: ir.Table, now: BacktestCutoff, horizon: int) -> Prediction:
     """Predict that each customer repeats what the equal window before brought."""
-    state = customer_state(known, now.as_of)
+    state = customer_state(past, now.as_of)
     window = previous_window(now.as_of, horizon)
-    before = engine.frame(outcomes(known, state, window).order_by("customer_id"))
+    before = engine.frame(outcomes(past, state, window).order_by("customer_id"))
     columns = (before["later_orders"], before["later_value"])
     return Prediction(*(column.to_numpy().astype(float) for column in columns))
 
 
-def _total_past(first_date: date, now: Origin, horizon: int) -> Prediction:
+def _total_past(first_date: date, now: BacktestCutoff, horizon: int) -> Prediction:
     """Predict that each customer goes on as in all the history."""
     share = horizon / max((now.as_of - first_date).days + 1, 1)
     orders, revenue = (now.state[name].to_numpy(np.float64) for name in ("frequency", "revenue"))
@@ -379,17 +379,17 @@ def _total_past(first_date: date, now: Origin, horizon: int) -> Prediction:
 
 
 def _simple_rules(
-    engine: Engine, known: ir.Table, first_date: date, now: Origin, horizon: int
+    engine: Engine, past: ir.Table, first_date: date, now: BacktestCutoff, horizon: int
 ) -> dict[str, Prediction | None]:
     return {
-        "last_period": _last_period(engine, known, now, horizon),
+        "last_period": _last_period(engine, past, now, horizon),
         "total_past": _total_past(first_date, now, horizon),
-        **_by_the_window_before(engine, known, first_date, now, horizon),
+        **_by_the_window_before(engine, past, first_date, now, horizon),
     }
 
 
 def _by_the_window_before(
-    engine: Engine, known: ir.Table, first_date: date, now: Origin, horizon: int
+    engine: Engine, past: ir.Table, first_date: date, now: BacktestCutoff, horizon: int
 ) -> dict[str, Prediction | None]:
     """Predict the mean of alike customers one horizon earlier; None without a day before it.
 
@@ -399,7 +399,7 @@ def _by_the_window_before(
     day = now.as_of - timedelta(days=horizon)
     if day <= first_date:
         return {"rfm": None, "hiatus": None}
-    before = _origin(engine, known, known, day, horizon)
+    before = _cutoff(engine, past, past, day, horizon)
 
     def silent(state: pd.DataFrame) -> pd.Series:
         return state["age_days"] - state["recency_days"]

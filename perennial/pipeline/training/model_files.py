@@ -50,9 +50,9 @@ def save_forecaster(forecaster: Forecaster, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     parameters = {
         "purchases": _record(forecaster.purchases),
-        "leaving": _record(forecaster.leaving),
-        "otherwise": _record(forecaster.otherwise),
-        "leaving_weight": forecaster.leaving_weight,
+        "leaving": _record(forecaster.dropout_model),
+        "otherwise": _record(forecaster.alternative_model),
+        "leaving_weight": forecaster.dropout_weight,
         "spend": {"model": "gamma_gamma", **forecaster.spend.to_dict()},
         "order_value": forecaster.order_value.to_dict(),
         "price": forecaster.order_value.price_record(),
@@ -99,9 +99,9 @@ def load_forecaster(folder: Path) -> Forecaster:
         level=(level[0], level[1]),
         by_days=_classifier(folder / BY_DAYS),
         pace=PaceIndex.from_dict(record["pace"]) if record.get("pace") else None,
-        leaving=None if record["leaving"] is None else _model(record["leaving"]),
-        otherwise=_model(record["otherwise"]) if record.get("otherwise") else None,
-        leaving_weight=record.get("leaving_weight", 1.0),
+        dropout_model=None if record["leaving"] is None else _model(record["leaving"]),
+        alternative_model=_model(record["otherwise"]) if record.get("otherwise") else None,
+        dropout_weight=record.get("leaving_weight", 1.0),
     )
 
 

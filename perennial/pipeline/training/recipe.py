@@ -30,8 +30,8 @@ from models.purchases import (
     PurchaseModel,
     PurchasesFit,
     Regularity,
+    dropout_weight,
     fit_family,
-    leaving_weight,
 )
 from models.second_purchase import SecondPurchaseFit, fit_second_purchase
 from models.spend import SpendFit
@@ -282,9 +282,11 @@ def fit_recipe(
         level=stacking.level,
         by_days=None if second is None else second.by_days,
         pace=pace.index,
-        leaving=next((model for model in single if isinstance(model, BetaGeometric)), None),
-        otherwise=next((model for model in single if not isinstance(model, BetaGeometric)), None),
-        leaving_weight=leaving_weight(family),
+        dropout_model=next((model for model in single if isinstance(model, BetaGeometric)), None),
+        alternative_model=next(
+            (model for model in single if not isinstance(model, BetaGeometric)), None
+        ),
+        dropout_weight=dropout_weight(family),
     )
     parts = (family, regularity, order_value, second, stacking, pace, price, interval, forecaster)
     return Fits(*parts, is_learned)

@@ -60,7 +60,7 @@ def _put(
     tracking: Tracking, version: str, because: str, who: str, tags: dict[str, str]
 ) -> Decided:
     before = tracking.champion()
-    said = {"decision": "promoted", "decided_by": who, "because": because}
-    tracking.note(version, {**tags, **said})
+    decision = {"decision": "promoted", "decided_by": who, "because": because}
+    tracking.note(version, {**tags, **decision})
     tracking.promote(version)
     return Decided(version, before)

@@ -37,6 +37,7 @@ from models.stacking import fit_order_value as fit_value_correction
 from models.trees import OutcomeTrees, TreeForecast, TreesError, fit_trees
 from models.value import ForecastMultipliers
 from perennial.pipeline.ingestion.read import with_recent
+from perennial.pipeline.training.cutoff import BacktestCutoff
 from perennial.pipeline.training.season import timed
 from perennial.pipeline.training.spend import fit_order_value
 
@@ -58,35 +59,25 @@ Model = StackedModel | RuleModel
 
 
 @dataclass(frozen=True)
-class BacktestCutoff:
-    """Customers as known on a past day, the plain forecast of a window, and what followed.
+class FittedCutoff(BacktestCutoff):
+    """A cutoff with models fitted to what was known then, and their plain forecast of its window.
 
     Attributes
     ----------
-    day
-        The past day.
-    state
-        Customers as known then, by id.
     purchases, order_value
         Models fitted to what was known then.
     plain
         Their forecast of the window.
     time
         How days before and after the day are measured.
-    orders, value
-        Arrays of shape (n,): purchase days and net amount of the window.
     lift
         Shape (n,): of a second-purchase classifier fitted to what was known then; 1 = none.
     """
 
-    day: date
-    state: pd.DataFrame
     purchases: PurchaseModel
     order_value: OrderValue
     plain: PlainForecast
     time: OperationalTime
-    orders: Array
-    value: Array
     lift: Array
 
 
@@ -140,7 +131,7 @@ class StackingFit:
     choice: str
     candidates: Mapping[str, Model]
     purchases: PurchaseModel
-    later: BacktestCutoff | None = None
+    later: FittedCutoff | None = None
     multipliers: ForecastMultipliers | None = None
     level: tuple[float, float] = (0.0, 0.0)
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -208,7 +199,7 @@ def fit_stacking(
         later = cutoffs[0] if cutoffs else None
         return StackingFit(days, PLAIN, {}, family[0], later, notes=(note,))
     if lift_at is not None:
-        cutoffs = [replace(c, lift=lift_at(c.day, c.purchases)) for c in cutoffs]
+        cutoffs = [replace(c, lift=lift_at(c.as_of, c.purchases)) for c in cutoffs]
     later, overlap = cutoffs[0], _overlap(cutoffs, days)
     trees, notes = _trees(cutoffs)
     trials, parts = _trials(cutoffs, trees, overlap, days)
@@ -244,7 +235,7 @@ def fit_stacking(
 
 
 def _trees(
-    cutoffs: Sequence[BacktestCutoff],
+    cutoffs: Sequence[FittedCutoff],
 ) -> tuple[list[TreeForecast] | None, tuple[str, ...]]:
     """Return the trees' forecasts by cutoff, or None and why there are none."""
     try:
@@ -254,7 +245,7 @@ def _trees(
 
 
 def _trials(
-    cutoffs: Sequence[BacktestCutoff],
+    cutoffs: Sequence[FittedCutoff],
     trees: Sequence[TreeForecast] | None,
     overlap: float,
     days: int,
@@ -290,7 +281,7 @@ def _shorter(days: int, horizon_days: int) -> Iterator[str]:
         )
 
 
-def _levels(cutoffs: Sequence[BacktestCutoff], overlap: float, days: int) -> tuple[float, float]:
+def _levels(cutoffs: Sequence[FittedCutoff], overlap: float, days: int) -> tuple[float, float]:
     """Return the levels of orders and of order value that the cutoffs show."""
     customers = float(np.mean([len(cutoff.state) for cutoff in cutoffs]))
     orders, value = (level_of(ratios, overlap, days, customers) for ratios in _log_ratios(cutoffs))
@@ -323,11 +314,11 @@ def _cutoffs(
     purchases: PurchaseModel,
     days: int,
     calendar: Calendar,
-) -> list[BacktestCutoff]:
+) -> list[FittedCutoff]:
     """Look back at past cutoffs a third of a window apart, the latest first."""
     step = timedelta(days=max(days // 3, 7))
     day = as_of - timedelta(days=days)
-    cutoffs: list[BacktestCutoff] = []
+    cutoffs: list[FittedCutoff] = []
     while len(cutoffs) < CUTOFFS and (day - first).days >= days - 3:  # three thirds, rounded down
         cutoff = look_back(engine, orders, day, purchases, days, calendar)
         if cutoff is not None:
@@ -343,7 +334,7 @@ def look_back(
     purchases: PurchaseModel,
     days: int,
     calendar: Calendar,
-) -> BacktestCutoff | None:
+) -> FittedCutoff | None:
     """Fit models of the same kind to an earlier day, and count what followed; None where none fits.
 
     Pace and prices of the window are those that it had: what cannot be foreseen is no fault of a model.
@@ -363,7 +354,7 @@ def look_back(
         later[name].to_numpy().astype(np.float64) for name in ("later_orders", "later_value")
     )
     none = np.ones(len(count))
-    return BacktestCutoff(day, state, past, order_value, plain, time, count, value, none)
+    return FittedCutoff(day, state, count, value, past, order_value, plain, time, none)
 
 
 def _fitted_again(purchases: PurchaseModel, cells: pd.DataFrame) -> PurchaseModel:
@@ -384,13 +375,13 @@ def _now(
     return state, plain_forecast(purchases, order_value, state, days, time)
 
 
-def _overlap(cutoffs: Sequence[BacktestCutoff], days: int) -> float:
+def _overlap(cutoffs: Sequence[FittedCutoff], days: int) -> float:
     """Return how many cutoffs there are for each window that overlaps no other."""
-    span = (cutoffs[0].day - cutoffs[-1].day).days
+    span = (cutoffs[0].as_of - cutoffs[-1].as_of).days
     return len(cutoffs) / (1 + span / days)
 
 
-def _crossed(cutoffs: Sequence[BacktestCutoff]) -> list[TreeForecast]:
+def _crossed(cutoffs: Sequence[FittedCutoff]) -> list[TreeForecast]:
     """Predict every cutoff by trees fitted to other customers at the earlier cutoffs."""
     features = [tree_features(cutoff.state, cutoff.plain) for cutoff in cutoffs]
     folds = [
@@ -408,16 +399,16 @@ def _crossed(cutoffs: Sequence[BacktestCutoff]) -> list[TreeForecast]:
     return [TreeForecast(*forecast) for forecast in forecasts]
 
 
-def _columns(cutoff: BacktestCutoff, trees: TreeForecast) -> tuple[Columns, float]:
+def _columns(cutoff: FittedCutoff, trees: TreeForecast) -> tuple[Columns, float]:
     means = means_of(cutoff.state, cutoff.plain)
     columns = columns_of(
-        cutoff.state, cutoff.order_value, cutoff.plain, trees, means, cutoff.lift, cutoff.day
+        cutoff.state, cutoff.order_value, cutoff.plain, trees, means, cutoff.lift, cutoff.as_of
     )
     return columns, means[0]
 
 
 def _fit_corrections(
-    cutoffs: Sequence[BacktestCutoff], trees: Sequence[TreeForecast], overlap: float
+    cutoffs: Sequence[FittedCutoff], trees: Sequence[TreeForecast], overlap: float
 ) -> Corrections:
     """Fit the corrections to several cutoffs at once."""
     pairs = [_columns(cutoff, forecast) for cutoff, forecast in zip(cutoffs, trees, strict=True)]
@@ -437,7 +428,7 @@ def _fit_corrections(
 
 
 def _proved(
-    corrections: Corrections, columns: Columns, later: BacktestCutoff, mean: float
+    corrections: Corrections, columns: Columns, later: FittedCutoff, mean: float
 ) -> tuple[bool, bool]:
     """Tell whether corrections of order value and of the chance lower their loss on a later cutoff."""
     factors = corrections.multipliers(columns, later.plain, mean)
@@ -471,7 +462,7 @@ def _only(corrections: Corrections, parts: tuple[bool, bool]) -> Corrections:
 
 
 def _rules(
-    cutoffs: Sequence[BacktestCutoff], state: pd.DataFrame, plain: PlainForecast, days: int
+    cutoffs: Sequence[FittedCutoff], state: pd.DataFrame, plain: PlainForecast, days: int
 ) -> dict[str, RuleModel]:
     """Fit each simple rule to cutoffs, at the level of the plain forecast of `state`."""
     orders = np.concatenate([cutoff.orders for cutoff in cutoffs])
@@ -488,12 +479,12 @@ def _rules(
 def _others(
     engine: Engine,
     orders: ir.Table,
-    later: BacktestCutoff,
+    later: FittedCutoff,
     family: Sequence[PurchaseModel],
     days: int,
-) -> dict[str, BacktestCutoff]:
+) -> dict[str, FittedCutoff]:
     """Forecast a cutoff's window by the other purchase models, fitted to what was known then."""
-    cells = timed(engine.frame(state_cells(customer_state(orders, later.day))), later.time)
+    cells = timed(engine.frame(state_cells(customer_state(orders, later.as_of))), later.time)
     cutoffs = {}
     for model in family:
         try:
@@ -526,13 +517,13 @@ def _choose(values: Mapping[str, Array], outcome: Array) -> tuple[str, dict[str,
 
 
 def _choice_notes(
-    choice: str, values: Mapping[str, Array], later: BacktestCutoff
+    choice: str, values: Mapping[str, Array], later: FittedCutoff
 ) -> tuple[str, ...]:
     if choice == STACKED or (choice == PLAIN and STACKED not in values):
         return ()
     gini = {name: normalized_gini(value, later.value) or 0.0 for name, value in values.items()}
     default = STACKED if STACKED in values else PLAIN
-    compared = f"as of {later.day}, its Gini was {gini[choice]:.3f}, the {default} model's {gini[default]:.3f}"
+    compared = f"as of {later.as_of}, its Gini was {gini[choice]:.3f}, the {default} model's {gini[default]:.3f}"
     if choice.startswith("rule_"):
         rule = choice.removeprefix("rule_")
         return (f"a simple rule is the model, {RULES[rule]}: {compared}",)
@@ -541,7 +532,7 @@ def _choice_notes(
 
 
 def _final(
-    cutoffs: Sequence[BacktestCutoff],
+    cutoffs: Sequence[FittedCutoff],
     corrections: Corrections,
     order_value: OrderValue,
     state: pd.DataFrame,
@@ -564,7 +555,7 @@ def _final(
     return StackedModel(days, trees, leveled, (float(means[0]), float(means[1])))
 
 
-def _log_ratios(cutoffs: Sequence[BacktestCutoff]) -> tuple[list[float], list[float]]:
+def _log_ratios(cutoffs: Sequence[FittedCutoff]) -> tuple[list[float], list[float]]:
     """Return the logarithms of outcome over plain forecast by cutoff: of orders, and of order value."""
     orders, value = [], []
     for cutoff in cutoffs:

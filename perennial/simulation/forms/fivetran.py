@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from perennial.simulation.forms.ledger import Form, Ledger, keep_ledger
+from perennial.simulation.forms.ledger import Form, Ledger, save_ledger
 from perennial.simulation.forms.planted import COMMON, WHOLLY_REFUNDED
 from perennial.simulation.world import World
 
@@ -14,7 +14,7 @@ def fivetran(world: World) -> Form:
     A refund made after the world's end is not known yet: it is in no table, and the expected
     amounts are without it.
     """
-    ledger = keep_ledger(world, (*COMMON, "deleted"), has_dates=True)
+    ledger = save_ledger(world, (*COMMON, "deleted"), has_dates=True)
     refunds = _refunds(ledger)
     files = {
         "order.parquet": _orders(ledger),

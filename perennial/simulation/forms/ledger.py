@@ -155,7 +155,7 @@ class Ledger:
         )
 
 
-def keep_ledger(
+def save_ledger(
     world: World, kinds: tuple[str, ...] = COMMON, *, has_dates: bool = False
 ) -> Ledger:
     """Return a world's orders as a shop system has them.

@@ -70,8 +70,8 @@ def _copies(
     orders: pd.DataFrame, lines: pd.DataFrame, kind: str, draws: Draws
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Copy some orders and their lines, with what makes them no purchases."""
-    chosen = draws.uniform(f"planted {kind}", orders["key"].to_numpy()) < NO_PURCHASE[kind]
-    copies = orders[chosen].copy()
+    is_copied = draws.uniform(f"planted {kind}", orders["key"].to_numpy()) < NO_PURCHASE[kind]
+    copies = orders[is_copied].copy()
     key = draws.keys(f"copy {kind}", copies["key"].to_numpy())
     new = pd.Series([f"x{bits:016x}" for bits in key], index=copies["order_id"], dtype=str)
     copied = lines[lines["order_id"].isin(copies["order_id"])].copy()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from pandas.util import hash_array
 
-from perennial.simulation.forms.ledger import Form, Ledger, Planted, keep_ledger, money
+from perennial.simulation.forms.ledger import Form, Ledger, Planted, money, save_ledger
 from perennial.simulation.forms.planted import RULES
 from perennial.simulation.world import World
 
@@ -95,7 +95,7 @@ CUT, OVERLAP = 0.6, 0.02  # where the export was cut into two files, and what is
 
 def shopify(world: World) -> Form:
     """Return a world's orders as Shopify exports them, in two files that overlap."""
-    ledger = keep_ledger(world)
+    ledger = save_ledger(world)
     orders = ledger.orders
     rows = _line_rows(ledger)
     whole = _order_columns(ledger)

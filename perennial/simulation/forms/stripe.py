@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from perennial.simulation.forms.ledger import Form, Ledger, Planted, keep_ledger, money
+from perennial.simulation.forms.ledger import Form, Ledger, Planted, money, save_ledger
 from perennial.simulation.forms.planted import COMMON, seconds
 from perennial.simulation.world import World
 
@@ -78,7 +78,7 @@ def stripe(world: World, subscription_share: float = 0.0) -> Form:
     subscription_share
         Share of the charges that renew a subscription: what no purchase model may be fitted to.
     """
-    ledger = keep_ledger(world, tuple(kind for kind in COMMON if kind != "free"))
+    ledger = save_ledger(world, tuple(kind for kind in COMMON if kind != "free"))
     charges = _charges(ledger, subscription_share)
     retries = _retries(ledger, charges)
     frame = pd.concat([retries, charges]).sort_values("Created (UTC)", kind="stable")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from perennial.simulation.forms.ledger import Form, Ledger, keep_ledger, money
+from perennial.simulation.forms.ledger import Form, Ledger, money, save_ledger
 from perennial.simulation.forms.planted import COMMON
 from perennial.simulation.world import World
 
@@ -77,7 +77,7 @@ def woocommerce(world: World) -> Form:
     A refund made after the world's end is not known yet: it is not in the file, and the expected
     amounts are without it.
     """
-    ledger = keep_ledger(world, (*COMMON, "unpaid"), has_dates=True)
+    ledger = save_ledger(world, (*COMMON, "unpaid"), has_dates=True)
     orders = _order_columns(ledger).reindex(columns=COLUMNS, fill_value="")
     frame = orders.join(_line_columns(ledger), on="order_id").fillna("").astype(str)
     expected = ledger.expected(frame["order_id"])
@@ -90,7 +90,7 @@ def _order_columns(ledger: Ledger) -> pd.DataFrame:
     goods = orders["items"] - orders["discount"] + orders["gift_card"]
     total = goods + orders["shipping"] + orders["tax"]
     refund = ledger.given_back(total).where(kind != "canceled", 0)
-    said = (
+    items = (
         "amount:" + money(refund) + "|reason:|date:" + ledger.local(orders["refunded_at"], LOCAL)
     )
     user = orders["external_id"].where(~orders["is_guest"], "0").fillna("0")
@@ -124,7 +124,7 @@ def _order_columns(ledger: Ledger) -> pd.DataFrame:
             "billing_country": "US",
             "wt_import_key": number,
             "coupon_items": ("code:" + orders["discount_code"]).fillna(""),
-            "refund_items": said.where(refund > 0, ""),
+            "refund_items": items.where(refund > 0, ""),
         }
     )
 

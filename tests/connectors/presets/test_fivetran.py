@@ -250,19 +250,19 @@ NO_PURCHASE = [
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_an_order_that_is_no_purchase_is_counted_under_its_rule(ending, read, tmp_path):
-    said = dict(enumerate(NO_PURCHASE, start=101))
-    orders = [{"id": number} | what for number, (what, _) in said.items()]
-    lines = [{"id": number, "order_id": number} for number in said]
+    result = dict(enumerate(NO_PURCHASE, start=101))
+    orders = [{"id": number} | what for number, (what, _) in result.items()]
+    lines = [{"id": number, "order_id": number} for number in result]
     done = read(ending, order=[{}, *orders], order_line=[{}, *lines])
     rejects = pd.read_csv(tmp_path / "out" / "rejects.csv")
     rules = dict(zip(rejects["id"], rejects["rule"], strict=True))
-    assert rules == {number: rule for number, (_, rule) in said.items()}
+    assert rules == {number: rule for number, (_, rule) in result.items()}
     assert done.net == {"1": 50}
 
 
 def test_a_paid_order_is_a_purchase(read):
     statuses = {1: "paid", 2: "partially_refunded", 3: "partially_paid", 4: None}
-    orders = [{"id": number, "financial_status": said} for number, said in statuses.items()]
+    orders = [{"id": number, "financial_status": text} for number, text in statuses.items()]
     lines = [{"id": number, "order_id": number} for number in statuses]
     assert read(order=orders, order_line=lines).net == dict.fromkeys("1234", 50)
 
@@ -329,7 +329,7 @@ def test_an_order_without_a_moment_of_creation_has_that_of_its_processing(read):
 
 
 @pytest.mark.parametrize(
-    ("said", "value"),
+    ("message", "value"),
     [
         ({"total_discounts": 22.0, "subtotal_price": 38.0}, 38),  # 12 more, on the whole order
         ({"total_discounts": 14.9, "subtotal_price": 50.0}, 50),  # 4.90 of shipping
@@ -338,9 +338,9 @@ def test_an_order_without_a_moment_of_creation_has_that_of_its_processing(read):
         ({"total_discounts": None, "subtotal_price": None}, 50),
     ],
 )
-def test_a_discount_on_the_whole_order_counts_though_no_line_has_it(said, value, read):
+def test_a_discount_on_the_whole_order_counts_though_no_line_has_it(message, value, read):
     lines = [{"quantity": 1}, {"id": 12, "quantity": 1, "total_discount": 0.0}]
-    done = read(order=[said], order_line=lines)
+    done = read(order=[message], order_line=lines)
     assert done.net == {"1": value}
     assert done.orders.loc["1", "discount_amount"] == 60 - value
     # Lines of 20 and 30 bear it in proportion.
@@ -367,17 +367,17 @@ SPOILED = [
 
 def test_an_amount_that_cannot_be_read_spoils_its_order_alone(read):
     tables = {name: [{}] for name in USUAL}
-    for number, (table, said) in enumerate(SPOILED, start=2):
+    for number, (table, text) in enumerate(SPOILED, start=2):
         tables["order"].append({"id": number})
         bad = {"id": 10 * number, "order_id": number}
         tables["order_line"] += [
-            bad | (said if table == "order_line" else {}),
+            bad | (text if table == "order_line" else {}),
             {"id": 10 * number + 1, "order_id": number},
         ]
         if table == "order_line_refund":
             tables["refund"].append({"id": number, "order_id": number})
             back = {"id": number, "refund_id": number, "order_line_id": 10 * number}
-            tables[table].append(back | said)
+            tables[table].append(back | text)
     done = read("csv", **tables)
     assert done.net == {"1": 30}
     assert done.rejected == {"unreadable_amount": len(SPOILED)}
@@ -398,8 +398,8 @@ def test_an_order_that_has_no_line_has_its_subtotal(read):
 def test_tables_that_are_missing_are_said():
     whole = frames({name: [{}] for name in USUAL})
     assert notes_of(whole) == ()
-    (said,) = notes_of({n: t for n, t in whole.items() if n != "order_line_refund"})
-    assert "amounts are before refunds" in said
+    (result,) = notes_of({n: t for n, t in whole.items() if n != "order_line_refund"})
+    assert "amounts are before refunds" in result
     assert len(notes_of({"order": whole["order"]})) == 2
 
 
@@ -496,7 +496,7 @@ def test_the_models_of_older_versions_are_read_by_their_subtotals(tmp_path):
 
 
 def test_the_models_orders_that_are_no_purchases_are_counted_under_their_rules(tmp_path):
-    said = [
+    messages = [
         {},
         {"is_deleted": True},
         {"is_test_order": True},
@@ -504,7 +504,7 @@ def test_the_models_orders_that_are_no_purchases_are_counted_under_their_rules(t
         {"financial_status": "refunded"},
         {"financial_status": "pending"},
     ]
-    done = read_models(tmp_path, models(*({"order_id": i} | s for i, s in enumerate(said))))
+    done = read_models(tmp_path, models(*({"order_id": i} | s for i, s in enumerate(messages))))
     assert done.net == {"0": 45}
     rules = ("deleted", "test_order", "canceled", "refunded_in_full", "unpaid")
     assert done.rejected == dict.fromkeys(rules, 1)

@@ -151,8 +151,8 @@ def test_orders_of_a_rest_interface_with_anything_in_them_end_in_orders_or_a_ref
     orders = [REST, REST | {"id": 2}]
     for number in range(3, 3 + data.draw(st.integers(1, 4))):
         names = data.draw(st.lists(st.sampled_from(sorted(REST)), max_size=3, unique=True))
-        said = {name: data.draw(documents) for name in names}
-        orders.append(REST | {"id": number} | said)
+        values = {name: data.draw(documents) for name in names}
+        orders.append(REST | {"id": number} | values)
     with TemporaryDirectory() as folder:
         source = Path(folder) / "orders.json"
         source.write_text(json.dumps(orders), encoding="utf-8", errors="replace")

@@ -39,9 +39,9 @@ def one(header):
 )
 def test_an_export_that_cannot_work_is_refused_with_one_that_does(header, finding, next_step):
     for written in (header, header.upper()):
-        said = refusal(one(written))
-        assert finding in said
-        assert next_step in said
+        message = refusal(one(written))
+        assert finding in message
+        assert next_step in message
 
 
 @pytest.mark.parametrize(

@@ -287,10 +287,10 @@ def test_who_was_billed_is_evidence(tmp_path):
     (tmp_path / "a.csv").write_text(as_csv([row, line("Mug", "0.00")]))
     with open_engine() as engine:
         rows = engine.read_rows([tmp_path / "a.csv"]).rows
-        found = SHOPIFY.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
+        actual = SHOPIFY.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
         names = ("name", "postal_code", "accepts_marketing", "status")
-        told = engine.frame(found.rows.select(**{n: found.columns[n] for n in names}))
-    assert told.to_numpy().tolist() == [["Ann Lee", "02139", "yes", "paid"]] * 2
+        frame = engine.frame(actual.rows.select(**{n: actual.columns[n] for n in names}))
+    assert frame.to_numpy().tolist() == [["Ann Lee", "02139", "yes", "paid"]] * 2
 
 
 SQUARESPACE = [
@@ -481,9 +481,9 @@ def test_lines_share_the_orders_discount_and_refund(read):
     rows[0] |= line("Beans", "30.00", "2")
     got = read([*rows, line("Mug", "40.00"), line("Gift card", "0.00")])
     assert got.amounts == {"#1": 81.0}
-    found = got.lines.set_index("product_name")
-    assert found["quantity"].to_dict() == {"Beans": 2, "Mug": 1}
-    assert found["net_amount"].to_dict() == pytest.approx({"Beans": 48.6, "Mug": 32.4})
+    frame = got.lines.set_index("product_name")
+    assert frame["quantity"].to_dict() == {"Beans": 2, "Mug": 1}
+    assert frame["net_amount"].to_dict() == pytest.approx({"Beans": 48.6, "Mug": 32.4})
 
 
 def test_all_headings_are_in_the_current_export():

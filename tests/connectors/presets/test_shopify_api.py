@@ -294,10 +294,10 @@ def test_who_was_billed_is_evidence(tmp_path):
     (tmp_path / "a.jsonl").write_text(json.dumps(order()))
     with open_engine() as engine:
         rows = engine.read_rows([tmp_path / "a.jsonl"]).rows
-        found = SHOPIFY.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
+        actual = SHOPIFY.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
         names = ("name", "postal_code", "status")
-        told = engine.frame(found.rows.select(**{n: found.columns[n] for n in names}))
-    assert told.iloc[0].to_list() == ["Ann Lee", "02139", "paid"]
+        frame = engine.frame(actual.rows.select(**{n: actual.columns[n] for n in names}))
+    assert frame.iloc[0].to_list() == ["Ann Lee", "02139", "paid"]
 
 
 def test_the_apis_keys_are_told_from_other_tables():

@@ -94,9 +94,9 @@ def notes_of(folder):
         return STRIPE.read(engine, {"orders": rows}, OrderSource(""), AS_OF).notes
 
 
-def charge(number, **said):
+def charge(number, **values):
     ids = {"id": f"ch_{number}", "PaymentIntent ID": f"pi_{number}"}
-    return ids | {name.replace("_", " "): value for name, value in said.items()}
+    return ids | {name.replace("_", " "): value for name, value in values.items()}
 
 
 @pytest.mark.parametrize("profile", ["coffee", "apparel"])
@@ -196,12 +196,12 @@ NO_PURCHASE = [
 
 
 def test_a_charge_that_is_no_purchase_is_counted_under_its_rule(read, tmp_path):
-    said = {f"ch_{number}": what for number, what in enumerate(NO_PURCHASE, start=2)}
-    charges = [charge(name.removeprefix("ch_")) | what for name, (what, _) in said.items()]
+    values = {f"ch_{number}": what for number, what in enumerate(NO_PURCHASE, start=2)}
+    charges = [charge(name.removeprefix("ch_")) | what for name, (what, _) in values.items()]
     done = read(charge(1), *charges)
     rejects = pd.read_csv(tmp_path / "out" / "rejects.csv")
     rules = dict(zip(rejects["id"], rejects["rule"], strict=True))
-    assert rules == {name: rule for name, (_, rule) in said.items()}
+    assert rules == {name: rule for name, (_, rule) in values.items()}
     assert done.net == {"pi_1": 100}
 
 
@@ -263,7 +263,7 @@ def test_a_charge_that_is_in_two_files_counts_once(read, tmp_path):
 def test_of_two_versions_of_a_charge_the_newer_counts(
     read, tmp_path, before, after, net, rejected, turn
 ):
-    older, newer = [charge(1, **said) for said in (before, after)][::turn]
+    older, newer = [charge(1, **text) for text in (before, after)][::turn]
     write(tmp_path / "in" / "earlier.csv", [PAID | older])
     done = read(newer, charge(2), charge(2))
     assert done.net == ({"pi_1": net} if net else {}) | {"pi_2": 100}
@@ -490,9 +490,9 @@ def test_the_cards_name_and_postal_code_are_evidence_of_who_paid(read, tmp_path)
     read(charge(1, Card_Name="Ada L", Card_Address_Zip="02139"))
     with open_engine() as engine:
         rows = engine.read_rows([tmp_path / "in" / "payments.csv"]).rows
-        found = STRIPE.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
-        rows = found.rows.select(
-            **{n: found.columns[n] for n in ("name", "postal_code", "status")}
+        actual = STRIPE.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
+        rows = actual.rows.select(
+            **{n: actual.columns[n] for n in ("name", "postal_code", "status")}
         )
         assert engine.frame(rows).iloc[0].to_list() == ["Ada L", "02139", "Paid"]
 

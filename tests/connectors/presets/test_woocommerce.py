@@ -495,8 +495,8 @@ def test_numbers_and_texts_of_one_key_are_the_same(tmp_path):
 )
 def test_of_two_versions_of_an_order_the_newer_counts(tmp_path, before, after, rejected, turn):
     (tmp_path / "in").mkdir()
-    for i, said in enumerate([before, after][::turn]):
-        (tmp_path / "in" / f"{i}.csv").write_text(as_csv([order("1", **said), KEPT]))
+    for i, text in enumerate([before, after][::turn]):
+        (tmp_path / "in" / f"{i}.csv").write_text(as_csv([order("1", **text), KEPT]))
     history = read_all(tmp_path)
     orders = pd.read_parquet(history.orders).sort_values(["order_date", "order_id"])
     assert sorted(orders["order_id"]) == (["99"] if rejected else ["1", "99"])
@@ -507,9 +507,9 @@ def test_of_two_versions_of_an_order_the_newer_counts(tmp_path, before, after, r
 
 
 def test_of_two_versions_of_the_rest_interface_the_one_changed_last_counts(read_rest):
-    known = {"date_modified_gmt": "2025-06-02T00:00:00"}
+    given = {"date_modified_gmt": "2025-06-02T00:00:00"}
     later = {"date_modified_gmt": "2025-06-09T00:00:00", "total": "57.20", "status": "processing"}
-    got = read_rest(rest(1, **known), rest(1, **later))
+    got = read_rest(rest(1, **given), rest(1, **later))
     assert got.amounts == {"1": 45.0}
     assert got.history.accounting.merged["older_versions"] == 1
     assert len(got.lines) == 1
@@ -558,9 +558,9 @@ def test_renewals_are_told_by_a_column_of_the_csv(read, name):
 def columns_of(path, *names):
     with open_engine() as engine:
         rows = engine.read_rows([path]).rows
-        found = WOOCOMMERCE.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
+        actual = WOOCOMMERCE.read(engine, {"orders": rows}, OrderSource(""), AS_OF)
         return (
-            engine.frame(found.rows.select(**{n: found.columns[n] for n in names}))
+            engine.frame(actual.rows.select(**{n: actual.columns[n] for n in names}))
             .iloc[0]
             .to_list()
         )
@@ -573,8 +573,8 @@ def test_who_was_billed_is_evidence_and_the_status_is_kept(tmp_path):
     one = rest(billing=billing | {"postcode": "02139"})
     (tmp_path / "b.json").write_text(json.dumps([one]))
     for path in tmp_path.iterdir():
-        told = columns_of(path, "name", "postal_code", "status")
-        assert told == ["Ann Lee", "02139", "completed"]
+        reported = columns_of(path, "name", "postal_code", "status")
+        assert reported == ["Ann Lee", "02139", "completed"]
 
 
 @pytest.mark.parametrize(

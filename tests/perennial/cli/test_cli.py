@@ -23,18 +23,18 @@ def bad(tmp_path, perennial, orders: str | bytes | None = GOOD, settings: str = 
     if orders is not None:
         text = orders if isinstance(orders, bytes) else orders.encode()
         (tmp_path / "orders.csv").write_bytes(text)
-    said = perennial("run", "--config", config, *DAY, "--json")
-    error = said.json["error"]
-    assert said.json["exit_code"] == said.code
+    result = perennial("run", "--config", config, *DAY, "--json")
+    error = result.json["error"]
+    assert result.json["exit_code"] == result.code
     assert "\n" not in error
-    assert f"perennial: {error}" in said.err.replace("\n", " ") or error in said.err
-    assert "Traceback" not in said.err
+    assert f"perennial: {error}" in result.err.replace("\n", " ") or error in result.err
+    assert "Traceback" not in result.err
     assert not (tmp_path / "exports" / "CURRENT.json").exists()
-    return said.code, error
+    return result.code, error
 
 
 @pytest.mark.parametrize(
-    ("orders", "code", "said"),
+    ("orders", "code", "message"),
     [
         (None, 2, "nothing is at"),
         ("", 20, "is empty"),
@@ -54,10 +54,10 @@ def bad(tmp_path, perennial, orders: str | bytes | None = GOOD, settings: str = 
     ],
     ids=lambda value: str(value)[:30] if isinstance(value, str) else None,
 )
-def test_bad_orders_end_in_words(tmp_path, perennial, orders, code, said):
-    found, error = bad(tmp_path, perennial, orders)
-    assert said in error
-    assert found == code
+def test_bad_orders_end_in_words(tmp_path, perennial, orders, code, message):
+    actual, error = bad(tmp_path, perennial, orders)
+    assert message in error
+    assert actual == code
 
 
 def test_two_currencies_are_refused_and_can_be_left_out(tmp_path, perennial):
@@ -70,13 +70,13 @@ def test_two_currencies_are_refused_and_can_be_left_out(tmp_path, perennial):
     assert 'orders.other_currencies = "reject"' in error
     leave_out = SETTINGS.replace("[orders]", '[orders]\nother_currencies = "reject"')
     (tmp_path / "perennial.toml").write_text(leave_out)
-    said = perennial("run", "--config", tmp_path / "perennial.toml", *DAY, "--json")
-    assert said.code == 0
-    assert said.json["accounting"]["rejected"]["other_currency"] == 5
+    result = perennial("run", "--config", tmp_path / "perennial.toml", *DAY, "--json")
+    assert result.code == 0
+    assert result.json["accounting"]["rejected"]["other_currency"] == 5
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ("[orders]\nsource = 5", "orders.source: input should be a valid string; found 5"),
         ("", "orders must be set"),
@@ -91,10 +91,10 @@ def test_two_currencies_are_refused_and_can_be_left_out(tmp_path, perennial):
         ("folder = '/'\n[orders]\nsource = 'a.csv'", "folder is not a setting"),
     ],
 )
-def test_wrong_settings_exit_2_in_words(tmp_path, perennial, settings, said):
+def test_wrong_settings_exit_2_in_words(tmp_path, perennial, settings, message):
     code, error = bad(tmp_path, perennial, None, settings)
     assert code == 2
-    assert said in error
+    assert message in error
 
 
 def test_every_wrong_setting_is_said_at_once(tmp_path, perennial):
@@ -106,9 +106,9 @@ def test_every_wrong_setting_is_said_at_once(tmp_path, perennial):
 
 
 def test_missing_settings_name_the_command_that_writes_them(tmp_path, perennial):
-    said = perennial("run", "--config", tmp_path / "no.toml", "--json")
-    assert said.code == 2
-    assert "perennial init" in said.json["error"]
+    result = perennial("run", "--config", tmp_path / "no.toml", "--json")
+    assert result.code == 2
+    assert "perennial init" in result.json["error"]
 
 
 def test_the_settings_that_init_writes_are_the_defaults(tmp_path, perennial):
@@ -130,22 +130,22 @@ def test_init_never_writes_over_a_file(tmp_path, perennial):
 
 def test_check_counts_the_rows_and_writes_nothing(tmp_path, perennial):
     config = write_shop(tmp_path)
-    said = perennial("check", "--config", config, *DAY, "--json")
-    assert said.code == 0
-    assert said.json["accounting"]["orders"] > 0
+    result = perennial("check", "--config", config, *DAY, "--json")
+    assert result.code == 0
+    assert result.json["accounting"]["orders"] > 0
     assert {p.name for p in tmp_path.iterdir()} == {"mlruns", "orders.csv", "perennial.toml"}
 
 
 def test_status_says_what_is_current(published, perennial):
     config, first = published
-    said = perennial("status", "--config", config, "--json").json
-    assert (said["as_of"], said["run_id"]) == (AS_OF.isoformat(), first["run_id"])
+    result = perennial("status", "--config", config, "--json").json
+    assert (result["as_of"], result["run_id"]) == (AS_OF.isoformat(), first["run_id"])
 
 
 def test_status_of_nothing_says_what_to_run(tmp_path, perennial):
-    said = perennial("status", "--config", write_shop(tmp_path), "--json")
-    assert said.code == 20
-    assert "perennial run" in said.json["error"]
+    result = perennial("status", "--config", write_shop(tmp_path), "--json")
+    assert result.code == 20
+    assert "perennial run" in result.json["error"]
 
 
 def test_the_page_can_be_written_again(published, perennial, tmp_path):
@@ -156,9 +156,9 @@ def test_the_page_can_be_written_again(published, perennial, tmp_path):
 
 
 def test_scoring_without_a_model_says_how_to_get_one(tmp_path, perennial):
-    said = perennial("score", "--config", write_shop(tmp_path), *DAY, "--json")
-    assert said.code == 20
-    assert f"perennial train --as-of {AS_OF}" in said.json["error"]
+    result = perennial("score", "--config", write_shop(tmp_path), *DAY, "--json")
+    assert result.code == 20
+    assert f"perennial train --as-of {AS_OF}" in result.json["error"]
 
 
 def test_train_then_score(tmp_path, perennial):
@@ -171,14 +171,14 @@ def test_train_then_score(tmp_path, perennial):
 
 def test_backtest_prints_the_contracts_json(published, perennial):
     config, _ = published
-    said = perennial(
+    result = perennial(
         "backtest", "--config", config, "--as-of", "2024-03-31", "--horizon-days", "90",
         "--cutoffs", "2", "--json",
     )  # fmt: skip
-    assert said.code == 0
-    found = said.json
-    assert set(found) == {"horizon_days", "cutoffs", "mean"}
-    assert [cutoff["as_of"] for cutoff in found["cutoffs"]] == ["2024-01-01", "2024-03-31"]
+    assert result.code == 0
+    actual = result.json
+    assert set(actual) == {"horizon_days", "cutoffs", "mean"}
+    assert [cutoff["as_of"] for cutoff in actual["cutoffs"]] == ["2024-01-01", "2024-03-31"]
     kinds = (
         "bg_nbd",
         "mbg_nbd",
@@ -190,29 +190,29 @@ def test_backtest_prints_the_contracts_json(published, perennial):
     rules = {"last_period", "total_past", "rfm", "hiatus"}
     corrections = {"rule_total_past", "rule_last_period", "rule_recency"}
     models = {"champion"} | corrections | rules | family
-    first, second = found["cutoffs"]
-    assert set(found["mean"]) == set(first["models"]) == models
+    first, second = actual["cutoffs"]
+    assert set(actual["mean"]) == set(first["models"]) == models
     assert any(note.startswith("no stacked model: trees need 100") for note in first["notes"])
     assert set(second["models"]) == models | {
         "stacked"
     }  # a quarter of a year later there are enough
-    assert set(found["mean"]["champion"]) >= {
+    assert set(actual["mean"]["champion"]) >= {
         "orders_ratio", "mae_orders", "rmse_orders", "value_ratio", "mae_value", "gini_value",
         "capture_top20", "auc_active", "logloss_active", "brier_active", "coverage_80",
     }  # fmt: skip
-    assert found["mean"]["last_period"]["auc_active"] is None
+    assert actual["mean"]["last_period"]["auc_active"] is None
 
 
 def test_a_backtest_whose_horizon_is_not_over_is_refused(published, perennial):
-    said = perennial("backtest", "--config", published[0], "--as-of", "2024-12-01", "--json")
-    assert said.code == 20
-    assert "needs orders up to 2025-12-01" in said.json["error"]
+    result = perennial("backtest", "--config", published[0], "--as-of", "2024-12-01", "--json")
+    assert result.code == 20
+    assert "needs orders up to 2025-12-01" in result.json["error"]
 
 
 def test_a_backtest_before_the_first_order_is_refused(published, perennial):
-    said = perennial("backtest", "--config", published[0], "--as-of", "2022-06-01", "--json")
-    assert said.code == 20
-    assert "needs orders before that day" in said.json["error"]
+    result = perennial("backtest", "--config", published[0], "--as-of", "2022-06-01", "--json")
+    assert result.code == 20
+    assert "needs orders before that day" in result.json["error"]
 
 
 @pytest.mark.parametrize(
@@ -230,8 +230,8 @@ def test_wrong_usage_exits_2(perennial, arguments):
 
 
 def test_results_for_people_say_where_things_are(published, perennial):
-    said = perennial("run", "--config", published[0], *DAY)
-    assert said.code == 10
+    result = perennial("run", "--config", published[0], *DAY)
+    assert result.code == 10
     for words in (
         "Where customers stand",
         "Who gets the budget",
@@ -239,7 +239,7 @@ def test_results_for_people_say_where_things_are(published, perennial):
         "report.html",
         "mlflow",
     ):
-        assert words in said.out
+        assert words in result.out
 
 
 def test_help_does_not_import_what_is_heavy():

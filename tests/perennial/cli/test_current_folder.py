@@ -77,8 +77,8 @@ def test_removing_old_runs_runs_none(planted, tmp_path):
 
 @pytest.mark.parametrize("asked", [["--version"], ["status"], ["check"]])
 def test_the_command_runs_none(planted, asked):
-    said = subprocess.run([PROGRAM, *asked], capture_output=True, env=environment(), check=False)
-    assert said.returncode in (0, 2)
+    result = subprocess.run([PROGRAM, *asked], capture_output=True, env=environment(), check=False)
+    assert result.returncode in (0, 2)
     assert not planted.exists()
 
 

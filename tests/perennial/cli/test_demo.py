@@ -39,12 +39,12 @@ def first(tmp_path_factory):
 
 
 def test_cdnow_is_published_through_prefect(first):
-    home, said, _ = first
-    assert (said["status"], said["as_of"]) == ("published", "1998-06-30")
-    assert said["customers"] == 23_502
-    assert said["accounting"]["rows_in"] == 69_659
-    assert said["accounting"]["rejected"] == {"zero_amount": 80}
-    assert "do not count" in said["zero_amount"]
+    home, result, _ = first
+    assert (result["status"], result["as_of"]) == ("published", "1998-06-30")
+    assert result["customers"] == 23_502
+    assert result["accounting"]["rows_in"] == 69_659
+    assert result["accounting"]["rejected"] == {"zero_amount": 80}
+    assert "do not count" in result["zero_amount"]
     runs = sqlite3.connect(home / ".prefect" / "prefect.db")
     flows = dict(runs.execute("SELECT name, state_name FROM flow_run"))
     assert flows == dict.fromkeys(
@@ -60,10 +60,10 @@ def test_cdnow_is_published_through_prefect(first):
     artifacts = dict(runs.execute("SELECT key, data FROM artifact WHERE key LIKE 'retention-%'"))
     runs.close()
     assert set(artifacts) == {"retention-page", "retention-segments"}
-    assert said["files"]["page"] in json.loads(artifacts["retention-page"])
+    assert result["files"]["page"] in json.loads(artifacts["retention-page"])
     segments = json.loads(json.loads(artifacts["retention-segments"]))
     assert [row["segment"] for row in segments] == [
-        row["segment"].replace("_", " ") for row in said["segments"]
+        row["segment"].replace("_", " ") for row in result["segments"]
     ]
 
 
@@ -101,7 +101,7 @@ def test_success_leaves_no_traceback_and_no_process(first):
 
 
 def test_the_demo_again_exits_0_and_shows_the_day(first):
-    home, said, _ = first
+    home, result, _ = first
     again = demo(home)
     assert again.returncode == 0, again.stderr
     assert "1998-06-30 is already published" in again.stdout
@@ -113,7 +113,7 @@ def test_the_demo_again_exits_0_and_shows_the_day(first):
         assert words in again.stdout
     assert "Traceback" not in again.stderr
     current = json.loads((home / "exports" / "CURRENT.json").read_text())
-    assert current["run_id"] == said["run_id"]
+    assert current["run_id"] == result["run_id"]
 
 
 def test_the_demo_does_not_replace_another_stores_page(published, tmp_path):

@@ -39,9 +39,9 @@ def test_a_platforms_export_is_recognized_and_can_be_checked(name, world, tmp_pa
             folder / file
         )
     config = tmp_path / "perennial.toml"
-    said = perennial("init", "--from", folder, "--config", config, "--json")
-    assert said.code == 0, said.err
-    assert said.json["preset"] == name
+    result = perennial("init", "--from", folder, "--config", config, "--json")
+    assert result.code == 0, result.err
+    assert result.json["preset"] == name
     identifier = "email" if name == "shopify" else "external_id"  # whose export has no other name
     assert read_settings(config).klaviyo.identifier == identifier
     text = config.read_text().replace('timezone = "UTC"', 'timezone = "America/New_York"')
@@ -68,9 +68,9 @@ def test_the_currency_of_a_platforms_export_is_the_stores(name, world, tmp_path,
 def test_a_plain_table_gets_a_mapping_to_look_at(tmp_path, perennial):
     (tmp_path / "lines.csv").write_text(LINES + MORE)
     config = tmp_path / "perennial.toml"
-    said = perennial("init", "--from", tmp_path / "lines.csv", "--config", config, "--json")
-    assert said.json["preset"] == "plain"
-    assert said.json["columns"] == {
+    result = perennial("init", "--from", tmp_path / "lines.csv", "--config", config, "--json")
+    assert result.json["preset"] == "plain"
+    assert result.json["columns"] == {
         "order_id": "InvoiceNo",
         "customer_id": "CustomerID",
         "ordered_at": "InvoiceDate",
@@ -85,10 +85,10 @@ def test_a_plain_table_gets_a_mapping_to_look_at(tmp_path, perennial):
 def test_a_packed_file_is_looked_at_too(tmp_path, perennial):
     with gzip.open(tmp_path / "lines.csv.gz", "wt") as out:
         out.write(LINES + MORE)
-    said = perennial(
+    result = perennial(
         "init", "--from", tmp_path / "lines.csv.gz", "--config", tmp_path / "p.toml", "--json"
     )
-    assert said.json["preset"] == "plain"
+    assert result.json["preset"] == "plain"
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_a_packed_file_is_looked_at_too(tmp_path, perennial):
 def test_an_export_that_cannot_work_is_refused_with_what_to_do(header, words, tmp_path, perennial):
     (tmp_path / "export.csv").write_text(f"{header}\n{',' * header.count(',')}\n")
     config = tmp_path / "perennial.toml"
-    said = perennial("init", "--from", tmp_path / "export.csv", "--config", config, "--json")
-    assert said.code == 2
-    assert words in said.json["error"]
+    result = perennial("init", "--from", tmp_path / "export.csv", "--config", config, "--json")
+    assert result.code == 2
+    assert words in result.json["error"]
     assert not config.exists()
 
 
@@ -116,9 +116,9 @@ def test_names_with_quotes_are_written_as_toml(tmp_path):
         "ordered_at": "日",
         "net_amount": "a",
     }
-    said = tomllib.loads(fill_template('or"ders.csv', Recognized("plain", columns)))
-    assert said["orders"]["columns"] == columns
-    assert said["orders"]["source"] == 'or"ders.csv'
+    record = tomllib.loads(fill_template('or"ders.csv', Recognized("plain", columns)))
+    assert record["orders"]["columns"] == columns
+    assert record["orders"]["source"] == 'or"ders.csv'
 
 
 def test_a_password_in_the_settings_is_refused(tmp_path):
@@ -168,8 +168,8 @@ def test_optional_tables_are_checked_with_the_orders(tmp_path, perennial):
     config.write_text(
         config.read_text().replace('# order_lines = "lines.parquet"', 'nps = "nps.csv"')
     )
-    said = perennial("check", "--config", config, "--as-of", "2024-06-30", "--json")
-    assert said.code == 0, said.err
-    assert said.json["tables"]["nps"] == {
+    result = perennial("check", "--config", config, "--as-of", "2024-06-30", "--json")
+    assert result.code == 0, result.err
+    assert result.json["tables"]["nps"] == {
         "rows_in": 2, "rows": 1, "merged": 0, "rejected": {"missing_value": 1},
     }  # fmt: skip

@@ -25,19 +25,19 @@ def test_the_reference_in_the_docs_is_the_codes(page, written):
 
 
 def test_every_setting_has_a_meaning_and_every_meaning_a_setting():
-    names, said = setting_names(), template_comments()
-    assert all(comment_of(name, said) for name in names)
-    keys = {name for name in said if "." in name}
-    known = {*names, *(name.rpartition(".")[0] for name in names)}
-    assert {key for key in keys - known if not key.startswith("orders.columns.")} == set()
+    names, result = setting_names(), template_comments()
+    assert all(comment_of(name, result) for name in names)
+    keys = {name for name in result if "." in name}
+    past = {*names, *(name.rpartition(".")[0] for name in names)}
+    assert {key for key in keys - past if not key.startswith("orders.columns.")} == set()
 
 
 def test_a_lighter_tiers_setting_is_explained_as_the_heavy_ones():
-    said = template_comments()
+    result = template_comments()
     name = "investment.actions.{}.offer_cost"
-    assert comment_of(name.format("light"), said) == said[name.format("heavy")]
+    assert comment_of(name.format("light"), result) == result[name.format("heavy")]
     with pytest.raises(KeyError):
-        comment_of("investment.nothing", said)
+        comment_of("investment.nothing", result)
 
 
 def test_the_references_name_bounds_choices_and_what_must_be_set():

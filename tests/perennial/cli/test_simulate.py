@@ -36,28 +36,28 @@ def hashes(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, perennial):
     folder = tmp_path_factory.mktemp("simulated") / "store"
-    said = perennial("simulate", folder, *SMALL, "--form", "shopify", "--json")
-    assert said.code == 0, said.err
-    return folder, said.json
+    result = perennial("simulate", folder, *SMALL, "--form", "shopify", "--json")
+    assert result.code == 0, result.err
+    return folder, result.json
 
 
 def test_the_tables_on_disk_are_the_worlds(store):
-    folder, said = store
+    folder, result = store
     world = simulate(300, date(2024, 1, 1), date(2025, 3, 1), 7, "coffee")
     for name, table in world.tables.items():
         assert pq.read_table(folder / f"{name}.parquet").equals(table), name
-        assert said["rows"][name] == table.num_rows
+        assert result["rows"][name] == table.num_rows
 
 
 def test_the_form_is_beside_them_with_what_must_come_of_it(store):
-    folder, said = store
+    folder, result = store
     form = FORMS["shopify"](simulate(300, date(2024, 1, 1), date(2025, 3, 1), 7, "coffee"))
     for name, frame in form.files.items():
         written = pd.read_csv(folder / "shopify" / name, dtype=str, keep_default_na=False)
         pd.testing.assert_frame_equal(written, frame, check_dtype=False)
     expected = pd.read_parquet(folder / "shopify_expected.parquet")
     assert expected["net_amount"].tolist() == form.expected["net_amount"].tolist()
-    assert said["planted"] == {trap.trap: trap.count for trap in form.planted}
+    assert result["planted"] == {trap.trap: trap.count for trap in form.planted}
 
 
 def test_the_same_again_writes_the_same_bytes(store, tmp_path, perennial):
@@ -69,17 +69,17 @@ def test_the_same_again_writes_the_same_bytes(store, tmp_path, perennial):
 def test_the_same_into_the_same_folder_writes_nothing(store, perennial):
     folder, first = store
     before = (folder / "orders.parquet").stat().st_mtime_ns
-    said = perennial("simulate", folder, *SMALL, "--form", "shopify", "--json")
-    assert (said.code, said.json) == (0, first)
+    result = perennial("simulate", folder, *SMALL, "--form", "shopify", "--json")
+    assert (result.code, result.json) == (0, first)
     assert (folder / "orders.parquet").stat().st_mtime_ns == before
 
 
 def test_another_store_is_never_written_over_it(store, perennial):
     folder, _ = store
     before = hashes(folder)
-    said = perennial("simulate", folder, "--customers", "10", "--json")
-    assert said.code == 2
-    assert "a simulation needs a folder of its own" in said.json["error"]
+    result = perennial("simulate", folder, "--customers", "10", "--json")
+    assert result.code == 2
+    assert "a simulation needs a folder of its own" in result.json["error"]
     assert hashes(folder) == before
 
 
@@ -87,12 +87,12 @@ def test_the_settings_beside_the_tables_read_them(store, perennial):
     folder, _ = store
     settings = build_settings(tomllib.loads((folder / "perennial.toml").read_text()), folder)
     assert (settings.store.currency, settings.store.timezone) == ("USD", "America/New_York")
-    said = perennial(
+    result = perennial(
         "check", "--config", folder / "perennial.toml", "--as-of", "2025-02-28", "--json"
     )
-    assert said.code == 0, said.err
+    assert result.code == 0, result.err
     orders = pq.read_table(folder / "orders.parquet")
-    assert said.json["accounting"] == {
+    assert result.json["accounting"] == {
         "rows_in": orders.num_rows,
         "orders": orders.num_rows,
         "merged": {"exact_duplicates": 0, "lines_summed": 0},
@@ -102,11 +102,11 @@ def test_the_settings_beside_the_tables_read_them(store, perennial):
 
 def test_cut_into_pieces_the_files_have_the_same_rows(store, tmp_path, monkeypatch):
     monkeypatch.setattr(simulate_module, "PIECE", 50)
-    told = []
-    write_simulation(PUBLIC, tmp_path / "cut", lambda done, whole: told.append((done, whole)))
-    assert [done for done, _ in told] == list(range(1, len(told) + 1))
-    assert len(told) > 5
-    assert told[-1][0] <= told[-1][1] + 2
+    reported = []
+    write_simulation(PUBLIC, tmp_path / "cut", lambda done, whole: reported.append((done, whole)))
+    assert [done for done, _ in reported] == list(range(1, len(reported) + 1))
+    assert len(reported) > 5
+    assert reported[-1][0] <= reported[-1][1] + 2
     whole = pd.read_parquet(store[0] / "orders.parquet").sort_values("order_id", ignore_index=True)
     cut = pd.read_parquet(tmp_path / "cut" / "orders.parquet")
     pd.testing.assert_frame_equal(cut.sort_values("order_id", ignore_index=True), whole)
@@ -131,14 +131,14 @@ def inside(tmp_path, monkeypatch):
 
 def test_a_store_can_be_written_where_one_is(inside, store, perennial):
     before = inside.stat().st_ino
-    said = perennial("simulate", ".", *SMALL, "--form", "shopify", "--json")
-    assert said.code == 0, said.err
+    result = perennial("simulate", ".", *SMALL, "--form", "shopify", "--json")
+    assert result.code == 0, result.err
     assert inside.stat().st_ino == before  # else whoever is in it would be nowhere
     assert hashes(Path()) == hashes(store[0])
     assert list(inside.parent.iterdir()) == [inside]
     assert "--config perennial.toml --as-of" in Path("perennial.toml").read_text()
     again = perennial("simulate", inside, *SMALL, "--form", "shopify", "--json")
-    assert (again.code, again.json["rows"]) == (0, said.json["rows"])
+    assert (again.code, again.json["rows"]) == (0, result.json["rows"])
 
 
 @pytest.mark.parametrize("reason", ["is_mount", "access"])
@@ -179,9 +179,9 @@ def test_a_store_of_which_a_part_is_gone_is_not_taken_for_written(
 ):
     folder = shutil.copytree(store[0], tmp_path / "part")
     (folder / gone).unlink()
-    said = perennial("simulate", folder, *SMALL, "--form", "shopify", "--json")
-    assert said.code == 2
-    assert f"1 of 15 files of {folder} are gone, such as {gone}" in said.json["error"]
+    result = perennial("simulate", folder, *SMALL, "--form", "shopify", "--json")
+    assert result.code == 2
+    assert f"1 of 15 files of {folder} are gone, such as {gone}" in result.json["error"]
 
 
 @pytest.mark.parametrize(
@@ -189,18 +189,18 @@ def test_a_store_of_which_a_part_is_gone_is_not_taken_for_written(
 )
 def test_a_broken_record_is_no_store(record, tmp_path, perennial):
     (tmp_path / RECORD).write_bytes(record.encode(errors="surrogateescape"))
-    said = perennial("simulate", tmp_path, *SMALL, "--json")
-    assert said.code == 2
-    assert f"{tmp_path / RECORD} is something else" in said.json["error"]
+    result = perennial("simulate", tmp_path, *SMALL, "--json")
+    assert result.code == 2
+    assert f"{tmp_path / RECORD} is something else" in result.json["error"]
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_smallest_store_has_every_form(form, tmp_path, perennial):
     least = ("--customers", "1", "--start", "2024-01-01", "--end", "2024-01-02")
-    said = perennial("simulate", tmp_path / form, *least, "--form", form, "--json")
-    assert said.code == 0, said.err
-    assert said.json["rows"]["orders"] == 0
-    assert set(said.json["planted"].values()) == {0}
+    result = perennial("simulate", tmp_path / form, *least, "--form", form, "--json")
+    assert result.code == 0, result.err
+    assert result.json["rows"]["orders"] == 0
+    assert set(result.json["planted"].values()) == {0}
     assert not len(pd.read_parquet(tmp_path / form / f"{form}_expected.parquet"))
 
 
@@ -214,17 +214,17 @@ def test_the_smallest_store_has_every_form(form, tmp_path, perennial):
     ],
 )
 def test_bad_arguments_end_in_words(tmp_path, perennial, arguments, words):
-    said = perennial("simulate", tmp_path / "out", *arguments, "--json")
-    assert said.code == 2
-    assert words in said.json["error"]
+    result = perennial("simulate", tmp_path / "out", *arguments, "--json")
+    assert result.code == 2
+    assert words in result.json["error"]
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_is_an_option(form, tmp_path, perennial):
     few = ("--customers", "100", "--start", "2024-01-01", "--end", "2024-12-01")
-    said = perennial("simulate", tmp_path / form, *few, "--form", form, "--json")
-    assert said.code == 0, said.err
+    result = perennial("simulate", tmp_path / form, *few, "--form", form, "--json")
+    assert result.code == 0, result.err
     assert any((tmp_path / form / form).iterdir())
 
 
@@ -249,12 +249,12 @@ def test_the_page_of_a_store_that_gives_everything_lacks_nothing(went):
 
 
 def test_the_demo_goes_the_whole_way_on_a_simulated_store(went):
-    folder, said = went
-    assert (said["status"], said["as_of"]) == ("published", "2026-06-30")
+    folder, result = went
+    assert (result["status"], result["as_of"]) == ("published", "2026-06-30")
     truth = pq.read_table(folder / "truth.parquet")
-    scored = pq.read_table(said["files"]["scores"])
+    scored = pq.read_table(result["files"]["scores"])
     assert set(scored["customer_id"].to_pylist()) <= set(truth["customer_id"].to_pylist())
-    metrics = said["backtest"]["mean"]
+    metrics = result["backtest"]["mean"]
     assert metrics["champion"]["gini_value"] > metrics["last_period"]["gini_value"]
     again = demo(folder, "--data", "store", "--profile", "coffee", "--json")
     assert again.returncode == 2

@@ -43,11 +43,11 @@ def test_the_holdout_says_every_figure_whole(console):
         CutoffReport(as_of=date(2024, k, 1), customers=11_044, models={}) for k in (1, 2, 3)
     )
     mean = dict.fromkeys(MODELS, METRICS) | {"hiatus": dict.fromkeys(RATED) | {"auc_active": 0.5}}
-    said = printed(
+    result = printed(
         console, backtest_table(BacktestReport(horizon_days=365, cutoffs=cutoffs, mean=mean))
     )
-    assert "…" not in said
-    row = next(line for line in said.splitlines() if "mbg cnbd 2" in line)
+    assert "…" not in result
+    row = next(line for line in result.splitlines() if "mbg cnbd 2" in line)
     assert row.split() == [
         "mbg",
         "cnbd",
@@ -60,17 +60,17 @@ def test_the_holdout_says_every_figure_whole(console):
         "0.876",
         "87.6%",
     ]
-    assert "gamma" not in said
-    assert next(line for line in said.splitlines() if "hiatus" in line).split()[1:] == [
+    assert "gamma" not in result
+    assert next(line for line in result.splitlines() if "hiatus" in line).split()[1:] == [
         "-", "-", "-", "-", "-", "0.500", "-",
     ]  # fmt: skip
 
 
 def test_segments_and_tiers_of_a_large_store_fit(console):
     assert "…" not in printed(console, segment_table([SEGMENT], "USD"))
-    said = printed(console, tier_table([TIER, TIER.model_copy(update={"cost": 0.0})], "USD"))
-    assert "…" not in said
-    assert "back per USD" in said
+    result = printed(console, tier_table([TIER, TIER.model_copy(update={"cost": 0.0})], "USD"))
+    assert "…" not in result
+    assert "back per USD" in result
 
 
 def test_facts_below_facts_are_said_in_words(console):

@@ -112,7 +112,7 @@ class Up:
 
     def children(self) -> dict[str, int]:
         """Process ids of the server and the worker, by module."""
-        found = {}
+        actual = {}
         for path in Path("/proc").glob("[0-9]*"):
             try:
                 parent = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
@@ -120,8 +120,8 @@ class Up:
             except (OSError, IndexError):  # it ended in between
                 continue
             if parent == self.process.pid and "-m" in words:
-                found[words[words.index("-m") + 1]] = int(path.name)
-        return found
+                actual[words[words.index("-m") + 1]] = int(path.name)
+        return actual
 
     def runs(self, deployment: str) -> list[dict[str, Any]]:
         """Runs of a deployment that are not only scheduled, oldest first."""
@@ -180,16 +180,16 @@ def await_that(is_so: Callable[[], bool], what: str) -> None:
 
 def processes_of(home: Path) -> list[int]:
     """Process ids of whatever was started for a home folder."""
-    found = []
+    actual = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            told = (path / "environ").read_bytes() + (path / "cmdline").read_bytes()
+            reported = (path / "environ").read_bytes() + (path / "cmdline").read_bytes()
             is_gone = (path / "stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
         except OSError:  # it ended in between
             continue
-        if str(home).encode() in told and not is_gone:
-            found.append(int(path.name))
-    return found
+        if str(home).encode() in reported and not is_gone:
+            actual.append(int(path.name))
+    return actual
 
 
 def emit(api_url: str, event: str, home: Path) -> None:

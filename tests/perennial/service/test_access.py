@@ -184,7 +184,7 @@ def test_another_sites_page_cannot_use_it_in_a_browser(up, browser):
 
 def answer_of(served, kind="http", **headers):
     """What a guarded application answers, which by itself says 200."""
-    said = []
+    messages = []
 
     async def app(_scope, _receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -193,11 +193,11 @@ def answer_of(served, kind="http", **headers):
         return {"type": f"{kind}.connect"}
 
     async def send(message):
-        said.append(message)
+        messages.append(message)
 
     named = [(name.encode(), value.encode()) for name, value in headers.items()]
     asyncio.run(OwnPagesOnly(app, served)({"type": kind, "headers": named}, receive, send))
-    return said[0].get("status", said[0]["type"])
+    return messages[0].get("status", messages[0]["type"])
 
 
 def test_a_proxys_address_is_allowed_where_it_is_named():

@@ -58,7 +58,7 @@ def until(is_so):
         time.sleep(0.02)
 
 
-def said(child):
+def output(child):
     return child.log.read_text().split("\n") if child.log.exists() else []
 
 
@@ -92,7 +92,7 @@ def test_a_childs_end_and_last_words_are_known(child):
     assert child.ended_with == "exit code 0"
     assert child.last_words() == "it ended"
     child.start()
-    until(lambda: said(child).count("it runs") == 2)
+    until(lambda: output(child).count("it runs") == 2)
     assert child.ended_with == "it runs"
     os.kill(child.pid, signal.SIGKILL)
     until(lambda: not child.is_alive())
@@ -103,8 +103,8 @@ def test_a_childs_end_and_last_words_are_known(child):
 def test_a_child_that_does_not_listen_is_ended_with_all_that_it_started(child):
     child, _ = child
     child.start("deaf", "with a child")
-    until(lambda: "it runs" in said(child))
-    grandchild = int(said(child)[0])
+    until(lambda: "it runs" in output(child))
+    grandchild = int(output(child)[0])
     child.stop(0.2)
     assert child.ended_with == "signal SIGKILL"
     until(lambda: is_gone(grandchild))
@@ -113,20 +113,20 @@ def test_a_child_that_does_not_listen_is_ended_with_all_that_it_started(child):
 def test_what_a_dead_child_started_is_ended_before_it_starts_again(child):
     child, _ = child
     child.start("with a child")
-    until(lambda: "it runs" in said(child))
+    until(lambda: "it runs" in output(child))
     os.kill(child.pid, signal.SIGKILL)
     until(lambda: not child.is_alive())
     assert not child.is_due()
-    until(lambda: is_gone(int(said(child)[0])))
+    until(lambda: is_gone(int(output(child)[0])))
 
 
 def test_a_child_and_all_that_it_started_leave_when_the_pipe_closes(child):
     child, _ = child
     child.start("deaf", "with a child")
-    until(lambda: "it runs" in said(child))
+    until(lambda: "it runs" in output(child))
     child._process.stdin.close()
     until(lambda: not child.is_alive())
-    until(lambda: is_gone(int(said(child)[0])))
+    until(lambda: is_gone(int(output(child)[0])))
 
 
 def is_gone(pid):
@@ -141,7 +141,7 @@ def test_a_long_log_is_begun_anew_and_one_old_one_is_kept(child):
     child.log.write_bytes(b"x" * (LONGEST_LOG + 1))
     child.start("short")
     child._process.wait(timeout=60)
-    assert said(child)[0] == "it runs"
+    assert output(child)[0] == "it runs"
     assert child.log.with_name("log.1").stat().st_size == LONGEST_LOG + 1
 
 
@@ -175,13 +175,13 @@ def test_prefects_server_is_told_what_the_settings_say_and_the_environment_wins(
         },
         tmp_path,
     )
-    told = server_environment(settings)
-    assert told["PREFECT_HOME"] == str(tmp_path / ".prefect")
-    assert told["PREFECT_API_URL"] == "http://127.0.0.1:4300/api"
-    assert told["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"] == "events,flow_runs"
-    assert told["PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"] == "2592000"
-    assert told["PREFECT_SERVER_EVENTS_RETENTION_PERIOD"] == "P3D"
-    assert told["PREFECT_SERVER_DATABASE_CONNECTION_URL"] == "postgresql+asyncpg://db/prefect"
+    reported = server_environment(settings)
+    assert reported["PREFECT_HOME"] == str(tmp_path / ".prefect")
+    assert reported["PREFECT_API_URL"] == "http://127.0.0.1:4300/api"
+    assert reported["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"] == "events,flow_runs"
+    assert reported["PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"] == "2592000"
+    assert reported["PREFECT_SERVER_EVENTS_RETENTION_PERIOD"] == "P3D"
+    assert reported["PREFECT_SERVER_DATABASE_CONNECTION_URL"] == "postgresql+asyncpg://db/prefect"
     monkeypatch.setenv("PREFECT_SERVER_EVENTS_RETENTION_PERIOD", "P1D")
     assert server_environment(settings)["PREFECT_SERVER_EVENTS_RETENTION_PERIOD"] == "P1D"
 
@@ -198,7 +198,9 @@ def test_events_are_told_in_words():
         "train/on-drift: after drift",
         "train/weekly: by hand",
     ]
-    died = ChildDied("worker", how="exit code 1", said="no space left", again_in=1.0, log="L")
+    died = ChildDied(
+        "worker", how="exit code 1", last_words="no space left", again_in=1.0, log="L"
+    )
     assert in_words(died) == [
         "died: what: worker, how: exit code 1, said: no space left, again in: 1.0, log: L"
     ]

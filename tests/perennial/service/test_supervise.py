@@ -25,9 +25,11 @@ class Watched:
     """A supervisor that starts nothing, and what it told."""
 
     def __init__(self, config, monkeypatch):
-        self.events, self.told = [], []
+        self.events, self.notified = [], []
         monkeypatch.delenv("PREFECT_API_URL", raising=False)
-        monkeypatch.setattr(supervise, "notify", lambda _settings, *said: self.told.append(said))
+        monkeypatch.setattr(
+            supervise, "notify", lambda _settings, *values: self.notified.append(values)
+        )
         monkeypatch.setattr(supervise, "PATIENCE_SECONDS", 0.0)
         self.it = Supervisor(read_settings(config), config, self.events.append)
         self.it._served = SERVED
@@ -37,7 +39,7 @@ class Watched:
         for thread in threading.enumerate():
             if thread is not threading.current_thread() and thread.daemon:
                 thread.join(1)
-        return [(kind, subject) for kind, subject, _ in self.told]
+        return [(kind, subject) for kind, subject, _ in self.notified]
 
 
 class Alive:
@@ -146,23 +148,23 @@ def test_each_death_is_said_and_people_are_told_of_the_third(tmp_path, monkeypat
         assert len(watched.kinds()) == (deaths >= 3)
     event = watched.events[0]
     assert (event.name, event.what, event.how) == ("died", "worker", "exit code 1")
-    assert watched.told[0][2] == {"how": "exit code 1", "said": "no space left"}
+    assert watched.notified[0][2] == {"how": "exit code 1", "said": "no space left"}
 
 
 def test_a_run_that_was_cut_off_twice_is_told_of(tmp_path, monkeypatch):
     watched = Watched(write_shop(tmp_path), monkeypatch)
-    said = (
+    result = (
         SERVED[0].model_copy(update={"given_up": True}),
         SERVED[1].model_copy(update={"again": True}),
     )
 
     class Started:
         def start(self, *_arguments, pipes):
-            os.write(pipes[0], json.dumps([one.model_dump() for one in said]).encode())
+            os.write(pipes[0], json.dumps([one.model_dump() for one in result]).encode())
 
     watched.it._worker = Started()
     watched.it._start_worker()
-    assert watched.it._served == said
+    assert watched.it._served == result
     assert RunAgain("train/on-drift") in watched.events
     [(kind, subject)] = watched.kinds()
     assert (kind, subject.split(" was ")[0]) == ("failed", "daily/nightly")

@@ -44,7 +44,7 @@ def await_message(webhook, run: str):  # noqa: F811
     """Wait until people are told of a run; return the message."""
 
     def of_run():
-        return [said for _, said in webhook.got if said["facts"]["run"] == run]
+        return [text for _, text in webhook.got if text["facts"]["run"] == run]
 
     await_that(lambda: bool(of_run()), f"word of {run}")
     return of_run()[0]
@@ -95,11 +95,11 @@ def story(published, tmp_path_factory):
 
 
 def test_it_says_where_its_pages_are_and_when_everything_runs(story):
-    said = {one["deployment"]: one for one in story["serving"]["deployments"]}
-    assert {"daily/nightly", "train/weekly", "train/on-drift"} <= set(said)
-    assert said["daily/nightly"]["cron"] == "* * * * *"
-    assert said["train/weekly"]["next"][11:16] == "05:00"
-    assert said["train/on-drift"]["event"] == "perennial.drift.confirmed"
+    values = {one["deployment"]: one for one in story["serving"]["deployments"]}
+    assert {"daily/nightly", "train/weekly", "train/on-drift"} <= set(values)
+    assert values["daily/nightly"]["cron"] == "* * * * *"
+    assert values["train/weekly"]["next"][11:16] == "05:00"
+    assert values["train/on-drift"]["event"] == "perennial.drift.confirmed"
     assert story["serving"]["ui"].startswith("http://127.0.0.1:")
     assert story["serving"]["timezone"] == "Europe/Berlin"
 
@@ -132,9 +132,9 @@ def test_prefect_shows_what_our_packages_log(story):
 
 
 def test_a_second_one_in_the_same_home_is_refused(story):
-    code, said = story["second"]
+    code, record = story["second"]
     assert code == 2
-    assert "one `perennial up` serves a home" in said
+    assert "one `perennial up` serves a home" in record
 
 
 def test_a_worker_that_was_killed_is_started_again(story):
@@ -180,11 +180,11 @@ def test_killed_outright_in_the_middle_of_a_run_it_leaves_no_process_and_the_run
         up.wait_for_run("train/weekly", "CRASHED")
         again = up.wait_for_run("train/weekly", "FAILED")
         assert "again" in again["tags"]
-        told = await_message(webhook, again["name"])
-        assert told["kind"] == "failed"
-        assert "nothing is at" in told["facts"]["what"]
+        reported = await_message(webhook, again["name"])
+        assert reported["kind"] == "failed"
+        assert "nothing is at" in reported["facts"]["what"]
         assert (
-            told["facts"]["details"]
+            reported["facts"]["details"]
             == f"{up.said('serving')[0]['ui']}/runs/flow-run/{again['id']}"
         )
         up.stop()
@@ -200,8 +200,8 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path):
         port = other.getsockname()[1]
         config = write_shop(tmp_path)
         config.write_text(config.read_text() + f"[schedule]\nport = {port}\n")
-        code, said = up_says(config)
+        code, result = up_says(config)
     assert code == 2
-    assert f"127.0.0.1:{port}" in said
-    assert "set schedule.port" in said
+    assert f"127.0.0.1:{port}" in result
+    assert "set schedule.port" in result
     assert not (tmp_path / ".prefect" / "server.log").exists()

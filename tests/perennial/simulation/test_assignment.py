@@ -22,8 +22,8 @@ PLAIN |= {"refund_share": 0.0, "wholesale_share": 0.0}
 def half(world) -> pd.DataFrame:
     """Give the heavy action to half of those who were customers."""
     orders = world.orders.to_pandas()
-    known = orders.loc[orders["order_date"] < DAY, "customer_id"].unique()[::2]
-    return pd.DataFrame({"customer_id": known, "day": DAY, "action": "heavy"})
+    past = orders.loc[orders["order_date"] < DAY, "customer_id"].unique()[::2]
+    return pd.DataFrame({"customer_id": past, "day": DAY, "action": "heavy"})
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +117,10 @@ def test_the_truth_is_the_effect_that_worlds_with_and_without_the_action_show(pr
     after = in_the_year_after(asked, simulate(customers, START, END, 5, store, treated))
     for what, unit in (("orders", 1.0), ("margin", truth["spend_level"])):
         gain = (after[what] - before[what]) / unit
-        said = (truth[f"heavy_extra_{what}"] / unit).mean()
+        result = (truth[f"heavy_extra_{what}"] / unit).mean()
         tolerance = 4 * gain.std() / np.sqrt(len(gain))
-        assert tolerance < 0.3 * said, what
-        assert gain.mean() == pytest.approx(said, abs=tolerance), what
+        assert tolerance < 0.3 * result, what
+        assert gain.mean() == pytest.approx(result, abs=tolerance), what
 
 
 def in_the_year_after(asked: pd.Series, world) -> pd.DataFrame:
@@ -129,8 +129,8 @@ def in_the_year_after(asked: pd.Series, world) -> pd.DataFrame:
     orders["margin"] = orders["net_amount"] - orders["order_id"].map(cost)
     since = (pd.to_datetime(orders["order_date"]) - orders["customer_id"].map(asked)).dt.days
     year = orders[since.between(1, 365)].groupby("customer_id")
-    found = year.agg(orders=("margin", "size"), margin=("margin", "sum"))
-    return found.reindex(asked.index).fillna(0)
+    actual = year.agg(orders=("margin", "size"), margin=("margin", "sum"))
+    return actual.reindex(asked.index).fillna(0)
 
 
 def test_a_later_action_ends_the_effect_of_the_one_before(world_of):
@@ -181,13 +181,13 @@ def test_an_action_never_replaces_a_larger_sale(somebody):
 def test_actions_for_those_who_are_no_customers_yet_do_nothing(world_of):
     base = world_of("coffee", 300, START, END)
     last = base.customers.to_pandas()["customer_id"].iloc[[-1]]
-    known = base.customers.to_pandas()["customer_id"].iloc[[0]]
+    past = base.customers.to_pandas()["customer_id"].iloc[[0]]
     early = pd.DataFrame(
-        {"customer_id": [*last, *known], "day": date(2023, 9, 1), "action": "light"}
+        {"customer_id": [*last, *past], "day": date(2023, 9, 1), "action": "light"}
     )
     world = simulate(300, START, END, 1, "coffee", early)
     actions = world.touches.to_pandas().dropna(subset="action")
-    assert list(actions["customer_id"]) == list(known)
+    assert list(actions["customer_id"]) == list(past)
 
 
 GOOD = {"customer_id": ["c" + "0" * 16], "day": [DAY], "action": ["heavy"]}

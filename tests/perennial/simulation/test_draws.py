@@ -41,7 +41,7 @@ def test_another_seed_has_independent_numbers():
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("actual", "expected"),
     [
         (lambda d: d.uniform("a", MANY), stats.uniform()),
         (lambda d: d.normal("a", MANY), stats.norm()),
@@ -52,8 +52,8 @@ def test_another_seed_has_independent_numbers():
     ],
     ids=["uniform", "normal", "exponential", "gamma", "beta", "turns of one person"],
 )
-def test_each_distribution_is_what_it_says(found, expected):
-    assert stats.kstest(found(Draws(3)), expected.cdf).pvalue > 1e-3
+def test_each_distribution_is_what_it_says(actual, expected):
+    assert stats.kstest(actual(Draws(3)), expected.cdf).pvalue > 1e-3
 
 
 def test_a_choice_keeps_the_weights():

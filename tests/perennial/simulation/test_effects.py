@@ -113,11 +113,14 @@ def test_an_action_adds_what_living_the_year_again_and_again_adds(
     before, _ = live(customer, treated=False)
     after, early = live(customer, treated=True)
     gain = after - before
-    for what, found in (("orders", gain), ("margin", SPEND * (MARGIN * gain - INCENTIVE * early))):
-        said = float(truth[f"heavy_extra_{what}"][0])
-        tolerance = 4 * found.std() / np.sqrt(LIVES)
-        assert tolerance < 0.1 * abs(said), what
-        assert found.mean() == pytest.approx(said, abs=tolerance), what
+    for what, actual in (
+        ("orders", gain),
+        ("margin", SPEND * (MARGIN * gain - INCENTIVE * early)),
+    ):
+        result = float(truth[f"heavy_extra_{what}"][0])
+        tolerance = 4 * actual.std() / np.sqrt(LIVES)
+        assert tolerance < 0.1 * abs(result), what
+        assert actual.mean() == pytest.approx(result, abs=tolerance), what
 
 
 @pytest.mark.parametrize("regularity", [1, 2])
@@ -125,14 +128,14 @@ def test_who_never_leaves_makes_a_renewal_process(regularity, as_people):
     # Orders by t of an Erlang renewal process: sum over j of P(gamma(j k) < t) (Cox 1962, ch. 3).
     for leave in (0.0, 1e-15, 1e-9):
         customer = Customer(1 / 40, leave, 0.0, regularity, 0.0, 0.0)
-        found = expected_orders(as_people(customer), regularity, YEAR, np.zeros(1))
+        actual = expected_orders(as_people(customer), regularity, YEAR, np.zeros(1))
         orders = regularity * np.arange(1, 400)
         expected = gamma.cdf(YEAR, orders, scale=1 / (regularity * customer.rate)).sum()
-        assert found[0] == pytest.approx(expected, rel=1e-6)
+        assert actual[0] == pytest.approx(expected, rel=1e-6)
 
 
 def test_who_never_leaves_by_the_clock_orders_all_year(as_people):
-    found = expected_orders(
+    actual = expected_orders(
         as_people(Customer(1 / 40, 0.0, 1e-300, 1, 0.0, 0.0)), 1, YEAR, np.zeros(1)
     )
-    assert found[0] == pytest.approx(YEAR / 40)
+    assert actual[0] == pytest.approx(YEAR / 40)

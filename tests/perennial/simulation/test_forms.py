@@ -28,7 +28,7 @@ def read_shopify(form) -> pd.DataFrame:
         & (goods > 0)
         & ((first["Email"] != "") | (first["Phone"] != ""))
     )
-    found = pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "net_amount": goods - untaxed,
             "at": pd.to_datetime(first["Created at"], utc=True),
@@ -36,7 +36,7 @@ def read_shopify(form) -> pd.DataFrame:
             "phone": first["Phone"],
         }
     )
-    return found[keep]
+    return frame[keep]
 
 
 def read_woocommerce(form) -> pd.DataFrame:
@@ -50,8 +50,8 @@ def read_woocommerce(form) -> pd.DataFrame:
     goods, refund = (parts[part].astype(float).groupby(level=0).sum() for part in (1, 2))
     goods, refund = goods.reindex(rows.index), refund.reindex(rows.index)
     at = pd.to_datetime(rows["order_date"]).dt.tz_localize("America/Los_Angeles", ambiguous=True)
-    known = (goods > 0) & ((rows["billing_email"] != "") | (rows["customer_id"] != "0"))
-    found = pd.DataFrame(
+    past = (goods > 0) & ((rows["billing_email"] != "") | (rows["customer_id"] != "0"))
+    frame = pd.DataFrame(
         {
             "net_amount": goods - refund,
             "at": at.dt.tz_convert("UTC"),
@@ -59,7 +59,7 @@ def read_woocommerce(form) -> pd.DataFrame:
             "phone": rows["billing_phone"],
         }
     )
-    return found[known]
+    return frame[past]
 
 
 def read_stripe(form) -> pd.DataFrame:
@@ -70,7 +70,7 @@ def read_stripe(form) -> pd.DataFrame:
     money = rows[["Converted Amount", "Converted Amount Refunded", "Tax"]].astype(float)
     goods = money["Converted Amount"] - money["Tax"]
     untaxed = money["Converted Amount Refunded"] / (1 + money["Tax"] / goods.where(goods > 0, 1))
-    found = pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "net_amount": goods - untaxed,
             "at": pd.to_datetime(rows["Created (UTC)"], utc=True),
@@ -78,7 +78,7 @@ def read_stripe(form) -> pd.DataFrame:
             "phone": "",
         }
     )
-    return found[(goods > 0) & (rows["Customer Email"] != "")]
+    return frame[(goods > 0) & (rows["Customer Email"] != "")]
 
 
 def read_fivetran(form) -> pd.DataFrame:
@@ -95,7 +95,7 @@ def read_fivetran(form) -> pd.DataFrame:
         files["refund.parquet"], left_on="refund_id", right_on="id"
     )
     back = refunds.groupby("order_id")["subtotal"].sum().reindex(orders.index).fillna(0)
-    found = pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "net_amount": goods - back,
             "at": orders["created_at"],
@@ -103,9 +103,9 @@ def read_fivetran(form) -> pd.DataFrame:
             "phone": orders["phone"].fillna(""),
         }
     )
-    found.index = found.index.astype(str)
-    known = (goods > 0.001) & (orders["email"].notna() | orders["phone"].notna())
-    return found[known.to_numpy()]
+    frame.index = frame.index.astype(str)
+    past = (goods > 0.001) & (orders["email"].notna() | orders["phone"].notna())
+    return frame[past.to_numpy()]
 
 
 READERS = {
@@ -118,27 +118,27 @@ READERS = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_read_by_its_rules_a_form_gives_the_expected_orders(name, forms):
-    found = READERS[name](forms[name])
+    actual = READERS[name](forms[name])
     expected = forms[name].expected.set_index("order_id")
-    assert set(found.index) == set(expected.index)
-    assert found.index.is_unique
-    found = found.reindex(expected.index)
-    assert np.abs(found["net_amount"] - expected["net_amount"]).max() < CENT
-    assert (found["at"] == expected["ordered_at"].dt.floor("s")).all()
+    assert set(actual.index) == set(expected.index)
+    assert actual.index.is_unique
+    actual = actual.reindex(expected.index)
+    assert np.abs(actual["net_amount"] - expected["net_amount"]).max() < CENT
+    assert (actual["at"] == expected["ordered_at"].dt.floor("s")).all()
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_the_expected_customers_are_those_that_e_mail_and_phone_can_tell(name, forms):
-    found = READERS[name](forms[name])
+    actual = READERS[name](forms[name])
     expected = forms[name].expected.set_index("order_id")
-    found["known_as"] = expected["known_as"].reindex(found.index)
+    actual["known_as"] = expected["known_as"].reindex(actual.index)
     # One e-mail or one phone never belongs to two of the expected customers ...
-    assert found.groupby("who")["known_as"].nunique().max() == 1
-    phones = found[found["phone"] != ""]
+    assert actual.groupby("who")["known_as"].nunique().max() == 1
+    phones = actual[actual["phone"] != ""]
     assert phones.groupby("phone")["known_as"].nunique().le(1).all()
     # ... and each of them is held together by one or the other.
-    names = found.groupby("known_as")["who"].nunique()
-    apart = found[found["known_as"].isin(names.index[names > 1])]
+    names = actual.groupby("known_as")["who"].nunique()
+    apart = actual[actual["known_as"].isin(names.index[names > 1])]
     assert (apart["phone"] != "").all()
     assert (names > 1).any() == (name != "stripe")
 
@@ -200,10 +200,10 @@ def test_the_smallest_worlds_have_every_form(seed):
 
 def test_in_the_hour_that_comes_twice_orders_are_of_the_first_time():
     form = woocommerce(simulate(400_000, date(2024, 11, 3), date(2024, 11, 4), 1, "apparel"))
-    found, expected = read_woocommerce(form), form.expected.set_index("order_id")
+    actual, expected = read_woocommerce(form), form.expected.set_index("order_id")
     twice = expected["ordered_at"].between("2024-11-03 08:00Z", "2024-11-03 08:59:59Z")
     assert twice.any()
-    assert (found["at"].reindex(expected.index) == expected["ordered_at"]).all()
+    assert (actual["at"].reindex(expected.index) == expected["ordered_at"]).all()
 
 
 @pytest.mark.parametrize(("home", "other"), [("EUR", "usd"), ("CHF", "eur"), ("JPY", "eur")])

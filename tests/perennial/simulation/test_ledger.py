@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from perennial.simulation.draws import Draws
-from perennial.simulation.forms.ledger import Ledger, keep_ledger, span
+from perennial.simulation.forms.ledger import Ledger, save_ledger, span
 from perennial.simulation.forms.planted import NO_PURCHASE, STRANGERS, _moved
 
 ZONE = "America/Los_Angeles"
@@ -13,7 +13,7 @@ ZONE = "America/Los_Angeles"
 
 @pytest.fixture(scope="module")
 def ledger(apparel) -> Ledger:
-    return keep_ledger(apparel, tuple(NO_PURCHASE))
+    return save_ledger(apparel, tuple(NO_PURCHASE))
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_what_is_no_purchase_is_known_as_such_before_the_end(others, apparel):
 
 
 def test_without_dates_all_refunds_are_known(apparel, ledger):
-    dated = keep_ledger(apparel, tuple(NO_PURCHASE), has_dates=True)
+    dated = save_ledger(apparel, tuple(NO_PURCHASE), has_dates=True)
     late = ledger.orders["is_late"]
     assert late.any()
     assert (ledger.orders.loc[late, "refund"] > 0).all()

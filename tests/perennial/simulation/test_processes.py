@@ -161,10 +161,10 @@ def test_refunds_are_as_frequent_as_the_kind_of_store_has_them(world_of):
 def test_satisfaction_drives_reviews_answers_and_leaving(world_of, people):
     world = world_of()
     for table, score in ((world.reviews, "rating"), (world.nps, "score")):
-        said = table.to_pandas()
-        mood = said["customer_id"].map(people["satisfaction"])
-        assert said[score].corr(mood, method="spearman") > 0.5
-        assert said[score].nunique() >= 5
+        frame = table.to_pandas()
+        mood = frame["customer_id"].map(people["satisfaction"])
+        assert frame[score].corr(mood, method="spearman") > 0.5
+        assert frame[score].nunique() >= 5
     stay = people["dropout_chance"].groupby(pd.qcut(people["satisfaction"], 4)).mean()
     assert stay.is_monotonic_decreasing
 
@@ -206,9 +206,9 @@ def test_an_order_brings_as_many_friends_as_the_truth_says_were_it_the_most():
     is_capped = truth.reindex(expected.index) == most
     assert truth.max() == most
     for group in (is_capped, ~is_capped):
-        friends, said = came.reindex(expected.index[group]).sum(), expected[group].sum()
-        assert friends == pytest.approx(said, abs=4 * np.sqrt(said))
-        assert 4 * np.sqrt(said) < 0.1 * said
+        friends, result = came.reindex(expected.index[group]).sum(), expected[group].sum()
+        assert friends == pytest.approx(result, abs=4 * np.sqrt(result))
+        assert 4 * np.sqrt(result) < 0.1 * result
 
 
 def test_bundle_buyers_come_back_more_often(world_of):

@@ -67,13 +67,13 @@ def test_an_impossible_profile_says_which_rule_it_breaks(wrong, words):
 
 
 def test_all_that_is_wrong_with_a_profile_is_said_at_once():
-    with pytest.raises(SimulationError) as said:
+    with pytest.raises(SimulationError) as error:
         Profile("own", r=0.0, growth=-2.0, timezone="Mars", dropout="never", channels=())
     words = (
         "r is above 0, growth is above -1, dropout is one of bg, mbg, pareto, timezone is an IANA"
     )
-    assert words in str(said.value)
-    assert "there is a channel: 'own' has it otherwise" in str(said.value)
+    assert words in str(error.value)
+    assert "there is a channel: 'own' has it otherwise" in str(error.value)
 
 
 def test_the_edges_of_the_rules_are_profiles():

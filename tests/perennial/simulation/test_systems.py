@@ -28,19 +28,19 @@ def test_webtoffees_csv_has_its_columns_in_their_order(forms):
     lines = [column for column in rows if column.startswith("line_item_")]
     assert list(rows) == [*WEBTOFFEE, *lines]
     assert lines == [f"line_item_{turn}" for turn in range(1, len(lines) + 1)]
-    known = ["order_id", "order_number", "order_date", "paid_date", "status", "shipping_total"]
-    assert list(rows)[:6] == known
+    past = ["order_id", "order_number", "order_date", "paid_date", "status", "shipping_total"]
+    assert list(rows)[:6] == past
     assert list(rows)[52:55] == ["refund_items", "order_notes", "download_permissions"]
     assert (rows["transaction_id"] == "").all()
 
 
 def test_what_webtoffee_says_was_given_back_is_goods_and_their_tax_or_everything(forms):
     (rows,) = forms["woocommerce"].files.values()
-    said = rows["refund_items"].str.extract(r"^amount:([\d.]+)\|reason:\|date:(.+)$")
+    result = rows["refund_items"].str.extract(r"^amount:([\d.]+)\|reason:\|date:(.+)$")
     lines = rows.filter(like="line_item_").melt(ignore_index=False)["value"]
     goods = lines.str.extract(r"\|refunded:([\d.]+)$")[0].astype(float).groupby(level=0).sum()
     total, tax = rows["order_total"].astype(float), rows["tax_total"].astype(float)
-    given = said[0].astype(float)
+    given = result[0].astype(float)
     whole = rows["status"] == "refunded"
     assert whole.any()
     assert (given[whole] == total[whole]).all()

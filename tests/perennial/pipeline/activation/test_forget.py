@@ -80,9 +80,9 @@ def test_nothing_under_the_home_holds_the_forgotten(home, seed, tmp_path):
     published = set(
         pd.read_parquet(next(here.glob("exports/scores/*/*/scores.parquet")))["customer_id"]
     )
-    known = people[people["user"].str.strip().isin(published)]
-    odd = known[known["user"].isin(ODD)]
-    person = (odd if random.random() < 0.5 else known).sample(1, random_state=seed).iloc[0]
+    past = people[people["user"].str.strip().isin(published)]
+    odd = past[past["user"].isin(ODD)]
+    person = (odd if random.random() < 0.5 else past).sample(1, random_state=seed).iloc[0]
     add_rejects(here, person, random)
     asked = person[random.choice(["user", "mail", "tel", "second"])]
     asked = asked.upper() if "@example" in asked and random.random() < 0.5 else asked

@@ -71,14 +71,14 @@ def sent(tmp_path_factory):
         forget_person(home_context(shop.settings), NAMES[1])
         forget_person(home_context(shop.settings), shop.scores["customer_id"].iloc[-1])
         server.close()
-    found = [(f"{method} {path}", body) for method, path, body in shop.double.bodies]
-    assert all(any(re.fullmatch(o, path) for path, _ in found) for o in ORACLES)
-    return found
+    actual = [(f"{method} {path}", body) for method, path, body in shop.double.bodies]
+    assert all(any(re.fullmatch(o, path) for path, _ in actual) for o in ORACLES)
+    return actual
 
 
 def oracle(operation):
-    (found,) = [oracle for path, oracle in ORACLES.items() if re.fullmatch(path, operation)]
-    return found
+    (actual,) = [oracle for path, oracle in ORACLES.items() if re.fullmatch(path, operation)]
+    return actual
 
 
 def has_null(body):
@@ -105,11 +105,11 @@ def test_no_body_of_a_sync_has_a_null_and_the_search_would_find_one(sent):
 
 
 def test_odd_names_arrive_as_they_are(sent):
-    told = {
+    reported = {
         row["attributes"].get("external_id")
         for operation, body in sent
         if operation == "POST /api/profile-bulk-import-jobs"
         for row in body["data"]["attributes"]["profiles"]["data"]
     }
-    assert set(NAMES) <= told
+    assert set(NAMES) <= reported
     assert pd.Series(NAMES).is_unique

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.csv import write_csv
-from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience
+from connectors.klaviyo.synced_profiles import SyncedProfiles
 from connectors.programs import arrow_schema
 from features.tables import Scores
 from models.monitoring import Freeze
@@ -78,9 +78,9 @@ def published_shop(published, tmp_path_factory, perennial):
     pd.DataFrame({"customer_id": ids, "email": emails}).to_csv(
         config.parent / "customers.csv", index=False
     )
-    said = perennial("run", "--config", config, *DAY, "--force", "--json")
-    assert said.code == 0, said.err
-    return config, said
+    result = perennial("run", "--config", config, *DAY, "--force", "--json")
+    assert result.code == 0, result.err
+    return config, result
 
 
 @pytest.fixture
@@ -118,14 +118,14 @@ def test_a_run_plans_the_sync_without_a_word_to_klaviyo(published_shop):
 
 def test_a_run_without_an_account_plans_nothing(shop, klaviyo, perennial):
     shop.write_text(shop.read_text().replace('account = "AbC123"', ""))
-    said = perennial("run", "--config", shop, *DAY, "--json")
-    assert (said.code, said.json["sync"]) == (10, None)
+    result = perennial("run", "--config", shop, *DAY, "--json")
+    assert (result.code, result.json["sync"]) == (10, None)
 
 
 def test_a_run_of_a_fresh_day_says_what_would_be_sent(shop, fresh, klaviyo, perennial):
-    said = perennial("run", "--config", shop, *DAY, "--json")
-    assert said.json["sync"]["looked_up"] is False
-    assert said.json["sync"]["counts"]["to_send"] > 300
+    result = perennial("run", "--config", shop, *DAY, "--json")
+    assert result.json["sync"]["looked_up"] is False
+    assert result.json["sync"]["counts"]["to_send"] > 300
     assert klaviyo.received == {}
 
 
@@ -137,13 +137,13 @@ def test_sync_and_sync_apply(shop, fresh, klaviyo, perennial):
     assert (done.code, done.json["confirmed"]) == (0, planned.json["counts"]["to_send"])
     assert done.json["segments"]["created"] == ["Retention: At risk"]
     assert planned.json["counts"]["no_key"] > 10  # customers without an e-mail
-    told = [p for p in klaviyo.profiles.values() if p["properties"]]
-    assert len(told) == done.json["confirmed"]
+    reported = [p for p in klaviyo.profiles.values() if p["properties"]]
+    assert len(reported) == done.json["confirmed"]
     assert perennial("sync", "--config", shop).code == 0  # for people, too
 
 
 @pytest.mark.parametrize(
-    ("break_it", "code", "said"),
+    ("break_it", "code", "message"),
     [
         (lambda _, env: env.delenv("KLAVIYO_API_KEY"), 2, "KLAVIYO_API_KEY"),
         (lambda _, env: env.setenv("KLAVIYO_API_KEY", "pk_wrong"), 2, "401"),
@@ -162,13 +162,13 @@ def test_sync_and_sync_apply(shop, fresh, klaviyo, perennial):
     ],
 )
 def test_what_is_wrong_is_said_with_its_exit_code(
-    shop, fresh, klaviyo, perennial, monkeypatch, break_it, code, said
+    shop, fresh, klaviyo, perennial, monkeypatch, break_it, code, message
 ):
     break_it(klaviyo, monkeypatch)
-    found = perennial("sync", "--config", shop, "--apply", "--json")
-    assert found.code == code
-    assert said in found.json["error"]
-    assert KEY not in found.err + found.out
+    result = perennial("sync", "--config", shop, "--apply", "--json")
+    assert result.code == code
+    assert message in result.json["error"]
+    assert KEY not in result.err + result.out
 
 
 def test_a_klaviyo_out_of_reach_is_tried_later(shop, fresh, klaviyo, perennial, monkeypatch):
@@ -178,9 +178,9 @@ def test_a_klaviyo_out_of_reach_is_tried_later(shop, fresh, klaviyo, perennial, 
 
 
 def test_stale_scores_are_not_sent(shop, klaviyo, perennial):
-    found = perennial("sync", "--config", shop, "--apply", "--json")
-    assert found.code == 20
-    assert "fresh" in found.json["error"]
+    result = perennial("sync", "--config", shop, "--apply", "--json")
+    assert result.code == 20
+    assert "fresh" in result.json["error"]
     assert klaviyo.received == {}
 
 
@@ -189,10 +189,10 @@ def test_scores_that_no_longer_come_true_are_not_sent(shop, fresh, klaviyo, pere
     frozen = Freeze(is_frozen=True, because=why)
     report = REPORT.model_copy(update={"as_of": AS_OF, "frozen": frozen})
     (read_settings(shop).state / "monitoring.json").write_text(json.dumps(report.to_json()))
-    said = perennial("sync", "--config", shop, "--apply", "--json")
-    assert said.code == 20
-    assert "come true" in said.json["error"]
-    assert "61 %" in said.json["error"]
+    result = perennial("sync", "--config", shop, "--apply", "--json")
+    assert result.code == 20
+    assert "come true" in result.json["error"]
+    assert "61 %" in result.json["error"]
     assert klaviyo.received == {}
 
 
@@ -206,18 +206,18 @@ def test_scores_of_a_model_that_the_gate_refused_are_not_sent(shop, fresh, klavi
     ]
     gate = tracking.tags(version)["gate"]
     tracking.note(version, {"gate": "failed"})
-    found = perennial("sync", "--config", shop, "--apply", "--json")
+    result = perennial("sync", "--config", shop, "--apply", "--json")
     tracking.note(version, {"gate": gate})
-    assert found.code == 20
-    assert "refused version" in found.json["error"]
+    assert result.code == 20
+    assert "refused version" in result.json["error"]
     assert klaviyo.received == {}
 
 
 def test_without_an_account_a_sync_says_what_to_set(shop, klaviyo, perennial):
     shop.write_text(shop.read_text().replace('account = "AbC123"', ""))
-    found = perennial("sync", "--config", shop, "--json")
-    assert found.code == 2
-    assert "klaviyo.account" in found.json["error"]
+    result = perennial("sync", "--config", shop, "--json")
+    assert result.code == 2
+    assert "klaviyo.account" in result.json["error"]
 
 
 def everything_under(*folders: Path) -> bytes:
@@ -228,16 +228,16 @@ def everything_under(*folders: Path) -> bytes:
 def test_a_forgotten_person_is_gone_and_stays_gone(shop, fresh, klaviyo, perennial, monkeypatch):
     assert perennial("sync", "--config", shop, "--apply").code == 0
     settings, customer = read_settings(shop), "c0007"
-    confirmed = Confirmed(settings.state / "klaviyo" / "AbC123" / "confirmed.parquet")
+    confirmed = SyncedProfiles(settings.state / "klaviyo" / "AbC123" / "confirmed.parquet")
     assert customer in set(confirmed.read()["customer_id"])
     klaviyo.key = PRIVATE_KEY
     monkeypatch.setenv("KLAVIYO_PRIVACY_KEY", PRIVATE_KEY)
-    said = perennial("forget", secret_email(customer), "--config", shop, "--json")
-    assert said.code == 0
+    result = perennial("forget", secret_email(customer), "--config", shop, "--json")
+    assert result.code == 0
     assert klaviyo.deletions == [
         {"type": "profile", "attributes": {"email": secret_email(customer)}}
     ]
-    assert said.json["removed"]["exports"] >= 2
+    assert result.json["removed"]["exports"] >= 2
     for path in (settings.exports, settings.state, settings.home / "klaviyo"):
         for file in path.rglob("*.parquet"):
             frame = pd.read_parquet(file)
@@ -273,9 +273,9 @@ def test_a_forgotten_person_is_gone_and_stays_gone(shop, fresh, klaviyo, perenni
 
 def test_forgetting_without_the_separate_key_says_what_to_do(shop, perennial, monkeypatch):
     monkeypatch.delenv("KLAVIYO_PRIVACY_KEY", raising=False)
-    said = perennial("forget", "c0009", "--config", shop, "--json")
-    assert said.code == 0
-    assert "KLAVIYO_PRIVACY_KEY" in said.json["klaviyo"]
+    result = perennial("forget", "c0009", "--config", shop, "--json")
+    assert result.code == 0
+    assert "KLAVIYO_PRIVACY_KEY" in result.json["klaviyo"]
     assert len(Erasures(read_settings(shop).state)) >= 1
 
 
@@ -284,13 +284,13 @@ def test_a_key_that_deletes_is_of_the_account_in_the_settings_and_travels_encryp
 ):
     monkeypatch.setenv("KLAVIYO_PRIVACY_KEY", KEY)
     klaviyo.account = "Other9"
-    said = perennial("forget", secret_email("c0007"), "--config", shop, "--json")
-    assert (said.code, klaviyo.deletions) == (20, [])
-    assert "Other9" in said.json["error"]
+    result = perennial("forget", secret_email("c0007"), "--config", shop, "--json")
+    assert (result.code, klaviyo.deletions) == (20, [])
+    assert "Other9" in result.json["error"]
     monkeypatch.setenv("KLAVIYO_API_URL", "http://klaviyo.example")
-    said = perennial("forget", secret_email("c0007"), "--config", shop, "--json")
-    assert said.code == 2
-    assert "https" in said.json["error"]
+    result = perennial("forget", secret_email("c0007"), "--config", shop, "--json")
+    assert result.code == 2
+    assert "https" in result.json["error"]
 
 
 def test_who_is_forgotten_by_an_id_is_deleted_under_an_address_that_the_shop_no_longer_has(
@@ -332,9 +332,9 @@ def test_segments_csv_is_what_klaviyo_imports(published_shop):
     assert rows["Email"].str.startswith("secret.").all()
     assert rows["Email"].is_unique
     record = json.loads(Path(published_shop[1].json["files"]["record"]).read_text())
-    said = record["segments_csv"]
-    assert said["no_key"] > 10
-    assert len(rows) == said["rows"] <= record["customers"] - said["no_key"]
+    result = record["segments_csv"]
+    assert result["no_key"] > 10
+    assert len(rows) == result["rows"] <= record["customers"] - result["no_key"]
     assert any("no known email" in note for note in record["notes"])
 
 
@@ -342,25 +342,25 @@ def test_segments_csv_has_the_e_mail_beside_the_id(tmp_path):
     settings = store_settings(tmp_path)
     scores = make_scores(3)
     emails = pd.Series(["a@example.com", None, "c@example.com"])
-    told = marketing_segments(
+    reported = marketing_segments(
         Audience(scores, scores["customer_id"], emails, "external_id"),
         settings.klaviyo.all_properties,
         Erasures(tmp_path),
     )
-    assert list(told.columns[:2]) == ["External ID", "Email"]
-    assert told["Email"].tolist() == ["a@example.com", "", "c@example.com"]
+    assert list(reported.columns[:2]) == ["External ID", "Email"]
+    assert reported["Email"].tolist() == ["a@example.com", "", "c@example.com"]
 
 
 def test_segments_csv_leaves_out_who_was_forgotten_by_any_name(tmp_path):
     Erasures(tmp_path).add(["A@example.com"])
     scores = make_scores(3)
     emails = pd.Series(["a@example.com", None, "c@example.com"])
-    told = marketing_segments(
+    reported = marketing_segments(
         Audience(scores, scores["customer_id"], emails, "external_id"),
         store_settings(tmp_path).klaviyo.all_properties,
         Erasures(tmp_path),
     )
-    assert told["External ID"].tolist() == ["c0000001", "c0000002"]
+    assert reported["External ID"].tolist() == ["c0000001", "c0000002"]
 
 
 def test_segments_csv_names_nobody_who_would_be_another_in_it(tmp_path):
@@ -369,12 +369,12 @@ def test_segments_csv_names_nobody_who_would_be_another_in_it(tmp_path):
     scores = make_scores(5)
     ids = pd.Series(["=a", "+4915112345678", "-b", "d", 'e,"f" g'])
     emails = pd.Series(["x@example.com", None, None, "=1+1@example.com", "ü@example.com"])
-    told = marketing_segments(
+    reported = marketing_segments(
         Audience(scores, ids, emails, "external_id"),
         settings.klaviyo.all_properties,
         Erasures(tmp_path),
     )
-    write_csv(told, tmp_path / "segments.csv")
+    write_csv(reported, tmp_path / "segments.csv")
     read = pd.read_csv(tmp_path / "segments.csv", dtype="str", keep_default_na=False)
     assert read["External ID"].tolist() == ["+4915112345678", "d", 'e,"f" g']
     assert read["Email"].tolist() == ["", "", "ü@example.com"]
@@ -418,15 +418,15 @@ def test_keys_people_and_bodies_are_in_no_log_no_error_no_mlflow_and_no_prefect(
     monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
     klaviyo.bad_keys = {secret_email("c0007"), secret_email("c0011")}
     klaviyo.scopes = SCOPES - {"segments:read"}
-    found = perennial("sync", "--config", shop, "--apply", "--prefect", "--json")
-    assert found.code == 2, found.err
-    assert "segments:read" in found.json["error"]
+    result = perennial("sync", "--config", shop, "--apply", "--prefect", "--json")
+    assert result.code == 2, result.err
+    assert "segments:read" in result.json["error"]
     assert klaviyo.received["POST /api/profile-bulk-import-jobs"] == 1
     places = everything_under(tmp_path / "prefect", read_settings(shop).mlruns)
-    said = "".join((found.out, found.err, caplog.text)).encode()
+    message = "".join((result.out, result.err, caplog.text)).encode()
     for secret in (b"hush.example", b"secret.c0", KEY.encode(), b"Retention Tier"):
         assert secret not in places, secret
-        assert secret not in said, secret
+        assert secret not in message, secret
     assert b"klaviyo" in places  # the search would find what is there
     assert b"hush.example" in read_settings(shop).home.joinpath("klaviyo/rejects.csv").read_bytes()
     assert os.environ["PREFECT_HOME"] == str(tmp_path / "prefect")

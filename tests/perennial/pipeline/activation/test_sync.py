@@ -11,11 +11,11 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.payloads import Profile
+from connectors.klaviyo.synced_profiles import SyncedProfiles
 from perennial.pipeline.activation.sync import one_sync
 from perennial.pipeline.runtime.context import home_context
 from tests.klaviyo_double import SCOPES, Fault
@@ -30,22 +30,22 @@ def shop(tmp_path):
 
 
 def test_a_dry_run_writes_what_would_be_sent_and_only_reads(shop):
-    said = shop.sync(apply=False)
-    assert said.counts.to_send == 60
+    outcome = shop.sync(apply=False)
+    assert outcome.counts.to_send == 60
     assert {name.split()[0] for name in shop.double.received} == {"GET"}
     lines = shop.places.would_send.read_bytes().splitlines()
     assert len([Profile.model_validate_json(line) for line in lines]) == 60
     plan = json.loads(shop.places.plan.read_text())
-    assert plan["counts"] == asdict(said.counts)
+    assert plan["counts"] == asdict(outcome.counts)
     assert len(plan["sample"]) == 3
     assert "c0000000" not in json.dumps(plan["sample"])
     assert not shop.places.open.exists()
 
 
 def test_after_a_sync_klaviyo_holds_what_is_published(shop):
-    said = shop.sync()
+    outcome = shop.sync()
     assert shop.is_right()
-    assert (said.sent, said.confirmed, said.rejected) == (60, 60, 0)
+    assert (outcome.sent, outcome.confirmed, outcome.rejected) == (60, 60, 0)
     assert set(shop.double.consents().values()) == {"SUBSCRIBED"}
     again = shop.sync()
     assert again.counts.to_send == 0
@@ -53,15 +53,15 @@ def test_after_a_sync_klaviyo_holds_what_is_published(shop):
 
 
 def test_people_unknown_to_klaviyo_are_skipped_and_said(tmp_path):
-    shop = Shop(tmp_path, known=50)
-    said = shop.sync()
-    assert (said.confirmed, said.counts.unknown_profile) == (50, 10)
+    shop = Shop(tmp_path, past=50)
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.counts.unknown_profile) == (50, 10)
     assert len(shop.double.profiles) == 50
     assert set(shop.rejects()["code"]) == {"unknown_profile"}
 
 
 def test_people_are_made_only_when_asked_and_few_at_once(tmp_path):
-    shop = Shop(tmp_path, known=50, most_created=9)
+    shop = Shop(tmp_path, past=50, most_created=9)
     with pytest.raises(SyncRefusedError, match="most_created"):
         shop.sync(create_missing=True)
     assert IMPORT not in shop.double.received
@@ -74,8 +74,8 @@ def test_people_are_made_only_when_asked_and_few_at_once(tmp_path):
 def test_rows_that_klaviyo_rejects_are_not_believed(shop):
     shop.double.page = 3
     shop.double.bad_keys = set(shop.scores["customer_id"][:10])
-    said = shop.sync()
-    assert (said.confirmed, said.rejected) == (50, 10)
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.rejected) == (50, 10)
     rejects = shop.rejects()
     assert set(rejects["customer_id"]) == shop.double.bad_keys
     assert set(rejects["code"]) == {"invalid"}
@@ -97,10 +97,10 @@ def test_a_row_alone_that_klaviyo_says_nothing_of_is_not_believed(tmp_path):
     shop = Shop(tmp_path, customers=1)
     shop.double.bad_keys = {"c0000000"}
     shop.double._import_errors = lambda *_: (200, {"data": [], "links": {}})
-    said = shop.sync()
-    assert (said.confirmed, said.rejected) == (0, 1)
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.rejected) == (0, 1)
     assert set(shop.rejects()["code"]) == {"unclear"}
-    assert Confirmed(shop.places.confirmed).read()["row_hash"].eq(0).all()
+    assert SyncedProfiles(shop.places.confirmed).read()["row_hash"].eq(0).all()
     del shop.double._import_errors
     shop.double.bad_keys = set()
     assert shop.sync().confirmed == 1
@@ -109,8 +109,8 @@ def test_a_row_alone_that_klaviyo_says_nothing_of_is_not_believed(tmp_path):
 def test_a_refused_job_is_sent_without_the_rows_that_klaviyo_points_at(shop):
     shop.double.refuses_at_once = True
     shop.double.bad_keys = {"c0000004", "c0000017"}
-    said = shop.sync()
-    assert (said.confirmed, said.rejected) == (58, 2)
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.rejected) == (58, 2)
     assert shop.double.received[IMPORT] == 3
 
 
@@ -129,10 +129,10 @@ def test_a_job_that_klaviyo_forgot_is_sent_again(shop):
     show = shop.double._show_job
     forgotten = []
 
-    def forget_first(one, query, said):
+    def forget_first(one, query, message):
         if not forgotten:
             forgotten.append(shop.double.jobs.pop(one))
-        return show(one, query, said)
+        return show(one, query, message)
 
     shop.double._show_job = forget_first
     assert shop.sync().confirmed == 60
@@ -146,8 +146,8 @@ def test_an_unfinished_sync_goes_on_where_it_was(shop):
         shop.sync(tries=2)
     assert Manifest.open(shop.places.open) is not None
     shop.double.fault = lambda *_: None
-    said = shop.sync()
-    assert (said.resumed, said.confirmed) == (True, 60)
+    outcome = shop.sync()
+    assert (outcome.resumed, outcome.confirmed) == (True, 60)
     assert shop.double.received[IMPORT] == 1
     assert shop.is_right()
 
@@ -158,8 +158,8 @@ def test_a_later_day_confirms_what_was_sent_and_drops_what_was_not(shop):
         shop.sync(tries=2)
     shop.double.fault = lambda *_: None
     shop.publish(change(shop.scores, 0.5, 1), "r2")
-    said = shop.sync()
-    assert (said.resumed, said.confirmed) == (False, 60)
+    outcome = shop.sync()
+    assert (outcome.resumed, outcome.confirmed) == (False, 60)
     assert shop.is_right()
 
 
@@ -177,8 +177,8 @@ def test_a_job_without_an_answer_never_runs_over_newer_values(shop):
     shop.double.fault, shop.double.late_by = lambda *_: None, 0.0
     back = first.assign(as_of=DAY + timedelta(days=2))
     shop.publish(back, "r3")
-    said = shop.sync()
-    assert said.counts.to_send > 0  # though all was confirmed once: nobody knows what ran since
+    outcome = shop.sync()
+    assert outcome.counts.to_send > 0  # though all was confirmed once: nobody knows what ran since
     shop.double.run_out()
     assert shop.is_right()
 
@@ -222,9 +222,9 @@ def test_a_key_that_may_do_more_is_refused_unless_it_is_allowed(tmp_path, shop):
     with pytest.raises(SyncRefusedError, match="allow_wide_key"):
         shop.sync()
     shop.settings = store_settings(tmp_path, allow_wide_key=True)
-    said = shop.sync()
-    assert said.confirmed == 60
-    assert said.key.to_dict() == {"scopes_checked": False}
+    outcome = shop.sync()
+    assert outcome.confirmed == 60
+    assert outcome.key.to_dict() == {"scopes_checked": False}
 
 
 def test_a_sync_says_which_scopes_its_key_was_denied_and_which_cannot_be_seen(shop):
@@ -369,14 +369,14 @@ def test_each_change_of_segment_is_one_event_and_the_held_out_have_none(tmp_path
     shop.double.fault = lose_once
     shop.sync()
     moved = (before["segment"] != shop.scores["segment"]) & ~before["is_holdout"]
-    told = {
+    reported = {
         shop.double.profiles[key[0]]["external_id"]: e for key, e in shop.double.events.items()
     }
-    assert set(told) == set(before["customer_id"][moved])
+    assert set(reported) == set(before["customer_id"][moved])
     assert len(shop.double.events) == moved.sum()
     assert max(shop.double.event_posts.values()) == 2  # sent twice, counted once
     one = shop.scores[moved].iloc[0]
-    event = told[one["customer_id"]]
+    event = reported[one["customer_id"]]
     assert event["properties"]["To"] == one["segment"].replace("_", " ")
     assert event["backfill"] is False
 
@@ -413,8 +413,8 @@ def test_the_forgotten_are_left_out_even_of_a_sync_under_way(shop):
         shop.sync(tries=2)
     Erasures(shop.settings.state).add(["c0000003"])
     shop.double.fault = lambda *_: None
-    said = shop.sync()
-    assert said.confirmed == 59
+    outcome = shop.sync()
+    assert outcome.confirmed == 59
     assert shop.double.properties()["c0000003"] == {}
     assert "c0000003" not in shop.places.rejects.read_text()
     assert shop.sync().counts.erased == 1
@@ -454,8 +454,8 @@ def test_a_short_chaos_ends_as_published():
 def test_chaos_sees_a_sync_that_forgets_what_was_confirmed():
     """The check of the chaos runs catches a planted fault."""
     planted = (
-        "import connectors.klaviyo.confirmed as c, tests.klaviyo_chaos as k\n"
-        "c.Confirmed.add = lambda self, rows: None\n"
+        "import connectors.klaviyo.synced_profiles as c, tests.klaviyo_chaos as k\n"
+        "c.SyncedProfiles.add = lambda self, rows: None\n"
         "found = [k.one_run(seed, 60, kills=False) for seed in (1,)]\n"
         "assert any('sent again' in ' '.join(one['problems']) for one in found), found\n"
     )

@@ -27,14 +27,14 @@ def next_day(scores, days=1):
 
 
 def test_a_killed_sync_makes_nobody_whom_its_successor_was_not_asked_to_make(tmp_path):
-    shop = Shop(tmp_path, known=50)
+    shop = Shop(tmp_path, past=50)
     dying(shop.double, 1)
     with pytest.raises(UnavailableError):
         shop.sync(create_missing=True, tries=2)
     shop.double.fault = lambda *_: None
-    said = shop.sync()
-    assert said.resumed is False
-    assert said.counts.unknown_profile == 10
+    outcome = shop.sync()
+    assert outcome.resumed is False
+    assert outcome.counts.unknown_profile == 10
     assert shop.double.created_profiles == 0
 
 
@@ -103,7 +103,7 @@ def test_a_lost_job_is_waited_for_whatever_this_machines_clock_says(shop, skew):
         return Fault("lose") if is_first else None
 
     shop.double.fault = lose_first
-    shop.sync_with(lambda hands: replace(hands, clock=Skewed()))
+    shop.sync_with(lambda context: replace(context, clock=Skewed()))
     assert all(
         job.is_done or job.ends <= shop.double.clock.seconds for job in shop.double.jobs.values()
     )
@@ -123,11 +123,11 @@ def test_a_lost_job_is_waited_for_though_fewer_rows_were_sent_after_it(shop):
     assert shop.sync().confirmed == 59
     shop.publish(change(shop.scores, 0.5, 1), "r2")
     shop.sync()
-    found = held(shop.settings, shop.double)
+    actual = held(shop.settings, shop.double)
     shop.double.run_out()
     after = held(shop.settings, shop.double)
     assert {k: v for k, v in after.items() if k != "c0000003"} == {
-        k: v for k, v in found.items() if k != "c0000003"
+        k: v for k, v in actual.items() if k != "c0000003"
     }
 
 
@@ -194,8 +194,8 @@ def test_a_segment_is_put_off_when_klaviyo_says_that_the_day_is_full(tmp_path):
         return Fault("status", 429, retry_after=40_000) if is_new else None
 
     shop.double.fault = full
-    said = shop.sync()
-    assert (said.confirmed, said.segments.postponed) == (60, ("Retention: Gone",))
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.segments.postponed) == (60, ("Retention: Gone",))
     assert shop.double.clock.seconds < 600
     shop.double.fault = lambda *_: None
     assert shop.sync().segments.created == ("Retention: Gone",)
@@ -204,8 +204,8 @@ def test_a_segment_is_put_off_when_klaviyo_says_that_the_day_is_full(tmp_path):
 def test_a_sync_says_how_many_rows_klaviyo_rejected_and_where_to_look(shop, capsys):
     shop.double.bad_keys = {"c0000004"}
     show_outcome(Outcome("synced", shop.sync().to_dict()), as_json=False)
-    said = " ".join(capsys.readouterr().out.split())
-    assert "59 of 60 profiles confirmed, 1 rejected: see Rejects" in said
+    result = " ".join(capsys.readouterr().out.split())
+    assert "59 of 60 profiles confirmed, 1 rejected: see Rejects" in result
 
 
 def test_a_sync_of_one_profile_is_said_in_the_singular(shop, capsys):
@@ -223,7 +223,7 @@ def test_under_prefect_the_counts_are_an_artifact_that_names_nobody(shop, monkey
     made = []
     monkeypatch.setattr("perennial.pipeline.activation.sync.in_prefect", lambda: True)
     monkeypatch.setattr(
-        prefect.artifacts, "create_table_artifact", lambda **said: made.append(said)
+        prefect.artifacts, "create_table_artifact", lambda **values: made.append(values)
     )
     shop.double.bad_keys = {"c0000004"}
     shop.sync()

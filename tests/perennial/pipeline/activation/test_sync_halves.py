@@ -37,8 +37,8 @@ def refuse(shop, *customers, status=400):
 )
 def test_the_rows_of_a_job_that_is_refused_without_naming_them_are_found(shop, customers):
     refuse(shop, *customers)
-    said = shop.sync()
-    assert (said.confirmed, said.rejected) == (60 - len(customers), len(customers))
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.rejected) == (60 - len(customers), len(customers))
     assert set(shop.rejects()["customer_id"]) == set(customers)
     assert set(shop.rejects()["code"]) == {"invalid"}
     assert shop.double.received[JOBS] <= 1 + 13 * len(customers)
@@ -85,8 +85,8 @@ def test_a_split_job_whose_sync_was_killed_goes_on_where_it_was(shop):
         shop.sync(tries=1)
     assert Manifest(shop.places.open).splits > 1
     shop.double.fault = lambda *_: None
-    said = shop.sync()
-    assert (said.resumed, said.confirmed, said.rejected) == (True, 59, 1)
+    outcome = shop.sync()
+    assert (outcome.resumed, outcome.confirmed, outcome.rejected) == (True, 59, 1)
 
 
 def test_a_person_is_forgotten_in_a_split_job_and_nobody_else_is(shop):
@@ -97,8 +97,8 @@ def test_a_person_is_forgotten_in_a_split_job_and_nobody_else_is(shop):
     shop.double.fault = lambda *_: None
     Erasures(shop.settings.state).add(["c0000003", "c0000050"])
     Manifest(shop.places.open).forget({"c0000003", "c0000050"})
-    said = shop.sync()
-    assert (said.confirmed, said.rejected) == (57, 1)
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.rejected) == (57, 1)
 
 
 @pytest.mark.parametrize("first", [20, 30, 41])
@@ -126,14 +126,14 @@ def test_a_split_parts_rows_and_faults(shop, first):
 def test_a_failure_that_no_error_names_is_found_too(shop, customers):
     shop.double.bad_keys = set(customers)
     shop.double._import_errors = lambda *_: (200, {"data": [], "links": {}})
-    said = shop.sync()
-    assert (said.confirmed, said.rejected) == (60 - len(customers), len(customers))
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.rejected) == (60 - len(customers), len(customers))
     assert set(shop.rejects()["customer_id"]) == set(customers)
 
 
 def by_addresses(home, asked, customers=5, **klaviyo):
     """A shop that knows its customers by e-mails."""
-    shop = Shop(home, customers=customers, known=0, identifier="email", **klaviyo)
+    shop = Shop(home, customers=customers, past=0, identifier="email", **klaviyo)
     shop.name(home, {"customer_id": list(asked), "email": list(asked.values())})
     return shop
 
@@ -153,10 +153,10 @@ def test_who_is_found_by_a_further_address_is_known_and_told_by_the_first(tmp_pa
         first = f"first.{email}" if customer in several else email
         serials[customer] = shop.double.add_profile(email=first)
         shop.double.add_address(serials[customer], email)
-    said = shop.sync()
-    assert (said.confirmed, said.counts.unknown_profile) == (5, 0)
-    told = [shop.double.profiles[serials[c]]["properties"]["Retention Holdout"] for c in MAILS]
-    assert told == list(shop.scores["is_holdout"])
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.counts.unknown_profile) == (5, 0)
+    reported = [shop.double.profiles[serials[c]]["properties"]["Retention Holdout"] for c in MAILS]
+    assert reported == list(shop.scores["is_holdout"])
     assert {p["email"] for p in shop.double.profiles.values()} == {
         f"first.{email}" if customer in several else email for customer, email in MAILS.items()
     }
@@ -168,8 +168,8 @@ def test_among_people_who_are_not_known_a_further_address_is_found(tmp_path):
     shop = by_addresses(tmp_path, asked, customers=150)
     serial = shop.double.add_profile(email="ann@example.com")
     shop.double.add_address(serial, "P77@Example.com")
-    said = shop.sync()
-    assert (said.confirmed, said.counts.unknown_profile) == (1, 149)
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.counts.unknown_profile) == (1, 149)
     assert shop.double.received["GET /api/profiles"] < 20
 
 
@@ -177,8 +177,8 @@ def test_two_customers_of_one_profile_by_two_addresses_are_one(tmp_path):
     shop = by_addresses(tmp_path, MAILS)
     serial = shop.double.add_profile(email=MAILS["c0000001"])
     shop.double.add_address(serial, MAILS["c0000002"])
-    said = shop.sync()
-    assert (said.confirmed, said.counts.shared_key) == (1, 1)
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.counts.shared_key) == (1, 1)
 
 
 def test_a_first_address_that_was_forgotten_is_told_nothing(tmp_path):
@@ -192,7 +192,7 @@ def test_a_first_address_that_was_forgotten_is_told_nothing(tmp_path):
 
 def test_an_id_is_never_matched_with_another(tmp_path):
     """Ids that differ in case are two people, whatever Klaviyo finds."""
-    shop = Shop(tmp_path, customers=3, known=0)
+    shop = Shop(tmp_path, customers=3, past=0)
     serial = shop.double.add_profile(external_id="C0000001")
     shop.double.by_key["external_id", "c0000001"] = serial
     assert shop.sync().counts.unknown_profile == 3
@@ -205,8 +205,8 @@ def test_events_that_are_accepted_are_said_to_be_unverified(tmp_path, share):
     before = shop.scores
     shop.publish(change(before, share, 1), "r2")
     moved = (before["segment"] != shop.scores["segment"]) & ~before["is_holdout"]
-    said = shop.sync()
-    assert said.events_unverified == moved.sum() == said.counts.moved
+    outcome = shop.sync()
+    assert outcome.events_unverified == moved.sum() == outcome.counts.moved
 
 
 def test_events_of_a_sync_that_was_killed_are_counted_once(tmp_path):
@@ -239,7 +239,7 @@ def test_a_sync_shows_that_its_events_are_not_verified(tmp_path, capsys):
     shop = Shop(tmp_path, events=True)
     shop.sync()
     shop.publish(change(shop.scores, 0.6, 1), "r2")
-    said = shop.sync()
-    show_outcome(Outcome("synced", said.to_dict()), as_json=False)
+    outcome = shop.sync()
+    show_outcome(Outcome("synced", outcome.to_dict()), as_json=False)
     shown = " ".join(capsys.readouterr().out.split())
-    assert f"Events: {said.events_unverified} events accepted, none verified" in shown
+    assert f"Events: {outcome.events_unverified} events accepted, none verified" in shown

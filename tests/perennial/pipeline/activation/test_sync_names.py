@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from connectors.klaviyo.book import LONGEST_LAG, Book, Intent, Made
 from connectors.klaviyo.errors import KlaviyoError, RequestRefusedError, UnavailableError
+from connectors.klaviyo.ownership import LONGEST_LAG, Intent, Made, OwnershipRegistry
 from connectors.klaviyo.segments import is_same_definition
 from perennial.cli.shown import show_outcome
 from perennial.cli.terminal import Outcome
@@ -55,10 +55,10 @@ def is_untouched(shop, kind, before):
     return json.dumps(there(shop, kind)["X9"], default=sorted) == before
 
 
-def is_foreign(said, kind):
+def is_foreign(message, kind):
     if kind == "segment":
-        return said.segments.foreign == (NAME,)
-    return said.lists[NAME].is_foreign
+        return message.segments.foreign == (NAME,)
+    return message.lists[NAME].is_foreign
 
 
 @KINDS
@@ -162,17 +162,17 @@ def test_the_sync_after_a_killed_one_looks_before_it_makes_another(
 ):
     shop = shop_of(tmp_path, kind)
     shop.double.lag_seconds = lag
-    noted = Book.note
+    noted = OwnershipRegistry.note
 
     def die(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Book, "note", die)
+    monkeypatch.setattr(OwnershipRegistry, "note", die)
     with pytest.raises(KeyboardInterrupt):
         shop.sync()
-    monkeypatch.setattr(Book, "note", noted)
-    said = shop.sync()
-    assert not is_foreign(said, kind)
+    monkeypatch.setattr(OwnershipRegistry, "note", noted)
+    outcome = shop.sync()
+    assert not is_foreign(outcome, kind)
     assert len(there(shop, kind)) == 1
     heavy = shop.scores["investment_tier"].eq("heavy") & ~shop.scores["is_holdout"]
     if kind == "list":
@@ -254,19 +254,19 @@ OURS = {"condition_groups": [
 
 
 def changed(path, value):
-    found = json.loads(json.dumps(OURS))
-    at = found
+    record = json.loads(json.dumps(OURS))
+    at = record
     for step in path[:-1]:
         at = at[step]
     at[path[-1]] = value
-    return found
+    return record
 
 
 FIRST = ("condition_groups", 0, "conditions", 0)
 
 
 @pytest.mark.parametrize(
-    ("found", "is_same"),
+    ("actual", "is_same"),
     [
         (OURS, True),
         (turned(OURS), True),
@@ -286,18 +286,18 @@ FIRST = ("condition_groups", 0, "conditions", 0)
         ({}, False),
     ],
 )
-def test_definitions_are_compared_by_what_they_ask(found, is_same):
-    assert is_same_definition(OURS, found) is is_same
+def test_definitions_are_compared_by_what_they_ask(actual, is_same):
+    assert is_same_definition(OURS, actual) is is_same
 
 
 def test_notes_without_an_id_prove_nothing(tmp_path):
     """Those of earlier versions, which noted a name before anything was made."""
     path = tmp_path / "lists.json"
     path.write_text(json.dumps({"made": {NAME: ""}, "day": "2024-07-01", "used": {"created": 3}}))
-    book = Book(path)
-    assert book.made == {}
-    book.note(NAME, Made("L1"), "created")
-    assert Book(path).made == {NAME: Made("L1")}
+    registry = OwnershipRegistry(path)
+    assert registry.made == {}
+    registry.note(NAME, Made("L1"), "created")
+    assert OwnershipRegistry(path).made == {NAME: Made("L1")}
     assert json.loads(path.read_text())["used"] == {"created": 4}
 
 
@@ -306,16 +306,16 @@ def test_a_broken_book_is_refused_and_said(tmp_path, text):
     path = tmp_path / "lists.json"
     path.write_text(text)
     with pytest.raises(KlaviyoError, match="cannot be read"):
-        Book(path)
+        OwnershipRegistry(path)
 
 
 @pytest.mark.parametrize(("hours", "left"), [(0, 180.0), (-5, 180.0), (1, 0.0)])
 def test_doubt_is_never_longer_than_a_look_up_may_lag(tmp_path, hours, left):
-    book = Book(tmp_path / "lists.json")
-    book.intend(NAME, START)
-    found = book.seconds_in_doubt(NAME, START + timedelta(hours=hours))
-    assert max(found, 0.0) == left
-    assert book.intents == {NAME: Intent(START.isoformat(), START.isoformat())}
+    registry = OwnershipRegistry(tmp_path / "lists.json")
+    registry.intend(NAME, START)
+    actual = registry.seconds_in_doubt(NAME, START + timedelta(hours=hours))
+    assert max(actual, 0.0) == left
+    assert registry.intents == {NAME: Intent(START.isoformat(), START.isoformat())}
 
 
 def test_a_refusal_is_told_and_leaves_no_intent(tmp_path):
@@ -323,7 +323,7 @@ def test_a_refusal_is_told_and_leaves_no_intent(tmp_path):
     fail(shop, "list", Fault("status", 400))
     with pytest.raises(RequestRefusedError):
         shop.sync()
-    assert Book(shop.places.lists).intents == {}
+    assert OwnershipRegistry(shop.places.lists).intents == {}
     assert Counter(there(shop, "list")) == {}
 
 
@@ -332,6 +332,6 @@ def test_what_is_left_alone_is_said_with_what_to_do(tmp_path, kind, capsys):
     shop = shop_of(tmp_path, kind)
     by_a_person(shop, kind)
     show_outcome(Outcome("synced", shop.sync().to_dict()), as_json=False)
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"{kind.capitalize()}s foreign: {NAME}. Perennial did not make these" in said
-    assert "Rename them in Klaviyo" in said
+    result = " ".join(capsys.readouterr().out.split())
+    assert f"{kind.capitalize()}s foreign: {NAME}. Perennial did not make these" in result
+    assert "Rename them in Klaviyo" in result

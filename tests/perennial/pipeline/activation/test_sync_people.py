@@ -5,11 +5,11 @@ from datetime import UTC, datetime, time, timedelta
 import pandas as pd
 import pytest
 
-from connectors.klaviyo.confirmed import Confirmed
 from connectors.klaviyo.errors import (
     RequestRefusedError,
     UnavailableError,
 )
+from connectors.klaviyo.synced_profiles import SyncedProfiles
 from perennial.pipeline.activation.forget import forget_person
 from perennial.pipeline.runtime.context import home_context
 from tests.klaviyo_store import Shop, change, dying
@@ -42,68 +42,68 @@ def test_a_held_out_customers_profile_is_never_told_of_another_customer(
     tmp_path, shop, guest_changes
 ):
     """Also not when only the other one changed, and the held-out one need not be sent."""
-    said = share_profile(shop, tmp_path, HELD, TREATED)
+    result = share_profile(shop, tmp_path, HELD, TREATED)
     shop.sync()
-    assert said["Retention Holdout"] is True
+    assert result["Retention Holdout"] is True
     for run in ("r2", "r3"):
         later = next_day(shop.scores)
         if guest_changes:
             later.loc[later["customer_id"] == TREATED, "expected_value"] += 7
         shop.publish(later, run)
         assert shop.sync().counts.shared_key == 1
-        assert said["Retention Holdout"] is True
-        assert said["Retention Tier"] == "Held out"
+        assert result["Retention Holdout"] is True
+        assert result["Retention Tier"] == "Held out"
 
 
 def test_of_two_customers_of_one_profile_the_one_who_is_told_stays(tmp_path, shop):
-    said = share_profile(shop, tmp_path, "c0000002", TREATED)
+    result = share_profile(shop, tmp_path, "c0000002", TREATED)
     shop.sync()
-    first = dict(said)
+    first = dict(result)
     later = next_day(shop.scores)
     later.loc[later["customer_id"] == TREATED, "expected_value"] += 7
     shop.publish(later, "r2")
     shop.sync()
-    assert dict(said) == first
+    assert dict(result) == first
 
 
 def test_a_held_out_customer_who_comes_to_share_a_profile_takes_it_over(tmp_path, shop):
     shop.sync()
-    said = share_profile(shop, tmp_path, "c0000002", HELD)
+    result = share_profile(shop, tmp_path, "c0000002", HELD)
     shop.publish(next_day(change(shop.scores, 0.0, 1), 7), "r2")  # all are sent again
     shop.sync()
-    assert said["Retention Holdout"] is True
+    assert result["Retention Holdout"] is True
     later = next_day(shop.scores)
     later.loc[later["customer_id"] == "c0000002", "expected_value"] += 7
     shop.publish(later, "r3")
     shop.sync()
-    assert said["Retention Holdout"] is True
+    assert result["Retention Holdout"] is True
 
 
 def test_a_profile_that_was_told_of_another_is_told_anew_when_that_one_is_gone(tmp_path, shop):
     """What was confirmed of the first is no longer what the profile says."""
-    said = share_profile(shop, tmp_path, "c0000002", HELD)
+    result = share_profile(shop, tmp_path, "c0000002", HELD)
     everybody = shop.scores
     alone = everybody[everybody["customer_id"] != HELD].reset_index(drop=True)
     shop.publish(alone, "r0")
     shop.sync()
-    first = dict(said)
+    first = dict(result)
     assert first["Retention Holdout"] is False
     shop.publish(next_day(everybody), "r2")
     shop.sync()
-    assert said["Retention Holdout"] is True
+    assert result["Retention Holdout"] is True
     shop.publish(next_day(alone, 2), "r3")
     shop.sync()
-    del first["Retention Scored At"], said["Retention Scored At"]
-    assert said == first
+    del first["Retention Scored At"], result["Retention Scored At"]
+    assert result == first
 
 
 def test_of_two_unknown_customers_of_one_address_one_is_made(tmp_path):
-    shop = Shop(tmp_path, known=50)
+    shop = Shop(tmp_path, past=50)
     both = ["c0000055", "c0000057"]  # the second is held out
     shop.name(tmp_path, {"customer_id": both, "email": ["both@example.com"] * 2})
     assert shop.sync().counts.unknown_profile == 10
-    said = shop.sync(create_missing=True)
-    assert (said.counts.created, said.counts.shared_key) == (9, 1)
+    outcome = shop.sync(create_missing=True)
+    assert (outcome.counts.created, outcome.counts.shared_key) == (9, 1)
     serial = shop.double.by_key["email", "both@example.com"]
     assert shop.double.profiles[serial]["external_id"] == "c0000057"
 
@@ -122,8 +122,8 @@ def test_long_and_foreign_keys_are_looked_up_in_addresses_that_servers_take(tmp_
 
     shop.double.answer = measure
     shop.publish(shop.scores.assign(customer_id=ids), "r2")
-    said = shop.sync()
-    assert (said.confirmed, said.counts.unreadable_key) == (60, 60)
+    outcome = shop.sync()
+    assert (outcome.confirmed, outcome.counts.unreadable_key) == (60, 60)
     assert max(longest) < 8_000
 
 
@@ -147,12 +147,12 @@ def test_events_are_told_once_each_though_somebody_was_forgotten_between(tmp_pat
     moved = before["customer_id"][
         (before["segment"] != shop.scores["segment"]) & ~before["is_holdout"]
     ]
-    told = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
-    assert len(told) == 1000
-    forget_person(home_context(shop.settings), next(one for one in moved if one in told))
+    reported = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
+    assert len(reported) == 1000
+    forget_person(home_context(shop.settings), next(one for one in moved if one in reported))
     shop.sync()
-    told = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
-    assert told == set(moved)
+    reported = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
+    assert reported == set(moved)
 
 
 def test_a_person_is_forgotten_in_any_case_of_their_address(tmp_path):
@@ -167,10 +167,12 @@ def test_a_person_is_forgotten_in_any_case_of_their_address(tmp_path):
     dying(shop.double, 1)
     with pytest.raises(UnavailableError):
         shop.sync(tries=2)
-    said = forget_person(home_context(shop.settings), "ANN@example.com")
-    assert "sync --apply" in said.advice  # Klaviyo may have got the lost request
-    assert said.removed.state >= 1
-    assert "Ann@Example.com" not in set(Confirmed(shop.places.confirmed).read()["customer_id"])
+    result = forget_person(home_context(shop.settings), "ANN@example.com")
+    assert "sync --apply" in result.advice  # Klaviyo may have got the lost request
+    assert result.removed.state >= 1
+    assert "Ann@Example.com" not in set(
+        SyncedProfiles(shop.places.confirmed).read()["customer_id"]
+    )
     rows = pd.read_parquet(shop.places.open / "rows-0001.parquet")
     assert "Ann@Example.com" not in set(rows["customer_id"])
 
@@ -182,10 +184,10 @@ def test_the_held_out_have_no_event_when_all_are_sent_again(tmp_path):
     before = shop.scores
     shop.publish(next_day(change(before, 1.0, 1), 6), "r2")
     assert shop.sync().sent == 60
-    told = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
+    reported = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
     moved = before["segment"] != shop.scores["segment"]
     assert (moved & before["is_holdout"]).any()
-    assert told == set(before["customer_id"][moved & ~before["is_holdout"]])
+    assert reported == set(before["customer_id"][moved & ~before["is_holdout"]])
 
 
 def test_no_list_can_be_made_of_the_held_out(tmp_path):
@@ -196,9 +198,9 @@ def test_no_list_can_be_made_of_the_held_out(tmp_path):
 
 def test_a_key_that_klaviyo_refuses_to_look_for_stops_nobody_else(shop):
     shop.double.refused_keys = {"c0000004", "c0000039"}
-    said = shop.sync(create_missing=True)
-    assert (said.confirmed, said.counts.unreadable_key) == (58, 2)
-    assert said.counts.created == 0
+    outcome = shop.sync(create_missing=True)
+    assert (outcome.confirmed, outcome.counts.unreadable_key) == (58, 2)
+    assert outcome.counts.created == 0
     rejects = shop.rejects()
     assert set(rejects["customer_id"][rejects["code"] == "unreadable_key"]) == (
         shop.double.refused_keys
@@ -241,5 +243,5 @@ def test_of_a_row_that_klaviyo_rejected_no_event_is_told(tmp_path):
     ]
     shop.double.bad_keys = set(moved[:2])
     shop.sync()
-    told = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
-    assert told == set(moved[2:])
+    reported = {shop.double.profiles[serial]["external_id"] for serial, _, _ in shop.double.events}
+    assert reported == set(moved[2:])

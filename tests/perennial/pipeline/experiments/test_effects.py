@@ -6,12 +6,12 @@ from datetime import date, timedelta
 from perennial.pipeline.experiments.effects import (
     FILE,
     READOUTS,
-    keep_beliefs,
-    keep_readout,
-    read_beliefs,
+    read_effects,
     read_readouts,
+    save_effects,
+    save_readout,
 )
-from segments.investment import Belief
+from segments.investment import EffectEstimate
 
 DAY = date(2026, 3, 1)
 LIFT = {"estimate": 2.0, "low": 0.5, "high": 3.5, "p_value": 0.01, "n_treated": 900,
@@ -44,7 +44,7 @@ def test_a_read_out_is_written_as_it_was_read(tmp_path):
     assert json.dumps(readout.to_json()) == json.dumps(ROW)
     assert readout.groups[0].margin.estimate == 2.0
     assert readout.groups[1].margin is None
-    keep_readout(tmp_path, readout)
+    save_readout(tmp_path, readout)
     kept = json.loads((tmp_path / READOUTS).read_text())
     assert set(kept) == {"rows", "digest"}
     assert json.dumps(kept["rows"]) == json.dumps([ROW])
@@ -71,14 +71,14 @@ def test_effects_are_kept_by_day_and_the_newest_by_a_day_is_used(tmp_path):
     row = {"tier": "heavy", "segment": "loyal", "mean": 1.5, "deviation": 0.25}
     earlier = {"as_of": "2026-02-01", "effects": [row]}
     (tmp_path / FILE).write_text(json.dumps([earlier]))  # as an earlier version kept it
-    key, later = ("heavy", "loyal"), Belief(0.5, 0.2, is_measured=True)
-    keep_beliefs(tmp_path, DAY, {key: later})
+    key, later = ("heavy", "loyal"), EffectEstimate(0.5, 0.2, is_measured=True)
+    save_effects(tmp_path, DAY, {key: later})
     kept = json.loads((tmp_path / FILE).read_text())["rows"]
     assert kept == [
         earlier,
         {"as_of": "2026-03-01", "effects": [{**row, "mean": 0.5, "deviation": 0.2}]},
     ]
-    assert read_beliefs(tmp_path, DAY) == {key: later}
+    assert read_effects(tmp_path, DAY) == {key: later}
     before = DAY - timedelta(days=1)
-    assert read_beliefs(tmp_path, before) == {key: Belief(1.5, 0.25, is_measured=True)}
-    assert read_beliefs(tmp_path, date(2026, 1, 1)) == {}
+    assert read_effects(tmp_path, before) == {key: EffectEstimate(1.5, 0.25, is_measured=True)}
+    assert read_effects(tmp_path, date(2026, 1, 1)) == {}

@@ -9,8 +9,8 @@ import pytest
 from connectors.programs import COMMITMENTS, Programs, write_table
 from connectors.store import Store
 from features.tables import Commitments
-from perennial.pipeline.experiments.effects import read_beliefs
-from perennial.pipeline.experiments.uplift_targeting import KNOWN, read_responders
+from perennial.pipeline.experiments.effects import read_effects
+from perennial.pipeline.experiments.uplift_targeting import KNOWN, read_uplift_targeting
 from perennial.pipeline.settings.store import read_settings
 from tests.published import write_required_files
 from tests.shops import write_shop
@@ -65,11 +65,11 @@ def plant(folder, *, n=4000, lift=0.4, share=0.5, seed=1):
          "expected_margin": 3.0 * value}
     )  # fmt: skip
 
-    known = pd.DataFrame(dict.fromkeys(KNOWN, value)).assign(customer_id=ids)
+    past = pd.DataFrame(dict.fromkeys(KNOWN, value)).assign(customer_id=ids)
 
     def write(into):
         write_required_files(into)
-        known.to_parquet(into / "scores.parquet", index=False)
+        past.to_parquet(into / "scores.parquet", index=False)
         write_table(commitments, Commitments, into / COMMITMENTS)
 
     programs.store.publish(DAY, "r1", write)
@@ -82,13 +82,13 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def said(shop, perennial):
+def result(shop, perennial):
     return perennial("measure", "--config", shop, "--as-of", PLANNED.isoformat(), "--json")
 
 
-def test_the_planted_lift_is_found(said):
-    assert said.code == 0, said.err
-    by_name = {group["group"]: group for group in said.json["groups"]}
+def test_the_planted_lift_is_found(result):
+    assert result.code == 0, result.err
+    by_name = {group["group"]: group for group in result.json["groups"]}
     assert set(by_name) == {"all", "heavy", "light"}
     heavy, light = by_name["heavy"]["margin"], by_name["light"]["margin"]
     assert heavy["low"] < 4.0 < heavy["high"]
@@ -100,40 +100,40 @@ def test_the_planted_lift_is_found(said):
     assert 0 < by_name["heavy"]["smallest_margin"] < 4.0
 
 
-def test_the_return_is_said_in_one_sentence(said):
-    assert said.json["sentence"].startswith("Each EUR 1.00 brought back EUR ")
-    assert said.json["sentence"].count(". ") == 0
-    whole = said.json["groups"][0]
+def test_the_return_is_said_in_one_sentence(result):
+    assert result.json["sentence"].startswith("Each EUR 1.00 brought back EUR ")
+    assert result.json["sentence"].count(". ") == 0
+    whole = result.json["groups"][0]
     assert whole["cost"] == pytest.approx(2.0)
-    assert said.json["is_early"] is False
+    assert result.json["is_early"] is False
 
 
-def test_measured_effects_replace_the_assumed_ones(shop, said):
+def test_measured_effects_replace_the_assumed_ones(shop, result):
     """Heavy brought twice the assumed margin of 2; light nothing."""
-    beliefs = read_beliefs(read_settings(shop).state, PLANNED)
-    assert set(beliefs) == {(t, s) for t in ("heavy", "light") for s in ("loyal", "promising")}
+    effects = read_effects(read_settings(shop).state, PLANNED)
+    assert set(effects) == {(t, s) for t in ("heavy", "light") for s in ("loyal", "promising")}
     for segment in ("loyal", "promising"):
-        assert beliefs["heavy", segment].mean == pytest.approx(2.0, abs=0.35)
-        assert beliefs["light", segment].mean < 0.5
-        assert beliefs["heavy", segment].deviation < 0.5
+        assert effects["heavy", segment].mean == pytest.approx(2.0, abs=0.35)
+        assert effects["light", segment].mean < 0.5
+        assert effects["heavy", segment].deviation < 0.5
 
 
-def test_whom_an_action_moves_is_looked_for_and_used_only_where_proved(shop, said):
+def test_whom_an_action_moves_is_looked_for_and_used_only_where_proved(shop, result):
     """Heavy moves everybody alike, light nobody: there is nothing to rank by."""
-    found = said.json["responders"]
-    assert set(found) == {"heavy", "light"}
-    for one in found.values():
+    actual = result.json["responders"]
+    assert set(actual) == {"heavy", "light"}
+    for one in actual.values():
         assert one["qini"]["low"] <= one["qini"]["estimate"] <= one["qini"]["high"]
         assert one["is_used"] == (one["qini"]["low"] > 0)
-    proved = {tier for tier, one in found.items() if one["is_used"]}
-    assert set(read_responders(read_settings(shop).state, PLANNED)) == proved
-    heavy = found["heavy"]
+    proved = {tier for tier, one in actual.items() if one["is_used"]}
+    assert set(read_uplift_targeting(read_settings(shop).state, PLANNED)) == proved
+    heavy = actual["heavy"]
     assert heavy["everybody"]["estimate"] - heavy["nobody"]["estimate"] == pytest.approx(
         4.0 - 2.0, abs=1.0
     )
 
 
-def test_the_whole_is_logged(shop, said):
+def test_the_whole_is_logged(shop, result):
     import mlflow
 
     uri = read_settings(shop).tracking_uri
@@ -160,16 +160,16 @@ def test_an_early_look_is_refused(shop, perennial):
 
 
 def test_an_early_look_that_is_asked_for_has_a_wider_interval_and_teaches_nothing(
-    shop, said, perennial
+    shop, result, perennial
 ):
     day = PLANNED - timedelta(days=1)
     early = perennial("measure", "--config", shop, "--as-of", day.isoformat(), "--early", "--json")
     assert early.code == 0, early.err
     assert early.json["is_early"] is True
-    wide, fixed = (one.json["groups"][0]["margin"] for one in (early, said))
+    wide, fixed = (one.json["groups"][0]["margin"] for one in (early, result))
     assert wide["estimate"] == pytest.approx(fixed["estimate"])
     assert wide["high"] - wide["low"] > 1.2 * (fixed["high"] - fixed["low"])
-    assert read_beliefs(read_settings(shop).state, day) == {}
+    assert read_effects(read_settings(shop).state, day) == {}
 
 
 def test_who_was_not_watched_for_long_enough_is_not_counted(shop, perennial):
@@ -180,7 +180,7 @@ def test_who_was_not_watched_for_long_enough_is_not_counted(shop, perennial):
 
 
 def test_a_program_of_its_own_is_measured(shop, perennial):
-    found = perennial(
+    result = perennial(
         "measure",
         "--config",
         shop,
@@ -190,10 +190,10 @@ def test_a_program_of_its_own_is_measured(shop, perennial):
         "winback",
         "--json",
     )
-    assert found.code == 0, found.err
-    margin = found.json["groups"][0]["margin"]
+    assert result.code == 0, result.err
+    margin = result.json["groups"][0]["margin"]
     assert margin["low"] < 0 < margin["high"]
-    assert found.json["program"] == "winback"
+    assert result.json["program"] == "winback"
 
 
 def test_an_unknown_program_is_wrong_usage(shop, perennial):
@@ -223,7 +223,7 @@ def test_held_out_customers_who_were_reached_are_counted(tmp_path, perennial):
     )  # fmt: skip
     sent.to_csv(tmp_path / "touches.csv", index=False)
     config.write_text(SETTINGS + '[tables]\ntouches = "touches.csv"\n')
-    found = perennial("measure", "--config", config, "--as-of", PLANNED.isoformat(), "--json")
-    assert found.code == 0, found.err
-    assert found.json["held_out_reached"] == found.json["held_out"]
-    assert found.json["groups"][0]["cost"] == pytest.approx(3.0)
+    result = perennial("measure", "--config", config, "--as-of", PLANNED.isoformat(), "--json")
+    assert result.code == 0, result.err
+    assert result.json["held_out_reached"] == result.json["held_out"]
+    assert result.json["groups"][0]["cost"] == pytest.approx(3.0)

@@ -26,18 +26,18 @@ from tests.spark import URL, require_spark
 
 
 def test_the_settings_name_an_engine_and_its_address(tmp_path):
-    def told(**engine: str) -> str:
+    def settings_of(**engine: str) -> str:
         values = {"orders": {"source": "o.csv"}, "engine": engine}
         return build_settings(values, tmp_path).engine.backend
 
-    assert told() == "duckdb"
-    assert told(backend="spark") == "spark"
-    assert told(backend="spark", url="sc://host:15002") == "spark"
-    assert told(backend="postgresql", url="postgresql://me@host/shop") == "postgresql"
+    assert settings_of() == "duckdb"
+    assert settings_of(backend="spark") == "spark"
+    assert settings_of(backend="spark", url="sc://host:15002") == "spark"
+    assert settings_of(backend="postgresql", url="postgresql://me@host/shop") == "postgresql"
 
 
 @pytest.mark.parametrize(
-    ("engine", "said"),
+    ("engine", "message"),
     [
         ({"url": "local"}, "leave it out"),
         ({"backend": "spark", "url": "http://host"}, "url starts with one of"),
@@ -46,9 +46,9 @@ def test_the_settings_name_an_engine_and_its_address(tmp_path):
         ({"backend": "dask"}, "duckdb"),
     ],
 )
-def test_an_address_that_does_not_fit_is_refused(engine, said, tmp_path):
+def test_an_address_that_does_not_fit_is_refused(engine, message, tmp_path):
     values = {"orders": {"source": "o.csv"}, "engine": engine}
-    with pytest.raises(SettingsError, match=said) as error:
+    with pytest.raises(SettingsError, match=message) as error:
         build_settings(values, tmp_path)
     assert "secret" not in str(error.value)
 
@@ -59,8 +59,8 @@ def test_many_part_files_are_one_table_in_order(tmp_path):
                           "assigned_date": AS_OF})  # fmt: skip
     frame = pd.concat([empty(Assignments), frame])[list(empty(Assignments).columns)]
     whole = pa.Table.from_pandas(frame, arrow_schema(Assignments), preserve_index=False)
-    portions = (whole.slice(row, 1) for row in range(7))
-    write_parts(portions, Assignments, tmp_path / "parts.parquet", part_rows=3)
+    batches = (whole.slice(row, 1) for row in range(7))
+    write_parts(batches, Assignments, tmp_path / "parts.parquet", part_rows=3)
     assert len([*(tmp_path / "parts.parquet").iterdir()]) == 3
     read = pd.read_parquet(tmp_path / "parts.parquet")
     assert read["customer_id"].tolist() == [f"c{i}" for i in range(7)]
@@ -176,10 +176,10 @@ def _session(leader: int) -> list[int]:
     listed = subprocess.run(
         [str(shutil.which("ps")), "-eo", "pid=,stat="], capture_output=True, text=True, check=True
     )
-    found = []
+    actual = []
     for line in listed.stdout.splitlines():
         pid, state = line.split()
         with suppress(ProcessLookupError, PermissionError):
             if os.getsid(int(pid)) == leader and not state.startswith("Z"):
-                found.append(int(pid))
-    return found
+                actual.append(int(pid))
+    return actual

@@ -82,7 +82,7 @@ def history(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("history") / "orders.csv"
     world = simulate(400, date(2024, 1, 1), date(2025, 7, 1), 2, "apparel")
     orders = world.orders.to_pandas()
-    told = pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "order_id": orders["order_id"],
             "customer_id": orders["customer_id"],
@@ -95,7 +95,7 @@ def history(tmp_path_factory) -> Path:
             "channel": orders["channel"],
         }
     )
-    told.to_csv(path, index=False)
+    frame.to_csv(path, index=False)
     with path.open("a", encoding="utf-8") as file:
         file.write(TRAPS.lstrip("\n"))
     return path
@@ -105,10 +105,10 @@ def history(tmp_path_factory) -> Path:
 def opened() -> Iterator[Callable[[str], Engine]]:
     """Open each engine once."""
     with ExitStack() as stack:
-        known: dict[str, Engine] = {}
+        given: dict[str, Engine] = {}
 
         def engine(name: str) -> Engine:
-            if name not in known:
+            if name not in given:
                 url = None
                 if name == "spark":
                     require_spark()
@@ -121,8 +121,8 @@ def opened() -> Iterator[Callable[[str], Engine]]:
                     stack.enter_context(pytest.MonkeyPatch.context()).setenv(
                         "PGPASSWORD", PASSWORD
                     )
-                known[name] = stack.enter_context(open_engine(ZONE, backend=name, url=url))
-            return known[name]
+                given[name] = stack.enter_context(open_engine(ZONE, backend=name, url=url))
+            return given[name]
 
         yield engine
 
@@ -130,14 +130,14 @@ def opened() -> Iterator[Callable[[str], Engine]]:
 @pytest.fixture(scope="module")
 def results(opened, history, tmp_path_factory) -> Callable[[str], dict[str, Any]]:
     """Everything from raw orders to scores on an engine, computed once."""
-    known: dict[str, dict[str, Any]] = {}
+    given: dict[str, dict[str, Any]] = {}
 
     def of(name: str) -> dict[str, Any]:
-        if name not in known:
-            known[name] = _from_orders_to_scores(
+        if name not in given:
+            given[name] = _from_orders_to_scores(
                 opened(name), history, tmp_path_factory.mktemp(name)
             )
-        return known[name]
+        return given[name]
 
     return of
 
@@ -157,7 +157,7 @@ def _from_orders_to_scores(engine: Engine, history: Path, folder: Path) -> dict[
     engine.write_parquet(
         known_customers(orders, None, AS_OF, 90).order_by("customer_id"), folder / "known.parquet"
     )
-    known = pd.read_parquet(folder / "known.parquet")
+    frame = pd.read_parquet(folder / "known.parquet")
     forecaster = Forecaster(
         purchases=MBGNBD(0.9, 30.0, 0.6, 2.0),
         order_value=OrderValue(Spend(6.0, 4.0, 15.0)),
@@ -174,7 +174,7 @@ def _from_orders_to_scores(engine: Engine, history: Path, folder: Path) -> dict[
         "quality": read.quality,
         "rejects": read.rejects.read_text(),
         "orders": pd.read_parquet(read.orders).sort_values("order_id", ignore_index=True),
-        "known": known,
+        "known": frame,
         "outcomes": engine.frame(
             outcomes(orders, customer_state(orders, before), outcome_window(before, 90)).order_by(
                 "customer_id"
@@ -192,22 +192,22 @@ def _from_orders_to_scores(engine: Engine, history: Path, folder: Path) -> dict[
             gap_facts(orders, AS_OF, clock(engine, TIME, first_day(engine, orders)))
         ),
         "order_values": order_values(engine, state),
-        "scores": score_customers(settings.policy, known, forecaster, AS_OF).scores,
+        "scores": score_customers(settings.policy, frame, forecaster, AS_OF).scores,
     }
 
 
-def assert_same(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
+def assert_same(actual: pd.DataFrame, wanted: pd.DataFrame) -> None:
     """Doubles within 1e-9, everything else equal, types too."""
-    assert list(found.columns) == list(wanted.columns)
-    assert len(found) == len(wanted)
+    assert list(actual.columns) == list(wanted.columns)
+    assert len(actual) == len(wanted)
     for name in wanted.columns:
-        assert found[name].dtype == wanted[name].dtype, name
+        assert actual[name].dtype == wanted[name].dtype, name
         if wanted[name].dtype.kind == "f":
             np.testing.assert_allclose(
-                found[name], wanted[name], rtol=1e-9, atol=1e-9, err_msg=name
+                actual[name], wanted[name], rtol=1e-9, atol=1e-9, err_msg=name
             )
         else:
-            pd.testing.assert_series_equal(found[name], wanted[name])
+            pd.testing.assert_series_equal(actual[name], wanted[name])
 
 
 def test_the_history_has_what_it_tests(results):
@@ -277,18 +277,18 @@ def test_an_optional_table_is_read_alike(opened, name, tmp_path):
         "a,2025-01-02,9,fine\na,2025-01-02,9,fine\nb,2025-01-03,8.5,\nc,2025-01-04,x,\n"
         ",2025-01-04,3,\nd,2025-02-30,3,\ne,2026-01-01,3,\nf,2025-01-04,1_0,\n"
     )
-    wanted, found = (
+    wanted, actual = (
         read_table(opened(one), "nps", str(source), AS_OF, tmp_path / one)
         for one in ("duckdb", name)
     )
-    assert_same(pd.read_parquet(found.path), pd.read_parquet(wanted.path))
-    assert (found.rows_in, found.rows, found.merged) == (
+    assert_same(pd.read_parquet(actual.path), pd.read_parquet(wanted.path))
+    assert (actual.rows_in, actual.rows, actual.merged) == (
         wanted.rows_in,
         wanted.rows,
         wanted.merged,
     )
-    assert found.rejected == wanted.rejected
-    rejects = [one.path.with_name("nps_rejects.csv").read_text() for one in (found, wanted)]
+    assert actual.rejected == wanted.rejected
+    rejects = [one.path.with_name("nps_rejects.csv").read_text() for one in (actual, wanted)]
     assert sorted(rejects[0].splitlines()) == sorted(rejects[1].splitlines())
 
 
@@ -337,6 +337,6 @@ def test_parquet_files_are_read_where_they_lie(opened, tmp_path):
         read_orders(opened(name), OrderSource(str(folder)), AS_OF, tmp_path / name).orders
         for name in ("duckdb", "spark")
     ]
-    wanted, found = (pd.read_parquet(path).sort_values("order_id") for path in kept)
-    assert_same(found.reset_index(drop=True), wanted.reset_index(drop=True))
-    assert found["source"].tolist() == [str(folder / "orders.parquet")] * 2
+    wanted, actual = (pd.read_parquet(path).sort_values("order_id") for path in kept)
+    assert_same(actual.reset_index(drop=True), wanted.reset_index(drop=True))
+    assert actual["source"].tolist() == [str(folder / "orders.parquet")] * 2

@@ -15,9 +15,9 @@ from perennial.pipeline.activation.forget import forget_person
 from perennial.pipeline.ingestion.people import (
     contacts_path,
     customers_of,
-    keep_contacts,
     known_names,
     name_customers,
+    save_contacts,
 )
 from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.settings.store import Settings, build_settings
@@ -43,11 +43,11 @@ def history(tmp_path) -> History:
 
 
 def store(home: Path, identifier: str = "email", customers: str | None = None) -> Settings:
-    said = {"orders": {"source": "orders.csv"}, "klaviyo": {"identifier": identifier}}
+    values = {"orders": {"source": "orders.csv"}, "klaviyo": {"identifier": identifier}}
     if customers is not None:
         (home / "customers.csv").write_text(customers)
-        said["tables"] = {"customers": "customers.csv"}
-    return build_settings(said, home)
+        values["tables"] = {"customers": "customers.csv"}
+    return build_settings(values, home)
 
 
 def table_of(settings: Settings) -> pd.DataFrame:
@@ -98,12 +98,12 @@ def test_without_contacts_only_the_customer_id_names_somebody(tmp_path):
 def test_contacts_are_kept_for_their_owner_only_and_without_the_forgotten(tmp_path, history):
     settings = store(tmp_path)
     Erasures(settings.state).add(["two@shop.org"])
-    keep_contacts(settings.state, history)
+    save_contacts(settings.state, history)
     path = contacts_path(settings.state)
     assert path.stat().st_mode & 0o777 == 0o600
     assert pd.read_parquet(path)["customer_id"].tolist() == ["c1", "c3", "c5"]
     assert named(settings, path)[0] == ["new@shop.org", None, *EMAILS[2:]]
-    keep_contacts(settings.state, replace(history, contacts=None))
+    save_contacts(settings.state, replace(history, contacts=None))
     assert not path.exists()
 
 
@@ -113,7 +113,7 @@ def test_contacts_are_kept_for_their_owner_only_and_without_the_forgotten(tmp_pa
 )
 def test_any_name_in_the_orders_finds_all_names_of_a_person(tmp_path, history, asked):
     settings = store(tmp_path)
-    keep_contacts(settings.state, history)
+    save_contacts(settings.state, history)
     names = {"c1", "new@shop.org", "old@shop.org", "+15005550001"}
     assert known_names(table_of(settings), contacts_path(settings.state), asked) == names | {
         asked.strip()
@@ -122,7 +122,7 @@ def test_any_name_in_the_orders_finds_all_names_of_a_person(tmp_path, history, a
 
 def test_names_of_the_table_and_of_the_orders_are_one_persons(tmp_path, history):
     settings = store(tmp_path, customers="customer_id,email,external_id\nc1,table@shop.org,S1\n")
-    keep_contacts(settings.state, history)
+    save_contacts(settings.state, history)
     for asked in ("S1", "old@shop.org"):
         assert known_names(table_of(settings), contacts_path(settings.state), asked) == {
             "c1", "S1", "table@shop.org", "new@shop.org", "old@shop.org", "+15005550001",
@@ -134,10 +134,10 @@ def test_names_of_the_table_and_of_the_orders_are_one_persons(tmp_path, history)
 
 def test_a_forgotten_person_is_in_no_contacts(tmp_path, history):
     settings = store(tmp_path)
-    keep_contacts(settings.state, history)
-    said = forget_person(home_context(settings), "old@shop.org")
+    save_contacts(settings.state, history)
+    result = forget_person(home_context(settings), "old@shop.org")
     path = contacts_path(settings.state)
-    assert said.removed.state == 1
+    assert result.removed.state == 1
     assert path.stat().st_mode & 0o777 == 0o600
     assert pd.read_parquet(path)["customer_id"].tolist() == ["c2", "c3", "c5"]
     for file in settings.state.rglob("*"):
@@ -145,5 +145,5 @@ def test_a_forgotten_person_is_in_no_contacts(tmp_path, history):
     erased = Erasures(settings.state)
     gone = pd.Series(["c1", "new@shop.org", "old@shop.org", "+15005550001", "c2"])
     assert erased.covers(gone).tolist() == [True, True, True, True, False]
-    keep_contacts(settings.state, history)  # the next night, from a source that still has them
+    save_contacts(settings.state, history)  # the next night, from a source that still has them
     assert "c1" not in set(pd.read_parquet(path)["customer_id"])

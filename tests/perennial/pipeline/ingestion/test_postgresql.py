@@ -30,8 +30,8 @@ def postgresql():
 def test_a_day_is_served_trained_scored_and_published_on_postgresql(
     postgresql, tmp_path, monkeypatch
 ):
-    told = SCHEDULE.format(port=_free_port(), database=postgresql.url("+asyncpg", "prefect"))
-    config = write_shop(tmp_path, settings=SETTINGS + told)
+    reported = SCHEDULE.format(port=_free_port(), database=postgresql.url("+asyncpg", "prefect"))
+    config = write_shop(tmp_path, settings=SETTINGS + reported)
     (tmp_path / "mlruns" / "mlflow.db").unlink()
     tracking_uri = postgresql.url("+psycopg", "mlflow")
     up = Up.start(config, MLFLOW_TRACKING_URI=tracking_uri, PGPASSWORD=PASSWORD)
@@ -54,8 +54,8 @@ def test_a_day_is_served_trained_scored_and_published_on_postgresql(
     )
     assert {"runs", "model_versions", "registered_model_aliases"} <= postgresql.tables("mlflow")
     assert not list(tmp_path.rglob("*.db"))
-    said = [path.read_text() for path in (tmp_path / ".prefect").glob("*.log")]
-    assert not any(PASSWORD in text for text in said)
+    messages = [path.read_text() for path in (tmp_path / ".prefect").glob("*.log")]
+    assert not any(PASSWORD in text for text in messages)
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     client = mlflow.MlflowClient(tracking_uri, tracking_uri)
     version = client.get_model_version_by_alias("perennial", "champion")
@@ -64,10 +64,10 @@ def test_a_day_is_served_trained_scored_and_published_on_postgresql(
 
 
 def test_a_database_that_does_not_answer_ends_in_words(tmp_path):
-    told = SCHEDULE.format(
+    reported = SCHEDULE.format(
         port=_free_port(), database=f"postgresql+asyncpg://nobody@127.0.0.1:{_free_port()}/none"
     )
-    config = write_shop(tmp_path, settings=SETTINGS + told)
+    config = write_shop(tmp_path, settings=SETTINGS + reported)
     up = Up.start(config)
     try:
         assert up.process.wait(timeout=200) == 20

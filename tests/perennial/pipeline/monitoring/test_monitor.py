@@ -33,8 +33,8 @@ from models.purchases import MBGNBD
 from models.spend import Spend
 from perennial.cli.shown.models import drift_table
 from perennial.pipeline.activation.forget import forget_person
-from perennial.pipeline.monitoring.judge import Judgment, find_alerts, judge_request, of_weeks
-from perennial.pipeline.monitoring.weeks import has_matured, weeks_apart
+from perennial.pipeline.monitoring.alerts import Judgment, find_alerts, judge_request, of_weeks
+from perennial.pipeline.monitoring.calibration import has_matured, weeks_apart
 from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.events import announce
 from perennial.pipeline.runtime.files import EXPECTED
@@ -42,9 +42,9 @@ from perennial.pipeline.runtime.monitoring_state import (
     MONITORING,
     RETRAIN,
     frozen_because,
-    keep_monitoring,
     read_monitoring,
     read_request,
+    save_monitoring,
 )
 from perennial.pipeline.settings.store import MonitoringSettings, read_settings
 from perennial.pipeline.training.model_files import load_forecaster
@@ -62,20 +62,20 @@ def shop(published, perennial, tmp_path_factory):
     shutil.copytree(published[0].parent, folder)
     config = folder / "perennial.toml"
     for day in DAYS[1:]:
-        said = perennial("score", "--config", config, "--as-of", day.isoformat(), "--json")
-        assert said.code == 0, said.err
+        result = perennial("score", "--config", config, "--as-of", day.isoformat(), "--json")
+        assert result.code == 0, result.err
     return config
 
 
 @pytest.fixture(scope="module")
-def said(shop, perennial):
-    found = perennial("monitor", "--config", shop, "--as-of", LOOKED.isoformat(), "--json")
-    assert found.code == 0, found.err
-    return found.json
+def result(shop, perennial):
+    result = perennial("monitor", "--config", shop, "--as-of", LOOKED.isoformat(), "--json")
+    assert result.code == 0, result.err
+    return result.json
 
 
 @pytest.fixture
-def copied(shop, said, tmp_path):
+def copied(shop, result, tmp_path):
     """The shop as it was left by `said`, to change."""
     shutil.copytree(shop.parent, tmp_path / "shop")
     return tmp_path / "shop" / "perennial.toml"
@@ -86,17 +86,17 @@ def expected_of(config, day):
 
 
 def scores_of(config, day):
-    found = Store(read_settings(config).exports).days(day)[-1]
-    return pd.read_parquet(found.file("scores.parquet"))
+    actual = Store(read_settings(config).exports).days(day)[-1]
+    return pd.read_parquet(actual.file("scores.parquet"))
 
 
 def bought(config, day, days):
     """Count purchase days after a day of customers known on it, from the file itself."""
     orders = pd.read_csv(config.parent / "orders.csv")
     orders["day"] = pd.to_datetime(orders["ordered_at"]).dt.date
-    known = set(scores_of(config, day)["customer_id"])
+    past = set(scores_of(config, day)["customer_id"])
     inside = orders[(orders["day"] > day) & (orders["day"] <= day + timedelta(days=days))]
-    return inside[inside["customer_id"].isin(known)].drop_duplicates(["customer_id", "day"])
+    return inside[inside["customer_id"].isin(past)].drop_duplicates(["customer_id", "day"])
 
 
 def runs_of(config):
@@ -110,8 +110,8 @@ def test_each_published_day_says_what_it_expects(shop):
     for day in DAYS:
         path = Store(read_settings(shop).exports).days(day)[-1].file(EXPECTED)
         schema = pq.read_schema(path)
-        found = dict(zip(schema.names, schema.types, strict=True))
-        assert found == {name: ARROW_TYPES[kind] for name, kind in Expected.schema().items()}
+        actual = dict(zip(schema.names, schema.types, strict=True))
+        assert actual == {name: ARROW_TYPES[kind] for name, kind in Expected.schema().items()}
         rows = pd.read_parquet(path)
         assert set(rows["window_days"]) == {7, 28}
         everybody = len(scores_of(shop, day))
@@ -167,9 +167,9 @@ def test_cells_can_be_found_again_from_the_scores(shop):
     )
 
 
-def test_orders_are_counted_as_they_are_in_the_file(shop, said):
-    assert [week["as_of"] for week in said["weeks"]] == [day.isoformat() for day in DAYS]
-    for day, week in zip(DAYS, said["weeks"], strict=True):
+def test_orders_are_counted_as_they_are_in_the_file(shop, result):
+    assert [week["as_of"] for week in result["weeks"]] == [day.isoformat() for day in DAYS]
+    for day, week in zip(DAYS, result["weeks"], strict=True):
         came = bought(shop, day, 7)
         counted = week["7"]
         assert counted["actual"] == len(came)
@@ -186,46 +186,46 @@ def test_orders_are_counted_as_they_are_in_the_file(shop, said):
             )
 
 
-def test_four_weeks_are_counted_where_they_are_over(shop, said):
-    first, *later = said["weeks"]
+def test_four_weeks_are_counted_where_they_are_over(shop, result):
+    first, *later = result["weeks"]
     assert first["28"]["actual"] == len(bought(shop, AS_OF, 28))
     assert set(first["28"]["rank"]) == {"model", "total_past", "rfm", "hiatus"}
     assert [week["28"] for week in later] == [None] * 3
 
 
-def test_a_tenths_orders_are_those_of_its_customers(shop, said):
+def test_a_tenths_orders_are_those_of_its_customers(shop, result):
     scores = scores_of(shop, AS_OF)
     starts = expected_of(shop, AS_OF).groupby("decile")["orders_from"].first()
     top = scores[scores["expected_orders"] >= starts.iloc[-1]]["customer_id"]
     came = bought(shop, AS_OF, 28)["customer_id"].isin(top).sum()
-    assert said["weeks"][0]["28"]["by_decile"][-1]["actual"] == came
+    assert result["weeks"][0]["28"]["by_decile"][-1]["actual"] == came
 
 
-def test_it_says_how_fresh_everything_is(said):
-    assert said["freshness"]["published_late_days"] == 9
-    assert said["freshness"]["orders_late_days"] <= 1
-    assert said["model"]["age_days"] == 30
-    assert said["model"]["newest_trained_as_of"] == AS_OF.isoformat()
-    assert "published_late" in {alert["name"] for alert in said["alerts"]}
-    figures = {row["name"]: row for row in said["drift"]["figures"]}
+def test_it_says_how_fresh_everything_is(result):
+    assert result["freshness"]["published_late_days"] == 9
+    assert result["freshness"]["orders_late_days"] <= 1
+    assert result["model"]["age_days"] == 30
+    assert result["model"]["newest_trained_as_of"] == AS_OF.isoformat()
+    assert "published_late" in {alert["name"] for alert in result["alerts"]}
+    figures = {row["name"]: row for row in result["drift"]["figures"]}
     assert figures["age_days"]["is_mechanical"] is True
     assert figures["age_days"]["n_then"] == 400
     assert all(row["psi"] is None for row in figures.values())  # 400 customers are too few
 
 
-def test_calm_weeks_of_a_small_shop_ask_for_nothing(shop, said):
-    assert said["retrain"] is None
-    assert said["frozen"] == {"is_frozen": False, "because": None}
+def test_calm_weeks_of_a_small_shop_ask_for_nothing(shop, result):
+    assert result["retrain"] is None
+    assert result["frozen"] == {"is_frozen": False, "because": None}
     assert frozen_because(read_settings(shop).state) is None
     assert not (read_settings(shop).state / RETRAIN).exists()
 
 
-def test_weeks_are_steps_in_mlflow(shop, said):
+def test_weeks_are_steps_in_mlflow(shop, result):
     client, runs = runs_of(shop)
     run = next(r for r in runs if r.info.run_name == f"monitor {LOOKED}")
     points = client.get_metric_history(run.info.run_id, "ratio.7d")
     assert [point.step for point in points] == [day.toordinal() // 7 for day in DAYS]
-    assert [p.value for p in points] == [week["7"]["ratio"] for week in said["weeks"]]
+    assert [p.value for p in points] == [week["7"]["ratio"] for week in result["weeks"]]
     names = {item.path for item in client.list_artifacts(run.info.run_id)}
     assert names == {"monitoring.json", "weeks.csv"}
 
@@ -311,13 +311,13 @@ def test_nothing_published_is_said(shop, perennial):
     assert "Run `perennial run` first" in refused.json["error"]
 
 
-def test_people_read_a_table(shop, said, perennial):
+def test_people_read_a_table(shop, result, perennial):
     shown = perennial("monitor", "--config", shop, "--as-of", LOOKED.isoformat())
     for words in ("Monitoring as of", "28 d", DAYS[0].isoformat(), "Too few customers", "luck"):
         assert words in shown.out, words
 
 
-def test_what_moved_is_a_table_where_enough_customers_are(said):
+def test_what_moved_is_a_table_where_enough_customers_are(result):
     figure = DriftFigure(
         name="first_amount",
         meaning="first order's amount",
@@ -337,13 +337,13 @@ def test_what_moved_is_a_table_where_enough_customers_are(said):
 
 def test_the_next_page_shows_the_weeks(copied, perennial):
     day = LOOKED.isoformat()
-    said = perennial("score", "--config", copied, "--as-of", day, "--json")
-    assert said.code == 0, said.err
-    record = json.loads((copied.parent / said.json["files"]["record"]).read_text())
+    result = perennial("score", "--config", copied, "--as-of", day, "--json")
+    assert result.code == 0, result.err
+    record = json.loads((copied.parent / result.json["files"]["record"]).read_text())
     assert [week["as_of"] for week in record["monitoring"]["weeks"]] == [
         d.isoformat() for d in DAYS
     ]
-    html = (copied.parent / said.json["files"]["page"]).read_text()
+    html = (copied.parent / result.json["files"]["page"]).read_text()
     assert "Orders of the week, actual over expected" in html
 
 
@@ -362,9 +362,9 @@ def test_weeks_do_not_overlap_and_those_recorded_stay():
     daily = [first + timedelta(days=k) for k in range(30)]
     assert weeks_apart([], daily) == [first + timedelta(days=7 * k) for k in range(5)]
     kept = [first + timedelta(days=10)]
-    chosen = weeks_apart(kept, daily)
-    assert chosen == [first + timedelta(days=k) for k in (0, 10, 17, 24)]
-    assert weeks_apart(chosen, daily) == chosen
+    choice = weeks_apart(kept, daily)
+    assert choice == [first + timedelta(days=k) for k in (0, 10, 17, 24)]
+    assert weeks_apart(choice, daily) == choice
     gaps = [first, first + timedelta(days=8), first + timedelta(days=15)]
     assert weeks_apart([], gaps) == gaps
 
@@ -376,7 +376,7 @@ def test_a_window_matures_when_its_late_orders_are_in():
 
 
 def test_a_state_of_a_newer_version_is_refused(tmp_path):
-    keep_monitoring(tmp_path, REPORT.model_copy(update={"schema_version": 2}))
+    save_monitoring(tmp_path, REPORT.model_copy(update={"schema_version": 2}))
     with pytest.raises(DataError, match="written by a newer one"):
         read_monitoring(tmp_path)
 
@@ -388,20 +388,20 @@ def test_a_state_that_cannot_be_read_is_refused(tmp_path):
 
 
 def test_what_a_later_day_found_stays(tmp_path):
-    assert keep_monitoring(tmp_path, REPORT)
-    assert not keep_monitoring(tmp_path, REPORT)
+    assert save_monitoring(tmp_path, REPORT)
+    assert not save_monitoring(tmp_path, REPORT)
     earlier = REPORT.model_copy(update={"as_of": date(2026, 2, 28)})
-    assert not keep_monitoring(tmp_path, earlier)
+    assert not save_monitoring(tmp_path, earlier)
     assert read_monitoring(tmp_path).as_of == date(2026, 3, 1)
 
 
-def test_a_report_is_read_as_it_was_written_whoever_wrote_it(said, shop):
+def test_a_report_is_read_as_it_was_written_whoever_wrote_it(result, shop):
     """What ``--json`` prints is the state with its digest, key by key, and comes back the same."""
     path = read_settings(shop).state / MONITORING
     kept = json.loads(path.read_text())
     report = read_monitoring(path.parent)
     assert json.dumps(report.to_json()) == json.dumps({k: kept[k] for k in kept if k != "digest"})
-    assert list(report.to_json()) == list(said)[: len(report.to_json())]
+    assert list(report.to_json()) == list(result)[: len(report.to_json())]
     assert list(kept["weeks"][0]) == ["as_of", "model_version", "7", "28"]
     assert list(kept["weeks"][0]["28"]) == [
         "until", "is_peak", "is_partial", "group", "customers", "expected", "variance", "actual",

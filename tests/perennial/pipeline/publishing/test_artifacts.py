@@ -9,12 +9,12 @@ from tests.reports.sample import kpis, record, rich_record
 
 def test_the_headline_is_the_pages_and_says_where_the_page_is():
     day, measures = RunRecord.model_validate(rich_record()), KpiReport.model_validate(kpis())
-    said = page_markdown(day, measures, Path("/home/shop/report.html"))
-    assert said.startswith("# Tiny Teas: retention as of 2024-06-30\n\nRetention is falling")
-    assert "| Come back within 12 months | **30.0%** |" in said
-    assert "up 2.0 points |" in said
-    assert "[report.html](file:///home/shop/report.html)" in said
-    assert "`r1`" in said
+    result = page_markdown(day, measures, Path("/home/shop/report.html"))
+    assert result.startswith("# Tiny Teas: retention as of 2024-06-30\n\nRetention is falling")
+    assert "| Come back within 12 months | **30.0%** |" in result
+    assert "up 2.0 points |" in result
+    assert "[report.html](file:///home/shop/report.html)" in result
+    assert "`r1`" in result
 
 
 def test_segments_are_written_as_people_read_them():

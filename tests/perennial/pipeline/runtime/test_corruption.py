@@ -85,24 +85,24 @@ def published(home: Path) -> PublishedDay:
     return day
 
 
-def expected_of(home: Path, command: tuple[str, ...], known: dict[Any, Any], folder: Path) -> Any:
-    if command not in known:
+def expected_of(home: Path, command: tuple[str, ...], past: dict[Any, Any], folder: Path) -> Any:
+    if command not in past:
         whole = folder / "whole"
         shutil.copytree(home, whole)
         done = run(whole, *command)
         assert done.returncode in (0, 10, 20), (
             done.stderr
         )  # a training may end with no better model
-        known[command] = (done.returncode, numbers(published(whole)))
-    return known[command]
+        past[command] = (done.returncode, numbers(published(whole)))
+    return past[command]
 
 
 @pytest.mark.parametrize("seed", range(CORRUPTIONS))
 def test_a_broken_file_is_named_or_changes_nothing(home, seed, tmp_path):
-    base, known = home
+    base, past = home
     random = Random(seed)
     command = random.choice(COMMANDS)
-    code, expected = expected_of(base, command, known, tmp_path)
+    code, expected = expected_of(base, command, past, tmp_path)
     here = tmp_path / "home"
     shutil.copytree(base, here)
     kept = [here / "state", here / "exports", here / "mlruns", here / ".prefect"]

@@ -61,8 +61,8 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 def leave_free(disk: Path, kilobytes: int) -> None:
     """Shrink a disk until only so much of it is free."""
-    found = os.statvfs(disk)
-    used = (found.f_blocks - found.f_bfree) * found.f_frsize
+    actual = os.statvfs(disk)
+    used = (actual.f_blocks - actual.f_bfree) * actual.f_frsize
     size = f"remount,size={used + kilobytes * KILOBYTE}"
     subprocess.run(["/bin/mount", "-o", size, str(disk)], check=True)
 

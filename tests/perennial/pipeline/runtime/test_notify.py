@@ -119,13 +119,13 @@ def mail_to(box, *addresses, **more):
 def test_a_webhook_gets_json_that_chat_systems_show(tmp_path, webhook):
     settings = shop(tmp_path, webhook=webhook.url)
     assert notify(settings, "refused", "2026-11-21 was refused", FACTS, AT_ONCE) == []
-    [(headers, said)] = webhook.got
+    [(headers, result)] = webhook.got
     assert headers["Content-Type"] == "application/json"
-    assert said["kind"] == "refused"
-    assert said["store"] == "Tiny Teas"
-    assert said["subject"] == "2026-11-21 was refused"
-    assert said["facts"] == FACTS
-    assert said["text"].splitlines() == [
+    assert result["kind"] == "refused"
+    assert result["store"] == "Tiny Teas"
+    assert result["subject"] == "2026-11-21 was refused"
+    assert result["facts"] == FACTS
+    assert result["text"].splitlines() == [
         "Tiny Teas: 2026-11-21 was refused",
         "check: orders_by_weekday",
         "found: 3",
@@ -162,8 +162,8 @@ def test_an_error_that_stays_is_not_tried_again(tmp_path, webhook, mailbox):
     webhook.answers = [404, 200]
     mailbox.codes = [550, 250]
     settings = shop(tmp_path, webhook=webhook.url, **mail_to(mailbox, "ann@example.com"))
-    told = notify(settings, "failed", "it failed", {}, AT_ONCE)
-    assert told == [
+    reported = notify(settings, "failed", "it failed", {}, AT_ONCE)
+    assert reported == [
         "webhook: answered 404",
         "e-mail: the server refused every address of notify.email_to",
     ]
@@ -173,8 +173,8 @@ def test_an_error_that_stays_is_not_tried_again(tmp_path, webhook, mailbox):
 def test_one_refused_address_is_named_and_nobody_is_told_twice(tmp_path, mailbox):
     mailbox.codes = [250, 450]
     settings = shop(tmp_path, **mail_to(mailbox, "ann@example.com", "bob@example.com"))
-    told = notify(settings, "failed", "it failed", {}, AT_ONCE)
-    assert told == ["e-mail: 1 of 2 addresses were refused"]
+    reported = notify(settings, "failed", "it failed", {}, AT_ONCE)
+    assert reported == ["e-mail: 1 of 2 addresses were refused"]
     assert [reached for reached, _ in mailbox.mails] == [["ann@example.com"]]
 
 
@@ -184,17 +184,17 @@ def test_an_unreachable_receiver_is_logged_and_keeps_no_other_from_being_told(
     url = webhook.url
     webhook.server_close()
     settings = shop(tmp_path, webhook=url, **mail_to(mailbox, "ann@example.com"))
-    [said] = notify(settings, "failed", "it failed", {}, AT_ONCE)
-    assert said.startswith("webhook: ConnectError")
-    assert "T0PSECRETPATH" not in said + caplog.text
+    [result] = notify(settings, "failed", "it failed", {}, AT_ONCE)
+    assert result.startswith("webhook: ConnectError")
+    assert "T0PSECRETPATH" not in result + caplog.text
     assert "not told of failed" in caplog.text
     assert len(mailbox.mails) == 1
 
 
 def test_a_webhook_that_never_answers_right_is_given_up(tmp_path, webhook):
     webhook.answers = [500] * 9
-    told = notify(shop(tmp_path, webhook=webhook.url), "failed", "it failed", {}, AT_ONCE)
-    assert told == ["webhook: answered 500"]
+    reported = notify(shop(tmp_path, webhook=webhook.url), "failed", "it failed", {}, AT_ONCE)
+    assert reported == ["webhook: answered 500"]
     assert len(webhook.got) == 4
 
 
@@ -219,9 +219,9 @@ def test_messages_carry_neither_people_nor_secrets(tmp_path, webhook, monkeypatc
     }
     settings = shop(tmp_path, webhook=webhook.url)
     assert notify(settings, "failed", "ann@example.com\r\nBcc: x", facts, AT_ONCE) == []
-    said = webhook.got[0][1]
-    assert said["subject"] == "…@… Bcc: x"
-    assert said["facts"] == {
+    record = webhook.got[0][1]
+    assert record["subject"] == "…@… Bcc: x"
+    assert record["facts"] == {
         "error": "row 7: …@…, …, …",
         "source": "postgresql://…@db.example/shop",
         "as_of": "2026-11-21",
@@ -254,9 +254,9 @@ def test_a_token_is_never_sent_in_the_clear_beyond_this_machine(
     asked = {} if "PERENNIAL_WEBHOOK" in os.environ else {"webhook": url}
     sent = []
     monkeypatch.setattr(httpx.Client, "send", lambda *_args, **_more: sent.append(1))
-    [said] = notify(shop(tmp_path, **asked), "failed", "it failed", {}, AT_ONCE)
-    assert "use an https:// webhook" in said
-    assert "tok_1234567" not in said
+    [result] = notify(shop(tmp_path, **asked), "failed", "it failed", {}, AT_ONCE)
+    assert "use an https:// webhook" in result
+    assert "tok_1234567" not in result
     assert sent == []
 
 
@@ -274,7 +274,7 @@ def test_a_token_is_sent_to_this_machine_without_the_proxy(tmp_path, monkeypatch
     finally:
         proxy.shutdown()
         proxy.server_close()
-    assert [said["Authorization"] for said, _ in webhook.got] == ["Bearer tok_1234567"] * 2
+    assert [text["Authorization"] for text, _ in webhook.got] == ["Bearer tok_1234567"] * 2
     assert proxy.got == []
 
 
@@ -353,8 +353,8 @@ def test_a_password_is_never_sent_in_the_clear(tmp_path, mailbox, monkeypatch):
     monkeypatch.setenv("PERENNIAL_SMTP_USER", "perennial")
     monkeypatch.setenv("PERENNIAL_SMTP_PASSWORD", "pa55word")
     settings = shop(tmp_path, **mail_to(mailbox, "ann@example.com"))
-    [said] = notify(settings, "failed", "it failed", {}, AT_ONCE)
-    assert "set notify.smtp_starttls" in said
+    [result] = notify(settings, "failed", "it failed", {}, AT_ONCE)
+    assert "set notify.smtp_starttls" in result
     assert mailbox.mails == []
 
 
@@ -366,15 +366,15 @@ def with_webhook(folder, url):
 
 def test_the_command_tries_every_receiver(tmp_path, perennial, webhook):
     config = with_webhook(tmp_path, webhook.url)
-    said = perennial("notify", "--test", "--config", config, "--json")
-    assert (said.code, said.json["told"]) == (0, ["webhook"])
+    result = perennial("notify", "--test", "--config", config, "--json")
+    assert (result.code, result.json["told"]) == (0, ["webhook"])
     assert webhook.got[0][1]["subject"] == "a test: nothing happened"
     webhook.answers = [403]
-    said = perennial("notify", "--test", "--config", config, "--json")
-    assert (said.code, said.json["undelivered"]) == (30, ["webhook: answered 403"])
+    result = perennial("notify", "--test", "--config", config, "--json")
+    assert (result.code, result.json["undelivered"]) == (30, ["webhook: answered 403"])
 
 
 def test_the_command_without_receivers_says_what_to_set(tmp_path, perennial):
-    said = perennial("notify", "--test", "--config", write_shop(tmp_path), "--json")
-    assert said.code == 2
-    assert "notify.webhook" in said.json["error"]
+    result = perennial("notify", "--test", "--config", write_shop(tmp_path), "--json")
+    assert result.code == 2
+    assert "notify.webhook" in result.json["error"]

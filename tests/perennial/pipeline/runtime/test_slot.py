@@ -25,8 +25,8 @@ ZONES = [
 
 
 def store(zone: str, daily: str = "0 0 * * *") -> Settings:
-    said = {"orders": {"source": "a.csv"}, "store": {"timezone": zone}}
-    return build_settings(said | {"schedule": {"daily": daily}}, Path())
+    values = {"orders": {"source": "a.csv"}, "store": {"timezone": zone}}
+    return build_settings(values | {"schedule": {"daily": daily}}, Path())
 
 
 def slots(zone: str, cron: str, start: datetime, days: int) -> list[datetime]:
@@ -57,8 +57,8 @@ def days_of(zone: str, cron: str, start: datetime, days: int) -> list[date]:
 @pytest.mark.parametrize("cron", ["0 0 * * *", "30 0 * * *", "15 0 * * sun-sat", "59 0 * * *"])
 def test_a_slot_at_a_skipped_midnight_works_for_the_day_before(zone, night, cron):
     start = datetime.combine(night - timedelta(days=3), datetime.min.time(), ZoneInfo(zone))
-    found = days_of(zone, cron, start + timedelta(hours=12), 5)
-    assert found == [night + timedelta(days=n) for n in range(-3, 2)]
+    actual = days_of(zone, cron, start + timedelta(hours=12), 5)
+    assert actual == [night + timedelta(days=n) for n in range(-3, 2)]
 
 
 @pytest.mark.parametrize(
@@ -76,17 +76,17 @@ def test_a_slot_at_a_skipped_midnight_works_for_the_day_before(zone, night, cron
 )
 def test_each_day_is_worked_for_once(zone, cron):
     start = datetime(2026, 1, 1, 12, tzinfo=ZoneInfo(zone))
-    found = days_of(zone, cron, start, 728)
-    assert sorted(set(found)) == [found[0] + timedelta(days=n) for n in range(728)]
-    assert len(found) == len(set(found))
+    actual = days_of(zone, cron, start, 728)
+    assert sorted(set(actual)) == [actual[0] + timedelta(days=n) for n in range(728)]
+    assert len(actual) == len(set(actual))
 
 
 @hypothesis(max_examples=40, deadline=None)
 @given(st.sampled_from(ZONES), st.integers(0, 23), st.integers(0, 59), st.integers(0, 700))
 def test_nights_follow_each_other(zone, hour, minute, first):
     start = datetime(2025, 1, 1, 12, tzinfo=UTC) + timedelta(days=first)
-    found = days_of(zone, f"{minute} {hour} * * *", start, 63)
-    assert found == [found[0] + timedelta(days=n) for n in range(len(found))]
+    actual = days_of(zone, f"{minute} {hour} * * *", start, 63)
+    assert actual == [actual[0] + timedelta(days=n) for n in range(len(actual))]
 
 
 @pytest.mark.parametrize("cron", ["0 */6 * * *", "0 * * * *", "*/30 * * * *", "0 0,23 * * *"])
@@ -95,12 +95,12 @@ def test_several_slots_a_day_work_for_the_day_before_theirs(zone, cron):
     start = datetime(2026, 1, 1, 12, tzinfo=ZoneInfo(zone))
     settings = store(zone, cron)
     made = slots(zone, cron, start, 364)
-    found = [slot_day(settings, slot) for slot in made]
-    assert found == sorted(found)
-    assert sorted(set(found)) == [found[0] + timedelta(days=n) for n in range(365)]
+    actual = [slot_day(settings, slot) for slot in made]
+    assert actual == sorted(actual)
+    assert sorted(set(actual)) == [actual[0] + timedelta(days=n) for n in range(365)]
     moved = [
         (slot, day)
-        for slot, day in zip(made, found, strict=True)
+        for slot, day in zip(made, actual, strict=True)
         if day != settings.yesterday(slot)
     ]
     assert len(moved) == (cron == "0 */6 * * *")

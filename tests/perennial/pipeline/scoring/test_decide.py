@@ -15,14 +15,14 @@ from models.lift import Effect
 from models.order_value import OrderValue
 from models.purchases import MBGNBD, ParetoNBD
 from models.spend import Spend
-from perennial.pipeline.experiments.effects import keep_beliefs, read_beliefs
+from perennial.pipeline.experiments.effects import read_effects, save_effects
 from perennial.pipeline.experiments.uplift_targeting import KNOWN
+from perennial.pipeline.scoring.commitments import PriorDecisions
 from perennial.pipeline.scoring.decide import score_customers
-from perennial.pipeline.scoring.ledger import Earlier
-from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.scoring.incremental_value import incremental_value
 from perennial.pipeline.settings.store import build_settings
 from segments.evidence import Signals, advocates
-from segments.investment import Belief
+from segments.investment import EffectEstimate
 
 DAY = date(2026, 3, 1)
 FORECASTER = Forecaster(
@@ -57,42 +57,44 @@ def customers(n=400, seed=3):
 
 
 def decided(earlier=None, on=DAY, state=None, forecaster=FORECASTER, signals=None, **sections):
-    known = customers() if state is None else state
+    past = customers() if state is None else state
     return score_customers(
-        settings(**sections).policy, known, forecaster, on, earlier, signals=signals
+        settings(**sections).policy, past, forecaster, on, earlier, signals=signals
     )
 
 
 def test_all_but_the_forgotten_count_in_what_is_expected(tmp_path):
     erased = Erasures(tmp_path)
     erased.add(["c0003", "c0007"])
-    found = score_customers(settings().policy, customers(), FORECASTER, DAY, erased=erased)
-    assert found.scores["is_holdout"].any()
-    assert set(found.expected.groupby("window_days")["customers"].sum()) == {398}
+    decisions = score_customers(settings().policy, customers(), FORECASTER, DAY, erased=erased)
+    assert decisions.scores["is_holdout"].any()
+    assert set(decisions.expected.groupby("window_days")["customers"].sum()) == {398}
     everybody = FORECASTER.counts(customers(), [7])[7]
     counted = ~customers()["customer_id"].isin(["c0003", "c0007"]).to_numpy()
-    sums = found.expected.query("window_days == 7")[["expected_orders", "variance_orders"]].sum()
+    sums = decisions.expected.query("window_days == 7")[
+        ["expected_orders", "variance_orders"]
+    ].sum()
     assert sums["expected_orders"] == pytest.approx(everybody.orders[counted].sum())
     assert sums["variance_orders"] == pytest.approx(everybody.variance[counted].sum())
 
 
 def test_the_budget_is_committed_and_told():
-    found = decided()
-    rows = found.commitments
-    assert 50 < found.budget.committed <= 60
+    decisions = decided()
+    rows = decisions.commitments
+    assert 50 < decisions.budget.committed <= 60
     paid = rows.loc[~rows["is_holdout"], "expected_cost"].sum()
-    assert paid == pytest.approx(found.budget.committed)
-    assert found.budget.left == 60
-    assert found.budget.next_return > 1
-    chosen = found.scores["investment_tier"] != "none"
-    assert rows["customer_id"].tolist() == found.scores.loc[chosen, "customer_id"].tolist()
+    assert paid == pytest.approx(decisions.budget.committed)
+    assert decisions.budget.left == 60
+    assert decisions.budget.next_return > 1
+    choice = decisions.scores["investment_tier"] != "none"
+    assert rows["customer_id"].tolist() == decisions.scores.loc[choice, "customer_id"].tolist()
     assert (rows["expected_gain"] > rows["expected_cost"]).all()
 
 
 def test_the_next_night_keeps_every_tier_and_spends_nothing_twice():
     first = decided()
-    known = Earlier(first.assignments, first.commitments)
-    night = decided(known, DAY + timedelta(days=1))
+    prior = PriorDecisions(first.assignments, first.commitments)
+    night = decided(prior, DAY + timedelta(days=1))
     assert night.budget.left == pytest.approx(60 - first.budget.committed)
     before = first.scores.set_index("customer_id")["investment_tier"]
     after = night.scores.set_index("customer_id")["investment_tier"]
@@ -104,37 +106,37 @@ def test_the_next_night_keeps_every_tier_and_spends_nothing_twice():
 
 def test_after_the_period_a_customer_rests_and_the_budget_is_new():
     first = decided()
-    known = Earlier(first.assignments, first.commitments)
-    later = decided(known, DAY + timedelta(days=30))
+    prior = PriorDecisions(first.assignments, first.commitments)
+    later = decided(prior, DAY + timedelta(days=30))
     had = set(first.commitments["customer_id"])
     assert later.budget.left == 60
     assert not set(later.commitments["customer_id"]) & had
     resting = later.scores[later.scores["customer_id"].isin(had)]
     assert set(resting["investment_tier"]) == {"none"}
-    rested = decided(known, DAY + timedelta(days=60))
+    rested = decided(prior, DAY + timedelta(days=60))
     assert set(rested.commitments["customer_id"]) & had
 
 
 def test_a_day_out_of_order_leaves_what_a_later_day_committed():
     first = decided()
-    known = Earlier(first.assignments, first.commitments)
-    earlier_day = decided(known, DAY - timedelta(days=3))
+    prior = PriorDecisions(first.assignments, first.commitments)
+    earlier_day = decided(prior, DAY - timedelta(days=3))
     assert earlier_day.budget.left == pytest.approx(60 - first.budget.committed)
 
 
 def test_without_a_budget_left_nothing_is_committed():
     first = decided()
     rows = first.commitments.assign(expected_cost=1000.0, is_holdout=False)
-    found = decided(Earlier(first.assignments, rows), DAY + timedelta(days=1))
-    assert found.budget.left == 0
-    assert found.commitments.empty
-    assert found.budget.committed == 0
+    decisions = decided(PriorDecisions(first.assignments, rows), DAY + timedelta(days=1))
+    assert decisions.budget.left == 0
+    assert decisions.commitments.empty
+    assert decisions.budget.committed == 0
 
 
 def test_the_drawn_stay_as_drawn_when_others_come():
     first = decided()
     held = first.scores.set_index("customer_id")["is_holdout"]
-    again = decided(Earlier(first.assignments), state=customers(500))
+    again = decided(PriorDecisions(first.assignments), state=customers(500))
     assert again.scores.set_index("customer_id")["is_holdout"][held.index].equals(held)
     assert len(again.assignments) == 100
 
@@ -142,30 +144,32 @@ def test_the_drawn_stay_as_drawn_when_others_come():
 def test_another_salt_is_refused():
     first = decided()
     with pytest.raises(DataError, match="drawn once"):
-        decided(Earlier(first.assignments), holdout={"salt": "other"})
+        decided(PriorDecisions(first.assignments), holdout={"salt": "other"})
 
 
 def test_programs_have_arms_among_those_who_are_not_in_the_control_group():
-    found = decided(holdout={"programs": {"winback": 0.5}})
-    arms = found.assignments.groupby("program").size()
-    held = int(found.scores["is_holdout"].sum())
+    decisions = decided(holdout={"programs": {"winback": 0.5}})
+    arms = decisions.assignments.groupby("program").size()
+    held = int(decisions.scores["is_holdout"].sum())
     assert arms.to_dict() == {"control": 400, "winback": 400 - held}
 
 
 def test_a_measured_effect_moves_the_budget(tmp_path):
     plain = decided()
     segment = plain.commitments["segment"].mode()[0]
-    nothing = {(tier, segment): Belief(0.0, 0.01, True) for tier in ("heavy", "standard", "light")}
-    keep_beliefs(tmp_path, DAY, nothing)
-    assert read_beliefs(tmp_path, DAY - timedelta(days=1)) == {}
-    found = decided(Earlier(beliefs=read_beliefs(tmp_path, DAY)))
-    assert segment not in set(found.commitments["segment"])
-    assert len(found.commitments)
+    nothing = {
+        (tier, segment): EffectEstimate(0.0, 0.01, True) for tier in ("heavy", "standard", "light")
+    }
+    save_effects(tmp_path, DAY, nothing)
+    assert read_effects(tmp_path, DAY - timedelta(days=1)) == {}
+    decisions = decided(PriorDecisions(effects=read_effects(tmp_path, DAY)))
+    assert segment not in set(decisions.commitments["segment"])
+    assert len(decisions.commitments)
 
 
 def test_explorers_are_the_same_for_a_period():
     ids = pd.Series([f"c{i}" for i in range(5000)])
-    from perennial.pipeline.scoring.ledger import explorers
+    from perennial.pipeline.scoring.commitments import explorers
 
     with_some = settings(investment={"exploration": 0.2})
     begin = date.fromordinal(30 * 24_000)
@@ -178,10 +182,10 @@ def test_explorers_are_the_same_for_a_period():
 
 
 def test_the_best_fifth_of_first_time_buyers_is_named_by_chance_and_what_follows():
-    found = decided()
-    scores = found.scores.set_index("customer_id")
+    decisions = decided()
+    scores = decisions.scores.set_index("customer_id")
     window = scores[scores["segment"].isin(["new", "second_order_window"])]
-    named = found.newcomers.set_index("customer_id")
+    named = decisions.newcomers.set_index("customer_id")
     assert len(named) == int(np.ceil(len(window) / 5)) > 3
     assert named["worth"].is_monotonic_decreasing
     one = scores.loc[named.index[0]]
@@ -193,29 +197,29 @@ def test_the_best_fifth_of_first_time_buyers_is_named_by_chance_and_what_follows
 
 
 def test_the_curve_says_what_a_budget_gains():
-    found = decided()
-    curve = found.budget.curve
-    free = found.commitments[~found.commitments["is_holdout"]]
+    decisions = decided()
+    curve = decisions.budget.curve
+    free = decisions.commitments[~decisions.commitments["is_holdout"]]
     gained = (free["expected_gain"] - free["expected_cost"]).sum()
-    told = np.interp(found.budget.committed, curve.budget, curve.gain)
-    assert gained == pytest.approx(told, rel=0.02)
+    reported = np.interp(decisions.budget.committed, curve.budget, curve.gain)
+    assert gained == pytest.approx(reported, rel=0.02)
     assert curve.budget[0] == curve.gain[0] == 0
 
 
 def test_who_promotes_the_store_is_an_advocate_until_something_bad_is_said():
-    known = customers()
-    silent = (known["age_days"] - known["recency_days"]).to_numpy()
-    calm = known.loc[(silent > 10) & (silent < 20) & (known["frequency"] == 1), "customer_id"]
+    past = customers()
+    silent = (past["age_days"] - past["recency_days"]).to_numpy()
+    calm = past.loc[(silent > 10) & (silent < 20) & (past["frequency"] == 1), "customer_id"]
     happy, cross, quiet = calm.iloc[:3]
-    said = {"customer_id": [happy, cross], "answered_at": pd.to_datetime([DAY, DAY])}
-    nps = pd.DataFrame({**said, "score": [10, 10]})
+    values = {"customer_id": [happy, cross], "answered_at": pd.to_datetime([DAY, DAY])}
+    nps = pd.DataFrame({**values, "score": [10, 10]})
     reviews = pd.DataFrame(
         {"customer_id": [cross], "reviewed_at": pd.to_datetime([DAY]), "rating": [1]}
     )
-    found = decided(signals=Signals(nps=nps, reviews=reviews)).scores.set_index("customer_id")
-    assert found.loc[happy, "journey_stage"] == "advocate"
-    assert found.loc[cross, "journey_stage"] != "advocate"
-    assert found.loc[quiet, "journey_stage"] != "advocate"
+    frame = decided(signals=Signals(nps=nps, reviews=reviews)).scores.set_index("customer_id")
+    assert frame.loc[happy, "journey_stage"] == "advocate"
+    assert frame.loc[cross, "journey_stage"] != "advocate"
+    assert frame.loc[quiet, "journey_stage"] != "advocate"
 
 
 def test_who_brought_somebody_is_an_advocate():
@@ -227,14 +231,14 @@ def test_who_brought_somebody_is_an_advocate():
 def test_where_nobody_leaves_after_an_order_nothing_is_paid_for_keeping_them():
     """Gains are the lift's alone: those of a model by which customers leave by the clock."""
     clock = ParetoNBD(0.9, 30.0, 0.5, 60.0)
-    by_clock = replace(FORECASTER, purchases=clock, otherwise=clock, leaving_weight=0.0)
-    both = replace(by_clock, leaving=FORECASTER.purchases, leaving_weight=0.25)
-    after = replace(both, leaving_weight=1.0)
+    by_clock = replace(FORECASTER, purchases=clock, alternative_model=clock, dropout_weight=0.0)
+    both = replace(by_clock, dropout_model=FORECASTER.purchases, dropout_weight=0.25)
+    after = replace(both, dropout_weight=1.0)
     state, segment = customers(), np.full(400, "all", dtype=object)
     kept, faster = [], []
     for model in (by_clock, both, after):
         predicted = model.predict(state, horizon_days=365, annual_discount_rate=0.1)
-        won = prospects(settings().policy, state, predicted, model, segment, 365)
+        won = incremental_value(settings().policy, state, predicted, model, segment, 365)
         factor = np.clip(predicted["expected_orders"] / _own(model, state), 0.5, 2.0).to_numpy()
         kept.append(won.kept / factor)
         faster.append(won.faster / factor)
@@ -245,9 +249,9 @@ def test_where_nobody_leaves_after_an_order_nothing_is_paid_for_keeping_them():
 
 def _own(model, state):
     history = [state[name] for name in ("frequency", "recency_days", "age_days")]
-    weight = model.leaving_weight
+    weight = model.dropout_weight
     after = FORECASTER.purchases.expected_orders(365, *history)
-    return weight * after + (1 - weight) * model.otherwise.expected_orders(365, *history)
+    return weight * after + (1 - weight) * model.alternative_model.expected_orders(365, *history)
 
 
 def test_the_first_order_tells_what_an_order_is_worth():
@@ -258,11 +262,13 @@ def test_the_first_order_tells_what_an_order_is_worth():
     model = replace(FORECASTER, order_value=OrderValue(FORECASTER.spend, first_level=1.2))
     predicted = model.predict(one, horizon_days=365, annual_discount_rate=0.1)
     segment = np.array(["all"], dtype=object)
-    won = prospects(settings(store={"margin": 0.5}).policy, one, predicted, model, segment, 365)
+    won = incremental_value(
+        settings(store={"margin": 0.5}).policy, one, predicted, model, segment, 365
+    )
     assert won.margin_per_order == pytest.approx([0.5 * 6 * 135 / 9])
     assert won.low_margin_per_order[0] < won.margin_per_order[0]
     bold = settings(store={"margin": 0.5}, investment={"caution": 0.0})
-    sure = prospects(bold.policy, one, predicted, model, segment, 365)
+    sure = incremental_value(bold.policy, one, predicted, model, segment, 365)
     assert sure.low_margin_per_order == pytest.approx(sure.margin_per_order)
 
 
@@ -275,23 +281,23 @@ class _ByFrequency:
 
 def test_who_was_proved_to_be_moved_gets_the_tier_and_nobody_else():
     often = {tier: Effect((_ByFrequency(),), (1.0,)) for tier in ("heavy", "standard", "light")}
-    found = decided(Earlier(responders=often))
-    invested = found.scores["investment_tier"] != "none"
+    decisions = decided(PriorDecisions(uplift_targeting=often))
+    invested = decisions.scores["investment_tier"] != "none"
     assert invested.sum() > 5
-    assert (found.scores.loc[invested, "frequency"] > 2).all()
+    assert (decisions.scores.loc[invested, "frequency"] > 2).all()
     assert (decided().scores.loc[lambda t: t["investment_tier"] != "none", "frequency"] <= 2).any()
 
 
 def test_what_the_experiment_can_show_is_said_before_anything_is_sent():
-    found = decided(holdout={"share": 0.3})
-    said, rows = found.budget.experiment, found.commitments
+    decisions = decided(holdout={"share": 0.3})
+    result, rows = decisions.budget.experiment, decisions.commitments
     held = int(rows["is_holdout"].sum())
-    assert (said.treated, said.control, said.days) == (len(rows) - held, held, 90)
-    assert said.assumed_margin == pytest.approx(rows["assumed_gain"].mean())
-    enough = said.customers_needed
+    assert (result.treated, result.control, result.days) == (len(rows) - held, held, 90)
+    assert result.assumed_margin == pytest.approx(rows["assumed_gain"].mean())
+    enough = result.customers_needed
     arms = enough * np.array([0.7, 0.3])
-    scale = np.sqrt((1 / arms).sum() / (1 / said.treated + 1 / held))
-    assert said.smallest_margin * scale == pytest.approx(said.assumed_margin, rel=0.01)
+    scale = np.sqrt((1 / arms).sum() / (1 / result.treated + 1 / held))
+    assert result.smallest_margin * scale == pytest.approx(result.assumed_margin, rel=0.01)
 
 
 def test_without_a_control_group_nothing_can_be_shown():

@@ -133,11 +133,11 @@ def day():
         Path(),
     )
     with open_engine() as engine:
-        known = typed(engine, orders, Orders, "orders_by_hand")
-        found = engine.keep(journeys.journeys(known, AS_OF), "journeys")
+        past = typed(engine, orders, Orders, "orders_by_hand")
+        actual = engine.keep(journeys.journeys(past, AS_OF), "journeys")
         yield Day(
-            settings.kpis, settings.moments.ahead_days, settings.store.margin, engine, AS_OF, known, found,
-            engine.keep(products.customers(found, AS_OF), "journey_customers"),
+            settings.kpis, settings.moments.ahead_days, settings.store.margin, engine, AS_OF, past, actual,
+            engine.keep(products.customers(actual, AS_OF), "journey_customers"),
             typed(engine, lines, OrderLines, "lines_by_hand"),
             {NAMES[table]: typed(engine, rows, table, NAMES[table]) for table, rows in TOLD.items()},
         )  # fmt: skip
@@ -164,27 +164,27 @@ def of(rate):
 
 def test_repeat_rates(returned, gaps):
     """A to E were seen for a year: A, C, D came back within it. Kaplan-Meier: 1 - 7/8 6/7 5/6 3/4 2/3."""
-    found = repeat.repeat(returned, gaps, 0.28, 1)
-    assert of(found.rate_12m) == (3, 5)
-    assert found.rate_12m.value == pytest.approx(0.6)
-    assert found.estimate_12m.value == pytest.approx(1 - 5 / 8 * 3 / 4 * 2 / 3)
-    assert found.benchmark == 0.28
-    assert {days: of(rate) for days, rate in found.returned.items()} == {
+    actual = repeat.repeat(returned, gaps, 0.28, 1)
+    assert of(actual.rate_12m) == (3, 5)
+    assert actual.rate_12m.value == pytest.approx(0.6)
+    assert actual.estimate_12m.value == pytest.approx(1 - 5 / 8 * 3 / 4 * 2 / 3)
+    assert actual.benchmark == 0.28
+    assert {days: of(rate) for days, rate in actual.returned.items()} == {
         "30": (3, 8), "60": (3, 8), "90": (3, 6),
     }  # fmt: skip
 
 
 def test_the_time_to_the_second_purchase(gaps):
     """Shares after 15, 20, 30, 90 days: 1/8, 2/8, 3/8, then 1 - 5/8 3/4 = .531: half after 90 days."""
-    found = repeat.second_order(gaps, 40.0)
-    assert found.median_days == 90
-    assert found.is_late
+    actual = repeat.second_order(gaps, 40.0)
+    assert actual.median_days == 90
+    assert actual.is_late
     assert not repeat.second_order(gaps, 45.0).is_late
-    shares = {point.day: point.share for point in found.curve}
+    shares = {point.day: point.share for point in actual.curve}
     assert shares == pytest.approx(
         {0: 0, 15: 1 / 8, 20: 2 / 8, 30: 3 / 8, 90: 0.53125, 365: 0.6875, 380: 0.84375}
     )
-    assert {p.day: p.at_risk for p in found.curve}[90] == 4
+    assert {p.day: p.at_risk for p in actual.curve}[90] == 4
 
 
 def test_steps_from_order_to_order(gaps):
@@ -197,8 +197,8 @@ def test_cohorts(day):
     first = day.fetch(journeys.first_days(day.journeys))
     cells = day.fetch(journeys.cohort_cells(day.journeys))
     spend = day.fetch(day.tables["marketing_spend"])
-    found = cohorts(cells, first, spend, AS_OF, 0.5, 1)
-    months = {row.month: row for row in found.months}
+    actual = cohorts(cells, first, spend, AS_OF, 0.5, 1)
+    months = {row.month: row for row in actual.months}
     assert list(months) == ["2023-01", "2023-02", "2023-03", "2024-10", "2024-11", "2024-12"]
     january = months["2023-01"]
     assert (january.customers, january.cac, january.payback_month) == (2, 12.0, 3)
@@ -212,8 +212,8 @@ def test_cohorts(day):
     assert not any(age.is_partial for row in months.values() for age in row.ages)
     # Age 1: of ten but I and J, A, and no other, ordered in the month after: 20 / 8 on top.
     start = (10 + 10 + 40 + 10 + 10 + 20 + 50 + 40 + 10 + 20) / 10
-    assert found.average[0].revenue == pytest.approx(start)
-    assert found.average[1].to_json() == pytest.approx(
+    assert actual.average[0].revenue == pytest.approx(start)
+    assert actual.average[1].to_json() == pytest.approx(
         {"age": 1, "active": 1 / 8, "revenue": start + 2.5, "margin": (start + 2.5) / 2, "n": 8}
     )
 
@@ -221,10 +221,10 @@ def test_cohorts(day):
 def test_the_newest_month_is_partial_until_it_is_over(day):
     first = day.fetch(journeys.first_days(day.journeys))
     cells = day.fetch(journeys.cohort_cells(day.journeys))
-    found = cohorts(cells, first, None, date(2024, 12, 30), 0.5, 1)
-    assert [a.is_partial for a in found.months[3].ages] == [False, False, True]
-    assert found.months[-1].is_partial
-    assert found.average[0].n == 8
+    actual = cohorts(cells, first, None, date(2024, 12, 30), 0.5, 1)
+    assert [a.is_partial for a in actual.months[3].ages] == [False, False, True]
+    assert actual.months[-1].is_partial
+    assert actual.average[0].n == 8
 
 
 def test_the_alarm_compares_equal_ages():
@@ -232,11 +232,11 @@ def test_the_alarm_compares_equal_ages():
     rows = [(40, 10, 5), (130, None, 45), (131, 1, 99), (405, 40, 20), (405, 41, 10), (495, None, 20),
             (496, 1, 99), (39, 1, 99)]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["age_days", "gap_days", "customers"])
-    found = repeat.cohort_alarm(frame, AS_OF, 40.0, 30)
-    assert (of(found.recent), of(found.before)) == ((5, 50), (20, 50))
-    assert found.difference == pytest.approx(-0.3)
-    assert found.is_alarm
-    assert found.low < -0.3 < found.high < 0
+    actual = repeat.cohort_alarm(frame, AS_OF, 40.0, 30)
+    assert (of(actual.recent), of(actual.before)) == ((5, 50), (20, 50))
+    assert actual.difference == pytest.approx(-0.3)
+    assert actual.is_alarm
+    assert actual.low < -0.3 < actual.high < 0
     calm = frame.assign(customers=[5, 45, 99, 5, 25, 20, 99, 99])
     assert not repeat.cohort_alarm(calm, AS_OF, 40.0, 30).is_alarm
     few = repeat.cohort_alarm(frame, AS_OF, 40.0, 51)
@@ -247,16 +247,16 @@ def test_the_alarm_compares_equal_ages():
 def test_the_alarm_of_what_was_brought_by_hand(day):
     """Seen for 30 to 120 days: F and G, H; each 20, 50, 40 in 30 days. A year before nobody came."""
     early = day.fetch(journeys.early_revenue(day.journeys, AS_OF, 30))
-    found = repeat.cohort_value_alarm(early, 30, 2)
-    assert (found.n, found.n_before, found.difference) == (3, 0, None)
+    actual = repeat.cohort_value_alarm(early, 30, 2)
+    assert (actual.n, actual.n_before, actual.difference) == (3, 0, None)
     rows = [(30, 3, 110.0, 4500.0), (395, 2, 120.0, 7400.0), (31, 0, 0.0, 0.0)]
     frame = pd.DataFrame(rows, columns=["age_days", "customers", "amount", "squares"])
-    found = repeat.cohort_value_alarm(frame, 30, 2)
+    actual = repeat.cohort_value_alarm(frame, 30, 2)
     # Means 110 / 3 and 60; variances 233.3 / 3 and 200 / 2 of the means: 13.33 around -23.33.
-    assert found.difference == pytest.approx(110 / 3 - 60)
+    assert actual.difference == pytest.approx(110 / 3 - 60)
     half = 1.96 * (700 / 9 + 100) ** 0.5
-    assert (found.low, found.high) == pytest.approx((-70 / 3 - half, -70 / 3 + half), abs=1e-3)
-    assert not found.is_alarm
+    assert (actual.low, actual.high) == pytest.approx((-70 / 3 - half, -70 / 3 + half), abs=1e-3)
+    assert not actual.is_alarm
 
 
 def test_the_alarm_is_the_same_in_any_order_of_rows():
@@ -272,32 +272,32 @@ def test_cohorts_of_too_few_say_nothing(day):
     first = day.fetch(journeys.first_days(day.journeys))
     cells = day.fetch(journeys.cohort_cells(day.journeys))
     spend = day.fetch(day.tables["marketing_spend"])
-    found = cohorts(cells, first, spend, AS_OF, 0.5, 3)
-    for month in found.months:
+    actual = cohorts(cells, first, spend, AS_OF, 0.5, 3)
+    for month in actual.months:
         figures = [month.first_order_amount, month.cac, month.payback_month]
         assert figures == [None] * 3
         assert all(age.revenue is age.margin is age.active.value is None for age in month.ages)
-    assert found.average[0].n == 10
+    assert actual.average[0].n == 10
 
 
 def test_products(day):
-    found = product_measures(day)
-    assert [(row.product_id, row.customers, row.median_days) for row in found.cycles] == [
+    actual = product_measures(day)
+    assert [(row.product_id, row.customers, row.median_days) for row in actual.cycles] == [
         ("mug", 8, None), ("tea", 8, None),
     ]  # fmt: skip
-    firsts = {row.product_id: row for row in found.first_products}
+    firsts = {row.product_id: row for row in actual.first_products}
     tea, mug = firsts["tea"], firsts["mug"]
     assert (tea.customers, of(tea.repeat)) == (6, (2, 4))
     assert (mug.customers, of(mug.repeat)) == (4, (1, 2))
     assert tea.value_90d == pytest.approx((60 + 10 + 10 + 20) / 4)
     assert mug.value_90d == pytest.approx((50 + 10) / 2)
     assert (tea.next_product, tea.next_share) == ("mug", 0.75)
-    assert [row.to_json() for row in found.breadth] == [
+    assert [row.to_json() for row in actual.breadth] == [
         {"categories": "1", "customers": 4, "revenue_per_customer": 17.5, "multiplier": 1.0},
         {"categories": "2", "customers": 6, "revenue_per_customer": 40.0,
          "multiplier": pytest.approx(40 / 17.5)},
     ]  # fmt: skip
-    assert found.refill_due.to_json() == {"customers": 0, "products": 0}
+    assert actual.refill_due.to_json() == {"customers": 0, "products": 0}
 
 
 def test_who_is_due_for_a_refill(day):
@@ -306,8 +306,8 @@ def test_who_is_due_for_a_refill(day):
         pd.DataFrame({"product_id": ["tea"], "median_days": [60.0]}), "cycle"
     )
     listed = products.refills(day.baskets, cycles, AS_OF, 49)
-    told = day.fetch(listed.order_by("customer_id"))
-    assert dict(zip(told["customer_id"], told["is_due"], strict=True)) == {
+    frame = day.fetch(listed.order_by("customer_id"))
+    assert dict(zip(frame["customer_id"], frame["is_due"], strict=True)) == {
         "F": True, "G": True, "H": True, "I": False,
     }  # fmt: skip
     counted = day.fetch(products.due(listed))
@@ -320,19 +320,19 @@ def test_who_is_due_for_a_refill(day):
 
 def test_bundles(day):
     """C, D, F and G bought the kit; C (after 90 days) and D were seen for 90; C 50 against 90 / 4."""
-    found = bundle_measures(day, overall(0.5))
-    assert of(found.attach) == (4, 17)
-    (kit,) = found.rows
+    actual = bundle_measures(day, overall(0.5))
+    assert of(actual.attach) == (4, 17)
+    (kit,) = actual.rows
     assert (kit.customers, of(kit.reorder_90d)) == (4, (1, 2))
     assert kit.value_multiplier == pytest.approx(50 / 22.5)
     assert kit.box == "scale"
     assert bundle_measures(day, overall(0.51)).rows[0].box == "fix the habit"
-    assert found.single_buyers.to_json() == {"customers": 4, "value_180d": 22.5}
+    assert actual.single_buyers.to_json() == {"customers": 4, "value_180d": 22.5}
     assert kit.parts == ("mug", "tea")
-    assert found.gateway.bundle_id == "kit"
-    assert of(found.gateway.rate) == (2, 8)
+    assert actual.gateway.bundle_id == "kit"
+    assert of(actual.gateway.rate) == (2, 8)
     assert (kit.from_day, kit.to_day, kit.due) == (60, 100, 2)
-    assert found.refill_due.to_json() == {"customers": 2}
+    assert actual.refill_due.to_json() == {"customers": 2}
 
 
 def test_a_bundle_is_refilled_when_its_first_product_runs_out():
@@ -340,9 +340,9 @@ def test_a_bundle_is_refilled_when_its_first_product_runs_out():
     parts = pd.DataFrame({"bundle_id": ["kit", "kit", "box"], "product_id": ["tea", "mug", "hat"],
                           "customers": [2, 2, 1]})  # fmt: skip
     lasts = pd.DataFrame({"product_id": ["tea", "mug", "hat"], "median_days": [30.0, 200.0, None]})
-    found = refill_windows(parts, lasts, (28, 45)).set_index("bundle_id")
-    assert found.loc["kit"].tolist() == [30, 60]
-    assert found.loc["box"].tolist() == [28, 45]
+    frame = refill_windows(parts, lasts, (28, 45)).set_index("bundle_id")
+    assert frame.loc["kit"].tolist() == [30, 60]
+    assert frame.loc["box"].tolist() == [28, 45]
 
 
 def found_without_discounts(day):
@@ -357,13 +357,13 @@ def test_discounts(day, tmp_path):
     segment = ["one" if c in "ABC" else "two" for c in "ABCDEFGHIJ"]
     frame = pd.DataFrame({"customer_id": list("ABCDEFGHIJ"), "segment": segment})
     frame.to_parquet(tmp_path / "decided.parquet")
-    found = discount_measures(day, tmp_path / "decided.parquet")
-    assert found.share_of_repeat_revenue == pytest.approx(40 / 130)
-    assert found.n == 7
+    actual = discount_measures(day, tmp_path / "decided.parquet")
+    assert actual.share_of_repeat_revenue == pytest.approx(40 / 130)
+    assert actual.n == 7
     assert discount_section(found_without_discounts(day), 1).missing.needs == (
         "orders.discount_amount"
     )
-    assert [row.to_json() for row in found.by_segment] == [
+    assert [row.to_json() for row in actual.by_segment] == [
         {"segment": "one", "share": pytest.approx(10 / 60), "n": 3},
         {"segment": "two", "share": pytest.approx(30 / 70), "n": 4},
     ]
@@ -371,36 +371,36 @@ def test_discounts(day, tmp_path):
 
 def test_advocacy(day):
     """In the last year: 30 for ads brought F alone, who paid 20 in 90 days; 8 of rewards brought G."""
-    found = advocacy_measures(day, 10)
-    assert of(found.referral_rate_12m) == (1, 10)
-    assert of(found.share_of_new_referred) == (1, 5)
-    assert found.referred.to_json() == {
+    actual = advocacy_measures(day, 10)
+    assert of(actual.referral_rate_12m) == (1, 10)
+    assert of(actual.share_of_new_referred) == (1, 5)
+    assert actual.referred.to_json() == {
         "customers": 1, "seen": 0, "value_90d": None, "cac": 8.0, "cost_needs": None, "value_per_cost": None,
     }  # fmt: skip
-    assert found.paid.to_json() == {
+    assert actual.paid.to_json() == {
         "customers": 1, "seen": 1, "value_90d": 20.0, "cac": 30.0, "cost_needs": None,
         "value_per_cost": pytest.approx(2 / 3),
     }  # fmt: skip
-    assert found.ratio is None
-    assert of(found.promoters_refer.nines_and_tens) == (1, 2)
-    assert of(found.promoters_refer.sevens_and_eights) == (0, 1)
-    assert [(m.month, m.score, m.n) for m in found.nps] == [
+    assert actual.ratio is None
+    assert of(actual.promoters_refer.nines_and_tens) == (1, 2)
+    assert of(actual.promoters_refer.sevens_and_eights) == (0, 1)
+    assert [(m.month, m.score, m.n) for m in actual.nps] == [
         ("2023-03", 100, 1), ("2024-05", 0, 3),
     ]  # fmt: skip
-    assert of(found.review_rate) == (1, 9)
+    assert of(actual.review_rate) == (1, 9)
 
 
 def test_what_returning_customers_bring(day):
     """Of A to E, seen for a year, A, C and D came back within it: 20 and 30, 10, 10."""
-    found = day.fetch(journeys.returners(day.journeys, AS_OF))
-    assert found.to_dict("records") == [{"customers": 3, "orders": 4, "net_amount": 70.0}]
+    frame = day.fetch(journeys.returners(day.journeys, AS_OF))
+    assert frame.to_dict("records") == [{"customers": 3, "orders": 4, "net_amount": 70.0}]
 
 
 def test_revenue_by_days_since_the_first_purchase(day):
-    found = day.fetch(journeys.by_age(day.journeys, AS_OF)).set_index("since_days")
-    assert found.loc[0].tolist() == [10, 180.0]
-    assert found.loc[90].tolist() == [2, 40.0]  # A and C
-    assert sorted(found.index) == [0, 15, 20, 30, 90, 365]
+    frame = day.fetch(journeys.by_age(day.journeys, AS_OF)).set_index("since_days")
+    assert frame.loc[0].tolist() == [10, 180.0]
+    assert frame.loc[90].tolist() == [2, 40.0]  # A and C
+    assert sorted(frame.index) == [0, 15, 20, 30, 90, 365]
 
 
 def test_the_dashboard(day):
@@ -435,11 +435,11 @@ def test_the_dashboard(day):
 
 
 def test_loyalty(day):
-    found = loyalty_measures(day, 10)
-    assert (of(found.enrolled), of(found.active_quarter), of(found.ascension)) == (
+    actual = loyalty_measures(day, 10)
+    assert (of(actual.enrolled), of(actual.active_quarter), of(actual.ascension)) == (
         (3, 10), (1, 3), (1, 3),
     )  # fmt: skip
-    assert not found.is_low
+    assert not actual.is_low
 
 
 def test_the_natural_cycle_is_the_median_own_gap():
@@ -453,8 +453,8 @@ def test_a_measure_without_its_table_says_which_one_it_needs(day):
     assert product_measures(bare).missing.needs == "order_lines"
     assert bundle_measures(bare, overall(0.5)).missing.needs == "order_lines"
     assert loyalty_measures(bare, 10).missing.needs == "loyalty_events"
-    found = advocacy_measures(bare, 10)
-    needs = {name: part.missing.needs for name, part in found if part}
+    actual = advocacy_measures(bare, 10)
+    needs = {name: part.missing.needs for name, part in actual if part}
     assert needs == {
         "referral_rate_12m": "referrals", "share_of_new_referred": "customers",
         "referred": "customers", "paid": "customers", "promoters_refer": "nps", "nps": "nps",

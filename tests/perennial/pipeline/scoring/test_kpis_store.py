@@ -53,7 +53,7 @@ def day(world, tmp_path_factory):
     work = tmp_path_factory.mktemp("store")
     for name, table in world.tables.items():
         pq.write_table(table, work / f"{name}.parquet")
-    told = {
+    reported = {
         "store": {"timezone": world.profile.timezone},
         "orders": {"source": "orders.parquet"},
         "tables": {name: f"{name}.parquet" for name in GIVEN},
@@ -63,7 +63,7 @@ def day(world, tmp_path_factory):
         Quality((), {}, 0), work / "order_lines.parquet",
     )  # fmt: skip
     with opened(
-        home_context(build_settings(told, work), AS_OF, folder=work), history
+        home_context(build_settings(reported, work), AS_OF, folder=work), history
     ) as opened_day:
         yield opened_day
 
@@ -73,8 +73,8 @@ def bought(world):
     """Purchase days of each customer, numbered, with days since the first and to the next."""
     orders = world.orders.to_pandas()
     orders["day"] = pd.to_datetime(orders["order_date"])
-    known = orders[orders["day"] <= pd.Timestamp(AS_OF)]
-    days = known.groupby(["customer_id", "day"], as_index=False)[
+    past = orders[orders["day"] <= pd.Timestamp(AS_OF)]
+    days = past.groupby(["customer_id", "day"], as_index=False)[
         ["net_amount", "discount_amount"]
     ].sum()
     days = days[days["net_amount"].round(4) > 0].reset_index(drop=True)
@@ -123,14 +123,14 @@ def of(rate):
 def test_who_comes_back(day, bought, first):
     returned = day.fetch(journeys.returned(day.journeys, AS_OF))
     gaps = day.fetch(journeys.gaps(day.journeys, AS_OF))
-    found = repeat.repeat(returned, gaps, None, 30)
+    actual = repeat.repeat(returned, gaps, None, 30)
     for days, rate in [
-        (365, found.rate_12m),
-        *((int(d), r) for d, r in found.returned.items()),
+        (365, actual.rate_12m),
+        *((int(d), r) for d, r in actual.returned.items()),
     ]:
         seen = first[first["age"] >= days]
         assert of(rate) == ((seen["gap"] <= days).sum(), len(seen))
-    assert found.estimate_12m.value == pytest.approx(chance_by(waits(first), 365))
+    assert actual.estimate_12m.value == pytest.approx(chance_by(waits(first), 365))
     for step in repeat.steps(gaps, 30):
         of_step = bought[bought["number"] == step.from_order]
         assert step.rate.n == len(of_step)
@@ -138,37 +138,39 @@ def test_who_comes_back(day, bought, first):
 
 
 def test_the_alarm_compares_the_same_ages(day, first):
-    found = repeat.cohort_alarm(day.fetch(journeys.returned(day.journeys, AS_OF)), AS_OF, 40.0, 30)
+    actual = repeat.cohort_alarm(
+        day.fetch(journeys.returned(day.journeys, AS_OF)), AS_OF, 40.0, 30
+    )
     for name, back in (("recent", 0), ("before", 365)):
         since = first["age"] - back - 40
         cohort = first[(since >= 0) & (since < 91)]
-        assert of(getattr(found, name)) == ((cohort["gap"] <= 40).sum(), len(cohort))
+        assert of(getattr(actual, name)) == ((cohort["gap"] <= 40).sum(), len(cohort))
 
 
 def test_the_alarm_compares_what_was_brought_by_the_same_age(day, bought, first):
     """Against SciPy's test of Welch: its standard error, times the normal quantile."""
     early = day.fetch(journeys.early_revenue(day.journeys, AS_OF, 40))
-    found = repeat.cohort_value_alarm(early, 40, 30)
+    actual = repeat.cohort_value_alarm(early, 40, 30)
     amounts = bought[bought["since"] <= 40].groupby("customer_id")["net_amount"].sum()
     recent, before = (
         amounts[first.index[(since >= 0) & (since < 91)]]
         for since in (first["age"] - back - 40 for back in (0, 365))
     )
-    assert (found.n, found.n_before) == (len(recent), len(before))
-    assert (found.recent, found.before) == pytest.approx((recent.mean(), before.mean()))
+    assert (actual.n, actual.n_before) == (len(recent), len(before))
+    assert (actual.recent, actual.before) == pytest.approx((recent.mean(), before.mean()))
     error = (recent.mean() - before.mean()) / ttest_ind(recent, before, equal_var=False).statistic
-    assert found.high - found.difference == pytest.approx(1.959964 * error)
-    assert found.difference - found.low == pytest.approx(1.959964 * error)
-    assert found.is_alarm == (found.high < 0)
+    assert actual.high - actual.difference == pytest.approx(1.959964 * error)
+    assert actual.difference - actual.low == pytest.approx(1.959964 * error)
+    assert actual.is_alarm == (actual.high < 0)
 
 
 def test_products(day, bought, first, lines):
-    found = product_measures(day)
+    actual = product_measures(day)
     days = lines.drop_duplicates(["customer_id", "product_id", "day"]).sort_values("day")
     by = days.groupby(["customer_id", "product_id"])["day"]
     days["gap"] = (by.shift(-1) - days["day"]).dt.days
     days["age"] = (pd.Timestamp(AS_OF) - days["day"]).dt.days
-    for row in found.cycles[:2]:
+    for row in actual.cycles[:2]:
         of_product = days[days["product_id"] == row.product_id]
         assert row.customers == of_product["customer_id"].nunique()
         median = row.median_days
@@ -177,13 +179,13 @@ def test_products(day, bought, first, lines):
         )
         last = of_product.groupby("customer_id")["age"].min()
         assert row.due == ((last >= median) & (last <= 2 * median)).sum()
-    known = [row.product_id for row in found.cycles if row.median_days]
-    last = days[days["product_id"].isin(known)].groupby(["customer_id", "product_id"])["age"].min()
+    past = [row.product_id for row in actual.cycles if row.median_days]
+    last = days[days["product_id"].isin(past)].groupby(["customer_id", "product_id"])["age"].min()
     median = last.index.get_level_values(1).map(
-        {row.product_id: row.median_days for row in found.cycles}
+        {row.product_id: row.median_days for row in actual.cycles}
     )
     is_due = last[(last >= median) & (last <= 2 * median)]
-    assert found.refill_due.customers == len({who for who, _ in is_due.index})
+    assert actual.refill_due.customers == len({who for who, _ in is_due.index})
     spent = lines[lines["number"] == 1].groupby(["customer_id", "product_id"])["net_amount"].sum()
     spent = (
         spent.round(2)
@@ -192,7 +194,7 @@ def test_products(day, bought, first, lines):
     )
     main = spent.drop_duplicates("customer_id").set_index("customer_id")["product_id"]
     early = bought[bought["since"] <= 90].groupby("customer_id")["net_amount"].sum()
-    for row in found.first_products[:5]:
+    for row in actual.first_products[:5]:
         began = first[main.reindex(first.index) == row.product_id]
         seen = began[began["age"] >= 90]
         assert row.customers == len(began)
@@ -200,8 +202,10 @@ def test_products(day, bought, first, lines):
         assert row.value_90d == pytest.approx(early.reindex(seen.index).mean())
     breadth = lines.groupby("customer_id")["category"].nunique().clip(upper=3)
     revenue = bought.groupby("customer_id")["net_amount"].sum().groupby(breadth).mean()
-    assert [row.customers for row in found.breadth] == breadth.value_counts().sort_index().tolist()
-    assert [row.multiplier for row in found.breadth] == pytest.approx(
+    assert [
+        row.customers for row in actual.breadth
+    ] == breadth.value_counts().sort_index().tolist()
+    assert [row.multiplier for row in actual.breadth] == pytest.approx(
         (revenue / revenue[1]).tolist()
     )
 
@@ -217,12 +221,12 @@ def test_refills_are_listed_for_the_moments(day, tmp_path):
 
 def test_bundles(day, bought, first, lines):
     overall = Rate(value=0.3, low=None, high=None, n=10, count=3)
-    found = bundle_measures(day, overall)
+    actual = bundle_measures(day, overall)
     is_bundled = lines.dropna(subset="bundle_id").drop_duplicates(
         ["customer_id", "day", "bundle_id"]
     )
-    assert found.attach.count == lines.dropna(subset="bundle_id")["order_id"].nunique()
-    assert found.attach.n == lines["order_id"].nunique()
+    assert actual.attach.count == lines.dropna(subset="bundle_id")["order_id"].nunique()
+    assert actual.attach.n == lines["order_id"].nunique()
     early = bought[bought["since"] <= 180].groupby("customer_id")["net_amount"].sum()
     began = lines[lines["number"] == 1].groupby("customer_id")
     single = began["product_id"].nunique().eq(1) & ~began["bundle_id"].agg(
@@ -231,7 +235,7 @@ def test_bundles(day, bought, first, lines):
     old = set(first.index[first["age"] >= 180])
     alone = early[[who for who in single.index[single] if who in old]].mean()
     whole = is_bundled.merge(bought[["customer_id", "day", "gap", "age"]])
-    for row in found.rows:
+    for row in actual.rows:
         of_bundle = whole[whole["bundle_id"] == row.bundle_id]
         once = of_bundle.sort_values("day").drop_duplicates("customer_id")
         seen = once[once["age"] >= 90]
@@ -244,24 +248,24 @@ def test_bundles(day, bought, first, lines):
         assert row.due == last.between(row.from_day, row.to_day).sum()
     second = is_bundled[is_bundled["number"] == 2]
     follow = second[second["customer_id"].isin(single.index[single])]["bundle_id"].value_counts()
-    assert of(found.gateway.rate) == (follow.max(), single.sum())
+    assert of(actual.gateway.rate) == (follow.max(), single.sum())
 
 
 def test_discounts(day, bought, tmp_path):
     segment = bought[["customer_id"]].drop_duplicates()
     segment = segment.assign(segment=np.where(np.arange(len(segment)) % 3, "one", "two"))
     segment.to_parquet(tmp_path / "decided.parquet")
-    found = discount_measures(day, tmp_path / "decided.parquet")
+    actual = discount_measures(day, tmp_path / "decided.parquet")
     repeated = bought[bought["number"] > 1].merge(segment)
     for rows, share, n in [
-        (repeated, found.share_of_repeat_revenue, found.n),
-        *((repeated[repeated["segment"] == r.segment], r.share, r.n) for r in found.by_segment),
+        (repeated, actual.share_of_repeat_revenue, actual.n),
+        *((repeated[repeated["segment"] == r.segment], r.share, r.n) for r in actual.by_segment),
     ]:
         reduced = rows[rows["discount_amount"].round(4) > 0]["net_amount"].sum()
         assert (share, n) == (pytest.approx(reduced / rows["net_amount"].sum()), len(rows))
 
 
-def known(world, name, at):
+def past(world, name, at):
     """Rows known at the end of the day, by the store's clock."""
     rows = world.tables[name].to_pandas()
     moments = pd.to_datetime(rows[at])
@@ -272,23 +276,23 @@ def known(world, name, at):
 
 
 def test_who_refers_and_who_was_referred(day, world, bought, first):
-    found = advocacy_measures(day, len(first))
+    actual = advocacy_measures(day, len(first))
     year = pd.Timestamp(AS_OF) - 365 * DAY
-    won = known(world, "referrals", "occurred_at").query("event == 'converted'")
-    assert of(found.referral_rate_12m) == (
+    won = past(world, "referrals", "occurred_at").query("event == 'converted'")
+    assert of(actual.referral_rate_12m) == (
         won[won["day"] > year]["referrer_id"].nunique(),
         len(first),
     )
-    told = world.customers.to_pandas().set_index("customer_id").reindex(first.index)
-    spend = known(world, "marketing_spend", "date")
-    came = {"referred": told["referred_by"].notna()}
-    came["paid"] = told["acquired_via"].isin(spend["channel"]) & ~came["referred"]
+    reported = world.customers.to_pandas().set_index("customer_id").reindex(first.index)
+    spend = past(world, "marketing_spend", "date")
+    came = {"referred": reported["referred_by"].notna()}
+    came["paid"] = reported["acquired_via"].isin(spend["channel"]) & ~came["referred"]
     new = first["day"] > year
-    assert of(found.share_of_new_referred) == ((new & came["referred"]).sum(), new.sum())
+    assert of(actual.share_of_new_referred) == ((new & came["referred"]).sum(), new.sum())
     early = bought[bought["since"] <= 90].groupby("customer_id")["net_amount"].sum()
     paid_out = {"referred": won.assign(amount=won["reward_amount"]), "paid": spend}
     for origin in ("referred", "paid"):
-        group = getattr(found, origin)
+        group = getattr(actual, origin)
         seen = came[origin] & (first["age"] >= 90)
         assert (group.customers, group.seen) == (came[origin].sum(), seen.sum())
         assert group.value_90d == pytest.approx(early[seen[seen].index].mean())
@@ -296,61 +300,64 @@ def test_who_refers_and_who_was_referred(day, world, bought, first):
         late = costs[costs["day"] > year]["amount"].sum()
         assert group.cac == pytest.approx(late / (new & came[origin]).sum())
         assert group.value_per_cost == pytest.approx(group.value_90d / group.cac)
-    assert found.ratio == pytest.approx(found.referred.value_90d / found.paid.value_90d)
+    assert actual.ratio == pytest.approx(actual.referred.value_90d / actual.paid.value_90d)
 
 
 def test_who_recommends_and_who_reviews(day, world, first, bought):
-    found = advocacy_measures(day, len(first))
-    nps = known(world, "nps", "answered_at")
-    won = known(world, "referrals", "occurred_at").query("event == 'converted'")
+    actual = advocacy_measures(day, len(first))
+    nps = past(world, "nps", "answered_at")
+    won = past(world, "referrals", "occurred_at").query("event == 'converted'")
     last = nps.sort_values("answered_at").drop_duplicates("customer_id", keep="last")
     later = last["customer_id"].map(won.groupby("referrer_id")["day"].max()) >= last["day"]
     for kind, scores in (("nines_and_tens", (9, 10)), ("sevens_and_eights", (7, 8))):
         is_kind = last["score"].isin(scores)
-        assert of(getattr(found.promoters_refer, kind)) == ((later & is_kind).sum(), is_kind.sum())
+        assert of(getattr(actual.promoters_refer, kind)) == (
+            (later & is_kind).sum(),
+            is_kind.sum(),
+        )
     sign = np.select([nps["score"] >= 9, nps["score"] <= 6], [100.0, -100.0], 0.0)
     months = pd.Series(sign, index=nps.index).groupby(nps["day"].dt.strftime("%Y-%m"))
-    for row in found.nps:
+    for row in actual.nps:
         assert row.n == months.size()[row.month]
         if row.n >= 30:
             assert row.score == pytest.approx(months.mean()[row.month])
     orders = world.orders.to_pandas()
     at = pd.to_datetime(orders["order_date"])
     late = orders[(at <= pd.Timestamp(AS_OF)) & (at > pd.Timestamp(AS_OF) - 365 * DAY)]
-    reviewed = late["order_id"].isin(known(world, "reviews", "reviewed_at")["order_id"])
-    assert of(found.review_rate) == (reviewed.sum(), len(late))
+    reviewed = late["order_id"].isin(past(world, "reviews", "reviewed_at")["order_id"])
+    assert of(actual.review_rate) == (reviewed.sum(), len(late))
 
 
 def test_loyalty(day, world, first):
-    found = loyalty_measures(day, len(first))
-    events = known(world, "loyalty_events", "occurred_at")
+    actual = loyalty_measures(day, len(first))
+    events = past(world, "loyalty_events", "occurred_at")
     late = events[events["day"] > pd.Timestamp(AS_OF) - 91 * DAY]
     members = events["customer_id"].nunique()
     active = late[late["event"].isin(["earned", "redeemed"])]["customer_id"].nunique()
     risen = late[late["event"] == "tier_reached"]["customer_id"].nunique()
-    assert of(found.enrolled) == (members, len(first))
-    assert of(found.active_quarter) == (active, members)
-    assert of(found.ascension) == (risen, members)
+    assert of(actual.enrolled) == (members, len(first))
+    assert of(actual.active_quarter) == (active, members)
+    assert of(actual.ascension) == (risen, members)
 
 
 def test_what_five_more_points_bring(day, first, bought):
     returners = day.fetch(journeys.returners(day.journeys, AS_OF))
-    found = forecast.five_points(returners, 4.0, 30)
+    actual = forecast.five_points(returners, 4.0, 30)
     old = first.index[first["age"] >= 365]
     back = bought[
         bought["customer_id"].isin(old) & (bought["number"] > 1) & (bought["since"] <= 365)
     ]
-    assert found.n == back["customer_id"].nunique()
-    assert found.revenue == pytest.approx(73 * back["net_amount"].sum() / found.n)
+    assert actual.n == back["customer_id"].nunique()
+    assert actual.revenue == pytest.approx(73 * back["net_amount"].sum() / actual.n)
 
 
 def test_what_the_simulation_knows_is_what_the_measures_find(day, world, first):
     """Friends of customers are worth more than paid ones, promoters refer more, and both truly are content."""
-    found = advocacy_measures(day, len(first))
-    assert found.ratio > 1
-    kinds = found.promoters_refer
+    actual = advocacy_measures(day, len(first))
+    assert actual.ratio > 1
+    kinds = actual.promoters_refer
     assert kinds.nines_and_tens.value > kinds.sevens_and_eights.value
     truth = world.truth.to_pandas().set_index("customer_id")
-    nps = known(world, "nps", "answered_at").groupby("customer_id")["score"].last()
+    nps = past(world, "nps", "answered_at").groupby("customer_id")["score"].last()
     content = truth["satisfaction"].reindex(nps.index).groupby(nps >= 9).mean()
     assert content[True] > content[False]

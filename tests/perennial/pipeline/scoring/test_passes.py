@@ -18,9 +18,9 @@ from models.purchases import BGNBD
 from models.spend import Spend
 from perennial.pipeline.ingestion.read import build_customer_state, read_orders
 from perennial.pipeline.runtime.context import home_context
+from perennial.pipeline.scoring.batches import States
 from perennial.pipeline.scoring.decide import decide
-from perennial.pipeline.scoring.portions import States
-from perennial.pipeline.scoring.together import Together
+from perennial.pipeline.scoring.population import Population
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.training.model_files import save_forecaster
 from tests.counting import Work, counted, counted_states
@@ -65,7 +65,7 @@ def daily(history: Path, home: Path) -> dict[str, Work]:
     with counted() as parts["read"]:
         read = read_orders(run)
     with counted() as parts["state"]:
-        build_customer_state(run, read, looks_further=False)
+        build_customer_state(run, read, needs_extended_features=False)
     with counted() as parts["decide"], counted_states() as parts["rounds"]:
         decide(run, home / "model")
     return parts
@@ -114,14 +114,14 @@ def test_a_look_at_the_whole_history_for_a_state_is_noticed(history, tmp_path, m
 
 
 def test_a_third_round_over_the_customers_is_noticed(history, tmp_path, monkeypatch):
-    look = Together.of.__func__
+    look = Population.of.__func__
 
     def again(cls, *args):
         states = States(next((tmp_path / "home").glob("customer_state_*.parquet")))
-        assert sum(len(portion.table) for portion in states) == CUSTOMERS
+        assert sum(len(batch.table) for batch in states) == CUSTOMERS
         return look(cls, *args)
 
-    monkeypatch.setattr(Together, "of", classmethod(again))
+    monkeypatch.setattr(Population, "of", classmethod(again))
     with pytest.raises(AssertionError, match=str(3 * CUSTOMERS)):
         check_passes(daily(history, tmp_path / "home"))
 

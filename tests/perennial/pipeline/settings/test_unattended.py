@@ -25,7 +25,7 @@ def test_a_crontab_line_is_taken(tmp_path, line):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("", "is not minute, hour"),
         ("4 o'clock", "is not minute, hour"),
@@ -42,8 +42,8 @@ def test_a_crontab_line_is_taken(tmp_path, line):
         ("1,,2 4 * * *", "the minute is .*: not '1,,2'"),
     ],
 )
-def test_what_is_no_crontab_line_is_refused(tmp_path, line, said):
-    with pytest.raises(SettingsError, match=rf"schedule\.daily.*{said}"):
+def test_what_is_no_crontab_line_is_refused(tmp_path, line, message):
+    with pytest.raises(SettingsError, match=rf"schedule\.daily.*{message}"):
         build(tmp_path, schedule={"daily": line})
 
 

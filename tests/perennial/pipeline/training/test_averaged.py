@@ -16,7 +16,7 @@ from models.gate import Evidence, judge
 from models.order_value import OrderValue
 from models.purchases import MBGCNBD, MBGNBD, Averaged, BetaGeometric, ParetoNBD
 from models.spend import Spend
-from perennial.pipeline.scoring.prospects import _ways
+from perennial.pipeline.scoring.incremental_value import _ways
 from perennial.pipeline.training.model_files import PARAMETERS, load_forecaster, save_forecaster
 from perennial.pipeline.training.pictures import frequency_fit, matrices
 from perennial.pipeline.training.recipe import fit_recipe
@@ -58,9 +58,9 @@ def test_a_small_shop_is_forecast_by_an_average(trained):
 
 def test_an_action_is_judged_by_single_models(trained):
     forecaster = trained[0].forecaster
-    assert isinstance(forecaster.leaving, BetaGeometric)
-    assert not isinstance(forecaster.otherwise, BetaGeometric | Averaged)
-    assert 0 < forecaster.leaving_weight < 1
+    assert isinstance(forecaster.dropout_model, BetaGeometric)
+    assert not isinstance(forecaster.alternative_model, BetaGeometric | Averaged)
+    assert 0 < forecaster.dropout_weight < 1
     assert sum(weight for _, weight in _ways(forecaster)) == pytest.approx(1)
     assert not any(isinstance(model, Averaged) for model, _ in _ways(forecaster))
 

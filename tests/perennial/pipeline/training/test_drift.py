@@ -59,9 +59,9 @@ def looked(tmp_path_factory):
         orders = engine.table(store(), "drifting_orders")
         path = write_bins(engine, orders, None, TRAINED, settings_of().model, FORECASTER, folder)
         state = engine.frame(customer_state(orders, NOW))
-        told = FORECASTER.expect(state, 365, 0.1)
+        reported = FORECASTER.expect(state, 365, 0.1)
         scores = state[["customer_id", "age_days"]].assign(
-            **{name: getattr(told, name) for name in SCORES}
+            **{name: getattr(reported, name) for name in SCORES}
         )
         scores.to_parquet(folder / "scores.parquet")
         bins = read_bins(folder)
@@ -75,8 +75,8 @@ def looked(tmp_path_factory):
         return path, same, other, measure(None, settings_of()), read_bins(folder / "nothing")
 
 
-def by_name(found):
-    return {row.name: row for row in found.figures}
+def by_name(actual):
+    return {row.name: row for row in actual.figures}
 
 
 def test_what_changed_is_found(looked):

@@ -15,7 +15,7 @@ from models.order_value import OrderValue
 from models.price_level import PriceLevel
 from models.purchases import MBGNBD
 from models.spend import Spend
-from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.scoring.incremental_value import incremental_value
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.training.model_files import load_forecaster, save_forecaster
 from perennial.pipeline.training.pictures import season
@@ -230,7 +230,7 @@ def test_what_an_action_can_win_counts_by_the_season():
     won = {}
     for day in (date(2024, 10, 31), date(2025, 1, 31)):
         predicted = model.predict(STATE, as_of=day, **options)
-        won[day] = prospects(settings.policy, STATE, predicted, model, None, 365, day)
+        won[day] = incremental_value(settings.policy, STATE, predicted, model, None, 365, day)
         time, works = model.time(day), settings.investment.works_days
         soon = -np.log1p(-predicted["p_order_90d"]) * time.after(works) / time.after(90)
         assert won[day].orders_soon == pytest.approx(soon.to_numpy())

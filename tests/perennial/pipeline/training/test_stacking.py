@@ -145,7 +145,7 @@ def test_cutoffs_a_third_of_a_window_apart_share_windows_by_hand():
 
     class Cutoff:
         def __init__(self, day):
-            self.day = day
+            self.as_of = day
 
     days = [date(2024, 6, 30) - timedelta(days=30 * k) for k in range(CUTOFFS)]
     assert _overlap([Cutoff(day) for day in days], 90) == pytest.approx(2.0)
@@ -226,7 +226,7 @@ def test_every_candidate_is_fitted_and_the_choice_is_one_of_them(fitted):
     compared = {name.removeprefix("gini.") for name in stacking.metrics if name[:5] == "gini."}
     assert compared >= {*stacking.candidates, PLAIN}
     assert stacking.choice in compared
-    assert stacking.later.day + timedelta(days=stacking.days) == AS_OF
+    assert stacking.later.as_of + timedelta(days=stacking.days) == AS_OF
 
 
 def test_every_candidate_has_the_plain_total_of_orders(fitted):
@@ -363,7 +363,7 @@ def forecaster(correction_, classifiers=(None, None), **more):
     return Forecaster(
         purchases=PURCHASES, order_value=ORDER_VALUE, classifier=classifiers[0], second_purchase_days=60, trained_as_of=date(2024, 6, 30), correction=correction_,
         level=(-0.1, 0.05), by_days=classifiers[1], pace=PACE,
-        leaving=BGNBD(0.6, 40.0, 0.8, 2.5), leaving_weight=0.7, **more,
+        dropout_model=BGNBD(0.6, 40.0, 0.8, 2.5), dropout_weight=0.7, **more,
     )  # fmt: skip
 
 
@@ -468,7 +468,7 @@ def test_a_model_of_an_earlier_version_is_read_without_its_corrections(tmp_path)
     model = load_forecaster(tmp_path)
     assert (model.purchases, model.correction, model.level) == (PURCHASES, None, (0.0, 0.0))
     assert model.order_value == OrderValue(Spend(6.0, 4.0, 15.0), first_level=1.3)
-    assert (model.otherwise, model.classifier) == (None, None)
+    assert (model.alternative_model, model.classifier) == (None, None)
     state = customers(40)
     f = model.predict(state, horizon_days=180, annual_discount_rate=0.1)
     history = history_of(model.order_value, state)

@@ -15,8 +15,8 @@ DAY, LATER = "2024-03-31", "2024-06-30"
 def twice(tmp_path_factory, perennial):
     """A shop that was trained twice on the same day and orders: its settings, and what was said."""
     config = write_shop(tmp_path_factory.mktemp("twice"), make_orders(1_500))
-    said = [perennial("train", "--config", config, "--as-of", DAY, "--json") for _ in range(2)]
-    return config, said
+    messages = [perennial("train", "--config", config, "--as-of", DAY, "--json") for _ in range(2)]
+    return config, messages
 
 
 def registry(config: Path) -> mlflow.MlflowClient:
@@ -28,10 +28,10 @@ def parameters(config: Path, version: str) -> dict[str, object]:
     client = registry(config)
     source = client.get_model_version("perennial", version)
     folder = mlflow.artifacts.download_artifacts(source.source, tracking_uri=client.tracking_uri)
-    found: dict[str, object] = json.loads(
+    record: dict[str, object] = json.loads(
         (Path(folder) / "artifacts" / "parameters.json").read_text()
     )
-    return found
+    return record
 
 
 def stacking(config: Path, version: str) -> dict[str, dict[str, object]]:
@@ -47,9 +47,9 @@ def stacking(config: Path, version: str) -> dict[str, dict[str, object]]:
 
 def test_the_same_snapshot_gives_the_same_model_to_the_last_digit(twice):
     config, (first, again) = twice
-    one, two = (parameters(config, said.json["model_version"]) for said in (first, again))
+    one, two = (parameters(config, text.json["model_version"]) for text in (first, again))
     assert one == two
-    fitted = [stacking(config, said.json["model_version"]) for said in (first, again)]
+    fitted = [stacking(config, text.json["model_version"]) for text in (first, again)]
     assert fitted[0] == fitted[1]
     assert {"gini.plain", "gini.stacked", "weight.orders_trees"} <= set(fitted[0]["metrics"])
     assert (one["correction"] is None) == (fitted[0]["params"]["choice"] == "plain")
@@ -77,9 +77,9 @@ def test_a_tie_keeps_the_champion_and_says_so(twice):
 
 def test_people_promote_with_a_reason_and_go_back(twice, perennial):
     config, (first, again) = twice
-    old, new = (said.json["model_version"] for said in (first, again))
-    said = perennial("promote", new, "--because", "fresher", "--config", config, "--json")
-    assert (said.code, said.json["champion"], said.json["before"]) == (0, new, old)
+    old, new = (text.json["model_version"] for text in (first, again))
+    text = perennial("promote", new, "--because", "fresher", "--config", config, "--json")
+    assert (text.code, text.json["champion"], text.json["before"]) == (0, new, old)
     tags = registry(config).get_model_version("perennial", new).tags
     assert (tags["gate"], tags["because"], tags["decision"]) == ("waived", "fresher", "promoted")
     back = perennial("rollback", "--because", "oops", "--config", config, "--json")
@@ -87,20 +87,20 @@ def test_people_promote_with_a_reason_and_go_back(twice, perennial):
 
 
 @pytest.mark.parametrize(
-    ("version", "because", "found"),
+    ("version", "because", "actual"),
     [("99", "why not", "there is no version 99"), ("1", " ", "--because is empty")],
 )
-def test_a_promotion_needs_a_version_and_a_reason(twice, perennial, version, because, found):
-    said = perennial("promote", version, "--because", because, "--config", twice[0], "--json")
-    assert said.code == 20
-    assert found in said.err
+def test_a_promotion_needs_a_version_and_a_reason(twice, perennial, version, because, actual):
+    result = perennial("promote", version, "--because", because, "--config", twice[0], "--json")
+    assert result.code == 20
+    assert actual in result.err
 
 
 def test_going_back_needs_a_version_before(tmp_path, perennial):
     config = write_shop(tmp_path, make_orders(5))
-    said = perennial("rollback", "--config", config, "--json")
-    assert said.code == 20
-    assert "there is none" in said.err
+    result = perennial("rollback", "--config", config, "--json")
+    assert result.code == 20
+    assert "there is none" in result.err
 
 
 def test_amounts_in_cents_from_one_day_to_the_next_are_refused(tmp_path, perennial):
@@ -110,9 +110,9 @@ def test_amounts_in_cents_from_one_day_to_the_next_are_refused(tmp_path, perenni
     orders.assign(net_amount=orders["net_amount"] * 100).to_csv(
         tmp_path / "orders.csv", index=False
     )
-    said = perennial("train", "--config", config, "--as-of", LATER, "--json")
-    assert (said.code, said.json["gate"], said.json["is_champion"]) == (20, "failed", False)
-    assert any(reason.startswith("spend_scale") for reason in said.json["reasons"])
+    result = perennial("train", "--config", config, "--as-of", LATER, "--json")
+    assert (result.code, result.json["gate"], result.json["is_champion"]) == (20, "failed", False)
+    assert any(reason.startswith("spend_scale") for reason in result.json["reasons"])
     old = ("--accept", "model_is_young", "--because", "91 days are one too many")
     scored = perennial("score", "--config", config, "--as-of", LATER, *old, "--json")
     assert scored.json["model_version"] == "1"

@@ -26,7 +26,7 @@ from models.monitoring import (
     is_retrain_due,
     standing,
 )
-from perennial.pipeline.monitoring.weeks import RULES
+from perennial.pipeline.monitoring.calibration import RULES
 from perennial.pipeline.runtime.monitoring_state import SCHEMA
 from perennial.pipeline.settings.store import MonitoringSettings
 from perennial.pipeline.training.drift import FAR_MOVED

@@ -11,8 +11,7 @@ import pandas as pd
 
 from connectors.csv import write_csv
 from connectors.kept import read_arrow
-from connectors.klaviyo.apply import ERASED, UNCLEAR, Hands
-from connectors.klaviyo.confirmed import Confirmed, newest
+from connectors.klaviyo.apply import ERASED, UNCLEAR, SyncContext
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.errors import SyncRefusedError
 from connectors.klaviyo.guards import Limits, check_counts, check_types
@@ -22,6 +21,7 @@ from connectors.klaviyo.pack import fewest_jobs, pack, write_profiles
 from connectors.klaviyo.plan import REJECTS, Audience, Plan, broken_rules, plan_changes
 from connectors.klaviyo.properties import columns_needed, property_table
 from connectors.klaviyo.records import SyncCounts, SyncPlan
+from connectors.klaviyo.synced_profiles import SyncedProfiles, newest
 from connectors.store import PublishedDay, replace_file
 from perennial.pipeline.ingestion.people import contacts_path, customers_of, name_customers
 from perennial.pipeline.runtime.context import RunContext
@@ -125,7 +125,7 @@ def read_audience(run: RunContext, day: PublishedDay) -> Audience:
 def write_plan(
     run: RunContext,
     day: PublishedDay,
-    hands: Hands | None,
+    context: SyncContext | None,
     *,
     create_missing: bool,
     apply: bool,
@@ -136,7 +136,7 @@ def write_plan(
     ----------
     run, day
         What is published.
-    hands
+    context
         To look people up; None = nobody is, and everybody counts as known.
     create_missing
         Whether people whom Klaviyo does not know are sent.
@@ -150,15 +150,15 @@ def write_plan(
     """
     places, settings = SyncPlaces.of(run), run.settings.klaviyo
     check_types(places.types, settings.all_properties, keep=False)
-    plan = _plan(run, day, hands, create_missing=create_missing)
-    bodies = write_profiles(plan.rows, plan.said)
+    plan = _plan(run, day, context, create_missing=create_missing)
+    bodies = write_profiles(plan.rows, plan.properties)
     sizes = np.array([len(body) for body in bodies], dtype=np.int64)
     job = pack(sizes)
     counts = replace(plan.counts, to_send=len(bodies), customers_before=_customers_before(places))
     record = SyncPlan(
         as_of=day.as_of,
         run_id=day.run_id,
-        looked_up=hands is not None,
+        looked_up=context is not None,
         counts=counts,
         jobs=int(job.max() + 1) if len(job) else 0,
         least_jobs=fewest_jobs(sizes),
@@ -182,9 +182,9 @@ def write_plan(
 
 
 def _plan(
-    run: RunContext, day: PublishedDay, hands: Hands | None, *, create_missing: bool
+    run: RunContext, day: PublishedDay, context: SyncContext | None, *, create_missing: bool
 ) -> Plan:
-    """Compare a day with what Klaviyo has, and look people up where there are `hands` for it."""
+    """Compare a day with what Klaviyo has, and look people up where there is a `context` for it."""
     settings = run.settings.klaviyo
     plan = plan_changes(
         read_audience(run, day),
@@ -194,9 +194,9 @@ def _plan(
         day.as_of,
         settings.refresh_days,
     )
-    if hands is None:
+    if context is None:
         return plan
-    return look_up(plan, hands.klaviyo, create_missing=create_missing, progress=_say_looked_up)
+    return look_up(plan, context.klaviyo, create_missing=create_missing, progress=_say_looked_up)
 
 
 def _header(record: SyncPlan, settings: KlaviyoSettings, terms: str) -> SyncHeader:
@@ -213,8 +213,8 @@ def _header(record: SyncPlan, settings: KlaviyoSettings, terms: str) -> SyncHead
 
 def terms_of(settings: KlaviyoSettings, *, create_missing: bool) -> str:
     """Return a digest of what a plan is made by: another asks for another plan."""
-    said = settings.model_dump(mode="json", exclude=NO_TERMS)
-    text = json.dumps([said, create_missing], sort_keys=True)
+    terms = settings.model_dump(mode="json", exclude=NO_TERMS)
+    text = json.dumps([terms, create_missing], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -233,13 +233,13 @@ def list_rejects(places: SyncPlaces, manifest: Manifest) -> int:
         if code != ERASED
     ]
     if rows:
-        told = (
+        earlier = (
             pd.read_csv(places.rejects, dtype="str", keep_default_na=False)
             if places.rejects.exists()
             else None
         )
         new = pd.DataFrame(rows)
-        whole = new if told is None else pd.concat([told, new], ignore_index=True)
+        whole = new if earlier is None else pd.concat([earlier, new], ignore_index=True)
         whole = whole.drop_duplicates(["customer_id", "code"], keep="last")
         replace_file(places.rejects, lambda draft: write_csv(whole, draft))
     return len(rows)
@@ -253,14 +253,14 @@ def list_members(run: RunContext, day: PublishedDay, erased: Erasures) -> dict[s
     audience = read_audience(run, day)
     gone = erased.covers(audience.scores["customer_id"], audience.key, audience.email)
     may = (broken_rules(audience, gone) == "") & ~gone & ~audience.scores["is_holdout"]
-    said = property_table(audience.scores, settings.all_properties)
-    confirmed = Confirmed(SyncPlaces.of(run).confirmed).read()
+    values = property_table(audience.scores, settings.all_properties)
+    confirmed = SyncedProfiles(SyncPlaces.of(run).confirmed).read()
     ids = confirmed.set_index("customer_id")["profile_id"].dropna()
     members = {}
     for name, conditions in settings.lists.items():
         fits = may.copy()
         for title, value in conditions.items():
-            fits &= said[f"{settings.prefix} {title}"] == value
+            fits &= values[f"{settings.prefix} {title}"] == value
         people = audience.scores["customer_id"][fits]
         members[f"{settings.prefix}: {name}"] = set(ids.reindex(people).dropna())
     return members
@@ -273,13 +273,13 @@ def _customers_before(places: SyncPlaces) -> int:
 
 def _confirmed(places: SyncPlaces) -> pd.DataFrame:
     """Return what is confirmed, by a sync under way too."""
-    known, manifest = Confirmed(places.confirmed).read(), Manifest.open(places.open)
+    profiles, manifest = SyncedProfiles(places.confirmed).read(), Manifest.open(places.open)
     if manifest is None:
-        return known
+        return profiles
     for number in manifest.numbers:
         rows = manifest.confirmed(number)
-        known = newest(known, rows) if len(rows) else known
-    return known
+        profiles = newest(profiles, rows) if len(rows) else profiles
+    return profiles
 
 
 def _refusal(counts: SyncCounts, limits: Limits) -> str | None:
@@ -301,7 +301,7 @@ def _write_down(places: SyncPlaces, plan: Plan, bodies: Iterable[bytes], record:
         hint=code.map({name: hint for name, (_, hint) in REJECTS.items()}),
     )
     replace_file(places.rejects, lambda draft: write_csv(table, draft))
-    sample = plan.said.head(SAMPLE).to_dict("records")  # without whom it is said of
+    sample = plan.properties.head(SAMPLE).to_dict("records")  # without whom it is said of
     text = json.dumps({**record.to_dict(), "sample": sample}, indent=2, default=str) + "\n"
     replace_file(places.plan, lambda draft: draft.write_text(text))
 

@@ -1,4 +1,4 @@
-"""What each customer will do and what there is to win of them: found portion by portion, and put aside."""
+"""Predictions and incremental value of each customer, computed batch by batch and cached."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from models.forecaster import HISTORY, OUTPUTS, Forecaster
 from models.lift import Effect
 from models.monitoring import Counts
 from perennial.pipeline.experiments.uplift_targeting import features_of, multiples
+from perennial.pipeline.scoring.batches import Batch, BatchCache
 from perennial.pipeline.scoring.expected import WINDOWS
-from perennial.pipeline.scoring.portions import Portion, Shelf
-from perennial.pipeline.scoring.prospects import prospects
+from perennial.pipeline.scoring.incremental_value import incremental_value
 from perennial.pipeline.settings.store import DecisionPolicy
-from segments.investment import Prospects
+from segments.investment import IncrementalValue
 
 Array = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ COUNTED = ("orders", "variance", "value")
 
 @dataclass(frozen=True)
 class Seen:
-    """Of the n customers of a portion, what is looked at for all customers together.
+    """Of the n customers of a batch, what is looked at for all customers together.
 
     Attributes
     ----------
@@ -42,42 +42,42 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """What was found of n customers: by name, arrays of shape (n,)."""
+class BatchPredictions:
+    """Predictions of n customers: by name, arrays of shape (n,)."""
 
-    found: Mapping[str, Array]
+    arrays: Mapping[str, Array]
 
     def __getitem__(self, name: str) -> Array:
         """Return what is predicted: a column of :data:`models.forecaster.OUTPUTS`."""
-        return self.found[name]
+        return self.arrays[name]
 
     @property
     def predicted(self) -> dict[str, Array]:
         """All that is predicted."""
-        return {name: self.found[name] for name in OUTPUTS}
+        return {name: self.arrays[name] for name in OUTPUTS}
 
     @property
-    def to_win(self) -> Prospects:
+    def to_win(self) -> IncrementalValue:
         """What there is to win of them within the horizon."""
-        return Prospects(segment=None, **{name: self.found[name] for name in TO_WIN})
+        return IncrementalValue(segment=None, **{name: self.arrays[name] for name in TO_WIN})
 
     @property
     def counts(self) -> dict[float, Counts]:
         """What the next weeks are expected to bring, by window."""
         return {
-            days: Counts(*(self.found[f"{name}_{days}"] for name in COUNTED)) for days in WINDOWS
+            days: Counts(*(self.arrays[f"{name}_{days}"] for name in COUNTED)) for days in WINDOWS
         }
 
     def moved(self, tiers: Mapping[str, Effect]) -> dict[str, Array]:
         """How each one's effect compares with the assumed one, by tier."""
         return {
-            tier: self.found[f"moved_{tier}"] for tier in tiers if f"moved_{tier}" in self.found
+            tier: self.arrays[f"moved_{tier}"] for tier in tiers if f"moved_{tier}" in self.arrays
         }
 
 
 @dataclass(frozen=True)
-class Lookout:
-    """Looks at customers, portion by portion.
+class BatchPredictor:
+    """Predicts customers, batch by batch.
 
     Attributes
     ----------
@@ -85,23 +85,23 @@ class Lookout:
         What the store decides by.
     forecaster
         The model.
-    responders
+    uplift_targeting
         By tier, what predicts each customer's effect, where that was proved.
-    shelf
-        Where it is put aside.
+    cache
+        Where predictions are stored.
     as_of
         The day whose end the states are known at.
     """
 
     policy: DecisionPolicy
     forecaster: Forecaster
-    responders: Mapping[str, Effect]
-    shelf: Shelf
+    uplift_targeting: Mapping[str, Effect]
+    cache: BatchCache
     as_of: date
 
-    def look(self, portion: Portion) -> Seen:
-        """Say what a portion's customers will do and what there is to win, and put it aside."""
-        model, state = self.policy.model, portion.numbers
+    def look(self, batch: Batch) -> Seen:
+        """Predict a batch's customers and their incremental value, and cache both."""
+        model, state = self.policy.model, batch.numbers
         inputs = self.forecaster.inputs(state, self.as_of)
         predicted = self.forecaster.predict(
             state,
@@ -109,33 +109,37 @@ class Lookout:
             annual_discount_rate=model.annual_discount_rate,
             inputs=inputs,
         )
-        won = self.prospects(state, predicted, model.horizon_days)
+        won = self.incremental_value(state, predicted, model.horizon_days)
         counts = self.forecaster.counts(state, WINDOWS, inputs=inputs)
-        found = {name: predicted[name].to_numpy() for name in OUTPUTS}
-        found |= {name: getattr(won, name) for name in TO_WIN}
+        arrays = {name: predicted[name].to_numpy() for name in OUTPUTS}
+        arrays |= {name: getattr(won, name) for name in TO_WIN}
         for days, of in counts.items():
-            found |= {f"{name}_{days}": getattr(of, name) for name in COUNTED}
-        found |= {f"moved_{tier}": by for tier, by in self._moved(state, predicted).items()}
-        self.shelf.put(portion.number, found)
+            arrays |= {f"{name}_{days}": getattr(of, name) for name in COUNTED}
+        arrays |= {f"moved_{tier}": by for tier, by in self._moved(state, predicted).items()}
+        self.cache.put(batch.number, arrays)
         whole = {**state[[*HISTORY, "revenue"]], **predicted}
-        return Seen(portion.customers, np.array([whole[name] for name in SEEN], dtype=np.float64))
+        return Seen(batch.customers, np.array([whole[name] for name in SEEN], dtype=np.float64))
 
-    def outlook(self, number: int) -> Outlook:
-        """Return what was found of a portion."""
-        return Outlook(self.shelf.take(number))
+    def predictions(self, number: int) -> BatchPredictions:
+        """Return the cached predictions of a batch."""
+        return BatchPredictions(self.cache.take(number))
 
-    def prospects(self, state: pd.DataFrame, predicted: pd.DataFrame, days: int) -> Prospects:
+    def incremental_value(
+        self, state: pd.DataFrame, predicted: pd.DataFrame, days: int
+    ) -> IncrementalValue:
         """Say what there is to win within some days."""
-        return prospects(self.policy, state, predicted, self.forecaster, None, days, self.as_of)
+        return incremental_value(
+            self.policy, state, predicted, self.forecaster, None, days, self.as_of
+        )
 
     def _moved(self, state: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, Array]:
         """Say how each customer's effect compares with the assumed one, where that is known."""
-        if not self.responders:
+        if not self.uplift_targeting:
             return {}
         margin = predicted["expected_value"] * self.policy.margin
-        known = pd.concat(
+        customers = pd.concat(
             [predicted, state.drop(columns=predicted.columns, errors="ignore")], axis=1
         )
-        seen = self.prospects(state, predicted, self.policy.holdout.measure_days)
-        features = features_of(known.assign(expected_margin=margin))
-        return multiples(self.responders, features, seen, self.policy.actions)
+        seen = self.incremental_value(state, predicted, self.policy.holdout.measure_days)
+        features = features_of(customers.assign(expected_margin=margin))
+        return multiples(self.uplift_targeting, features, seen, self.policy.actions)

@@ -1,4 +1,4 @@
-"""What several engines are told in other words than Ibis has for them."""
+"""SQL that several engines need and Ibis does not write."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What can only be told of all customers together: segments, scores by rank, who is held out."""
+"""What depends on all customers at once: segments, scores by rank, who is held out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from models.baselines import rfm_cells
 from models.monitoring import tenth_starts
-from perennial.pipeline.scoring.ledger import draw_arms
-from perennial.pipeline.scoring.outlook import Seen
+from perennial.pipeline.scoring.batch_predictions import Seen
+from perennial.pipeline.scoring.commitments import draw_arms
 from perennial.pipeline.settings.store import DecisionPolicy
 from segments.evidence import Signals, advocates
 from segments.lifecycle import lifecycle_segments
@@ -21,13 +21,13 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Together:
-    """What is told of all n customers together.
+class Population:
+    """All n customers, with what depends on all of them.
 
     Attributes
     ----------
     begins
-        Where each portion begins, and where the last one ends.
+        Where each batch begins, and where the last one ends.
     customers
         Their ids.
     segment, segments
@@ -61,9 +61,9 @@ class Together:
         policy: DecisionPolicy,
         as_of: date,
         seen: Sequence[Seen],
-        known: pd.DataFrame,
+        assignments: pd.DataFrame,
         signals: Signals,
-    ) -> "Together":
+    ) -> "Population":
         """Name segments, find advocates, draw arms."""
         customers = pd.concat([one.customers for one in seen], ignore_index=True)
         columns = np.concatenate([one.columns for one in seen], axis=1)
@@ -73,7 +73,7 @@ class Together:
             lifecycle_segments(x, t_x, T, revenue, value, policy.lifecycle, cycle_days=cycle_days),
             sort=True,
         )
-        held, drawn = draw_arms(policy.holdout, customers, known, as_of)
+        held, drawn = draw_arms(policy.holdout, customers, assignments, as_of)
         return cls(
             np.cumsum([0, *(len(one.customers) for one in seen)]),
             customers,
@@ -88,5 +88,5 @@ class Together:
         )
 
     def rows(self, number: int) -> slice:
-        """Return the rows of a portion."""
+        """Return the rows of a batch."""
         return slice(int(self.begins[number]), int(self.begins[number + 1]))

@@ -81,7 +81,7 @@ class Intent:
         return first - CLOCKS_DIFFER <= at <= last + CLOCKS_DIFFER
 
 
-class Book:
+class OwnershipRegistry:
     """Which segments or lists Perennial made, what it is making, and its use of the day's quota.
 
     Parameters
@@ -93,13 +93,13 @@ class Book:
     def __init__(self, path: Path) -> None:
         self.path = path
         with readable(path, BROKEN):
-            said: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-            rows = said.get("made", {}).items()
+            record: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+            rows = record.get("made", {}).items()
             # Notes of earlier versions lack the id, so they prove nothing.
             self.made = {name: Made(**row) for name, row in rows if isinstance(row, dict)}
-            self.intents = {name: Intent(**row) for name, row in said.get("intents", {}).items()}
-            self._day: str = said.get("day", "")
-            self._used: dict[str, int] = said.get("used", {})
+            self.intents = {name: Intent(**row) for name, row in record.get("intents", {}).items()}
+            self._day: str = record.get("day", "")
+            self._used: dict[str, int] = record.get("used", {})
 
     def has_room(self, what: str, now: datetime) -> bool:
         """Tell whether the day's quota allows one more."""
@@ -127,29 +127,29 @@ class Book:
 
     def seconds_in_doubt(self, name: str, now: datetime) -> float:
         """Return for how long a look-up may still not show what was made."""
-        said = [row.last for row in [self.intents.get(name)] if row is not None]
-        said += [row.at for row in [self.made.get(name)] if row is not None and row.at]
-        if not said:
+        attempts = [row.last for row in [self.intents.get(name)] if row is not None]
+        attempts += [row.at for row in [self.made.get(name)] if row is not None and row.at]
+        if not attempts:
             return 0.0
-        last = max(datetime.fromisoformat(moment) for moment in said)
+        last = max(datetime.fromisoformat(moment) for moment in attempts)
         return min(LONGEST_LAG - (now - last), LONGEST_LAG).total_seconds()
 
     def _count(self, what: str) -> None:
         if what:
             self._used[what] = self._used.get(what, 0) + 1
-        said = {
+        record = {
             "made": {name: asdict(row) for name, row in self.made.items()},
             "intents": {name: asdict(row) for name, row in self.intents.items()},
             "day": self._day,
             "used": self._used,
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self.path, lambda draft: draft.write_text(json.dumps(said)))
+        replace_file(self.path, lambda draft: draft.write_text(json.dumps(record)))
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """Where things of a name are: Klaviyo's segments, or its lists.
+class NamedResources:
+    """Resources that are found by name: Klaviyo's segments, or its lists.
 
     Attributes
     ----------
@@ -163,7 +163,9 @@ class Shelf:
     is_ours: Callable[[Named, Intent | None], bool]
 
 
-def find_ours(name: str, shelf: Shelf, clock: Clock, book: Book) -> Named | None:
+def find_ours(
+    name: str, resources: NamedResources, clock: Clock, registry: OwnershipRegistry
+) -> Named | None:
     """Return what is ours of a name; None where there is nothing of the name.
 
     Raises
@@ -173,19 +175,19 @@ def find_ours(name: str, shelf: Shelf, clock: Clock, book: Book) -> Named | None
     """
     pause = 1.0
     while True:
-        there = shelf.find(name)
-        made, intent = book.made.get(name), book.intents.get(name)
+        there = resources.find(name)
+        made, intent = registry.made.get(name), registry.intents.get(name)
         noted = [one for one in there if made is not None and one.id == made.id]
-        ours = noted or [one for one in there if shelf.is_ours(one, intent)]
+        ours = noted or [one for one in there if resources.is_ours(one, intent)]
         if ours:
             return ours[0]
-        left = book.seconds_in_doubt(name, clock.now())
+        left = registry.seconds_in_doubt(name, clock.now())
         if left <= 0:
             break
         clock.sleep(min(pause, left))
         pause = min(pause * 2, SLOWEST_LOOK_SECONDS)
     if there:
-        book.give_up(name)
+        registry.give_up(name)
         raise ForeignError(name)
     return None
 
@@ -193,9 +195,9 @@ def find_ours(name: str, shelf: Shelf, clock: Clock, book: Book) -> Named | None
 def make(
     name: str,
     create: Callable[[], str],
-    shelf: Shelf,
+    resources: NamedResources,
     clock: Clock,
-    book: Book,
+    registry: OwnershipRegistry,
     *,
     definition: dict[str, Any] | None = None,
 ) -> str:
@@ -207,7 +209,7 @@ def make(
         Of what is not there.
     create
         Asks Klaviyo, once, and returns the id.
-    shelf, clock, book
+    resources, clock, registry
         Where it is looked for, and how the wait and the intent are kept.
     definition
         Of a segment.
@@ -226,17 +228,17 @@ def make(
         No answer, several times. The next sync looks for it first.
     """
     for _ in range(MOST_LOST):
-        book.intend(name, clock.now(), definition)
+        registry.intend(name, clock.now(), definition)
         try:
             return create()
         except (RequestRefusedError, KeyRefusedError, BusyError):
-            book.give_up(name)
+            registry.give_up(name)
             raise
         except LostAnswerError:
-            book.intend(name, clock.now(), definition)
-            found = find_ours(name, shelf, clock, book)
-            if found is not None:
-                return found.id
+            registry.intend(name, clock.now(), definition)
+            existing = find_ours(name, resources, clock, registry)
+            if existing is not None:
+                return existing.id
     raise UnavailableError(
         f"Klaviyo did not answer {MOST_LOST} requests to create {name!r}, and no look-up shows it. Sync again "
         "later: it is looked for first"

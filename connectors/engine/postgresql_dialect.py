@@ -1,4 +1,4 @@
-"""How PostgreSQL says what DuckDB says otherwise."""
+"""PostgreSQL's dialect where it differs from DuckDB's."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ import sqlglot as sg
 import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.postgres import PostgresCompiler
 
-from connectors.engine.away import NUMBER
-from connectors.engine.shared_words import WithoutQualify
+from connectors.engine.remote import NUMBER
+from connectors.engine.shared_dialect import WithoutQualify
 
 Sql = Any  # an expression of sqlglot
 
@@ -67,7 +67,7 @@ class PostgreSQLCompiler(WithoutQualify, PostgresCompiler):
     __slots__ = ()
 
     def visit_ScalarUDF(self, op: Any, **kw: Sql) -> Sql:
-        """Write our own words out."""
+        """Write our own functions out."""
         if self.__sql_name__(op) == "perennial_instant":
             return _own("moment", kw["text"])
         return super().visit_ScalarUDF(op, **kw)

@@ -13,45 +13,45 @@ from connectors.draws import buckets
 from connectors.programs import Programs, empty, since
 from features.tables import Assignments, Commitments, DataError
 from models.lift import Effect
-from perennial.pipeline.experiments.effects import read_beliefs
-from perennial.pipeline.experiments.uplift_targeting import read_responders
+from perennial.pipeline.experiments.effects import read_effects
+from perennial.pipeline.experiments.uplift_targeting import read_uplift_targeting
 from perennial.pipeline.settings.store import HoldoutSettings, InvestmentSettings
 from segments.holdout import BUCKETS, CONTROL, Draw, RedrawError, assign
-from segments.investment import Action, Beliefs, Granted, Plan, Prospects
+from segments.investment import Action, EffectEstimates, Granted, IncrementalValue, Plan
 
 
 @dataclass(frozen=True)
-class Earlier:
+class PriorDecisions:
     """What earlier days decided, and must not be decided again.
 
     Attributes
     ----------
     assignments, commitments
         Tables :class:`features.tables.Assignments` and :class:`features.tables.Commitments`.
-    beliefs
+    effects
         Effects that were measured.
-    responders
+    uplift_targeting
         By tier, what predicts each customer's effect, where that was proved.
     """
 
     assignments: pd.DataFrame = field(default_factory=lambda: empty(Assignments))
     commitments: pd.DataFrame = field(default_factory=lambda: empty(Commitments))
-    beliefs: Beliefs = field(default_factory=dict)
-    responders: Mapping[str, Effect] = field(default_factory=dict)
+    effects: EffectEstimates = field(default_factory=dict)
+    uplift_targeting: Mapping[str, Effect] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, programs: Programs, state: Path, as_of: date, days: int) -> "Earlier":
+    def read(cls, programs: Programs, state: Path, as_of: date, days: int) -> "PriorDecisions":
         """Read what `days` near a day committed, on either side, and all that was drawn and measured."""
         return cls(
             programs.assignments(),
             programs.commitments(since(as_of, days), since(as_of, -days), but=as_of),
-            read_beliefs(state, as_of),
-            read_responders(state, as_of),
+            read_effects(state, as_of),
+            read_uplift_targeting(state, as_of),
         )
 
 
 def draw_arms(
-    settings: HoldoutSettings, customer_id: pd.Series, known: pd.DataFrame, as_of: date
+    settings: HoldoutSettings, customer_id: pd.Series, assignments: pd.DataFrame, as_of: date
 ) -> tuple[NDArray[np.bool_], pd.DataFrame]:
     """Draw whoever is new into the control group and the arms of the programs."""
     control = Draw(CONTROL, settings.share, settings.salt)
@@ -59,10 +59,13 @@ def draw_arms(
         Draw(name, share, f"{settings.salt}:{name}") for name, share in settings.programs.items()
     ]
     try:
-        held, drawn = assign(customer_id, known, control, as_of, buckets)
+        held, drawn = assign(customer_id, assignments, control, as_of, buckets)
         rows = [
             drawn,
-            *(assign(customer_id[~held], known, other, as_of, buckets)[1] for other in others),
+            *(
+                assign(customer_id[~held], assignments, other, as_of, buckets)[1]
+                for other in others
+            ),
         ]
     except RedrawError as error:
         raise DataError(str(error)) from error
@@ -80,7 +83,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Standings:
+class ActiveCommitments:
     """What earlier days committed: the last of each customer who is not past resting from it.
 
     Attributes
@@ -97,7 +100,7 @@ class Standings:
     @classmethod
     def of_day(
         cls, settings: InvestmentSettings, commitments: pd.DataFrame, as_of: date
-    ) -> "Standings":
+    ) -> "ActiveCommitments":
         """Find what counts on a day."""
         days = (pd.Timestamp(as_of) - pd.to_datetime(commitments["committed_date"])).dt.days
         counts = (days > 0) & (days < settings.period_days + settings.rest_days)
@@ -107,12 +110,16 @@ class Standings:
 
     def of(self, customers: pd.Series) -> Standing:
         """Say who of some customers has a tier from an earlier day, and who rests from one."""
-        known = self.last.reindex(customers)
-        age = known["age_days"].to_numpy(dtype=np.float64)
+        commitments = self.last.reindex(customers)
+        age = commitments["age_days"].to_numpy(dtype=np.float64)
         has_tier = age < self.period_days
-        returns = (known["expected_gain"] / known["expected_cost"]).to_numpy(dtype=np.float64)
-        tier = np.where(has_tier, known["investment_tier"].to_numpy(dtype=object), "")
-        in_force = known[has_tier].reset_index(names="customer_id")[list(Commitments.schema())]
+        returns = (commitments["expected_gain"] / commitments["expected_cost"]).to_numpy(
+            dtype=np.float64
+        )
+        tier = np.where(has_tier, commitments["investment_tier"].to_numpy(dtype=object), "")
+        in_force = commitments[has_tier].reset_index(names="customer_id")[
+            list(Commitments.schema())
+        ]
         return Standing(tier.astype(object), returns, ~np.isnan(age), in_force)
 
 
@@ -147,23 +154,23 @@ def chosen_of(granted: Granted, rows: NDArray[np.bool_]) -> pd.DataFrame:
 
 def list_commitments(
     scores: pd.DataFrame,
-    chosen: pd.DataFrame,
-    watched: Prospects,
+    grants: pd.DataFrame,
+    watched: IncrementalValue,
     actions: Sequence[Action],
     as_of: date,
 ) -> pd.DataFrame:
     """List what is newly committed, to the customers of `scores`, by what an experiment will see of it."""
     by_tier = {action.tier: action for action in actions}
-    assumed = chosen["tier"].map({t: (a.assumed_lift, a.assumed_keep) for t, a in by_tier.items()})
+    assumed = grants["tier"].map({t: (a.assumed_lift, a.assumed_keep) for t, a in by_tier.items()})
     lift, keep = np.array([*assumed], dtype=np.float64).reshape(-1, 2).T
     rows = scores[["customer_id", "segment", "is_holdout", "expected_margin"]]
     return rows.assign(
         committed_date=as_of,
-        investment_tier=chosen["tier"].to_numpy(),
-        expected_cost=chosen["cost"].to_numpy(),
-        expected_gain=chosen["gain"].to_numpy(),
-        gain_low=chosen["gain_low"].to_numpy(),
-        gain_high=chosen["gain_high"].to_numpy(),
-        is_measured=chosen["is_measured"].to_numpy(),
+        investment_tier=grants["tier"].to_numpy(),
+        expected_cost=grants["cost"].to_numpy(),
+        expected_gain=grants["gain"].to_numpy(),
+        gain_low=grants["gain_low"].to_numpy(),
+        gain_high=grants["gain_high"].to_numpy(),
+        is_measured=grants["is_measured"].to_numpy(),
         assumed_gain=(watched.faster * lift + watched.kept * keep) * watched.margin_per_order,
     )[list(Commitments.schema())].reset_index(drop=True)

@@ -11,7 +11,7 @@ from models.forecaster import Forecaster
 from models.purchases import PurchaseModel
 from models.purchases.response import Response, response
 from perennial.pipeline.settings.store import DecisionPolicy
-from segments.investment import Prospects
+from segments.investment import IncrementalValue
 
 Array = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ SOON_DAYS, NEARLY_SURE = 90, 0.999
 HARDLY = 1e-3  # a weight below which a model is not asked
 
 
-def prospects(
+def incremental_value(
     policy: DecisionPolicy,
     state: pd.DataFrame,
     predicted: pd.DataFrame,
@@ -28,7 +28,7 @@ def prospects(
     segment: NDArray[np.object_] | None,
     days: int,
     as_of: date | None = None,
-) -> Prospects:
+) -> IncrementalValue:
     """Say what there is to win of each customer in the next `days` days.
 
     Parameters
@@ -67,7 +67,7 @@ def prospects(
     learned = predicted["expected_orders"].to_numpy() / np.maximum(own, 1e-9)
     factor = np.clip(learned, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
     chance = predicted["p_order_90d"].clip(upper=NEARLY_SURE).to_numpy()
-    return Prospects(
+    return IncrementalValue(
         margin_per_order=margin,
         faster=orders.faster * factor,
         kept=orders.kept * factor,
@@ -107,8 +107,8 @@ def _mixed(
 
 def _ways(forecaster: Forecaster) -> list[tuple[PurchaseModel, float]]:
     ways = [
-        (forecaster.leaving, forecaster.leaving_weight),
-        (forecaster.otherwise, 1 - forecaster.leaving_weight),
+        (forecaster.dropout_model, forecaster.dropout_weight),
+        (forecaster.alternative_model, 1 - forecaster.dropout_weight),
     ]
-    found = [(model, weight) for model, weight in ways if model is not None and weight > HARDLY]
-    return found or [(forecaster.purchases, 1.0)]
+    weighted = [(model, weight) for model, weight in ways if model is not None and weight > HARDLY]
+    return weighted or [(forecaster.purchases, 1.0)]

@@ -1,4 +1,4 @@
-"""How Spark says what DuckDB says otherwise: SQL for operations on which the two would differ."""
+"""Spark's dialect: SQL for operations on which it and DuckDB would differ."""
 
 import re
 from typing import Any
@@ -12,8 +12,8 @@ import sqlglot.expressions as sge
 from ibis.backends.sql.compilers.pyspark import PySparkCompiler
 from ibis.backends.sql.datatypes import PySparkType
 
-from connectors.engine.away import NUMBER
-from connectors.engine.shared_words import WithoutQualify
+from connectors.engine.remote import NUMBER
+from connectors.engine.shared_dialect import WithoutQualify
 
 Sql = Any  # an expression of sqlglot
 

@@ -29,7 +29,7 @@ LOST = "Bring it back from a backup, or remove it and sync again: everybody is s
 IN_DOUBT = 0  # a row hash that no row has: what Klaviyo says of the customer is not known
 
 
-class Confirmed:
+class SyncedProfiles:
     """The confirmed rows of an account.
 
     Parameters
@@ -60,10 +60,10 @@ class Confirmed:
         """Remove customers; return how many there were."""
         if not self.path.exists():
             return 0
-        known = self.read()
-        gone = matches(known["customer_id"], customers)
+        profiles = self.read()
+        gone = matches(profiles["customer_id"], customers)
         if gone.any():
-            self._write(known[~gone])
+            self._write(profiles[~gone])
         return int(gone.sum())
 
     def _write(self, rows: pd.DataFrame) -> None:
@@ -78,12 +78,12 @@ def no_rows() -> pd.DataFrame:
     return frame
 
 
-def newest(known: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def newest(profiles: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """Return known rows with those that newer ones replace."""
     rows = rows[SCHEMA.names].assign(scored_date=pd.to_datetime(rows["scored_date"]))
-    if known.empty:
+    if profiles.empty:
         return rows
-    kept = known[~known["customer_id"].isin(rows["customer_id"])]
+    kept = profiles[~profiles["customer_id"].isin(rows["customer_id"])]
     return pd.concat([kept, rows], ignore_index=True)
 
 

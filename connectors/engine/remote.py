@@ -19,7 +19,7 @@ DIGITS = r"[0-9]+(?:_[0-9]+)*"
 NUMBER = rf"^\s*[+-]?(?:{DIGITS}(?:\.(?:{DIGITS})?)?|\.{DIGITS})(?:[eE][+-]?[0-9]{{1,3}})?\s*$"
 
 
-class AwayEngine(Engine):
+class RemoteEngine(Engine):
     """An engine outside this process.
 
     What a line of a file is must not depend on the engine: DuckDB reads CSV and JSON on this machine for

@@ -1,4 +1,4 @@
-"""Customers in portions: few at once in memory, all cores at work, what was found of them kept aside."""
+"""Customers in batches: few at once in memory, on all cores, with a cache of intermediate results."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,19 +20,19 @@ from connectors.klaviyo.erasure import Erasures
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
-ROWS = 1 << 16  # customers in a portion
+ROWS = 1 << 16  # customers in a batch
 
 
 @dataclass(frozen=True)
-class Portion:
+class Batch:
     """Some customers.
 
     Attributes
     ----------
     number
-        Its place among the portions.
+        Its place among the batches.
     table
         Rows of :class:`features.tables.CustomerState`.
     """
@@ -61,7 +61,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 @dataclass(frozen=True)
 class States:
-    """Customer states, portion by portion; every round over them reads them anew.
+    """Customer states, batch by batch; every round over them reads them anew.
 
     Attributes
     ----------
@@ -74,13 +74,13 @@ class States:
     source: Path | pd.DataFrame
     erased: Erasures | None = None
 
-    def __iter__(self) -> Iterator[Portion]:
-        """Yield the portions that have customers, the last one smaller; of nobody, one without rows."""
+    def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches that have customers, the last one smaller; for an empty store, one without rows."""
         number = -1
         for number, table in enumerate(table for table in self._tables() if len(table)):
-            yield Portion(number, table)
+            yield Batch(number, table)
         if number < 0:
-            yield Portion(0, self._empty())
+            yield Batch(0, self._empty())
 
     def _tables(self) -> Iterator[pa.Table]:
         for table in self._all():
@@ -94,8 +94,8 @@ class States:
         if isinstance(self.source, Path):
             for part in _files(self.source):
                 with pq.ParquetFile(part) as file:
-                    for batch in file.iter_batches(ROWS):
-                        yield pa.Table.from_batches([batch])
+                    for records in file.iter_batches(ROWS):
+                        yield pa.Table.from_batches([records])
         else:
             for begin in range(0, len(self.source), ROWS):
                 rows = self.source.iloc[begin : begin + ROWS]
@@ -111,44 +111,44 @@ def _files(path: Path) -> list[Path]:
     return sorted(path.glob("*.parquet")) if path.is_dir() else [path]
 
 
-class Shelf:
-    """What was found of each portion, put aside for a later round.
+class BatchCache:
+    """Intermediate columns of each batch, cached for a later round.
 
     Parameters
     ----------
     folder
-        Where it is kept; None = in memory.
+        Where they are stored; None = in memory.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder, self._kept = folder, dict[int, Array]()
         self._names: list[str] = []
 
-    def put(self, number: int, found: dict[str, Array]) -> None:
-        """Keep a portion's columns, of the same names as every other's."""
-        self._names = list(found)
-        columns = np.stack(list(found.values()))
+    def put(self, number: int, arrays: dict[str, Array]) -> None:
+        """Store a batch's columns, of the same names as every other's."""
+        self._names = list(arrays)
+        columns = np.stack(list(arrays.values()))
         if self._folder is None:
             self._kept[number] = columns
         else:
             np.save(self._folder / f"{number}.npy", columns)
 
     def take(self, number: int) -> dict[str, Array]:
-        """Return what was kept of a portion."""
+        """Return the cached columns of a batch."""
         kept = (
             self._kept[number] if self._folder is None else np.load(self._folder / f"{number}.npy")
         )
         return dict(zip(self._names, kept, strict=True))
 
 
-def side_by_side(work: Callable[[Item], Found], items: Iterable[Item]) -> Iterator[Found]:
+def parallel_map(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Apply a function to items on all cores, and yield what it returns in their order.
 
     NumPy, Arrow and scikit-learn let other threads work beside them. No more items are taken than are
     worked on, and one.
     """
     cores = cpu_count()
-    waiting = deque[Future[Found]]()
+    waiting = deque[Future[Result]]()
     with ThreadPoolExecutor(cores) as pool:
         for item in items:
             waiting.append(pool.submit(work, item))

@@ -63,11 +63,11 @@ def weeks_apart(recorded: Iterable[date], published: Iterable[date]) -> list[dat
     published
         Days that could be.
     """
-    chosen = sorted(recorded)
+    selected = sorted(recorded)
     for day in sorted(published):
-        if all(abs((day - other).days) >= WEEK for other in chosen):
-            chosen.append(day)
-    return sorted(chosen)
+        if all(abs((day - other).days) >= WEEK for other in selected):
+            selected.append(day)
+    return sorted(selected)
 
 
 def has_matured(day: date, days: int, as_of: date, settle_days: int) -> bool:
