@@ -11,10 +11,10 @@ from features.tables import TABLES
 from models import gate
 from perennial.cli import commands
 from perennial.cli.main import app
-from perennial.cli.reference import setting_names
 from perennial.pipeline.monitoring import judge
 from perennial.pipeline.publishing.checks import NAMES
 from perennial.pipeline.runtime import notifications as notify
+from perennial.pipeline.settings.catalog import setting_names
 from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
 from perennial.pipeline.settings.store import Settings
 

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from getpass import getuser
-from importlib.resources import files
 from os.path import relpath
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,14 +33,6 @@ from perennial.pipeline.publishing.checks import DayRefusedError, read_accepted
 from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError
-from perennial.pipeline.settings.file import (
-    add_comments,
-    comment_values,
-    commented_lines,
-    replace_section,
-    set_value,
-    toml_value,
-)
 from perennial.pipeline.settings.store import (
     Settings,
     SettingsError,
@@ -351,7 +342,9 @@ def write_settings(path: Path, source: Path | None = None) -> Outcome:
     if path.exists():
         raise SettingsError(f"settings are never written over: {path} exists. Name another file")
     if source is None:
-        _write_text(path, settings_template())
+        from perennial.pipeline.settings.template import write_template  # tomlkit takes a moment
+
+        _write_text(path, write_template())
         advice = f"set orders.source in {path}, then run perennial check{_config(path)}"
         return Outcome("said", {"written": str(path), "next": advice})
     with open_engine() as engine:
@@ -380,28 +373,22 @@ def _next_of_init(path: Path, proposed: Recognized) -> str:
 
 
 def fill_template(source: str, proposed: Recognized) -> str:
-    """Return the settings' template for a source that was looked at."""
-    text = set_value(settings_template(), "orders", "source", source)
-    text = set_value(text, "orders", "preset", proposed.preset)
+    """Return the commented settings for a source that was looked at."""
+    from perennial.pipeline.settings.template import Choice, Draft, write_template
+
+    values: dict[str, dict[str, object]] = {
+        section: dict(settings) for section, settings in proposed.settings.items()
+    }
+    values.setdefault("orders", {}).update(source=source, preset=proposed.preset)
+    values["orders.columns"] = dict(proposed.columns)
     if proposed.preset in NAMED_BY_EMAIL:
-        text = set_value(text, "klaviyo", "identifier", "email")
-    for section, values in proposed.settings.items():
-        for key, value in values.items():
-            text = set_value(text, section, key, value)
-    of_columns = [q for q in proposed.questions if q.key not in OrderSource.__dataclass_fields__]
+        values["klaviyo"] = {"identifier": "email"}
+    choices: dict[str, list[Choice]] = {"orders": [], "orders.columns": []}
     for question in proposed.questions:
-        if question not in of_columns:
-            text = comment_values(text, "orders", question.choices, question.text)
-    lines = [f"{ours} = {toml_value(theirs)}" for ours, theirs in proposed.columns.items()]
-    for question in of_columns:
-        lines += commented_lines(question.choices, question.text)
-    text = replace_section(text, "orders.columns", lines)
-    return add_comments(text, "orders", proposed.notes)
-
-
-def settings_template() -> str:
-    """Return the commented settings that ``perennial init`` writes."""
-    return files("perennial.cli").joinpath("perennial.toml").read_text()
+        is_setting = question.key in OrderSource.__dataclass_fields__
+        table = "orders" if is_setting else "orders.columns"
+        choices[table].append(Choice(question.text, question.choices))
+    return write_template(Draft(values, choices, {"orders": proposed.notes}))
 
 
 def check_store(config: Path, as_of: date | None) -> Outcome:

@@ -18,7 +18,7 @@ from perennial.pipeline.ingestion.people import leave_out
 from perennial.pipeline.publishing.checks import read_checks
 from perennial.pipeline.runtime.files import EXPECTED, KPIS, MOMENTS, DayFiles
 from perennial.pipeline.scoring.score_table import published_scores
-from perennial.pipeline.settings.store import InvestmentSettings
+from perennial.pipeline.settings.decisions import InvestmentSettings
 from reports.page import render_page
 from reports.records import KpiReport, RunRecord
 from reports.records.run import Budget, PeriodBudget

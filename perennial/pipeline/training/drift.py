@@ -23,7 +23,7 @@ from features.rfm import customer_state
 from models.forecaster import Forecaster
 from models.monitoring import Bins, Drift, DriftFigure, measure_bins, psi
 from perennial.pipeline.ingestion.read import known_customers
-from perennial.pipeline.settings.store import ModelSettings
+from perennial.pipeline.settings.decisions import ModelSettings
 from perennial.pipeline.training.model_files import BINS
 
 WHOLE_YEAR = 350  # days of a horizon from which on a season hardly moves it

@@ -46,7 +46,8 @@ from perennial.pipeline.runtime.monitoring_state import (
     read_monitoring,
     read_request,
 )
-from perennial.pipeline.settings.store import MonitoringSettings, read_settings
+from perennial.pipeline.settings.operations import MonitoringSettings
+from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.training.model_files import load_forecaster
 from tests.monitored import FRESHNESS, MODEL, REPORT, WINDOW
 from tests.shops import AS_OF
