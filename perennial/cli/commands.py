@@ -12,34 +12,30 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from connectors.addresses import redacted, redacted_address
 from connectors.csv import write_csv
-from connectors.engine import Engine, EngineError, open_engine
-from connectors.klaviyo.errors import KeyRefusedError, KlaviyoError, UnavailableError
+from connectors.engine import Engine, open_engine
 from connectors.optional import read_table
 from connectors.order_source import OrderSource
 from connectors.orders import look_at_source, read_orders
 from connectors.proposal import Recognized
 from connectors.recognize import recognize
-from connectors.sources import SourceError
 from connectors.store import PublishedDay, Store, replace_file
-from connectors.tracking import TrackingError
 from features.tables import DataError
 from models.gate import FAILED
-from models.purchases import FitError
 from perennial.cli.demo import write_cdnow, write_store
 from perennial.cli.facts import DayFacts, DayOutcome, DayPaths, Facts, TrackingPlace
 from perennial.cli.runner import Runner, choose_runner
 from perennial.cli.terminal import Outcome, program, progress_bar
-from perennial.pipeline.publishing.checks import DayRefusedError, read_accepted
+from perennial.pipeline.publishing.checks import read_accepted
 from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import home_context, open_tracking
-from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError
+from perennial.pipeline.runtime.disk import ReadOnlyDiskError
+from perennial.pipeline.runtime.exits import ExitCode
 from perennial.pipeline.settings.store import (
     Settings,
     SettingsError,
     last_whole_day,
     read_settings,
 )
-from perennial.service.server import ServerError
 from segments.holdout import CONTROL
 
 NAMED_BY_EMAIL = {"shopify"}  # presets whose exports have no other name of a customer
@@ -52,32 +48,6 @@ if TYPE_CHECKING:
     from perennial.pipeline.training.registry import Decided
 
 R = TypeVar("R")
-
-DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED, TRY_AGAIN = 0, 2, 10, 20, 30
-WRONG_USAGE_ERRORS = (SettingsError, SourceError, EngineError, OSError, KeyRefusedError)
-EXPECTED_ERRORS = (
-    *WRONG_USAGE_ERRORS,
-    DataError,
-    FitError,
-    KlaviyoError,
-    FullDiskError,
-    ServerError,
-    TrackingError,
-)
-
-
-def exit_code(error: BaseException) -> int:
-    """Return the exit code of an expected error."""
-    if isinstance(error, UnavailableError) or (
-        isinstance(error, DayRefusedError) and error.is_late
-    ):
-        return TRY_AGAIN
-    return WRONG_USAGE if isinstance(error, WRONG_USAGE_ERRORS) else REFUSED
-
-
-def gives_no_reason(error: BaseException) -> bool:
-    """Return whether nobody expected an error, or another program ended with it."""
-    return not isinstance(error, EXPECTED_ERRORS) or isinstance(error, ServerError | TrackingError)
 
 
 def in_words(error: BaseException) -> str:
@@ -188,7 +158,9 @@ def _publish_day(
         timings=runner.timings,
         prefect=runner.where,
     )
-    return Outcome("day", outcome.to_dict(), DONE if scored.is_new else NOTHING_TO_DO)
+    return Outcome(
+        "day", outcome.to_dict(), ExitCode.DONE if scored.is_new else ExitCode.NOTHING_TO_DO
+    )
 
 
 def _start(runner: Runner, config: Path, flow: Callable[..., R], **asked: Any) -> R:  # noqa: ANN401  # its parameters
@@ -215,7 +187,13 @@ def backfill_days(config: Path, first: date, last: date, *, prefect: bool) -> Ou
         "refused": {day.isoformat(): why for day, why in done.refused.items()},
         "prefect": runner.where.model_dump(),
     }
-    code = REFUSED if done.refused else DONE if done.published else NOTHING_TO_DO
+    code = (
+        ExitCode.REFUSED
+        if done.refused
+        else ExitCode.DONE
+        if done.published
+        else ExitCode.NOTHING_TO_DO
+    )
     return Outcome("backfilled", facts, code)
 
 
@@ -239,7 +217,7 @@ def train_models(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
         "mlflow": asdict(_mlflow(settings)),
         "prefect": runner.where.model_dump(),
     }
-    return Outcome("trained", facts, REFUSED if trained.gate == FAILED else DONE)
+    return Outcome("trained", facts, ExitCode.REFUSED if trained.gate == FAILED else ExitCode.DONE)
 
 
 def promote_model(config: Path, version: str, because: str) -> Outcome:
@@ -334,7 +312,9 @@ def forget_customer(config: Path, customer: str) -> Outcome:
     from perennial.pipeline.activation.forget import forget_person  # pandas and Arrow take seconds
 
     erasure = forget_person(home_context(read_settings(config)), customer)
-    return Outcome("said", erasure.to_dict(), DONE if erasure.is_found else WRONG_USAGE)
+    return Outcome(
+        "said", erasure.to_dict(), ExitCode.DONE if erasure.is_found else ExitCode.WRONG_USAGE
+    )
 
 
 def write_settings(path: Path, source: Path | None = None) -> Outcome:
@@ -505,7 +485,7 @@ def say_status(config: Path, fail_if_stale: str | None = None) -> Outcome:
     facts = {"store": settings.store.name, **status.to_dict(), "limit": fail_if_stale}
     if status.current is not None:
         facts |= day_facts(settings, _current(settings)).to_dict()
-    return Outcome("status", facts, REFUSED if status.is_stale else DONE)
+    return Outcome("status", facts, ExitCode.REFUSED if status.is_stale else ExitCode.DONE)
 
 
 def _current(settings: Settings) -> PublishedDay:
