@@ -17,6 +17,7 @@ from connectors.optional import read_table
 from connectors.order_source import OrderSource
 from connectors.orders import look_at_source, read_orders
 from connectors.proposal import Recognized
+from connectors.published import POINTER, PublishedFile
 from connectors.recognize import recognize
 from connectors.store import PublishedDay, Store, replace_file
 from features.tables import DataError
@@ -499,13 +500,13 @@ def day_facts(settings: Settings, day: PublishedDay) -> DayFacts:
     """Return what people read of a published day."""
     record = read_record(day)
     files = DayPaths(
-        page=day.file("report.html"),
-        scores=day.file("scores.parquet"),
-        segments=day.file("segments.csv"),
-        moments=day.file("moments.csv"),
-        rejects=day.file("rejects.csv"),
-        record=day.file("run.json"),
-        current=settings.exports / "CURRENT.json",
+        page=day.file(PublishedFile.REPORT),
+        scores=day.file(PublishedFile.SCORES),
+        segments=day.file(PublishedFile.SEGMENTS),
+        moments=day.file(PublishedFile.MOMENTS),
+        rejects=day.file(PublishedFile.REJECTS),
+        record=day.file(PublishedFile.RECORD),
+        current=settings.exports / POINTER,
     )
     return DayFacts(
         as_of=record.as_of,

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from connectors.engine import Engine
 from connectors.kept import checked, with_digest
 from features.rfm import customer_state
+from features.tables import HISTORY
 from models.forecaster import Forecaster
 from models.monitoring import Bins, Drift, DriftFigure, measure_bins, psi
 from perennial.pipeline.ingestion.read import known_customers
@@ -252,7 +253,7 @@ def read_bins(model: Path) -> TrainingBins | None:
 
 
 def _compared(state: ir.Table) -> ir.Table:
-    named = ("frequency", "recency_days", "age_days", "monetary_value")
+    named = (*HISTORY, "monetary_value")
     wanted = ("customer_id", *named, "first_amount", "first_discount_share")
     return state.select(*wanted).order_by("customer_id")
 

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from connectors.programs import ARROW_TYPES
+from connectors.published import PublishedFile
 from connectors.store import Store
 from features.tables import DataError, Expected
 from models.forecaster import Forecaster
@@ -37,7 +38,6 @@ from perennial.pipeline.monitoring.judge import Judgment, find_alerts, judge_req
 from perennial.pipeline.monitoring.weeks import has_matured, weeks_apart
 from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.events import announce
-from perennial.pipeline.runtime.files import EXPECTED
 from perennial.pipeline.runtime.monitoring_state import (
     MONITORING,
     RETRAIN,
@@ -83,7 +83,9 @@ def copied(shop, said, tmp_path):
 
 
 def expected_of(config, day):
-    return pd.read_parquet(Store(read_settings(config).exports).days(day)[-1].file(EXPECTED))
+    return pd.read_parquet(
+        Store(read_settings(config).exports).days(day)[-1].file(PublishedFile.EXPECTED)
+    )
 
 
 def scores_of(config, day):
@@ -109,7 +111,7 @@ def runs_of(config):
 
 def test_each_published_day_says_what_it_expects(shop):
     for day in DAYS:
-        path = Store(read_settings(shop).exports).days(day)[-1].file(EXPECTED)
+        path = Store(read_settings(shop).exports).days(day)[-1].file(PublishedFile.EXPECTED)
         schema = pq.read_schema(path)
         found = dict(zip(schema.names, schema.types, strict=True))
         assert found == {name: ARROW_TYPES[kind] for name, kind in Expected.schema().items()}
