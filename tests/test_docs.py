@@ -129,8 +129,8 @@ def named_in(module, pattern):
 
 def test_the_runbook_has_a_section_for_whatever_can_be_refused_or_told():
     runbook = sections_of_runbook()
-    of_gate = named_in(gate, r"Check\(\s*f?\"([a-z_]+)(?:\{\w+\})?\"")
-    of_gate |= named_in(gate, r"f\"(floor_)\{\w+\}\"")
+    of_gate = named_in(gate, r"Check\(\s*name=f?\"([a-z_]+)(?:\{\w+\})?\"")
+    of_gate |= named_in(gate, r"f\"(floor_)\{\w+\}\"") | {gate.LEAD}
     of_alerts = named_in(judge, r"_alert\(\s*\"(\w+)\"")
     assert len(of_gate) == 8
     assert len(of_alerts) == 10
