@@ -122,10 +122,11 @@ order-lines: install  ## read 50 million order lines within 4 GB
 notebooks: install  ## run the notebooks and write their pages under docs/notebooks
 	@OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m notebooks
 
-docs: install  ## write the data dictionary and the references of settings and commands from the code
+docs: install  ## write the data dictionary, the references of settings and commands, and prefect.yaml from the code
 	@$(BIN)/python -m reports.dictionary > docs/data-dictionary.md
 	@$(BIN)/python -m perennial.cli.reference settings > docs/settings.md
 	@$(BIN)/python -m perennial.cli.reference commands > docs/commands.md
+	@$(BIN)/python -m perennial.cli.reference deployments > prefect.yaml
 
 site: install  ## build docs/ into site/, strictly: a broken link ends it
 	@rm -rf site

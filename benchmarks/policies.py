@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from connectors.engine import open_engine
-from models.forecaster import HISTORY, Forecaster
+from features.tables import HISTORY
+from models.forecaster import Forecaster
 from perennial.pipeline.ingestion.read import known_customers
 from perennial.pipeline.scoring.incremental_value import incremental_value
 from perennial.pipeline.settings.store import Settings, build_settings

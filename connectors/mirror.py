@@ -11,9 +11,8 @@ from pathlib import Path
 
 import fsspec
 
+from connectors.published import POINTER
 from connectors.store import replace_file
-
-POINTER = "CURRENT.json"
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from connectors.presets.preset import Preset
 from connectors.presets.shopify import SHOPIFY
 from connectors.presets.stripe import STRIPE
 from connectors.presets.woocommerce import WOOCOMMERCE
+from connectors.published import PublishedFile
 from connectors.quality import Quality, look_at_orders
 from connectors.reading import Customers, Reading, kept_orders, read_source
 from connectors.rejects import rejected_rows
@@ -207,7 +208,7 @@ def read_orders(engine: Engine, source: OrderSource, as_of: date, folder: Path) 
     parquet = folder / "orders.parquet"
     draft, preset = parquet.with_suffix(".draft"), PRESETS[source.preset]
     reading = read_source(engine, preset, source, as_of, folder / "extract", into=draft)
-    rejects = folder / "rejects.csv"
+    rejects = folder / PublishedFile.REJECTS
     write_csv(_rejects(engine, reading), rejects)
     _check_some_left(engine, reading, source, IN_REJECTS)
     if not reading.is_written:

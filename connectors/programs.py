@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.kept import CHECKSUMS, read_parquet
+from connectors.published import PublishedFile
 from connectors.store import Store, replace_file
 from features.tables import Assignments, Commitments, Table
 
-COMMITMENTS = "commitments.parquet"
+COMMITMENTS = PublishedFile.COMMITMENTS
 
 
 class Programs:

@@ -23,11 +23,13 @@ from connectors.engine import (
 )
 from connectors.engine import SourceError as SourceError  # of sources, wherever they are read
 from connectors.order_source import OrderSource
+from connectors.published import PublishedFile
 from features.tables import DataError
 
 KINDS = (CSV_ENDINGS, PARQUET_ENDINGS, JSON_ENDINGS)
 ENDINGS = CSV_ENDINGS | PARQUET_ENDINGS | JSON_ENDINGS
-OURS = "rejects.csv"  # what a run writes beside the settings, maybe into the folder of the orders
+# what a run writes beside the settings, maybe into the folder of the orders
+OURS = PublishedFile.REJECTS
 BATCH_ROWS = 200_000  # of a database at once
 _ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes a wildcard that is none
 ONE_TABLE = "orders"  # the name of a source's rows where it is one table

@@ -24,20 +24,10 @@ from typing import Any
 from filelock import FileLock
 
 from connectors.formats import upgraded
+from connectors.published import POINTER, PublishedFile
 from features.tables import DataError
 
-REQUIRED_FILES = (
-    "scores.parquet",
-    "segments.csv",
-    "commitments.parquet",
-    "expected.parquet",
-    "kpis.json",
-    "moments.csv",
-    "new_customers.csv",
-    "rejects.csv",
-    "report.html",
-    "run.json",
-)
+REQUIRED_FILES = tuple(PublishedFile)
 
 
 @dataclass(frozen=True)
@@ -64,14 +54,14 @@ class PublishedDay:
 
     def record(self) -> dict[str, Any]:
         """Return what ``run.json`` says, in today's format: inputs, counts, timings."""
-        return upgraded(json.loads(self.file("run.json").read_text()))
+        return upgraded(json.loads(self.file(PublishedFile.RECORD).read_text()))
 
     def published_at(self) -> datetime:
         """Return when the day was published, by its own record: files may be rewritten later."""
         try:
             return datetime.fromisoformat(self.record()["published_at"]).astimezone(UTC)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            path = self.file("run.json")
+            path = self.file(PublishedFile.RECORD)
             raise DataError(
                 f"a publication's record must be readable: {path} is not. Bring {self.folder} back from a backup, or "
                 "move it away and run the day again"
@@ -89,7 +79,7 @@ class Store:
 
     def __init__(self, exports: Path) -> None:
         self.exports = exports
-        self.pointer = exports / "CURRENT.json"
+        self.pointer = exports / POINTER
 
     def current(self) -> PublishedDay | None:
         """Return the day that readers see, if there is one."""
@@ -107,7 +97,7 @@ class Store:
                 f"CURRENT.json names a published day: {self.pointer} cannot be read. Remove it and run "
                 "the newest day again: what is published is found and made current"
             ) from error
-        if not day.file("run.json").is_file():
+        if not day.file(PublishedFile.RECORD).is_file():
             raise DataError(
                 f"CURRENT.json names a published day: {day.folder} is not whole. Bring it back, or remove "
                 f"{self.pointer} and run the newest day again"
@@ -117,7 +107,7 @@ class Store:
     def days(self, as_of: date) -> list[PublishedDay]:
         """Return every whole publication of a day, oldest first."""
         folder = self._day_folder(as_of)
-        runs = [path for path in folder.glob("run=*") if (path / "run.json").exists()]
+        runs = [path for path in folder.glob("run=*") if (path / PublishedFile.RECORD).exists()]
         days = [PublishedDay(as_of, path.name.removeprefix("run="), path) for path in runs]
         return sorted(days, key=lambda day: (day.published_at(), day.run_id))
 

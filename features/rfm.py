@@ -10,11 +10,10 @@ import ibis
 import ibis.expr.types as ir
 
 from features.first_order import FIRST_ORDER_FEATURES
-from features.tables import CustomerState
+from features.tables import HISTORY, CustomerState
 
 MONEY = "decimal(18, 4)"
 AMOUNTS = ("net_amount", "gross_amount", "discount_amount")
-STATE_KEY = ("frequency", "recency_days", "age_days")
 
 
 def purchases(orders: ir.Table, as_of: date) -> ir.Table:
@@ -123,8 +122,8 @@ def state_cells(state: ir.Table) -> ir.Table:
     ir.Table
         ``frequency, recency_days, age_days, customers``, ordered.
     """
-    cells = state.group_by(*STATE_KEY).aggregate(customers=state.count())
-    return cells.order_by(*STATE_KEY)
+    cells = state.group_by(*HISTORY).aggregate(customers=state.count())
+    return cells.order_by(*HISTORY)
 
 
 def spend_cells(state: ir.Table) -> ir.Table:

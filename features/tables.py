@@ -7,6 +7,7 @@ The papers of the purchase models speak of ``x``, ``t_x`` and ``T``; the tables 
 from dataclasses import dataclass
 
 PAPER_SYMBOLS = {"x": "frequency", "t_x": "recency_days", "T": "age_days"}
+HISTORY = tuple(PAPER_SYMBOLS.values())  # columns of a customer's purchase history
 
 
 class DataError(ValueError):

@@ -20,15 +20,10 @@ from prefect.runtime import flow_run as current
 from prefect.settings import PREFECT_UI_URL
 from prefect.states import Completed
 
-from connectors.engine import EngineError
-from connectors.klaviyo.errors import KlaviyoError
-from connectors.sources import SourceError
-from connectors.tracking import TrackingError
-from features.tables import DataError
 from models.gate import FAILED as GATE_FAILED
-from models.purchases import FitError
 from perennial.pipeline.runtime.damage import describe_damage
 from perennial.pipeline.runtime.disk import disk_error
+from perennial.pipeline.runtime.exits import expected_error
 from perennial.pipeline.runtime.notifications import FAILED, REFUSED, RETRAIN, notify
 from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS
 from perennial.pipeline.runtime.slot import slot_day, wait_until_over
@@ -44,14 +39,6 @@ if TYPE_CHECKING:
 
 OUR_LOGGERS = ("flows", "connectors", "reports")
 BY_DRIFT, BY_SCHEDULE, BY_HAND = "drift", "schedule", "by hand"
-REFUSALS = (DataError, FitError, KlaviyoError)
-IN_OUR_WORDS = (
-    *REFUSALS,
-    SettingsError,
-    SourceError,
-    EngineError,
-    TrackingError,
-)  # which name no person
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +97,8 @@ def tell(flow: "Flow[..., Any]", flow_run: "FlowRun", state: "State[Any]") -> No
         _log.error("nobody is told of %s: %s", flow_run.name, error)  # in one line
         return
     failure = _error_of(state)
-    kind = REFUSED if isinstance(failure, REFUSALS) else FAILED
+    row = None if failure is None else expected_error(failure)
+    kind = REFUSED if row is not None and row.is_refusal else FAILED
     if kind == REFUSED and getattr(failure, "was_notified", False):
         return
     facts = {
@@ -220,7 +208,8 @@ def _error_of(state: "State[Any]") -> BaseException | None:
 def _in_words(error: BaseException | None, state: "State[Any]", config: Path) -> str:
     if error is None:
         return state.message or state.name or "it ended"
-    if isinstance(error, IN_OUR_WORDS):
+    row = expected_error(error)
+    if row is not None and row.is_ours:
         return str(error)
     folders = home_folders(config)
     reason = disk_error(error, folders) or describe_damage(folders)

@@ -1,6 +1,6 @@
 """What is served: which flow, when, and after which event.
 
-``prefect.yaml`` says the same for work pools; a test holds the two together.
+``prefect.yaml``, the same for work pools, is generated from here by ``make docs``.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
 
 DRIFT = f"perennial.{DRIFT_CONFIRMED}"  # event
+AT_ONCE, COLLISION = 1, "ENQUEUE"  # runs of a deployment; others wait
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Deployment:
     def full_name(self) -> str:
         """Return how Prefect names it."""
         return f"{self.flow}/{self.name}"
+
+    @property
+    def trigger(self) -> str | None:
+        """Return how Prefect names what starts it after its event."""
+        return None if self.event is None else f"{self.full_name} after {self.event}"
 
     @property
     def entrypoint(self) -> str:
@@ -78,15 +84,14 @@ def to_prefect(
     schedules = [] if asked.cron is None else [Cron(asked.cron, timezone=settings.store.timezone)]
     triggers: list[TriggerTypes | DeploymentTriggerTypes] = []
     if asked.event is not None:
-        name = f"{asked.full_name} after {asked.event}"
-        triggers = [DeploymentEventTrigger(name=name, expect={asked.event})]
+        triggers = [DeploymentEventTrigger(name=asked.trigger, expect={asked.event})]
     return RunnerDeployment.from_entrypoint(
         asked.entrypoint,
         name=asked.name,
         schedules=schedules,
         paused=is_paused,
         concurrency_limit=ConcurrencyLimitConfig(
-            limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE
+            limit=AT_ONCE, collision_strategy=ConcurrencyLimitStrategy(COLLISION)
         ),
         parameters={"config": str(config), **asked.parameters},
         triggers=triggers,

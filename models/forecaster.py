@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from features.tables import DataError, FirstBasket, Recent
+from features.tables import HISTORY, DataError, FirstBasket, Recent
 from models.corrections import ModelCorrection, StackedModel, history_of
 from models.history import CALENDAR, CustomerHistory
 from models.intervals import Levels, Outcomes, covered, informed_position
@@ -63,7 +63,6 @@ EXAMPLE = {  # what a row of inputs looks like
     "first_channel_rate": 0.3,
     "first_product_rate": 0.3,
 }
-HISTORY = ("frequency", "recency_days", "age_days")
 Array = np.ndarray[Any, np.dtype[np.float64]]
 OUTPUTS = (
     "p_alive",
@@ -391,7 +390,7 @@ class Forecaster:
 
 def check_states(state: pd.DataFrame) -> None:
     """Refuse states that no history can have, so that no prediction is made of nonsense."""
-    x, t_x, T = (state[name] for name in ("frequency", "recency_days", "age_days"))
+    x, t_x, T = (state[name] for name in HISTORY)
     possible = (x >= 0) & (t_x >= 0) & (t_x <= T) & ((x > 0) | (t_x == 0))
     possible &= (state["monetary_value"] >= 0) & (state["first_amount"] >= 0)
     if not possible.all():

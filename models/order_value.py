@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.tables import HISTORY
 from models.history import States
 from models.price_level import PriceLevel
 from models.spend import Spend
@@ -97,10 +98,7 @@ class OrderValue:
 
     def _price_factors(self, state: States, as_of: date) -> tuple[Array, Array]:
         """Return what the mean repeat order and the first order are multiplied by, shapes (n,)."""
-        x, recency, age = (
-            np.asarray(state[name], dtype=np.float64)
-            for name in ("frequency", "recency_days", "age_days")
-        )
+        x, recency, age = (np.asarray(state[name], dtype=np.float64) for name in HISTORY)
         first = (as_of.toordinal() - age).astype(np.int64)
         later = mean_price_factor(self.price, x, first, first + recency.astype(np.int64))
         return later / self.price_base, self.price.factor(first) / self.price_base

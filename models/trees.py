@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from features.tables import HISTORY
+
 Array = NDArray[np.float64]
 
 STATE = (
-    "frequency",
-    "recency_days",
-    "age_days",
+    *HISTORY,
     "monetary_value",
     "revenue",
     "first_amount",

@@ -18,8 +18,8 @@ import numpy as np
 
 from connectors.engine import open_engine
 from connectors.orders import read_orders
+from features.tables import HISTORY
 from models.evaluation import coverage_table
-from models.forecaster import HISTORY
 from perennial.cli.demo import AS_OF as LAST_DAY
 from perennial.cli.demo import write_cdnow
 from perennial.pipeline.settings.store import read_settings

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 
 from connectors.engine import open_engine
 from features.rfm import customer_state, state_cells
-from models.forecaster import HISTORY, Forecaster
+from features.tables import HISTORY
+from models.forecaster import Forecaster
 from models.lift import average_lift, smallest_lift
 from models.purchases import MBGNBD, fit_purchases
 from perennial.pipeline.experiments.readout import Experiment, compare, watch

@@ -1,9 +1,11 @@
 """Where a customer is on the journey after a purchase: what to talk about, and what not yet."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 
 from segments.rhythm import first_case, silent_cycles
 
@@ -19,17 +21,7 @@ STAGES: dict[str, str] = {
 
 @dataclass(frozen=True)
 class JourneyRules:
-    """Thresholds of the stages.
-
-    Attributes
-    ----------
-    delivery_days
-        Days that a delivery takes, a fact of the store.
-    reorder_opens, reorder_closes
-        Own cycles after the last order at which the next comes near, and is overdue.
-    graduation_purchases, advocate_purchases
-        Purchase days from which a customer is a regular, and counts as an advocate without other
-        evidence.
+    """Thresholds of the stages between two orders; cycles are those of [lifecycle].
 
     Raises
     ------
@@ -37,11 +29,22 @@ class JourneyRules:
         Thresholds below 0 or not ascending.
     """
 
-    delivery_days: float = 7.0
-    reorder_opens: float = 0.5
-    reorder_closes: float = 2.0
-    graduation_purchases: int = 3
-    advocate_purchases: int = 6
+    delivery_days: Annotated[float, Field(description="Days that a delivery takes.")] = 7.0
+    reorder_opens: Annotated[
+        float, Field(description="Cycles after the order from which the next one is near.")
+    ] = 0.5
+    reorder_closes: Annotated[
+        float, Field(description="Cycles after the order from which the next one is overdue.")
+    ] = 2.0
+    graduation_purchases: Annotated[
+        int, Field(description="Purchase days from which a customer is a regular.")
+    ] = 3
+    advocate_purchases: Annotated[
+        int,
+        Field(
+            description="Purchase days from which a regular is an advocate without other evidence."
+        ),
+    ] = 6
 
     def __post_init__(self) -> None:
         if not 0 <= self.delivery_days < np.inf:

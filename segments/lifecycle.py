@@ -4,9 +4,11 @@ Silence is counted in cycles, not in days: see :mod:`segments.rhythm`.
 """
 
 from dataclasses import astuple, dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 
 from segments.rhythm import first_case, silent_cycles
 
@@ -99,18 +101,7 @@ SEGMENTS: dict[str, Segment] = {
 
 @dataclass(frozen=True)
 class LifecycleRules:
-    """Thresholds of the segments.
-
-    Attributes
-    ----------
-    new_cycles, window_cycles
-        One-time buyers: up to how many natural cycles after the order they are new, and in the
-        second-order window.
-    attention_cycles, risk_cycles, lapse_cycles
-        Repeat customers: own cycles of silence from which they need attention, are at risk, and
-        have lapsed.
-    top_share
-        Share of customers that counts as high in value, 0 to 1.
+    """Thresholds of the lifecycle segments, in cycles: a customer's mean gap between orders, shrunk to the store's.
 
     Raises
     ------
@@ -118,12 +109,24 @@ class LifecycleRules:
         Thresholds that are not above 0 and ascending, or a share outside 0 to 1.
     """
 
-    new_cycles: float = 0.5
-    window_cycles: float = 2.0
-    attention_cycles: float = 1.5
-    risk_cycles: float = 3.0
-    lapse_cycles: float = 6.0
-    top_share: float = 0.20
+    new_cycles: Annotated[float, Field(description="One order: new up to this time after it.")] = (
+        0.5
+    )
+    window_cycles: Annotated[
+        float, Field(description="One order: then in the second-order window up to this time.")
+    ] = 2.0
+    attention_cycles: Annotated[
+        float, Field(description="Two or more orders: needs attention from this silence.")
+    ] = 1.5
+    risk_cycles: Annotated[
+        float, Field(description="Two or more orders: at risk from this silence.")
+    ] = 3.0
+    lapse_cycles: Annotated[
+        float, Field(description="Two or more orders: lapsed from this silence.")
+    ] = 6.0
+    top_share: Annotated[
+        float, Field(description="Share of customers that counts as high in value, 0 to 1.")
+    ] = 0.20
 
     def __post_init__(self) -> None:
         *cycles, share = astuple(self)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from features.tables import HISTORY
 from segments.evidence import Signals, moods
 from segments.loyalty import Loyalty
 from segments.occasions import (
@@ -154,7 +155,7 @@ def _day(
             f"moments are of customers who come once: {twice[0]!r} and {len(twice) - 1:,} others come again. "
             "Merge them"
         )
-    x, t_x, T = (customers[name] for name in ("frequency", "recency_days", "age_days"))
+    x, t_x, T = (customers[name] for name in HISTORY)
     return Day(
         index=index,
         as_of=np.datetime64(as_of, "D"),

@@ -1,11 +1,12 @@
 """When each moment falls, and for whom: one function a moment, named as it."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
 from segments.evidence import Days, Events, Flags, Rows, Signals, good_events, last_asked, spaced
 from segments.loyalty import Loyalty
@@ -16,23 +17,7 @@ NEW = 1  # repeat purchases up to which an upgrade is proposed
 
 @dataclass(frozen=True)
 class MomentRules:
-    """How far moments look ahead, and how long they stay open.
-
-    Attributes
-    ----------
-    ahead_days
-        Moments that fall within so many days after the as-of day are listed.
-    fresh_days
-        For so many days an event (a review, a third order) stays a reason.
-    delivery_days
-        Days that a delivery takes: nobody is asked for anything while they wait.
-    open_cycles
-        Own cycles of silence after which customers are to be won back first: neither their tier nor
-        an upgrade counts. A product's refill stays open for as many of its own cycles.
-    referral_period_days
-        Least distance between two referral asks.
-    referral_campaign
-        ``campaign`` of the touches that asked for a referral.
+    """Moments: dated reasons to contact a customer.
 
     Raises
     ------
@@ -40,12 +25,31 @@ class MomentRules:
         Days below 0, or no time at all.
     """
 
-    ahead_days: int = 14
-    fresh_days: int = 14
-    delivery_days: int = 7
-    open_cycles: float = 2.0
-    referral_period_days: int = 90
-    referral_campaign: str = "referral_ask"
+    ahead_days: Annotated[
+        int, Field(description="Days ahead for which due moments are listed.")
+    ] = 14
+    fresh_days: Annotated[
+        int,
+        Field(description="Days for which an event (a review, a third order) remains a reason."),
+    ] = 14
+    delivery_days: Annotated[
+        int,
+        Field(
+            description="Days that a delivery takes; customers are asked for nothing meanwhile."
+        ),
+    ] = 7
+    open_cycles: Annotated[
+        float,
+        Field(
+            description="Cycles of silence after which winning the customer back comes first; a refill stays open as long."
+        ),
+    ] = 2.0
+    referral_period_days: Annotated[
+        int, Field(description="Minimum number of days between two requests for a referral.")
+    ] = 90
+    referral_campaign: Annotated[
+        str, Field(description="Campaign, in the table of touches, that asks for a referral.")
+    ] = "referral_ask"
 
     def __post_init__(self) -> None:
         least = {"ahead_days": 0, "fresh_days": 1, "delivery_days": 0, "referral_period_days": 1}

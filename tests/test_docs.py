@@ -9,12 +9,12 @@ from typer.main import get_command
 from connectors.klaviyo.api import ENDPOINTS, PROBES
 from features.tables import TABLES
 from models import gate
-from perennial.cli import commands
 from perennial.cli.main import app
-from perennial.cli.reference import setting_names
 from perennial.pipeline.monitoring import alerts
 from perennial.pipeline.publishing.checks import NAMES
 from perennial.pipeline.runtime import notifications as notify
+from perennial.pipeline.runtime.exits import ExitCode
+from perennial.pipeline.settings.catalog import setting_names
 from perennial.pipeline.settings.klaviyo import DEFAULT_PROPERTIES
 from perennial.pipeline.settings.store import Settings
 
@@ -129,14 +129,12 @@ def named_in(module, pattern):
 
 def test_the_runbook_has_a_section_for_whatever_can_be_refused_or_told():
     runbook = sections_of_runbook()
-    codes = {commands.DONE, 1, commands.WRONG_USAGE, commands.NOTHING_TO_DO, commands.REFUSED, commands.TRY_AGAIN}  # fmt: skip
     of_gate = named_in(gate, r"Check\(\s*name=f?\"([a-z_]+)(?:\{\w+\})?\"")
-    of_gate |= named_in(gate, r"f\"(floor_)\{\w+\}\"")
-    of_gate.add(gate.LEAD)
+    of_gate |= named_in(gate, r"f\"(floor_)\{\w+\}\"") | {gate.LEAD}
     of_alerts = named_in(alerts, r"_alert\(\s*\"(\w+)\"")
     assert len(of_gate) == 8
     assert len(of_alerts) == 10
-    assert {int(code) for code in runbook["Exit codes"]} == codes
+    assert {int(code) for code in runbook["Exit codes"]} == set(ExitCode)
     assert set(runbook["A day is refused"]) == set(NAMES)
     assert {name.rstrip("…") for name in runbook["A training is refused"]} == of_gate
     assert set(runbook["An alert of monitoring"]) == of_alerts

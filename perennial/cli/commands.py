@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from getpass import getuser
-from importlib.resources import files
 from os.path import relpath
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,42 +12,31 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from connectors.addresses import redacted, redacted_address
 from connectors.csv import write_csv
-from connectors.engine import Engine, EngineError, open_engine
-from connectors.klaviyo.errors import KeyRefusedError, KlaviyoError, UnavailableError
+from connectors.engine import Engine, open_engine
 from connectors.optional import read_table
 from connectors.order_source import OrderSource
 from connectors.orders import look_at_source, read_orders
 from connectors.proposal import Recognized
+from connectors.published import POINTER, PublishedFile
 from connectors.recognize import recognize
-from connectors.sources import SourceError
 from connectors.store import PublishedDay, Store, replace_file
-from connectors.tracking import TrackingError
 from features.tables import DataError
 from models.gate import FAILED
-from models.purchases import FitError
 from perennial.cli.demo import write_cdnow, write_store
 from perennial.cli.facts import DayFacts, DayOutcome, DayPaths, Facts, TrackingPlace
 from perennial.cli.runner import Runner, choose_runner
 from perennial.cli.terminal import Outcome, program, progress_bar
-from perennial.pipeline.publishing.checks import DayRefusedError, read_accepted
+from perennial.pipeline.publishing.checks import read_accepted
 from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import home_context, open_tracking
-from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError
-from perennial.pipeline.settings.file import (
-    add_comments,
-    comment_values,
-    commented_lines,
-    replace_section,
-    set_value,
-    toml_value,
-)
+from perennial.pipeline.runtime.disk import ReadOnlyDiskError
+from perennial.pipeline.runtime.exits import ExitCode
 from perennial.pipeline.settings.store import (
     Settings,
     SettingsError,
     last_whole_day,
     read_settings,
 )
-from perennial.service.server import ServerError
 from segments.holdout import CONTROL
 
 NAMED_BY_EMAIL = {"shopify"}  # presets whose exports have no other name of a customer
@@ -61,32 +49,6 @@ if TYPE_CHECKING:
     from perennial.pipeline.training.registry import Decided
 
 R = TypeVar("R")
-
-DONE, WRONG_USAGE, NOTHING_TO_DO, REFUSED, TRY_AGAIN = 0, 2, 10, 20, 30
-WRONG_USAGE_ERRORS = (SettingsError, SourceError, EngineError, OSError, KeyRefusedError)
-EXPECTED_ERRORS = (
-    *WRONG_USAGE_ERRORS,
-    DataError,
-    FitError,
-    KlaviyoError,
-    FullDiskError,
-    ServerError,
-    TrackingError,
-)
-
-
-def exit_code(error: BaseException) -> int:
-    """Return the exit code of an expected error."""
-    if isinstance(error, UnavailableError) or (
-        isinstance(error, DayRefusedError) and error.is_late
-    ):
-        return TRY_AGAIN
-    return WRONG_USAGE if isinstance(error, WRONG_USAGE_ERRORS) else REFUSED
-
-
-def gives_no_reason(error: BaseException) -> bool:
-    """Return whether nobody expected an error, or another program ended with it."""
-    return not isinstance(error, EXPECTED_ERRORS) or isinstance(error, ServerError | TrackingError)
 
 
 def in_words(error: BaseException) -> str:
@@ -197,7 +159,9 @@ def _publish_day(
         timings=runner.timings,
         prefect=runner.where,
     )
-    return Outcome("day", outcome.to_dict(), DONE if scored.is_new else NOTHING_TO_DO)
+    return Outcome(
+        "day", outcome.to_dict(), ExitCode.DONE if scored.is_new else ExitCode.NOTHING_TO_DO
+    )
 
 
 def _start(runner: Runner, config: Path, flow: Callable[..., R], **asked: Any) -> R:  # noqa: ANN401  # its parameters
@@ -224,7 +188,13 @@ def backfill_days(config: Path, first: date, last: date, *, prefect: bool) -> Ou
         "refused": {day.isoformat(): why for day, why in done.refused.items()},
         "prefect": runner.where.model_dump(),
     }
-    code = REFUSED if done.refused else DONE if done.published else NOTHING_TO_DO
+    code = (
+        ExitCode.REFUSED
+        if done.refused
+        else ExitCode.DONE
+        if done.published
+        else ExitCode.NOTHING_TO_DO
+    )
     return Outcome("backfilled", facts, code)
 
 
@@ -248,7 +218,7 @@ def train_models(config: Path, as_of: date | None, *, prefect: bool) -> Outcome:
         "mlflow": asdict(_mlflow(settings)),
         "prefect": runner.where.model_dump(),
     }
-    return Outcome("trained", facts, REFUSED if trained.gate == FAILED else DONE)
+    return Outcome("trained", facts, ExitCode.REFUSED if trained.gate == FAILED else ExitCode.DONE)
 
 
 def promote_model(config: Path, version: str, because: str) -> Outcome:
@@ -345,7 +315,9 @@ def forget_customer(config: Path, customer: str) -> Outcome:
     from perennial.pipeline.activation.forget import forget_person  # pandas and Arrow take seconds
 
     erasure = forget_person(home_context(read_settings(config)), customer)
-    return Outcome("said", erasure.to_dict(), DONE if erasure.is_found else WRONG_USAGE)
+    return Outcome(
+        "said", erasure.to_dict(), ExitCode.DONE if erasure.is_found else ExitCode.WRONG_USAGE
+    )
 
 
 def write_settings(path: Path, source: Path | None = None) -> Outcome:
@@ -353,7 +325,9 @@ def write_settings(path: Path, source: Path | None = None) -> Outcome:
     if path.exists():
         raise SettingsError(f"settings are never written over: {path} exists. Name another file")
     if source is None:
-        _write_text(path, settings_template())
+        from perennial.pipeline.settings.template import write_template  # tomlkit takes a moment
+
+        _write_text(path, write_template())
         advice = f"set orders.source in {path}, then run perennial check{_config(path)}"
         return Outcome("said", {"written": str(path), "next": advice})
     with open_engine() as engine:
@@ -382,28 +356,22 @@ def _next_of_init(path: Path, proposed: Recognized) -> str:
 
 
 def fill_template(source: str, proposed: Recognized) -> str:
-    """Return the settings' template for a source that was looked at."""
-    text = set_value(settings_template(), "orders", "source", source)
-    text = set_value(text, "orders", "preset", proposed.preset)
+    """Return the commented settings for a source that was looked at."""
+    from perennial.pipeline.settings.template import Choice, Draft, write_template
+
+    values: dict[str, dict[str, object]] = {
+        section: dict(settings) for section, settings in proposed.settings.items()
+    }
+    values.setdefault("orders", {}).update(source=source, preset=proposed.preset)
+    values["orders.columns"] = dict(proposed.columns)
     if proposed.preset in NAMED_BY_EMAIL:
-        text = set_value(text, "klaviyo", "identifier", "email")
-    for section, values in proposed.settings.items():
-        for key, value in values.items():
-            text = set_value(text, section, key, value)
-    of_columns = [q for q in proposed.questions if q.key not in OrderSource.__dataclass_fields__]
+        values["klaviyo"] = {"identifier": "email"}
+    choices: dict[str, list[Choice]] = {"orders": [], "orders.columns": []}
     for question in proposed.questions:
-        if question not in of_columns:
-            text = comment_values(text, "orders", question.choices, question.text)
-    lines = [f"{ours} = {toml_value(theirs)}" for ours, theirs in proposed.columns.items()]
-    for question in of_columns:
-        lines += commented_lines(question.choices, question.text)
-    text = replace_section(text, "orders.columns", lines)
-    return add_comments(text, "orders", proposed.notes)
-
-
-def settings_template() -> str:
-    """Return the commented settings that ``perennial init`` writes."""
-    return files("perennial.cli").joinpath("perennial.toml").read_text()
+        is_setting = question.key in OrderSource.__dataclass_fields__
+        table = "orders" if is_setting else "orders.columns"
+        choices[table].append(Choice(question.text, question.choices))
+    return write_template(Draft(values, choices, {"orders": proposed.notes}))
 
 
 def check_store(config: Path, as_of: date | None) -> Outcome:
@@ -520,7 +488,7 @@ def say_status(config: Path, fail_if_stale: str | None = None) -> Outcome:
     facts = {"store": settings.store.name, **status.to_dict(), "limit": fail_if_stale}
     if status.current is not None:
         facts |= day_facts(settings, _current(settings)).to_dict()
-    return Outcome("status", facts, REFUSED if status.is_stale else DONE)
+    return Outcome("status", facts, ExitCode.REFUSED if status.is_stale else ExitCode.DONE)
 
 
 def _current(settings: Settings) -> PublishedDay:
@@ -534,13 +502,13 @@ def day_facts(settings: Settings, day: PublishedDay) -> DayFacts:
     """Return what people read of a published day."""
     record = read_record(day)
     files = DayPaths(
-        page=day.file("report.html"),
-        scores=day.file("scores.parquet"),
-        segments=day.file("segments.csv"),
-        moments=day.file("moments.csv"),
-        rejects=day.file("rejects.csv"),
-        record=day.file("run.json"),
-        current=settings.exports / "CURRENT.json",
+        page=day.file(PublishedFile.REPORT),
+        scores=day.file(PublishedFile.SCORES),
+        segments=day.file(PublishedFile.SEGMENTS),
+        moments=day.file(PublishedFile.MOMENTS),
+        rejects=day.file(PublishedFile.REJECTS),
+        record=day.file(PublishedFile.RECORD),
+        current=settings.exports / POINTER,
     )
     return DayFacts(
         as_of=record.as_of,

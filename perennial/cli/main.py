@@ -449,26 +449,29 @@ def _do(
     Exit
         Always, with the exit code.
     """
-    from perennial.cli.commands import EXPECTED_ERRORS, exit_code, gives_no_reason, in_words
+    from perennial.cli.commands import in_words
     from perennial.cli.shown import show_outcome
     from perennial.cli.terminal import show_error
     from perennial.pipeline.runtime.disk import disk_error
+    from perennial.pipeline.runtime.exits import ExitCode, exit_code, expected_error
     from perennial.pipeline.settings.folders import home_folders
 
     try:
         outcome = command()
     except Exception as error:
-        is_unclear, folders = gives_no_reason(error), home_folders(config)
+        row, folders = expected_error(error), home_folders(config)
+        is_unclear = row is None or not row.has_cause
         ended = disk_error(error, folders, written=written, is_unclear=is_unclear) or error
-        is_expected = isinstance(ended, EXPECTED_ERRORS)
+        is_expected = expected_error(ended) is not None
         is_unnamed = (
             ended is error and isinstance(error, OSError) and not error.filename
         )  # as Arrow's are
         damage = _damage(folders) if is_unnamed or not is_expected else None
         if damage is None and not is_expected:
             raise
-        show_error(damage or in_words(ended), exit_code(ended), as_json=as_json)
-        raise typer.Exit(exit_code(ended)) from None
+        code = exit_code(ended) if is_expected else ExitCode.REFUSED  # by a file that is damaged
+        show_error(damage or in_words(ended), code, as_json=as_json)
+        raise typer.Exit(code) from None
     show_outcome(outcome, as_json=as_json)
     raise typer.Exit(outcome.code)
 

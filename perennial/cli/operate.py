@@ -10,8 +10,6 @@ from perennial.pipeline.settings.store import SettingsError, read_settings
 from perennial.service.events import Event, Serving
 from perennial.service.supervise import Supervisor
 
-DONE, TRY_AGAIN = 0, 30
-
 
 def try_receivers(config: Path, *, test: bool) -> Outcome:
     """Say who is told, and if asked send a test to each.
@@ -21,6 +19,8 @@ def try_receivers(config: Path, *, test: bool) -> Outcome:
     SettingsError
         Nobody is told.
     """
+    from perennial.pipeline.runtime.exits import ExitCode  # lifetimes takes a second
+
     settings = read_settings(config)
     names = receivers(settings)
     if not names:
@@ -33,7 +33,7 @@ def try_receivers(config: Path, *, test: bool) -> Outcome:
     undelivered = notify(settings, FAILED, "a test: nothing happened", {"settings": config.name})
     delivered = [name for name in names if not any(one.startswith(name) for one in undelivered)]
     facts = {"told": delivered, "undelivered": undelivered}
-    return Outcome("said", facts, TRY_AGAIN if undelivered else DONE)
+    return Outcome("said", facts, ExitCode.TRY_AGAIN if undelivered else ExitCode.DONE)
 
 
 def serve_store(config: Path, *, as_json: bool) -> Outcome:

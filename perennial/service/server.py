@@ -19,6 +19,7 @@ import httpx
 from filelock import FileLock, Timeout
 
 from connectors.addresses import redacted, redacted_address
+from perennial.pipeline.runtime.prefect_api import ServerError
 from perennial.pipeline.settings.urls import prefect_database
 from perennial.service.access import OwnPagesOnly, Served, protection
 from perennial.service.child import Child
@@ -26,10 +27,6 @@ from perennial.service.child import Child
 STARTUP_SECONDS = 300  # a first start migrates an empty database: 29 s on two quiet cores
 UP_LOCK = ".up.lock"  # in Prefect's home, held by `perennial up`
 ATTEMPTS = 2  # another program may take the port between choosing and binding it
-
-
-class ServerError(RuntimeError):
-    """Prefect's server did not start: says what it said last."""
 
 
 def check_answers(api_url: str) -> None:

@@ -24,7 +24,7 @@ from connectors.addresses import redacted_address
 from connectors.store import Store
 from features.tables import DataError
 from perennial.pipeline.runtime.notifications import FAILED, STALE, notify
-from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS, configured_api_url
+from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS, ServerError, configured_api_url
 from perennial.pipeline.settings.store import Settings, SettingsError
 from perennial.service.child import Child
 from perennial.service.events import (
@@ -49,7 +49,6 @@ from perennial.service.scheduler import (
 )
 from perennial.service.server import (
     UP_LOCK,
-    ServerError,
     check_answers,
     forget_serving,
     say_serving,

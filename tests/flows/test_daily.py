@@ -17,9 +17,9 @@ from connectors.state import bring_up_to_date
 from connectors.store import Store
 from features.tables import DataError
 from flows.daily import daily
-from perennial.cli.commands import exit_code
 from perennial.pipeline.publishing.checks import DayRefusedError, refusals
 from perennial.pipeline.runtime.context import home_context
+from perennial.pipeline.runtime.exits import exit_code
 from perennial.pipeline.runtime.slot import slot_day
 from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.status.status import collect_status, read_limit

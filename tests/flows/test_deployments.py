@@ -1,4 +1,4 @@
-"""What is served, and that `prefect.yaml` says the same."""
+"""What is served, and that `prefect.yaml` is generated from it."""
 
 import logging
 from importlib.util import find_spec
@@ -10,6 +10,7 @@ from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 
 from flows.deployments import DRIFT, list_deployments, to_prefect
+from perennial.cli.prefect_yaml import prefect_yaml
 from perennial.pipeline.settings.store import build_settings
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +46,10 @@ def test_prefect_yaml_says_what_is_served(by_default):
         assert set(written["parameters"]) == set(one.parameters)
         for name, value in one.parameters.items():
             assert name == "config" or written["parameters"][name] == value
+
+
+def test_the_committed_prefect_yaml_is_what_make_docs_generates():
+    assert (ROOT / "prefect.yaml").read_text() == prefect_yaml()
 
 
 def test_every_entrypoint_is_a_flow_by_module(by_default):

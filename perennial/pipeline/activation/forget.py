@@ -30,6 +30,7 @@ from connectors.klaviyo.printable import printable
 from connectors.klaviyo.synced_profiles import SyncedProfiles
 from connectors.mentions import forms, matches, one_of
 from connectors.order_source import OrderSource
+from connectors.published import PublishedFile
 from connectors.store import replace_file
 from perennial.pipeline.activation.account import SystemClock, api_url, open_context, read_key
 from perennial.pipeline.activation.sync import one_sync
@@ -43,7 +44,6 @@ from perennial.pipeline.ingestion.people import (
 )
 from perennial.pipeline.publishing.mirrored import mirror_exports
 from perennial.pipeline.runtime.context import RunContext, waiting_lease
-from perennial.pipeline.runtime.files import EXPECTED
 from perennial.pipeline.settings.store import SettingsError
 
 SOURCES = "remove them from the sources too; until then the list of the forgotten keeps them out"
@@ -169,10 +169,11 @@ def _forget_state(run: RunContext, names: set[str]) -> tuple[int, bool]:
 
 def _exports(home: Path, exports: Path) -> Iterator[Path]:
     """Give every file of every published day that names customers."""
-    yield home / "rejects.csv"
+    yield home / PublishedFile.REJECTS
     for folder in exports.glob("scores/as_of=*/run=*"):
         files = sorted([*folder.rglob("*.parquet"), *folder.glob("*.csv")])
-        named = (path for path in files if path.name != EXPECTED)  # numbers of customers only
+        # numbers of customers only
+        named = (path for path in files if path.name != PublishedFile.EXPECTED)
         yield from (path for path in named if path.is_file())  # scores may be a folder of parts
 
 
@@ -184,7 +185,7 @@ def _forget_rows(source: OrderSource, path: Path, names: set[str]) -> int:
         rows = read_parquet(path)
     else:
         rows = pd.read_csv(path, dtype="str", keep_default_na=False)
-    if path.name == "rejects.csv":
+    if path.name == PublishedFile.REJECTS:
         gone = rejected_people(source, rows, one_of(names))
     else:
         gone = named_people(rows, one_of(names))

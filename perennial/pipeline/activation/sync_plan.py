@@ -22,6 +22,7 @@ from connectors.klaviyo.plan import REJECTS, Audience, Plan, broken_rules, plan_
 from connectors.klaviyo.properties import columns_needed, property_table
 from connectors.klaviyo.records import SyncCounts, SyncPlan
 from connectors.klaviyo.synced_profiles import SyncedProfiles, newest
+from connectors.published import PublishedFile
 from connectors.store import PublishedDay, replace_file
 from perennial.pipeline.ingestion.people import contacts_path, customers_of, name_customers
 from perennial.pipeline.runtime.context import RunContext
@@ -103,7 +104,7 @@ class SyncPlaces:
     @property
     def rejects(self) -> Path:
         """Who could not be told, and why."""
-        return self.out / "rejects.csv"
+        return self.out / PublishedFile.REJECTS
 
     @property
     def outcome(self) -> Path:
@@ -115,7 +116,7 @@ def read_audience(run: RunContext, day: PublishedDay) -> Audience:
     """Read the published scores, and who their customers are to Klaviyo."""
     klaviyo = run.settings.klaviyo
     properties, kind = klaviyo.all_properties, klaviyo.identifier
-    read = read_arrow(day.file("scores.parquet"), columns_needed(properties))
+    read = read_arrow(day.file(PublishedFile.SCORES), columns_needed(properties))
     scores = read.to_pandas(date_as_object=False, self_destruct=True, split_blocks=True)
     table = customers_of(run, day.as_of)
     names = name_customers(scores["customer_id"], table, contacts_path(run.state), kind)

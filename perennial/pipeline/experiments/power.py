@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from models.lift import ExperimentPower, customers_needed, smallest_lift
 from models.spend import Spend
-from perennial.pipeline.settings.store import HoldoutSettings
+from perennial.pipeline.settings.decisions import HoldoutSettings
 
 Array = NDArray[np.float64]
 

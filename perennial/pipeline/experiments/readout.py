@@ -12,6 +12,7 @@ from connectors.kept import read_parquet
 from connectors.optional import read_table
 from connectors.orders import History
 from connectors.programs import Programs
+from connectors.published import PublishedFile
 from features.labels import outcomes_since
 from features.tables import DataError
 from models.lift import (
@@ -337,7 +338,7 @@ def find_responders(run: RunContext, watched: Path) -> dict[str, ResponderReadou
     days = pd.to_datetime(rows["start_date"]).dt.date
     parts = []
     for day in run.store.published_days(days.min(), days.max()):
-        scores = read_parquet(day.file("scores.parquet"), ["customer_id", *KNOWN])
+        scores = read_parquet(day.file(PublishedFile.SCORES), ["customer_id", *KNOWN])
         parts.append(rows[days == day.as_of].merge(scores, on="customer_id"))
     readouts, proved = {}, {}
     for tier, of_tier in pd.concat(parts, ignore_index=True).groupby("group", sort=True):

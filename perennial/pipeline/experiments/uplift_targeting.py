@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from connectors.kept import checked, with_digest
 from connectors.store import replace_file
+from features.tables import HISTORY
 from models.lift import (
     Effect,
     Interval,
@@ -30,9 +31,7 @@ Array = NDArray[np.float64]
 
 FILE, TREES = "responders.json", "responders.skops"
 KNOWN = (  # columns of Scores, as published on the day that a customer was drawn
-    "frequency",
-    "recency_days",
-    "age_days",
+    *HISTORY,
     "monetary_value",
     "orders",
     "revenue",

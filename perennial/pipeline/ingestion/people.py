@@ -18,6 +18,7 @@ from connectors.optional import read_table
 from connectors.order_source import OrderSource
 from connectors.orders import PRESETS, History
 from connectors.presets.headings import columns_of_people
+from connectors.published import PublishedFile
 from connectors.store import replace_file
 from perennial.pipeline.runtime.context import RunContext
 
@@ -210,7 +211,7 @@ def leave_out(path: Path, erased: Erasures, source: OrderSource) -> None:
         return
     rows = pd.read_csv(path, dtype="str", keep_default_na=False)
     is_named = erased.__contains__
-    if path.name == "rejects.csv":
+    if path.name == PublishedFile.REJECTS:
         gone = rejected_people(source, rows, is_named)
     else:
         gone = named_people(rows, is_named)

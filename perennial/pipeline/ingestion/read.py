@@ -11,6 +11,7 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.optional import read_table
 from connectors.orders import History
 from connectors.orders import read_orders as import_orders
+from connectors.published import PublishedFile
 from connectors.store import copy_file
 from features.first_basket import first_baskets
 from features.recent import recent
@@ -40,7 +41,7 @@ def read_orders(run: RunContext) -> History:
     except DataError:  # which names the file; else it is the published day's
         if rejects.exists():
             leave_out(rejects, erased, source)
-            copy_file(rejects, settings.home / "rejects.csv")
+            copy_file(rejects, settings.home / PublishedFile.REJECTS)
         raise
     leave_out(rejects, erased, source)
     kept.write_text(history.to_json())

@@ -28,7 +28,7 @@ from models.monitoring import (
 )
 from perennial.pipeline.monitoring.calibration import RULES
 from perennial.pipeline.runtime.monitoring_state import SCHEMA
-from perennial.pipeline.settings.store import MonitoringSettings
+from perennial.pipeline.settings.operations import MonitoringSettings
 from perennial.pipeline.training.drift import FAR_MOVED
 
 LATE_DAYS = 1

@@ -11,6 +11,7 @@ import pandas as pd
 
 from connectors.engine import Engine
 from connectors.kept import read_parquet
+from connectors.published import PublishedFile
 from connectors.store import PublishedDay
 from features.labels import beside, outcomes
 from features.window import Window, outcome_window
@@ -29,7 +30,6 @@ from models.monitoring import (
     tenure_places,
 )
 from perennial.pipeline.publishing.records import read_record
-from perennial.pipeline.runtime.files import EXPECTED
 from perennial.pipeline.scoring.expected import WINDOWS
 
 WEEK = WINDOWS[0]
@@ -100,8 +100,8 @@ def count_day(
     peaks
         Days that are unlike others.
     """
-    expected = read_parquet(day.file(EXPECTED))
-    scores = engine.parquet(day.file("scores.parquet")).select(*SCORED)
+    expected = read_parquet(day.file(PublishedFile.EXPECTED))
+    scores = engine.parquet(day.file(PublishedFile.SCORES)).select(*SCORED)
 
     def count(days: int) -> WindowOutcome:
         window = outcome_window(day.as_of, days)

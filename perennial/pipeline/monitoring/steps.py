@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from connectors.orders import History
+from connectors.published import PublishedFile
 from connectors.store import PublishedDay
 from connectors.tracking import Run, Tracking
 from features.tables import DataError
@@ -23,7 +24,6 @@ from perennial.pipeline.monitoring.calibration import Peak, count_day, has_matur
 from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.events import DRIFT_CONFIRMED, announce
-from perennial.pipeline.runtime.files import EXPECTED
 from perennial.pipeline.runtime.monitoring_state import (
     SCHEMA,
     read_monitoring,
@@ -78,7 +78,7 @@ def count_weeks(run: RunContext, history: History) -> Path:
     published = {
         day.as_of: day
         for day in run.store.published_days(date.min, last)
-        if day.file(EXPECTED).is_file()
+        if day.file(PublishedFile.EXPECTED).is_file()
     }
     peaks = [Peak(*days) for days in settings.peaks]
     weeks = []
@@ -110,7 +110,7 @@ def look_at_inputs(run: RunContext, history: History, newest: PublishedDay) -> P
         drift = measure_drift(
             engine,
             engine.parquet(history.orders),
-            newest.file("scores.parquet"),
+            newest.file(PublishedFile.SCORES),
             newest.as_of,
             run.settings.model,
             bins,
@@ -142,7 +142,7 @@ def judge_forecasts(run: RunContext, weeks: Path, inputs: Path) -> MonitoringRep
     counted = WEEKS.validate_json(weeks.read_bytes())
     measured = MonitoringInputs.model_validate_json(inputs.read_bytes())
     first = run.store.published_days(date.min, as_of)
-    expecting = [day.as_of for day in first if day.file(EXPECTED).is_file()]
+    expecting = [day.as_of for day in first if day.file(PublishedFile.EXPECTED).is_file()]
     matures = None
     if expecting and not counted:
         matures = expecting[0] + timedelta(days=WINDOWS[0] + settings.settle_days)

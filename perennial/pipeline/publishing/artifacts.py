@@ -5,6 +5,7 @@ Imported inside a Prefect flow run only.
 
 from pathlib import Path
 
+from connectors.published import PublishedFile
 from connectors.store import PublishedDay
 from perennial.pipeline.publishing.records import read_kpis, read_record
 from reports.records import KpiReport, RunRecord
@@ -27,7 +28,7 @@ def show_day(day: PublishedDay) -> None:
     record, kpis = read_record(day), read_kpis(day)
     title = f"{record.store}, {record.as_of}"
     create_markdown_artifact(
-        page_markdown(record, kpis, day.file("report.html")), key=PAGE, description=title
+        page_markdown(record, kpis, day.file(PublishedFile.REPORT)), key=PAGE, description=title
     )
     create_table_artifact(segment_rows(record), key=SEGMENTS, description=title)
 

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from connectors.engine import Engine
 from connectors.kept import read_parquet
 from connectors.orders import History
+from connectors.published import PublishedFile
 from connectors.store import PublishedDay, Store, replace_file
 from features.tables import DataError
 from models.checks import (
@@ -113,7 +114,7 @@ def check_decided(run: RunContext, model_version: str, accepted: Mapping[str, st
     if before is not None:
         trained = run.tracking.tags(model_version)["run_id"]
         moved = compare_scores(
-            read_parquet(before.file("scores.parquet"), COMPARED),
+            read_parquet(before.file(PublishedFile.SCORES), COMPARED),
             scores[COMPARED],
             (run.as_of - before.as_of).days,
             is_new_model=read_record(before).trained_run_id != trained,
@@ -194,7 +195,7 @@ def save_refusal(state: Path, as_of: date, why: str, checks: Sequence[Check] = (
 
 def _published_before(store: Store, as_of: date) -> PublishedDay | None:
     days = store.published_days(date.min, as_of - timedelta(days=1))
-    return days[-1] if days and days[-1].file("scores.parquet").exists() else None
+    return days[-1] if days and days[-1].file(PublishedFile.SCORES).exists() else None
 
 
 def _source(engine: Engine, history: History, before: PublishedDay | None, as_of: date) -> Source:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
+from connectors.published import PublishedFile
 from connectors.retention import old_score_runs, old_versions, remove_runs, remove_versions
 from connectors.store import PublishedDay
 from connectors.tracking import Tracking
@@ -12,7 +13,12 @@ from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
 
-KEPT = ("run.json", "commitments.parquet", "kpis.json", "expected.parquet")
+KEPT = (
+    PublishedFile.RECORD,
+    PublishedFile.COMMITMENTS,
+    PublishedFile.KPIS,
+    PublishedFile.EXPECTED,
+)
 
 
 @dataclass(frozen=True)

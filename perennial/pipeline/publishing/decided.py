@@ -11,14 +11,15 @@ from connectors.csv import write_csv
 from connectors.klaviyo.erasure import Erasures
 from connectors.order_source import OrderSource
 from connectors.orders import History
-from connectors.programs import COMMITMENTS, write_batches, write_parts, write_table
+from connectors.programs import write_batches, write_parts, write_table
+from connectors.published import PublishedFile
 from features.tables import Commitments, Scores
 from models.checks import Check
 from perennial.pipeline.ingestion.people import leave_out
 from perennial.pipeline.publishing.checks import read_checks
-from perennial.pipeline.runtime.files import EXPECTED, KPIS, MOMENTS, DayFiles
+from perennial.pipeline.runtime.files import DayFiles
 from perennial.pipeline.scoring.score_table import published_scores
-from perennial.pipeline.settings.store import InvestmentSettings
+from perennial.pipeline.settings.decisions import InvestmentSettings
 from reports.page import render_page
 from reports.records import KpiReport, RunRecord
 from reports.records.run import Budget, PeriodBudget
@@ -115,26 +116,31 @@ class DecidedDay:
         self._write_scores(folder, record, in_parts=in_parts)
         commitments = pd.read_parquet(self.files.commitments)
         remaining = commitments[~self.erased.covers(commitments["customer_id"])]
-        write_table(remaining, Commitments, folder / COMMITMENTS)
-        for path, name in ((self.files.moments, MOMENTS), (self.history.rejects, "rejects.csv")):
+        write_table(remaining, Commitments, folder / PublishedFile.COMMITMENTS)
+        for path, name in (
+            (self.files.moments, PublishedFile.MOMENTS),
+            (self.history.rejects, PublishedFile.REJECTS),
+        ):
             shutil.copyfile(path, folder / name)
             leave_out(folder / name, self.erased, source)
         is_erased = self.erased.covers(self.newcomers["customer_id"])
         write_csv(
             self.newcomers[~self.newcomers["is_holdout"] & ~is_erased],
-            folder / "new_customers.csv",
+            folder / PublishedFile.NEW_CUSTOMERS,
         )
-        write_csv(segments, folder / "segments.csv")
-        shutil.copyfile(self.files.kpis, folder / KPIS)
-        shutil.copyfile(self.files.expected, folder / EXPECTED)
-        (folder / "report.html").write_text(render_page(record, self.kpis), encoding="utf-8")
+        write_csv(segments, folder / PublishedFile.SEGMENTS)
+        shutil.copyfile(self.files.kpis, folder / PublishedFile.KPIS)
+        shutil.copyfile(self.files.expected, folder / PublishedFile.EXPECTED)
+        (folder / PublishedFile.REPORT).write_text(
+            render_page(record, self.kpis), encoding="utf-8"
+        )
         text = json.dumps(record.to_json(), indent=2, allow_nan=False) + "\n"
-        (folder / "run.json").write_text(text)
+        (folder / PublishedFile.RECORD).write_text(text)
 
     def _write_scores(self, folder: Path, record: RunRecord, *, in_parts: bool) -> None:
         made = {"model_version": record.model_version, "run_id": record.run_id}
         scores = published_scores(self.files.decided_scores, self.erased, made)
         if in_parts:
-            write_parts(scores, Scores, folder / "scores.parquet", PART_CUSTOMERS)
+            write_parts(scores, Scores, folder / PublishedFile.SCORES, PART_CUSTOMERS)
         else:
-            write_batches(scores, Scores, folder / "scores.parquet")
+            write_batches(scores, Scores, folder / PublishedFile.SCORES)

@@ -11,6 +11,7 @@ from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.plan import Audience, broken_rules
 from connectors.klaviyo.properties import Property, property_table
 from connectors.orders import History
+from connectors.published import PublishedFile
 from connectors.store import PublishedDay, copy_file
 from connectors.tracking import Run
 from features.tables import DataError
@@ -20,7 +21,6 @@ from perennial.pipeline.publishing.decided import DecidedDay
 from perennial.pipeline.publishing.records import read_kpis, read_record
 from perennial.pipeline.publishing.run_record import Marketing, run_record
 from perennial.pipeline.runtime.context import RunContext
-from perennial.pipeline.runtime.files import KPIS
 from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import step
 from perennial.pipeline.settings.klaviyo import KlaviyoSettings
@@ -130,7 +130,7 @@ def _write_day(
         run.as_of, record.run_id, write, is_current=is_current, fence=run.check_lease
     )
     if is_current:
-        copy_file(day.file("rejects.csv"), settings.home / "rejects.csv")
+        copy_file(day.file(PublishedFile.REJECTS), settings.home / PublishedFile.REJECTS)
     return day
 
 
@@ -145,8 +145,8 @@ def _log(logged: Run, source: str, decided: DecidedDay, day: PublishedDay) -> No
         metrics={"customers": len(scores), "expected_value": scores["expected_value"].sum()},
     )
     logged.log_data("orders", source, record.data_digest, "scoring")
-    logged.log_file(day.file("report.html"))
-    logged.log_file(day.file("run.json"))
+    logged.log_file(day.file(PublishedFile.REPORT))
+    logged.log_file(day.file(PublishedFile.RECORD))
 
 
 def marketing_segments(
@@ -182,6 +182,6 @@ def marketing_segments(
 
 def page_of(day: PublishedDay) -> str:
     """Render the page of a published day again; one without measures is as it was."""
-    if not day.file(KPIS).is_file():
-        return day.file("report.html").read_text()
+    if not day.file(PublishedFile.KPIS).is_file():
+        return day.file(PublishedFile.REPORT).read_text()
     return render_page(read_record(day), read_kpis(day))

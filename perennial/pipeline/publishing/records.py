@@ -2,9 +2,9 @@
 
 from pydantic import ValidationError
 
+from connectors.published import PublishedFile
 from connectors.store import PublishedDay
 from features.tables import DataError
-from perennial.pipeline.runtime.files import KPIS
 from reports.records import KpiReport, RunRecord
 
 UNREADABLE = (
@@ -24,7 +24,7 @@ def read_record(day: PublishedDay) -> RunRecord:
     try:
         return RunRecord.model_validate(day.record())
     except ValidationError as error:
-        path = day.file("run.json")
+        path = day.file(PublishedFile.RECORD)
         raise DataError(UNREADABLE.format(path=path, folder=day.folder)) from error
 
 
@@ -36,7 +36,7 @@ def read_kpis(day: PublishedDay) -> KpiReport:
     DataError
         The file does not hold a day's measures.
     """
-    path = day.file(KPIS)
+    path = day.file(PublishedFile.KPIS)
     try:
         return KpiReport.model_validate_json(path.read_text())
     except ValidationError as error:

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from connectors.programs import COMMITMENTS
+from connectors.published import PublishedFile
 
-EXPECTED, KPIS, MOMENTS = "expected.parquet", "kpis.json", "moments.csv"  # also when published
 FITS, BACKTEST, VERDICT = "fits.json", "backtest.json", "gate.json"  # also as artifacts of MLflow
 
 
@@ -33,7 +32,7 @@ class DayFiles:
     @property
     def rejects(self) -> Path:
         """Rows of the source that are no orders, each with its rule, as CSV."""
-        return self.orders / "rejects.csv"
+        return self.orders / PublishedFile.REJECTS
 
     @property
     def customer_state(self) -> Path:
@@ -48,7 +47,7 @@ class DayFiles:
     @property
     def commitments(self) -> Path:
         """Table :class:`features.tables.Commitments`: what is newly committed."""
-        return self.folder / COMMITMENTS
+        return self.folder / PublishedFile.COMMITMENTS
 
     @property
     def in_force(self) -> Path:
@@ -63,7 +62,7 @@ class DayFiles:
     @property
     def expected(self) -> Path:
         """Table :class:`features.tables.Expected`."""
-        return self.folder / EXPECTED
+        return self.folder / PublishedFile.EXPECTED
 
     @property
     def budget(self) -> Path:
@@ -78,7 +77,7 @@ class DayFiles:
     @property
     def kpis(self) -> Path:
         """Record :class:`reports.records.KpiReport`."""
-        return self.folder / KPIS
+        return self.folder / PublishedFile.KPIS
 
     @property
     def refills(self) -> Path:
@@ -88,7 +87,7 @@ class DayFiles:
     @property
     def moments(self) -> Path:
         """Dated moments of customers who are not held out, as CSV."""
-        return self.folder / MOMENTS
+        return self.folder / PublishedFile.MOMENTS
 
     @property
     def optional_tables(self) -> Path:

@@ -9,6 +9,10 @@ SERVED_SETTINGS = (
 )
 
 
+class ServerError(RuntimeError):
+    """Prefect's server did not start; the message has its last output."""
+
+
 def configured_api_url() -> str | None:
     """Return the Prefect server that the environment or the active profile names, if any."""
     if os.environ.get("PREFECT_API_URL"):

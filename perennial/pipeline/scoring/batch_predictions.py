@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.forecaster import HISTORY, OUTPUTS, Forecaster
+from features.tables import HISTORY
+from models.forecaster import OUTPUTS, Forecaster
 from models.lift import Effect
 from models.monitoring import Counts
 from perennial.pipeline.experiments.uplift_targeting import features_of, multiples

@@ -15,7 +15,7 @@ from features.tables import Assignments, Commitments, DataError
 from models.lift import Effect
 from perennial.pipeline.experiments.effects import read_effects
 from perennial.pipeline.experiments.uplift_targeting import read_uplift_targeting
-from perennial.pipeline.settings.store import HoldoutSettings, InvestmentSettings
+from perennial.pipeline.settings.decisions import HoldoutSettings, InvestmentSettings
 from segments.holdout import BUCKETS, CONTROL, Draw, RedrawError, assign
 from segments.investment import Action, EffectEstimates, Granted, IncrementalValue, Plan
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from connectors.klaviyo.erasure import Erasures
 from connectors.programs import Programs, write_table
-from features.tables import Commitments, Expected
-from models.forecaster import HISTORY, Forecaster
+from features.tables import HISTORY, Commitments, Expected
+from models.forecaster import Forecaster
 from models.lift import ExperimentPower
 from perennial.pipeline.experiments.power import experiment
 from perennial.pipeline.ingestion.signals import read_signals

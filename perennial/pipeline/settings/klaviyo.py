@@ -61,25 +61,81 @@ Condition = StrictBool | StrictInt | StrictFloat | Words | list[Words] | dict[st
 
 
 class KlaviyoSettings(BaseModel):
-    """Klaviyo: who is who there, what is said of them, and what stops a sync."""
+    """Klaviyo: profiles, properties, segments and the limits of a sync; see docs/klaviyo.md."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    identifier: Literal["external_id", "email", "phone_number"] = "external_id"
-    account: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{4,20}$")] | None = None
-    enabled: bool = True
-    prefix: Annotated[str, Field(pattern=r"^[A-Z][A-Za-z0-9]*$", max_length=30)] = "Retention"
-    properties: dict[Name, Annotated[str, AfterValidator(_scored)]] = DEFAULT_PROPERTIES
-    segments: dict[Title, dict[str, Condition]] = {}
-    lists: dict[Title, dict[str, Words]] = {}
-    events: bool = False
-    fresh_days: Days = 14
-    refresh_days: Days = 7
-    stale_days: Annotated[int, Field(ge=0, le=365)] = 3
-    most_changed_share: Share = 0.3
-    least_rows_share: Share = 0.7
-    most_created: Annotated[int, Field(ge=0)] = 1000
-    allow_wide_key: bool = False
+    identifier: Literal["external_id", "email", "phone_number"] = Field(
+        default="external_id",
+        description="Identifier of a profile: external_id, email or phone_number.",
+    )
+    account: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{4,20}$")] | None = Field(
+        default=None,
+        description="Public id of the account; a sync refuses any other. The key is in $KLAVIYO_API_KEY.",
+        examples=["AbC123"],
+    )
+    enabled: bool = Field(
+        default=True, description="false stops every sync, including one that is running."
+    )
+    prefix: str = Field(
+        default="Retention",
+        pattern=r"^[A-Z][A-Za-z0-9]*$",
+        max_length=30,
+        description="Prefix of every property and segment.",
+    )
+    properties: dict[Name, Annotated[str, AfterValidator(_scored)]] = Field(
+        default=DEFAULT_PROPERTIES,
+        description='Property = column of the scores. "Holdout" and "Scored At" are always sent.',
+    )
+    segments: dict[Title, dict[str, Condition]] = Field(
+        default={},
+        description="Segments created in Klaviyo. Customers meet all conditions, were scored lately, are not held "
+        "out and can receive marketing.",
+        examples=[
+            {
+                "Win back": {
+                    "Segment": ["at risk high value", "at risk"],
+                    "Churn Risk": {"above": 60},
+                },
+                "Due soon": {"Tier": "heavy", "Next Order Date": {"in_next_days": 7}},
+            }
+        ],
+    )
+    lists: dict[Title, dict[str, Words]] = Field(
+        default={},
+        description="Lists that customers are added to and removed from, where a segment does not suffice. Conditions "
+        "are on text properties only.",
+        examples=[{"Gold": {"Loyalty Tier": "gold"}}],
+    )
+    events: bool = Field(
+        default=False,
+        description='Whether each change of segment sends an event, "Retention Segment Changed".',
+    )
+    fresh_days: Days = Field(
+        default=14, description="Age in days from which segments ignore older scores."
+    )
+    refresh_days: Days = Field(
+        default=7, description="Days after which an unchanged profile is sent again."
+    )
+    stale_days: int = Field(
+        default=3, ge=0, le=365, description="Age in days above which scores are not sent."
+    )
+    most_changed_share: Share = Field(
+        default=0.3,
+        description="Maximum share of customers who change segment; with more, the sync is refused.",
+    )
+    least_rows_share: Share = Field(
+        default=0.7,
+        description="Minimum number of customers, as a share of the last sync's; with fewer, the sync is refused.",
+    )
+    most_created: int = Field(
+        default=1000,
+        ge=0,
+        description="Maximum number of profiles that `perennial sync --create-missing` creates at once; each is billed.",
+    )
+    allow_wide_key: bool = Field(
+        default=False, description="Whether the key may have more scopes than a sync needs."
+    )
 
     @model_validator(mode="after")
     def _check_whole(self) -> "KlaviyoSettings":

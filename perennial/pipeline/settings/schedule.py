@@ -53,17 +53,35 @@ Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 
 
 class ScheduleSettings(BaseModel):
-    """When flows run: crontab lines in the store's time zone, and where Prefect's server is."""
+    """The schedule of `perennial up`: minute, hour, day, month and weekday in the store's time zone, or "off"."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    daily: Cron = "0 4 * * *"
-    train: Cron = "0 5 * * 0"
-    monitor: Cron = "0 6 * * *"
-    catch_up_days: Annotated[int, Field(ge=0, le=366)] = 7
-    late_tries: Annotated[int, Field(ge=0, le=100)] = 6
-    late_wait_minutes: Annotated[float, Field(ge=0, le=1440)] = 30.0
-    port: Annotated[int, Field(ge=1, le=65535)] = 4200
+    daily: Cron = Field(default="0 4 * * *", description="Scores the previous day.")
+    train: Cron = Field(
+        default="0 5 * * 0", description="Fits new models; the gate decides whether they score."
+    )
+    monitor: Cron = Field(
+        default="0 6 * * *", description="Compares the forecast with what happened."
+    )
+    catch_up_days: int = Field(
+        default=7, ge=0, le=366, description="Recent days that are published if missing, in order."
+    )
+    late_tries: int = Field(
+        default=6,
+        ge=0,
+        le=100,
+        description="Number of retries of a scheduled run whose source is late.",
+    )
+    late_wait_minutes: float = Field(
+        default=30.0, ge=0, le=1440, description="Minutes between these retries."
+    )
+    port: int = Field(
+        default=4200,
+        ge=1,
+        le=65535,
+        description="Port of Prefect's server and its pages, on this machine only.",
+    )
     database: (
         Annotated[
             str,
@@ -71,25 +89,54 @@ class ScheduleSettings(BaseModel):
             AfterValidator(check_no_secret),
         ]
         | None
-    ) = None
-    keep_runs_days: Annotated[int, Field(ge=1, le=3650)] = 90
-    keep_events_days: Annotated[int, Field(ge=1, le=365)] = 7
-    stale_hours: Annotated[int, Field(ge=1, le=8760)] = 36
+    ) = Field(
+        default=None,
+        description="Prefect's database; if not set, SQLite in .prefect/. The password is in $PGPASSWORD.",
+        examples=["postgresql+asyncpg://prefect@db.example/prefect"],
+    )
+    keep_runs_days: int = Field(
+        default=90, ge=1, le=3650, description="Days for which Prefect's runs and logs are kept."
+    )
+    keep_events_days: int = Field(
+        default=7, ge=1, le=365, description="Days for which Prefect's events are kept."
+    )
+    stale_hours: int = Field(
+        default=36,
+        ge=1,
+        le=8760,
+        description="Hours after the end of the current day until an alert that no newer day is published.",
+    )
 
 
 class NotifySettings(BaseModel):
-    """Who is told of a refusal, a failure, staleness and a retrain, and how."""
+    """Alerts of refusals, failures, stale scores and retrains; see docs/operating.md."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    email_to: tuple[Address, ...] = Field(
+        default=(), description="E-mail addresses that receive alerts."
+    )
     webhook: (
         Annotated[str, Field(pattern=r"^https?://"), AfterValidator(check_no_secret)] | None
-    ) = None
-    email_to: tuple[Address, ...] = ()
-    smtp_host: Annotated[str, Field(min_length=1), AfterValidator(_host)] = "localhost"
-    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 25
-    smtp_starttls: bool = False
-    sender: Address | None = None
+    ) = Field(
+        default=None,
+        description="Address that receives JSON; a secret one belongs in $PERENNIAL_WEBHOOK.",
+        examples=["https://chat.example/hooks/retention"],
+    )
+    smtp_host: Annotated[str, Field(min_length=1), AfterValidator(_host)] = Field(
+        default="localhost",
+        description="Mail server; its login is in $PERENNIAL_SMTP_USER and $PERENNIAL_SMTP_PASSWORD.",
+    )
+    smtp_port: int = Field(default=25, ge=1, le=65535, description="Port of the mail server.")
+    smtp_starttls: bool = Field(
+        default=False,
+        description="Whether the connection is encrypted and the server's certificate checked.",
+    )
+    sender: Address | None = Field(
+        default=None,
+        description="Sender of the e-mails; required with email_to.",
+        examples=["perennial@example.com"],
+    )
 
     @model_validator(mode="after")
     def _check_sender(self) -> "NotifySettings":

@@ -1,165 +1,52 @@
 """What a store sets in ``perennial.toml``: typed, frozen, read when a command runs."""
 
-import codecs
 import hashlib
 import json
 import math
 import os
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from glob import escape, has_magic
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from babel import localedata
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import PrivateAttr, ValidationError
 
-from connectors.addresses import check_no_secret, redacted_address
+from connectors.addresses import redacted_address
 from connectors.order_source import OrderSource
-from models.checks.scores import ScoreLimits
-from models.checks.source import SourceLimits
+from perennial.pipeline.settings.decisions import (
+    KEEP_PER_LIFT,
+    ActionSettings,
+    HoldoutSettings,
+    InvestmentSettings,
+    KpiSettings,
+    LoyaltySettings,
+    ModelSettings,
+)
 from perennial.pipeline.settings.klaviyo import KlaviyoSettings
+from perennial.pipeline.settings.operations import (
+    CheckSettings,
+    EngineSettings,
+    KeepSettings,
+    MonitoringSettings,
+    PathsSettings,
+)
+from perennial.pipeline.settings.orders import OrdersSettings, StoreSettings, TablesSettings
 from perennial.pipeline.settings.schedule import NotifySettings, ScheduleSettings
+from perennial.pipeline.settings.section import Section
 from perennial.pipeline.settings.urls import sqlite_url
 from segments.investment import Action
 from segments.journey import JourneyRules
 from segments.lifecycle import LifecycleRules
-from segments.loyalty import DEFAULT_TIERS, LoyaltyTier, check_tiers
+from segments.loyalty import LoyaltyTier
 from segments.moments import MomentRules
 
 
 class SettingsError(ValueError):
     """The settings are wrong: says the rule, the finding, the next step."""
-
-
-class Section(BaseModel):
-    """A part of the settings: unknown keys are refused, nothing changes after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _known_timezone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"{name!r} is not an IANA time zone such as 'America/New_York'")
-    return name
-
-
-def _known_encoding(name: str) -> str:
-    try:
-        return codecs.lookup(name).name
-    except LookupError as error:
-        raise ValueError(f"{name!r} is not an encoding such as 'utf-8' or 'cp1252'") from error
-
-
-def _known_locale(name: str) -> str:
-    if not localedata.exists(name):
-        raise ValueError(f"{name!r} is not a locale such as 'en_US' or 'de_DE'")
-    return name
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class StoreSettings(Section):
-    """The store."""
-
-    name: str = "My store"
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    timezone: Annotated[str, AfterValidator(_known_timezone)] = "UTC"
-    margin: Annotated[float, Field(gt=0, le=1)] = 0.55
-    locale: Annotated[str, AfterValidator(_known_locale)] = "en_US"
-
-
-class OrdersSettings(Section):
-    """The order history."""
-
-    source: Annotated[str, Field(min_length=1), AfterValidator(check_no_secret)]
-    table: str | None = None
-    preset: Literal["plain", "shopify", "woocommerce", "stripe", "fivetran", "dbt_shopify"] = (
-        "plain"
-    )
-    columns: dict[str, str] = {}
-    date_format: str | None = None
-    keep_zero_amount: bool = False
-    keep_duplicates: bool = False
-    negative_amounts: Literal["net", "reject"] = "net"
-    other_currencies: Literal["refuse", "reject"] = "refuse"
-    timezone: Annotated[str, AfterValidator(_known_timezone)] | None = None
-    decimal: Literal[".", ","] | None = None
-    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
-    paid_statuses: tuple[str, ...] = ()
-    void_statuses: tuple[str, ...] = ()
-    renewals: Literal["refuse", "count", "exclude"] = "refuse"
-    ignored_identities: tuple[str, ...] = ()
-    warn_share: Share = 0.02
-    most_unreadable: Share = 0.2
-    most_void: Share = 1.0
-    most_without_customer: Share = 1.0
-
-    @model_validator(mode="after")
-    def _check_duplicates(self) -> "OrdersSettings":
-        if self.keep_duplicates and self.preset != "plain":
-            raise ValueError(
-                f'keep_duplicates is for preset = "plain": {self.preset} knows its own duplicates; leave it out'
-            )
-        return self
-
-
-Location = Annotated[str, Field(min_length=1), AfterValidator(check_no_secret)] | None
-
-
-class TablesSettings(Section):
-    """Optional tables: files, folders, globs or databases, whose columns have our names."""
-
-    order_lines: Location = None
-    customers: Location = None
-    marketing_spend: Location = None
-    referrals: Location = None
-    nps: Location = None
-    reviews: Location = None
-    loyalty_events: Location = None
-    touches: Location = None
-
-
-class ModelSettings(Section):
-    """What is predicted."""
-
-    horizon_days: Annotated[int, Field(ge=1, le=3650)] = 365
-    second_purchase_days: Annotated[int, Field(ge=1, le=3650)] = 90
-    annual_discount_rate: Annotated[float, Field(ge=0, le=1)] = 0.10
-    backtest_cutoffs: Annotated[int, Field(ge=1, le=20)] = 3
-    learned: bool = True
-
-
-class ActionSettings(Section):
-    """What an investment tier costs, and is assumed to do until a holdout has measured it."""
-
-    cost: Positive
-    assumed_lift: Share
-    assumed_keep: Share | None = None
-    offer_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    redemption: Share = 0.0
-    most_customers: Annotated[int, Field(ge=0)] | None = None
-
-
-class ActionsSettings(Section):
-    """The investment tiers."""
-
-    heavy: ActionSettings = ActionSettings(cost=6.0, assumed_lift=0.30, assumed_keep=0.18)
-    standard: ActionSettings = ActionSettings(cost=2.0, assumed_lift=0.12, assumed_keep=0.07)
-    light: ActionSettings = ActionSettings(cost=0.3, assumed_lift=0.04, assumed_keep=0.02)
 
 
 NOT_SHAPING = {  # of the order settings: where the orders are, and from where on they are refused
@@ -170,134 +57,6 @@ NOT_SHAPING = {  # of the order settings: where the orders are, and from where o
     "most_void",
     "most_without_customer",
 }
-KEEP_PER_LIFT = 0.6  # of an action's assumed lift, where the settings do not say what it keeps
-
-
-class LoyaltySettings(Section):
-    """The loyalty tiers, from the lowest to the highest: all by orders, or all by revenue."""
-
-    tiers: tuple[LoyaltyTier, ...] = DEFAULT_TIERS
-
-    @model_validator(mode="after")
-    def _check_tiers(self) -> "LoyaltySettings":
-        check_tiers(self.tiers)
-        return self
-
-
-class InvestmentSettings(Section):
-    """The retention budget per period, store's currency, and how it is spent."""
-
-    budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5000.0
-    period_days: Annotated[int, Field(ge=1, le=366)] = 30
-    rest_days: Annotated[int, Field(ge=0, le=366)] = 30
-    works_days: Annotated[int, Field(ge=1, le=366)] = 60
-    reach_gaps: Positive = 1.5
-    caution: Annotated[float, Field(ge=0, le=3)] = 1.0
-    hurdle: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
-    exploration: Share = 0.10
-    actions: ActionsSettings = ActionsSettings()
-
-
-class HoldoutSettings(Section):
-    """The customers who are kept out, to measure what marketing brings."""
-
-    share: Share = 0.10
-    salt: str = "retention"
-    measure_days: Annotated[int, Field(ge=1, le=730)] = 90
-    programs: dict[str, Share] = {}
-
-
-SPARK_URLS = ("local", "spark://", "sc://", "yarn", "k8s://")
-
-
-def _is_postgresql(url: str | None) -> bool:
-    return (url or "").startswith(("postgresql://", "postgres://"))
-
-
-class EngineSettings(Section):
-    """Where tables are computed."""
-
-    backend: Literal["duckdb", "spark", "postgresql"] = "duckdb"
-    url: Annotated[str, Field(min_length=1), AfterValidator(check_no_secret)] | None = None
-    memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] | None = None
-
-    @model_validator(mode="after")
-    def _check_url(self) -> "EngineSettings":
-        if self.backend == "duckdb" and self.url is not None:
-            raise ValueError('url is for backend = "spark" or "postgresql": leave it out')
-        if self.backend == "postgresql" and not _is_postgresql(self.url):
-            raise ValueError("url is a PostgreSQL address such as postgresql://user@host/database")
-        if self.backend == "spark" and not (self.url or "local").startswith(SPARK_URLS):
-            raise ValueError(f"url starts with one of {', '.join(SPARK_URLS)}")
-        return self
-
-
-class KpiSettings(Section):
-    """The retention measures."""
-
-    repeat_rate_benchmark: Share | None = None
-    natural_cycle_days: Positive | None = None
-    least_customers: Annotated[int, Field(ge=1)] = 30
-    loyalty_active_floor: Share = 0.15
-    bundle_refill_days: tuple[int, int] = (28, 45)
-
-
-class CheckSettings(Section):
-    """From where on a day is refused."""
-
-    least_orders_share: Share = 0.4
-    usual_orders_share: Share = 0.3
-    least_customers_share: Share = 0.98
-    most_history_change: Share = 0.05
-    old_model_days: Annotated[int, Field(ge=1)] = 45
-    oldest_model_days: Annotated[int, Field(ge=1)] = 90
-    most_value_change: Positive = 0.20
-    most_share_change: Share = 0.05
-    most_switched: Share = 0.10
-
-    @property
-    def source(self) -> SourceLimits:
-        """Limits of what comes in."""
-        names = (field.name for field in fields(SourceLimits))
-        return SourceLimits(**{name: getattr(self, name) for name in names})
-
-    @property
-    def scores(self) -> ScoreLimits:
-        """Limits of what comes out."""
-        names = (field.name for field in fields(ScoreLimits))
-        return ScoreLimits(**{name: getattr(self, name) for name in names})
-
-
-class KeepSettings(Section):
-    """How long what is old is kept, until `perennial clean --apply` removes it."""
-
-    days: Annotated[int, Field(ge=1)] = 400
-    models: Annotated[int, Field(ge=1)] = 20
-
-
-class MonitoringSettings(Section):
-    """How far forecasts may be off before somebody acts."""
-
-    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.10
-    freeze: Annotated[float, Field(gt=0, lt=1)] = 0.25
-    cooldown_days: Annotated[int, Field(ge=0, le=366)] = 28
-    settle_days: Annotated[int, Field(ge=0, le=28)] = 1
-    peaks: tuple[tuple[date, date], ...] = ()
-
-    @model_validator(mode="after")
-    def _check(self) -> "MonitoringSettings":
-        if self.freeze < self.tolerance:
-            raise ValueError(f"freeze must not be below tolerance, {self.tolerance:g}: raise it")
-        if any(first > last for first, last in self.peaks):
-            raise ValueError("each of peaks is [first day, last day]: mend their order")
-        return self
-
-
-class PathsSettings(Section):
-    """Where things are kept, relative to the settings' file."""
-
-    home: str = "."
-    mirror: Location = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,7 @@ from models.gate import INCUMBENT
 from perennial.pipeline.ingestion.read import known_customers, read_orders
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import progress
-from perennial.pipeline.settings.store import ModelSettings
+from perennial.pipeline.settings.decisions import ModelSettings
 from perennial.pipeline.training.cutoff import BacktestCutoff
 from perennial.pipeline.training.model_files import load_forecaster
 from perennial.pipeline.training.recipe import Fits, fit_recipe

@@ -20,10 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from connectors.engine import Engine
 from connectors.kept import checked, with_digest
 from features.rfm import customer_state
+from features.tables import HISTORY
 from models.forecaster import Forecaster
 from models.monitoring import Bins, Drift, DriftFigure, measure_bins, psi
 from perennial.pipeline.ingestion.read import known_customers
-from perennial.pipeline.settings.store import ModelSettings
+from perennial.pipeline.settings.decisions import ModelSettings
 from perennial.pipeline.training.model_files import BINS
 
 WHOLE_YEAR = 350  # days of a horizon from which on a season hardly moves it
@@ -252,7 +253,7 @@ def read_bins(model: Path) -> TrainingBins | None:
 
 
 def _compared(state: ir.Table) -> ir.Table:
-    named = ("frequency", "recency_days", "age_days", "monetary_value")
+    named = (*HISTORY, "monetary_value")
     wanted = ("customer_id", *named, "first_amount", "first_discount_share")
     return state.select(*wanted).order_by("customer_id")
 

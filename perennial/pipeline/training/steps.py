@@ -19,7 +19,7 @@ from models.purchases import FitError
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.files import BACKTEST, FITS, VERDICT, TrainingFiles
 from perennial.pipeline.runtime.steps import step
-from perennial.pipeline.settings.store import ModelSettings
+from perennial.pipeline.settings.decisions import ModelSettings
 from perennial.pipeline.training.backtest import evaluate_cutoffs
 from perennial.pipeline.training.drift import write_bins
 from perennial.pipeline.training.model_files import load_forecaster, model_files, save_forecaster

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from perennial.cli.commands import settings_template
 from perennial.pipeline.settings.store import build_settings
+from perennial.pipeline.settings.template import write_template
 from tests.shops import AS_OF, SETTINGS, make_orders, write_shop
 
 GOOD = "order_id,customer_id,ordered_at,net_amount\n1,a,2024-01-01,10\n2,a,2024-02-01,25\n"
@@ -118,7 +118,7 @@ def test_the_settings_that_init_writes_are_the_defaults(tmp_path, perennial):
     default = build_settings({"orders": {"source": "orders.csv"}}, tmp_path)
     columns = {"orders": {"columns"}}
     assert written.model_dump(exclude=columns) == default.model_dump(exclude=columns)
-    assert path.read_text() == settings_template()
+    assert path.read_text() == write_template()
 
 
 def test_init_never_writes_over_a_file(tmp_path, perennial):

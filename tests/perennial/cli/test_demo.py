@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from perennial.pipeline.runtime.prefect_api import configured_api_url
-from perennial.service.server import ServerError, TemporaryServer
+from perennial.pipeline.runtime.prefect_api import ServerError, configured_api_url
+from perennial.service.server import TemporaryServer
 from tests.invariants.published import PublishedFigures, violations
 from tests.reports.browser import look_at, needs_browser
 

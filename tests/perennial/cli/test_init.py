@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from connectors.proposal import Recognized
-from perennial.cli.commands import fill_template, settings_template
+from perennial.cli.commands import fill_template
 from perennial.pipeline.settings.store import SettingsError, build_settings, read_settings
+from perennial.pipeline.settings.template import write_template
 from perennial.simulation import simulate
 from perennial.simulation.forms import FORMS
 from tests.perennial.simulation.conftest import END, START
@@ -25,7 +26,7 @@ def world():
 
 
 def test_the_template_is_good_settings():
-    settings = build_settings(tomllib.loads(settings_template()), Path())
+    settings = build_settings(tomllib.loads(write_template()), Path())
     assert settings.orders.preset == "plain"
 
 

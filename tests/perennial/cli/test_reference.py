@@ -1,16 +1,11 @@
-"""The references in the docs are the code's, and the file that `perennial init` writes says all that is in them."""
+"""The references in the docs are generated from the code, and complete."""
 
 from pathlib import Path
 
 import pytest
 
-from perennial.cli.reference import (
-    command_reference,
-    comment_of,
-    setting_names,
-    settings_reference,
-    template_comments,
-)
+from perennial.cli.reference import command_reference, settings_reference
+from perennial.pipeline.settings.catalog import list_tables
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -24,20 +19,32 @@ def test_the_reference_in_the_docs_is_the_codes(page, written):
     assert (DOCS / page).read_text() == written()
 
 
-def test_every_setting_has_a_meaning_and_every_meaning_a_setting():
-    names, result = setting_names(), template_comments()
-    assert all(comment_of(name, result) for name in names)
-    keys = {name for name in result if "." in name}
-    past = {*names, *(name.rpartition(".")[0] for name in names)}
-    assert {key for key in keys - past if not key.startswith("orders.columns.")} == set()
+def test_every_setting_is_in_the_reference_with_its_text():
+    text = settings_reference()
+    for table in list_tables():
+        assert table.text in text
+        for setting in table.settings:
+            row = next(
+                line for line in text.splitlines() if f"`{table.name}.{setting.name}`" in line
+            )
+            assert row.endswith(f"| {setting.text} |")
 
 
-def test_a_lighter_tiers_setting_is_explained_as_the_heavy_ones():
-    result = template_comments()
-    name = "investment.actions.{}.offer_cost"
-    assert comment_of(name.format("light"), result) == result[name.format("heavy")]
-    with pytest.raises(KeyError):
-        comment_of("investment.nothing", result)
+def test_texts_are_sentences():
+    texts = [table.text for table in list_tables()]
+    texts += [setting.text for table in list_tables() for setting in table.settings]
+    assert [text for text in texts if not text.endswith((".", "?"))] == []
+
+
+def test_tiers_are_explained_together():
+    text = settings_reference()
+    assert "## investment.actions\n" in text
+    rows = [line for line in text.splitlines() if line.startswith("| `investment.actions.")]
+    texts = {
+        tier: [row.rsplit("|", 2)[1] for row in rows if f".{tier}." in row]
+        for tier in ("heavy", "light")
+    }
+    assert texts["heavy"] == texts["light"]
 
 
 def test_the_references_name_bounds_choices_and_what_must_be_set():

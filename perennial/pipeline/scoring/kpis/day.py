@@ -14,7 +14,7 @@ from connectors.optional import read_table
 from connectors.orders import History
 from features import journeys, products
 from perennial.pipeline.runtime.context import RunContext
-from perennial.pipeline.settings.store import KpiSettings
+from perennial.pipeline.settings.decisions import KpiSettings
 from reports.measures import products as bought
 
 MOST_PRODUCTS = 100  # of which cycles are estimated

@@ -13,6 +13,7 @@ import pandas as pd
 
 from connectors.orders import History
 from features import advocacy, bundles, journeys, products
+from features.tables import HISTORY
 from models.forecaster import Forecaster
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
@@ -132,7 +133,7 @@ def kpi_report(day: Day, decided_scores: Path, ahead: Ahead) -> KpiReport:
         What the forecast is made of.
     """
     counts, least, customers = Counts.of(day), day.least, len(ahead.state)
-    columns = (ahead.state[name] for name in ("frequency", "recency_days", "age_days"))
+    columns = (ahead.state[name] for name in HISTORY)
     cycle = day.settings.natural_cycle_days or store_cycle_days(*columns)
     repeated = repeat.repeat(
         counts.returned, counts.gaps, day.settings.repeat_rate_benchmark, least

@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from connectors.programs import ARROW_TYPES
+from connectors.published import PublishedFile
 from connectors.store import Store
 from features.tables import DataError, Expected
 from models.forecaster import Forecaster
@@ -37,7 +38,6 @@ from perennial.pipeline.monitoring.alerts import Judgment, find_alerts, judge_re
 from perennial.pipeline.monitoring.calibration import has_matured, weeks_apart
 from perennial.pipeline.runtime.context import home_context, open_tracking
 from perennial.pipeline.runtime.events import announce
-from perennial.pipeline.runtime.files import EXPECTED
 from perennial.pipeline.runtime.monitoring_state import (
     MONITORING,
     RETRAIN,
@@ -46,7 +46,8 @@ from perennial.pipeline.runtime.monitoring_state import (
     read_request,
     save_monitoring,
 )
-from perennial.pipeline.settings.store import MonitoringSettings, read_settings
+from perennial.pipeline.settings.operations import MonitoringSettings
+from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.training.model_files import load_forecaster
 from tests.monitored import FRESHNESS, MODEL, REPORT, WINDOW
 from tests.shops import AS_OF
@@ -82,7 +83,9 @@ def copied(shop, result, tmp_path):
 
 
 def expected_of(config, day):
-    return pd.read_parquet(Store(read_settings(config).exports).days(day)[-1].file(EXPECTED))
+    return pd.read_parquet(
+        Store(read_settings(config).exports).days(day)[-1].file(PublishedFile.EXPECTED)
+    )
 
 
 def scores_of(config, day):
@@ -108,7 +111,7 @@ def runs_of(config):
 
 def test_each_published_day_says_what_it_expects(shop):
     for day in DAYS:
-        path = Store(read_settings(shop).exports).days(day)[-1].file(EXPECTED)
+        path = Store(read_settings(shop).exports).days(day)[-1].file(PublishedFile.EXPECTED)
         schema = pq.read_schema(path)
         actual = dict(zip(schema.names, schema.types, strict=True))
         assert actual == {name: ARROW_TYPES[kind] for name, kind in Expected.schema().items()}

@@ -5,8 +5,9 @@ import pytest
 from connectors.tracking import Tracking, TrackingError
 from perennial.cli.commands import _mlflow, in_words
 from perennial.cli.runner import choose_runner
+from perennial.pipeline.runtime.prefect_api import ServerError
 from perennial.pipeline.settings.store import build_settings
-from perennial.service.server import ServerError, check_answers
+from perennial.service.server import check_answers
 
 FORMS = [
     "{}://me:hunter2@127.0.0.1:1{}",
