@@ -1,6 +1,7 @@
 """When customers buy: the family of purchase models, and how they are fitted."""
 
 from models.purchases.averaged import Averaged
+from models.purchases.family import FAMILY
 from models.purchases.fitting import (
     FitError,
     PurchasesFit,
@@ -17,10 +18,6 @@ from models.purchases.model import PurchaseModel, as_arrays, mean_by_phase
 from models.purchases.nbd import NBD
 from models.purchases.pareto import ParetoNBD
 from models.purchases.prior import Normal, Prior
-
-FAMILY: dict[str, type[PurchaseModel]] = {
-    model.name: model for model in (BGNBD, MBGNBD, MBGCNBD, ParetoNBD, NBD)
-}
 
 __all__ = [
     "BGNBD",

@@ -13,10 +13,9 @@ from scipy.special import expit, softmax
 from models.cells import counted, distinct
 from models.likelihood import EDGE, log_covariance, most_likely, standard_errors
 from models.purchases.averaged import Averaged
+from models.purchases.family import FAMILY
 from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
 from models.purchases.model import Array, PurchaseModel
-from models.purchases.nbd import NBD
-from models.purchases.pareto import ParetoNBD
 from models.purchases.prior import Prior
 
 LOG_BOUND = 9.2  # a parameter, times in units of the longest history, lies within e^-9.2 and e^9.2
@@ -269,7 +268,9 @@ def fit_family(
     cells = _distinct(x, t_x, T, customers)
     columns = (cells.x, cells.t_x, cells.T, cells.customers)
     fits, reasons = [], []
-    for model in (BGNBD, MBGNBD, ParetoNBD, NBD):
+    for model in FAMILY.values():
+        if model.is_regular:
+            continue
         try:
             fits.append(fit_purchases(*columns, model=model, prior=prior))
         except FitError as error:
@@ -279,7 +280,7 @@ def fit_family(
     if not fits:
         raise reasons[0]
     best, *others = sorted(fits, key=lambda fit: fit.aic)
-    if isinstance(best.model, NBD):
+    if not best.model.can_leave:
         best = replace(best, notes=(NO_DROPOUT, *best.notes))
     average = average_family([best, *others])
     return [best, *others] if average is None else [average, best, *others]
@@ -304,7 +305,7 @@ def average_family(family: Sequence[PurchasesFit]) -> PurchasesFit | None:
     ----------
     Burnham & Anderson (2002), Model Selection and Multimodel Inference, section 2.9.
     """
-    if isinstance(family[0].model, NBD):  # without dropout, others are the same model once more
+    if not family[0].model.can_leave:  # without dropout, others are the same model once more
         family = [family[0], *(fit for fit in family[1:] if NO_DROPOUT not in fit.notes)]
     weights = akaike_weights(family)
     if weights[0] >= CLEAR:

@@ -312,6 +312,7 @@ class MBGCNBD(BetaGeometric):
     k: int = 2
 
     name: ClassVar = "mbg_cnbd"
+    is_regular: ClassVar = True
     title: ClassVar = "MBG/CNBD-k"
     at_start: ClassVar = True
 

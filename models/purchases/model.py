@@ -39,7 +39,11 @@ class PurchaseModel(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     free: ClassVar[tuple[str, ...]]  # parameters that are fitted, all positive
-    times: ClassVar[tuple[str, ...]]  # those among them that are in days
+    times: ClassVar[
+        tuple[str, ...]
+    ]  # those among them that are in days; never per day, since fits scale them
+    can_leave: ClassVar[bool] = True  # whether customers may leave for good
+    is_regular: ClassVar[bool] = False  # fitted only where gaps between purchases are regular
 
     @abstractmethod
     def gradient(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, Array]:

@@ -31,6 +31,7 @@ class NBD(PurchaseModel):
     alpha: float
 
     name: ClassVar = "nbd"
+    can_leave: ClassVar = False
     title: ClassVar = "NBD"
     free: ClassVar = ("r", "alpha")
     times: ClassVar = ("alpha",)

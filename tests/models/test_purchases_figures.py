@@ -10,7 +10,16 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from models.purchases import BGNBD, MBGCNBD, MBGNBD, NBD, ParetoNBD, fit_family, fit_purchases
+from models.purchases import (
+    BGNBD,
+    FAMILY,
+    MBGCNBD,
+    MBGNBD,
+    NBD,
+    ParetoNBD,
+    fit_family,
+    fit_purchases,
+)
 
 MODELS = (BGNBD, MBGNBD, ParetoNBD, NBD)
 WEEKS = 39  # of calibration at most, and of holdout
@@ -511,6 +520,11 @@ def test_the_chance_of_being_active_as_a_forecast_of_all_of_cdnow(of):
     assert of[ParetoNBD].accuracy(of[ParetoNBD].alive) == pytest.approx(0.7805, abs=5e-5)
     assert of[BGNBD].accuracy(of[BGNBD].alive) == pytest.approx(0.3143, abs=5e-5)
     assert 1 - of[BGNBD].is_active.mean() == pytest.approx(0.7720, abs=5e-5)
+
+
+def test_every_model_of_the_family_is_fitted(family):
+    at_random = {name for name, model in FAMILY.items() if not model.is_regular}
+    assert {fitted.fit.title for fitted in family} == at_random
 
 
 def test_the_first_by_akaike_forecasts_about_as_well_as_the_best(family):
