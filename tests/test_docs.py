@@ -136,6 +136,8 @@ def test_the_runbook_has_a_section_for_whatever_can_be_refused_or_told():
     assert len(of_alerts) == 10
     assert {int(code) for code in runbook["Exit codes"]} == set(ExitCode)
     assert set(runbook["A day is refused"]) == set(NAMES)
+    days = (ROOT / "docs" / "days.md").read_text().partition("| check | refuses | limit |")[2]
+    assert re.findall(r"^\| `(\w+)` \|", days, re.MULTILINE)[: len(NAMES)] == list(NAMES)
     assert {name.rstrip("…") for name in runbook["A training is refused"]} == of_gate
     assert set(runbook["An alert of monitoring"]) == of_alerts
     assert set(runbook["A message arrives"]) == set(notify.KINDS)

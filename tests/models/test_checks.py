@@ -1,6 +1,6 @@
 """Each check where it refuses, and where it does not."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,10 @@ from models.checks import (
     judge_volume,
     refused,
 )
+from models.checks.scores import ScoreLimits
 from models.checks.source import SourceLimits, silent_days
+from perennial.pipeline.publishing.checks import NAMES
+from perennial.pipeline.settings.operations import CheckSettings
 
 WEEK = [50, 60, 70, 80, 90, 40, 0]  # closed on the last day
 BUSY = np.array(WEEK * 8)
@@ -140,6 +143,22 @@ def test_a_past_that_is_cut_or_doubled_is_refused(now, verdict):
 )
 def test_an_old_model_is_warned_of_and_then_refused(age, verdict):
     assert verdicts(replace(usual(50), model_age_days=age))["model_is_young"] == verdict
+
+
+def test_every_check_can_be_accepted_by_its_name():
+    source = Source(
+        BUSY, 1000, customers_before=1000, orders_then=9, orders_now=9, model_age_days=1
+    )
+    moved = compare_scores(scores(), scores(), 1, is_new_model=False)
+    checks = [*check_source(source), *check_scores(scores(), moved)]
+    assert [check.name for check in checks] == list(NAMES)
+
+
+def test_the_settings_limits_are_those_of_the_checks():
+    settings = CheckSettings()
+    assert (settings.source, settings.scores) == (SourceLimits(), ScoreLimits())
+    limits = {field.name for one in (SourceLimits, ScoreLimits) for field in fields(one)}
+    assert limits == set(CheckSettings.model_fields)
 
 
 def test_limits_are_the_stores():

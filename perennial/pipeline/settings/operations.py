@@ -21,36 +21,42 @@ class CheckSettings(Section):
     """Limits beyond which a day is refused; `perennial run --accept CHECK --because "…"` publishes it anyway."""
 
     least_orders_share: Share = Field(
-        default=0.4,
+        default=SourceLimits.least_orders_share,
         description="Minimum share of the weekday's usual orders, where 30 or more are usual.",
     )
     usual_orders_share: Share = Field(
-        default=0.3,
+        default=SourceLimits.usual_orders_share,
         description="Deviation from the weekday's usual orders from which on a warning is shown.",
     )
     least_customers_share: Share = Field(
-        default=0.98, description="Minimum number of customers, as a share of the previous day's."
+        default=SourceLimits.least_customers_share,
+        description="Minimum number of customers, as a share of the previous day's.",
     )
     most_history_change: Share = Field(
-        default=0.05,
+        default=SourceLimits.most_history_change,
         description="Maximum change in the number of past orders, since some arrive late or are deleted.",
     )
     old_model_days: int = Field(
-        default=45, ge=1, description="Age in days from which a model gets a warning."
+        default=SourceLimits.old_model_days,
+        ge=1,
+        description="Age in days from which a model gets a warning.",
     )
     oldest_model_days: int = Field(
-        default=90, ge=1, description="Age in days from which a model is refused."
+        default=SourceLimits.oldest_model_days,
+        ge=1,
+        description="Age in days from which a model is refused.",
     )
     most_value_change: Positive = Field(
-        default=0.20,
+        default=ScoreLimits.most_value_change,
         description="Maximum change of the mean expected value in a day; twice as much for a new model.",
     )
     most_share_change: Share = Field(
-        default=0.05,
+        default=ScoreLimits.most_share_change,
         description="Maximum change of a segment's share of all customers.",
     )
     most_switched: Share = Field(
-        default=0.10, description="Maximum share of customers who change segment."
+        default=ScoreLimits.most_switched,
+        description="Maximum share of customers who change segment.",
     )
 
     @property
