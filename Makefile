@@ -28,7 +28,7 @@ demo: install  ## the whole way on a real order history (CDNOW)
 
 # Told and judged apart: slipcover 1.1.0 drops what xdist's workers gathered before it prints.
 test: install  ## all tests, with line and branch coverage
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover --fail-under 0 --json --out .coverage.json -m pytest --numprocesses 2 --dist loadfile
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover --fail-under 0 --json --out .coverage.json -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m slipcover --merge .coverage.json --out .coverage.json \
 	  || { code=$$?; echo "make test: coverage is below tool.slipcover's fail-under"; exit $$code; }
 

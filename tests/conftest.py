@@ -18,12 +18,21 @@ for configured in ("PREFECT_API_URL", "PREFECT_PROFILE", "MLFLOW_TRACKING_URI"):
 
 SLOWEST_FIRST = (
     "perennial/service/test_up",
-    "perennial/cli/test_demo",
-    "perennial/pipeline/ingestion/test_postgresql",
-    "invariants/test_odd_stores",
     "connectors/test_orders",
-    "flows/test_run",
+    "connectors/presets/test_woocommerce",
+    "perennial/pipeline/ingestion/test_postgresql",
+    "perennial/service/test_access",
+    "perennial/cli/test_demo",
     "perennial/cli/test_cli",
+    "connectors/presets/test_shopify",
+    "flows/test_daily",
+    "perennial/cli/test_simulate",
+    "flows/test_run",
+    "test_notebooks",
+    "flows/test_nights",
+    "invariants/test_odd_stores",
+    "pipeline/runtime/test_corruption",
+    "pipeline/ingestion/test_engine_runs",
 )
 
 
