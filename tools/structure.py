@@ -13,7 +13,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("connectors", "features", "models", "segments", "reports", "flows", "perennial")
 # where JSON of others comes in or goes out, so that its form is not ours to type
-JSON_EDGES = ("connectors/klaviyo/", "connectors/engine/", "perennial/simulation/records.py")
+JSON_EDGES = (
+    "connectors/klaviyo/",
+    "connectors/live/",
+    "connectors/engine/",
+    "perennial/simulation/records.py",
+)
 PRIVATE_WORDS = {"found", "said", "told", "known", "chosen"}  # participles in place of a noun
 UNTYPED = re.compile(r"\bdict\[str, Any\]|\bMapping\[str, Any\]")
 

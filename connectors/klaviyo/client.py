@@ -41,27 +41,13 @@ from connectors.klaviyo.errors import (
 )
 from connectors.klaviyo.limits import Pace
 from connectors.klaviyo.payloads import Body
+from connectors.private_urls import hide_query
 
 KeyKind = Literal["external_id", "email", "phone_number"]
 TRIES = 8
 LONGEST_WAIT_SECONDS = 300.0
 BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 PASSING = {408, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
-
-
-class _PrivateUrl(httpx.URL):
-    """An address that is written without its query: the query names the people who are looked up."""
-
-    def __str__(self) -> str:
-        return str(httpx.URL(self).copy_with(query=None))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self)!r})"
-
-
-def _hide_query(request: httpx.Request) -> None:
-    """Keep people out of what httpx logs of a request and of what its errors hold."""
-    request.url = _PrivateUrl(request.url)
 
 
 def connect(key: str, url: str = api.HOST) -> httpx.Client:
@@ -84,7 +70,7 @@ def connect(key: str, url: str = api.HOST) -> httpx.Client:
         },
         timeout=httpx.Timeout(60.0, connect=10.0),
         follow_redirects=False,
-        event_hooks={"request": [_hide_query]},
+        event_hooks={"request": [hide_query]},
     )
 
 
