@@ -72,8 +72,12 @@ class Pull:
     def __init__(self, folder: Path, progress: Progress, rules: PullRules) -> None:
         self._folder, self._rules = folder, rules
         self._progress = progress
-        self._clear_buffer()
-        self._resume_at(progress)
+        self._parts = progress.parts
+        self._position = progress.position
+        self._buffer: list[tuple[Version, int]] = []
+        self._filtered: dict[str, datetime | None] = {}
+        self._size = 0
+        drop_strays(folder, progress.parts, keep={PROGRESS})
 
     @property
     def id(self) -> str:
@@ -149,13 +153,14 @@ class Pull:
 
     def restart(self) -> None:
         """Drop everything added, for instance where the platform refuses the cursor."""
-        self._clear_buffer()
         start = self._progress.model_copy(update={"parts": (), "position": 0, "cursor": None})
         write_private(
             self._folder / PROGRESS, start.model_dump_json(indent=2), self._rules.before_write
         )
-        self._progress = start
-        self._resume_at(start)
+        self._progress, self._parts, self._position = start, (), 0
+        self._filtered = {}
+        self._clear_buffer()
+        drop_strays(self._folder, (), keep={PROGRESS})
 
     def finish(self, platform_count: int | None = None) -> Manifest:
         """Make the pull happen: write what is left, then its manifest.
@@ -170,11 +175,6 @@ class Pull:
             update={"parts": self._parts, "position": self._position}
         )
         return self._rules.complete(self._folder, whole, platform_count)
-
-    def _resume_at(self, progress: Progress) -> None:
-        self._parts: tuple[Part, ...] = progress.parts
-        self._position = progress.position
-        drop_strays(self._folder, progress.parts, keep={PROGRESS})
 
     def _append(self, version: Version) -> None:
         self._buffer.append((version, self._position))
@@ -206,9 +206,7 @@ class Pull:
         self._progress = progress
 
     def _clear_buffer(self) -> None:
-        self._buffer: list[tuple[Version, int]] = []
-        self._filtered: dict[str, datetime | None] = {}
-        self._size = 0
+        self._buffer, self._size = [], 0
 
 
 def drop_strays(folder: Path, parts: Iterable[Part], keep: set[str]) -> None:

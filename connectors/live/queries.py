@@ -189,7 +189,7 @@ class RawQueries:
     @contextmanager
     def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
         scratch = self._memory.scratch or self._folder / ".spill"
-        config = {"temp_directory": str(scratch)}
+        config: dict[str, str | bool | int | float | list[str]] = {"temp_directory": str(scratch)}
         if self._memory.limit is not None:
             config["memory_limit"] = self._memory.limit
         with duckdb.connect(config=config) as connection:

@@ -166,8 +166,13 @@ class RawStore:
         parts = self._parts()
         if parts:
             return self._queries.write_latest(parts, path)
-        empty = pa.schema([field for field in SCHEMA if field.name != "is_deleted"]).empty_table()
-        replace_file(path, lambda draft: (draft.touch(mode=0o600), pq.write_table(empty, draft)))
+        schema = pa.schema([field for field in SCHEMA if field.name != "is_deleted"])
+
+        def write(draft: Path) -> None:
+            draft.touch(mode=0o600)
+            pq.write_table(schema.empty_table(), draft)
+
+        replace_file(path, write)
         return 0
 
     def counts(self, span: Literal["day", "month"]) -> dict[date, StoredCount]:

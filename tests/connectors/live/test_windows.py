@@ -1,6 +1,7 @@
 """Windows by hand: slices, nights, holes, and the horizon."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -172,7 +173,7 @@ def test_holes_and_cover_fill_a_window_without_overlap(pulled, window):
 def test_slices_join_to_the_window(window, length):
     cut = slices(window, timedelta(days=length))
     assert (cut[0].start, cut[-1].end) == (window.start, window.end)
-    assert all(one.end == two.start for one, two in zip(cut, cut[1:], strict=False))
+    assert all(one.end == two.start for one, two in pairwise(cut))
     assert all(one.end - one.start <= timedelta(days=length) for one in cut)
 
 
