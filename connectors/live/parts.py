@@ -26,7 +26,8 @@ SCHEMA = pa.schema(
         pa.field("is_deleted", pa.bool_(), nullable=False),  # a tombstone
     ]
 )
-GROUP_ROWS = 10_000  # of a row group: what a reader has in memory at once
+BATCH_ROWS = 1_000  # in memory at once while rows are copied
+GROUP_ROWS, GROUP_BYTES = 20_000, 16_000_000  # of a row group: what a reader has in memory at once
 BeforeWrite = Callable[[str], None]  # gets the step's name; raises where nothing may be written
 
 
@@ -51,17 +52,29 @@ def write_part(
 
     def write(draft: Path) -> None:
         nonlocal rows
-        draft.touch(mode=0o600)
-        with pq.ParquetWriter(draft, SCHEMA, compression="zstd") as file:
-            for batch in batches:
-                file.write_batch(batch, row_group_size=GROUP_ROWS)
-                rows += batch.num_rows
+        rows = write_rows(draft, SCHEMA, batches)
         before_write(f"{name} drafted")
 
     before_write(name)
     replace_file(path, write)
     before_write(f"{name} written")
     return Part(name=name, rows=rows, size_bytes=path.stat().st_size, sha256=file_hash(path))
+
+
+def write_rows(draft: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write rows as Parquet for their owner's eyes only, in row groups that are small; return their number."""
+    rows, group = 0, list[pa.RecordBatch]()
+    draft.touch(mode=0o600)
+    with pq.ParquetWriter(draft, schema, compression="zstd") as file:
+        for batch in batches:
+            group.append(batch)
+            rows += batch.num_rows
+            if sum(one.nbytes for one in group) >= GROUP_BYTES or _rows_of(group) >= GROUP_ROWS:
+                file.write_table(pa.Table.from_batches(group, schema))
+                group = []
+        if group:
+            file.write_table(pa.Table.from_batches(group, schema))
+    return rows
 
 
 def write_private(path: Path, text: str, before_write: BeforeWrite) -> None:
@@ -108,7 +121,7 @@ def file_hash(path: Path) -> str:
 def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """Yield a part's rows, as many at once as fit into memory anywhere."""
     with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(batch_size=GROUP_ROWS)
+        yield from file.iter_batches(batch_size=BATCH_ROWS)
 
 
 def utc(moment: datetime | None) -> datetime | None:
@@ -124,3 +137,7 @@ def utc(moment: datetime | None) -> datetime | None:
     if moment.tzinfo is None:
         raise ValueError("a raw row's moments have a time zone")
     return moment.astimezone(UTC)
+
+
+def _rows_of(batches: Iterable[pa.RecordBatch]) -> int:
+    return sum(batch.num_rows for batch in batches)

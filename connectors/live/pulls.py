@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from connectors.live.erased import ErasedKeys
 from connectors.live.parts import (
-    GROUP_ROWS,
+    BATCH_ROWS,
     SCHEMA,
     BeforeWrite,
     payload_text,
@@ -193,8 +193,8 @@ class Pull:
             self._clear_buffer()
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        for start in range(0, len(self._buffer), GROUP_ROWS):
-            yield _batch(self.id, self._buffer[start : start + GROUP_ROWS])
+        for start in range(0, len(self._buffer), BATCH_ROWS):
+            yield _batch(self.id, self._buffer[start : start + BATCH_ROWS])
 
     def _save(self, cursor: dict[str, Any]) -> None:
         progress = self._progress.model_copy(

@@ -10,7 +10,7 @@ from typing import Literal
 import duckdb
 import pyarrow as pa
 
-from connectors.live.parts import GROUP_ROWS
+from connectors.live.parts import BATCH_ROWS, SCHEMA, write_rows
 from connectors.live.records import Window
 from connectors.store import replace_file
 
@@ -29,13 +29,12 @@ FACTS = """
         epoch_us(min(updated_at)), epoch_us(max(updated_at))
     FROM read_parquet($parts, hive_partitioning = false)
 """
+# DuckDB's own COPY holds whole row groups of payloads in memory per thread: rows are streamed instead
 LATEST = """
-    COPY (
-        SELECT raw.* EXCLUDE (is_deleted)
-        FROM read_parquet($parts, hive_partitioning = false) AS raw
-        SEMI JOIN (FROM newest WHERE NOT is_deleted) AS live
-            ON raw.pull = live.pull AND raw.position = live.position
-    ) TO $path (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 10_000, USE_TMP_FILE false)
+    SELECT raw.* EXCLUDE (is_deleted)
+    FROM read_parquet($parts, hive_partitioning = false) AS raw
+    SEMI JOIN (FROM newest WHERE NOT is_deleted) AS live
+        ON raw.pull = live.pull AND raw.position = live.position
 """
 NEWEST_ROWS = """
     SELECT raw.* FROM read_parquet($parts, hive_partitioning = false) AS raw
@@ -132,23 +131,22 @@ class RawQueries:
 
     def write_latest(self, parts: Sequence[Path], path: Path) -> int:
         """Write the newest version of every object that is not deleted; return their number."""
-        with self._newest(parts) as connection:
+        schema = pa.schema([field for field in SCHEMA if field.name != "is_deleted"])
+        rows = 0
 
-            def write(draft: Path) -> None:
-                draft.touch(mode=0o600)
-                connection.execute(LATEST, {**_named(parts), "path": str(draft)})
+        def write(draft: Path) -> None:
+            nonlocal rows
+            with self._stream(LATEST, parts) as batches:
+                rows = write_rows(draft, schema, (batch.cast(schema) for batch in batches))
 
-            replace_file(path, write)
-            (row,) = connection.execute(
-                "SELECT count(*) FROM newest WHERE NOT is_deleted"
-            ).fetchall()
-        return int(row[0])
+        replace_file(path, write)
+        return rows
 
     @contextmanager
     def newest_rows(self, parts: Sequence[Path]) -> Iterator[Iterator[pa.RecordBatch]]:
         """Open the newest version of every object, tombstones included, in batches."""
-        with self._newest(parts) as connection:
-            yield iter(connection.execute(NEWEST_ROWS, _named(parts)).to_arrow_reader(GROUP_ROWS))
+        with self._stream(NEWEST_ROWS, parts) as batches:
+            yield (batch.cast(SCHEMA) for batch in batches)
 
     def newest_of(self, parts: Sequence[Path], keys: Sequence[str]) -> dict[str, Newest]:
         """Return the newest versions of some objects, those that are deleted left out."""
@@ -178,6 +176,14 @@ class RawQueries:
         with self._newest(parts) as connection:
             rows = connection.execute(COUNTS, {"span": span}).fetchall()
         return {day: StoredCount(live, deleted) for day, live, deleted in rows}
+
+    @contextmanager
+    def _stream(self, query: str, parts: Sequence[Path]) -> Iterator[Iterator[pa.RecordBatch]]:
+        if not parts:
+            yield iter(())
+            return
+        with self._newest(parts) as connection:
+            yield iter(connection.execute(query, _named(parts)).to_arrow_reader(BATCH_ROWS))
 
     @contextmanager
     def _newest(self, parts: Sequence[Path]) -> Iterator[duckdb.DuckDBPyConnection]:

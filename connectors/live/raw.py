@@ -22,12 +22,10 @@ from typing import Literal, TypeVar
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from connectors.lease import Holder, Lease, LeaseLostError
 from connectors.live.erased import ErasedKeys
 from connectors.live.parts import (
-    SCHEMA,
     BeforeWrite,
     checked,
     read_batches,
@@ -49,12 +47,12 @@ from connectors.live.records import (
     Window,
 )
 from connectors.live.windows import cover, horizon
-from connectors.store import flush, replace_file
+from connectors.store import flush
 from features.tables import DataError
 
 R = TypeVar("R", bound=Record)
 DROPPED = ".dropped-"  # a folder that is being removed
-COMPACTED_GROUPS = 20  # row groups in a part of a compaction
+COMPACTED_BATCHES = 200  # in a part of a compaction
 
 
 def nobody(payload: JsonObject) -> bool:  # noqa: ARG001
@@ -163,17 +161,7 @@ class RawStore:
         DataError
             A part differs from its manifest.
         """
-        parts = self._parts()
-        if parts:
-            return self._queries.write_latest(parts, path)
-        schema = pa.schema([field for field in SCHEMA if field.name != "is_deleted"])
-
-        def write(draft: Path) -> None:
-            draft.touch(mode=0o600)
-            pq.write_table(schema.empty_table(), draft)
-
-        replace_file(path, write)
-        return 0
+        return self._queries.write_latest(self._parts(), path)
 
     def counts(self, span: Literal["day", "month"]) -> dict[date, StoredCount]:
         """Return how many objects happened in each UTC day or month, by the first day of the span."""
@@ -280,9 +268,8 @@ class RawStore:
         return write_part(folder, name, batches, self._before_write)
 
     def _write_parts(self, folder: Path, batches: Iterator[pa.RecordBatch]) -> Iterator[Part]:
-        rows = (batch.cast(SCHEMA) for batch in batches)
-        for number, first in enumerate(rows):
-            whole = chain([first], islice(rows, COMPACTED_GROUPS - 1))
+        for number, first in enumerate(batches):
+            whole = chain([first], islice(batches, COMPACTED_BATCHES - 1))
             yield write_part(folder, f"part-{number:05d}.parquet", whole, self._before_write)
 
     def _pull(self, progress: Progress) -> Pull:

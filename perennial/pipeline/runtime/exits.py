@@ -5,6 +5,7 @@ from enum import IntEnum
 
 from connectors.engine import EngineError
 from connectors.klaviyo.errors import KeyRefusedError, KlaviyoError, UnavailableError
+from connectors.live.errors import AccessRefusedError, LiveError, PlatformDownError
 from connectors.sources import SourceError
 from connectors.tracking import TrackingError
 from features.tables import DataError
@@ -83,6 +84,9 @@ EXPECTED_ERRORS = (
     ExpectedError(error=FitError, code=ExitCode.REFUSED, is_refusal=True),
     ExpectedError(error=KlaviyoError, code=ExitCode.REFUSED, is_refusal=True),
     ExpectedError(error=UnavailableError, code=ExitCode.TRY_AGAIN, is_refusal=True),
+    ExpectedError(error=LiveError, code=ExitCode.REFUSED, is_refusal=True),
+    ExpectedError(error=AccessRefusedError, code=ExitCode.WRONG_USAGE, is_refusal=True),
+    ExpectedError(error=PlatformDownError, code=ExitCode.TRY_AGAIN, is_refusal=True),
     ExpectedError(error=FullDiskError, code=ExitCode.REFUSED, is_ours=False),
     ExpectedError(error=ServerError, code=ExitCode.REFUSED, is_ours=False, has_cause=False),
     ExpectedError(error=TrackingError, code=ExitCode.REFUSED, has_cause=False),

@@ -39,7 +39,7 @@ NIGHT = PlannedPull(Window(day(0), day(10)), PullKind.NIGHT)
 def fast_disk():
     """Do not wait for the disk: no test here cuts the power."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda handle: None)
+        patch.setattr(os, "fsync", lambda _: None)
         yield
 
 
@@ -446,8 +446,7 @@ def test_a_compaction_replaces_all_pulls_and_keeps_what_they_covered(store):
 
 
 def test_a_compaction_has_several_parts_where_there_are_many_rows(store, monkeypatch):
-    monkeypatch.setattr("connectors.live.raw.COMPACTED_GROUPS", 1)
-    monkeypatch.setattr("connectors.live.queries.GROUP_ROWS", 1_000)
+    monkeypatch.setattr("connectors.live.raw.COMPACTED_BATCHES", 1)
     pull(store, *(RawRow(f"k{number}", {"n": number}) for number in range(3_000)))
     pull(store, RawRow("k7", {"n": -7}))
     before = latest(store)
@@ -595,18 +594,18 @@ def _damage(store):
 
 
 def test_duckdb_keeps_to_its_memory(tmp_path):
-    """The payloads are three times the limit."""
+    """The payloads are twice the limit."""
     memory = Memory("150MB", tmp_path / "spill")
     store = RawStore(tmp_path / "orders", now=lambda: day(50), memory=memory)
     for half in range(2):
-        texts = (os.urandom(3_500).hex() for _ in range(30_000))
+        texts = (os.urandom(3_500).hex() for _ in range(20_000))
         rows = (
             RawRow(f"k{number}", {"half": half, "x": text}, day(half))
             for number, text in enumerate(texts)
         )
         pull(store, *rows)
     path = tmp_path / "latest.parquet"
-    assert store.latest(path) == 30_000
+    assert store.latest(path) == 20_000
     with pq.ParquetFile(path) as file:
         halves = {
             json.loads(payload)["half"]

@@ -3,6 +3,12 @@
 import pytest
 
 from connectors.klaviyo.errors import BusyError, KeyRefusedError, SyncRefusedError
+from connectors.live.errors import (
+    AccessRefusedError,
+    PlatformDownError,
+    RequestRefusedError,
+    UnexpectedAnswerError,
+)
 from perennial.pipeline.publishing.checks import DayRefusedError
 from perennial.pipeline.runtime.disk import FullDiskError, ReadOnlyDiskError
 from perennial.pipeline.runtime.exits import (
@@ -30,6 +36,10 @@ def test_exit_codes_keep_their_numbers():
         (DayRefusedError("too few orders", is_late=False), 20),
         (DayRefusedError("no orders yet", is_late=True), 30),
         (BusyError("429"), 30),
+        (PlatformDownError("503"), 30),
+        (AccessRefusedError("the key", 401), 2),
+        (UnexpectedAnswerError("HTML"), 20),
+        (RequestRefusedError("404", 404), 20),
         (ZeroDivisionError(), 1),
     ],
 )
