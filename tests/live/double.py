@@ -27,7 +27,7 @@ Interface, stable:
   `fault_answer(fault, request)`: override it to give the vendor's own 429 and 5xx bodies;
   `lock`: hold it when a test changes the store from its own thread while a client runs.
 - `Faults(seed, rates, at, most_in_row, paths, retry_after)`: `counts` per kind, kinds in
-  `FAULT_KINDS`.
+  `FAULT_KINDS`; a subclass may have other `kinds`, for errors of one platform's own.
 - `Server(double)`: `url`, `close()`; a context manager.
 - `KillSwitch(at, when, transport)`: an httpx transport that raises `Killed`, which no
   `except Exception` catches, at the n-th request, before it is sent or after it was answered.
@@ -164,6 +164,8 @@ class Faults:
         Seconds of real time that it takes besides; for clients with real timeouts.
     """
 
+    kinds: Mapping[str, str] = FAULT_KINDS  # a subclass may plan others, which its double makes
+
     def __init__(
         self,
         seed: int = 0,
@@ -178,9 +180,9 @@ class Faults:
     ) -> None:
         self.seed, self.rates = seed, dict(rates or {})
         self.at = {kind: frozenset(numbers) for kind, numbers in (at or {}).items()}
-        unknown = (self.rates.keys() | self.at.keys()) - FAULT_KINDS.keys()
+        unknown = (self.rates.keys() | self.at.keys()) - self.kinds.keys()
         if unknown:
-            raise ValueError(f"no fault {sorted(unknown)}; there are {sorted(FAULT_KINDS)}")
+            raise ValueError(f"no fault {sorted(unknown)}; there are {sorted(self.kinds)}")
         self.most_in_row, self.paths = most_in_row, paths
         self.retry_after, self.slow_seconds = retry_after, slow_seconds
         self.slow_wall_seconds = slow_wall_seconds
