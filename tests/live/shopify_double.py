@@ -358,7 +358,7 @@ class ShopifyDouble(Double):
             bulk.error_code = str((result.errors[0].extensions or {}).get("code"))
             bulk.ends = bulk.starts
             return
-        rows = list(flatten(result.data))
+        rows = list(flatten(result.data or {}))
         text = "".join(line + "\n" for line in shuffled(rows, self._rng)).encode()
         self._fail(bulk, text)
         bulk.file, bulk.objects = text, len(rows)
