@@ -267,8 +267,8 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(self.double.faults.slow_wall_seconds)
         if answer is None:
             self._hang_up()
-        elif isinstance(answer.body, Path) and fault is None:
-            self._stream(answer, answer.body)
+        elif isinstance(answer.body, Path):
+            self._stream(answer, answer.body, fault)
         else:
             self._write(answer, fault)
 
@@ -293,11 +293,16 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in {"cut_in", "cut_after"}:
             self._hang_up()
 
-    def _stream(self, answer: Answer, file: Path) -> None:
-        self._head(answer, file.stat().st_size)
+    def _stream(self, answer: Answer, file: Path, fault: str | None) -> None:
+        size = file.stat().st_size
+        left = size // 2 if fault in {"truncated", "cut_in"} else size
+        self._head(answer, left if fault == "truncated" else size)
         with file.open("rb") as stream:
-            while part := stream.read(1 << 20):
+            while part := stream.read(min(1 << 20, left)):
                 self.wfile.write(part)
+                left -= len(part)
+        if fault in {"cut_in", "cut_after"}:
+            self._hang_up()
 
     def _hang_up(self) -> None:
         self.close_connection = True

@@ -22,7 +22,6 @@ refuses: missing or ended tokens, missing scopes, protected data, costs, bulk qu
 import hashlib
 import random
 import secrets
-import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
 from math import ceil, sqrt
@@ -96,6 +95,8 @@ class ShopifyDouble(Double):
         takes to stop.
     seed
         Of the order of children in bulk results.
+    folder
+        Where the bulk results of a `LargeStore` are written; a `Store` needs none.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class ShopifyDouble(Double):
         partial_seconds: float = 240,
         cancel_seconds: float = 20,
         seed: int = 0,
+        folder: Path | None = None,
     ) -> None:
         clock: Clock = store.clock
         super().__init__(clock, faults)
@@ -126,7 +128,7 @@ class ShopifyDouble(Double):
         self.costs: list[int] = []
         self._tokens: dict[str, float] = {}  # token: second at which it ends
         self._rng = random.Random(seed)
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder = folder
 
     # Routes
 
@@ -373,8 +375,10 @@ class ShopifyDouble(Double):
 
     def _path(self, bulk: Bulk) -> Path:
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="bulk-")
-        return Path(self._folder.name) / f"{bulk.id}.jsonl"
+            raise ValueError(
+                "bulk results of a large store need a folder: ShopifyDouble(folder=…)"
+            )
+        return self._folder / f"{bulk.id}.jsonl"
 
     def _url(self, bulk: Bulk, part: str, host: str) -> str:
         ends = int((bulk.ends + LIVES).timestamp())

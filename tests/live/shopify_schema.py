@@ -566,7 +566,7 @@ def rule(type_name: str, field_name: str) -> Rule:
     returned = graphql.get_named_type(definition.type)
     access = _texts(returned.ast_node, "access") or ""
     if returned.name.endswith("Connection"):
-        node = returned.fields["nodes"].type  # type: ignore[union-attr]
+        node = returned.fields["nodes"].type
         access = _texts(graphql.get_named_type(node).ast_node, "access") or ""
     scopes = tuple(re.findall(r"\b(read_\w+) access scope", access))
     return Rule(_value(type_name, field_name), scopes, _texts(definition.ast_node, "protected"))

@@ -84,8 +84,9 @@ class Line:
         return self.quantity - self.removed
 
     def share(self, cents: int, units: int) -> int:
-        """Return the part of an amount that some units bear; shares of all units sum up."""
-        return cents * units // self.quantity
+        """Return the part of an amount that units still bear: each unit that goes takes as much."""
+        gone = self.quantity - units
+        return cents - gone * (cents // self.quantity) if units else 0
 
     def untaxed(self, units: int) -> int:
         """Return what units cost after discounts, without tax."""
