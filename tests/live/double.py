@@ -28,7 +28,8 @@ Interface, stable:
   `lock`: hold it when a test changes the store from its own thread while a client runs.
 - `Faults(seed, rates, at, most_in_row, paths, retry_after)`: `counts` per kind, kinds in
   `FAULT_KINDS`; a subclass may have other `kinds`, for errors of one platform's own.
-- `Server(double)`: `url`, `close()`; a context manager.
+- `Server(double)`: `url`, `close()`; a context manager. An exception of `handle` is a fault of the
+  double: the client gets a 500, `double.failures` keeps it, and `close` raises it.
 - `KillSwitch(at, when, transport)`: an httpx transport that raises `Killed`, which no
   `except Exception` catches, at the n-th request, before it is sent or after it was answered.
 - `kill_process_at(double, number, process)`: SIGKILL to a client in a process of its own.
@@ -221,6 +222,7 @@ class Double:
         self.faults = faults or Faults()
         self.requests: list[Request] = []
         self.hooks: list[Callable[[Request], None]] = []
+        self.failures: list[Exception] = []
         self.lock = threading.RLock()
 
     def handle(self, request: Request) -> Answer:
@@ -231,6 +233,13 @@ class Double:
         """Return what a fault of status 429 or 5xx answers."""
         retry = {"Retry-After": f"{self.faults.retry_after:g}"} if fault == "429" else {}
         return Answer(int(fault[:3]), b"", retry, "text/plain")
+
+    def _handled(self, request: Request) -> Answer:
+        try:
+            return self.handle(request)
+        except Exception as error:  # noqa: BLE001  # in the server's thread: `Server.close` raises it
+            self.failures.append(error)
+            return Answer(500, f"the double failed: {error!r}".encode(), {}, "text/plain")
 
     def receive(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
@@ -248,7 +257,7 @@ class Double:
                 return fault, None
             if fault is not None and fault not in HANDLED:
                 return fault, self.fault_answer(fault, request)
-            answer = self.handle(request)
+            answer = self._handled(request)
             if fault == "slow":
                 self.clock.advance(self.faults.slow_seconds)
             return fault, None if fault == "lost" else answer
@@ -317,6 +326,7 @@ class Server:
     """A double on a free port of loopback, until closed."""
 
     def __init__(self, double: Double) -> None:
+        self._double = double
         handler = type("Handler", (_Handler,), {"double": double})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -328,10 +338,12 @@ class Server:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop answering; raise what went wrong in the double itself."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        if self._double.failures:
+            raise RuntimeError("the double failed") from self._double.failures[0]
 
     def __enter__(self) -> Self:
         return self

@@ -307,7 +307,9 @@ class ShopifyDouble(Double):
             raise ApiError(f"Invalid global id '{text}'", "argumentLiteralsIncompatible")
         return self.bulks.get(int(match[2]))
 
-    def list_bulks(self, *, reverse: bool) -> list[Bulk]:
+    def list_bulks(self, query: str | None, *, reverse: bool) -> list[Bulk]:
+        if query not in {None, "", "operation_type:query"}:
+            raise NotImplementedError(f"the double does not search its operations by {query!r}")
         rows = sorted(self.bulks.values(), key=lambda bulk: bulk.id)
         return rows[::-1] if reverse else rows
 

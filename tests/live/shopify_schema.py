@@ -155,13 +155,13 @@ def page_size(asked: Asked, arguments: dict[str, Any]) -> int | None:
 
 
 def listed(asked: Asked, nodes: Sequence[Any], arguments: dict[str, Any]) -> Page:
-    """Return a page of a small list whose nodes have ids that rise."""
+    """Return a page of a small list."""
     size = page_size(asked, arguments)
     rows = list(nodes)
     after = arguments.get("after")
     if after is not None:
-        last = read_cursor(after)["last_id"]
-        rows = [node for node in rows if node.id > last]
+        place = [node.id for node in rows].index(read_cursor(after)["last_id"])
+        rows = rows[place + 1 :]
     edges = [(cursor_of(last_id=node.id), node) for node in rows[:size]]
     return Page(edges, size is not None and len(rows) > size, after is not None)
 
@@ -425,7 +425,9 @@ RESOLVERS: dict[str, dict[str, Callable[..., Any]]] = {
         "nodes": lambda _, asked, arguments: nodes(asked, arguments),
         "bulkOperation": lambda _, asked, arguments: asked.double.find_bulk(arguments["id"]),
         "bulkOperations": lambda _, asked, arguments: listed(
-            asked, asked.double.list_bulks(reverse=arguments["reverse"]), arguments
+            asked,
+            asked.double.list_bulks(arguments.get("query"), reverse=arguments["reverse"]),
+            arguments,
         ),
     },
     "Mutation": {

@@ -121,3 +121,15 @@ def test_a_file_is_streamed_and_may_be_cut(tmp_path):
     double.file = tmp_path / "large.json"
     double.file.write_bytes(b'"' + b"x" * 3_000_000 + b'"')
     assert get(double, 2) == ["200", "RemoteProtocolError"]
+
+
+def test_a_fault_of_the_double_itself_fails_the_test():
+    class Broken(Double):
+        def handle(self, request):
+            raise KeyError("orders")
+
+    server = Server(Broken())
+    assert httpx.get(server.url).status_code == 500
+    with pytest.raises(RuntimeError, match="the double failed") as error:
+        server.close()
+    assert isinstance(error.value.__cause__, KeyError)

@@ -552,6 +552,29 @@ def test_an_operation_passes_through_its_states(serve):
     assert listed["data"]["bulkOperations"]["nodes"][0]["query"] == state["query"]
 
 
+def test_inner_lists_have_pages_too(serve):
+    double, api = serve()
+    for _ in range(3):
+        api.bulk(EMPTY)
+        double.clock.advance(1)
+    query = """query Q($after: String) {
+      bulkOperations(first: 2, after: $after, reverse: true) {
+        nodes { id } pageInfo { hasNextPage endCursor } } }"""
+    first = api.ask(query)["data"]["bulkOperations"]
+    second = api.ask(query, after=first["pageInfo"]["endCursor"])["data"]["bulkOperations"]
+    ids = [node["id"] for node in first["nodes"] + second["nodes"]]
+    assert ids == [gid("BulkOperation", 9_000_000 + number) for number in (3, 2, 1)]
+    assert [first["pageInfo"]["hasNextPage"], second["pageInfo"]["hasNextPage"]] == [True, False]
+    lines = """query Q($id: ID!, $after: String) { nodes(ids: [$id]) { ... on Order {
+      lineItems(first: 1, after: $after) { nodes { id } pageInfo { endCursor } } } } }"""
+    order = gid("Order", 5_000_001)
+    cursor = None
+    for number in (1, 2):
+        [node] = api.ask(lines, id=order, after=cursor)["data"]["nodes"]
+        assert node["lineItems"]["nodes"] == [{"id": gid("LineItem", number)}]
+        cursor = node["lineItems"]["pageInfo"]["endCursor"]
+
+
 def test_a_result_is_downloaded_without_a_token_for_a_week(serve):
     double, api = serve()
     started = api.bulk(saved_query("orders_bulk.graphql"))

@@ -11,7 +11,7 @@ from tests.live.shopify_simulated import WorldFeed
 
 @pytest.fixture(scope="module")
 def world():
-    return simulate(1000, date(2025, 1, 1), date(2026, 1, 1), 3)
+    return simulate(700, date(2025, 1, 1), date(2026, 1, 1), 3)
 
 
 def assert_true(feed):
@@ -48,11 +48,11 @@ def test_the_store_is_worth_what_the_simulation_is_worth(world, inclusive):
 
 
 def test_days_pass(world):
-    clock = Clock(datetime(2025, 6, 1, 4, tzinfo=UTC))
+    clock = Clock(datetime(2025, 5, 1, 4, tzinfo=UTC))
     feed = WorldFeed(world, clock)
     first, later, moved = feed.load(), 0, set()
     assert len(assert_true(feed)) < len(world.orders) / 2
-    for _ in range(60):
+    for _ in range(150):
         before = {order.id: order.updated_at for order in feed.store.orders.values()}
         clock.advance(86_400)
         later += feed.load()
@@ -60,6 +60,6 @@ def test_days_pass(world):
         assert max(order.updated_at for order in orders.values()) <= clock.now()
         moved |= {number for number, at in before.items() if orders[number].updated_at != at}
     assert_true(feed)
-    assert first > later > len(moved) > 2
+    assert min(first, later) > len(moved) > 2
     assert all(feed.store.orders[number].refunds for number in moved)
     assert feed.load(clock.now() - timedelta(days=9)) == 0
