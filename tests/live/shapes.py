@@ -26,15 +26,15 @@ def payload_text(platform: str, name: str) -> bytes:
 def paths(value: Any, place: str = "") -> dict[str, set[str]]:
     """Return the types by path; an element of a list is ``[]``, null is any type."""
     if isinstance(value, dict):
-        found = {place: {"object"}}
+        fields = {place: {"object"}}
         for name, inner in value.items():
-            _join(found, paths(inner, f"{place}.{name}"))
-        return found
+            _join(fields, paths(inner, f"{place}.{name}"))
+        return fields
     if isinstance(value, list):
-        found = {place: {"list"}}
+        elements = {place: {"list"}}
         for inner in value:
-            _join(found, paths(inner, f"{place}[]"))
-        return found
+            _join(elements, paths(inner, f"{place}[]"))
+        return elements
     return {place: set() if value is None else {type(value).__name__}}
 
 
@@ -51,15 +51,15 @@ def differences(theirs: Any, ours: Any, extra: tuple[str, ...] = ()) -> list[str
     left, right = paths(theirs), paths(ours)
     lines = []
     for place in sorted(left.keys() | right.keys()):
-        if place.startswith(extra) if extra else False:
+        if extra and place.startswith(extra):
             continue
-        if place not in right and not _is_in_empty_list(place, right):
-            lines.append(f"only theirs: {place}")
-        elif place not in left and not _is_in_empty_list(place, left):
-            lines.append(f"only ours: {place}")
-        elif place in left and place in right and left[place] and right[place]:
-            if not left[place] & right[place]:
-                lines.append(f"{place}: {left[place]} or {right[place]}")
+        theirs_here, ours_here = left.get(place), right.get(place)
+        if ours_here is None:
+            lines += [] if _is_in_empty_list(place, right) else [f"only theirs: {place}"]
+        elif theirs_here is None:
+            lines += [] if _is_in_empty_list(place, left) else [f"only ours: {place}"]
+        elif theirs_here and ours_here and not theirs_here & ours_here:
+            lines.append(f"{place}: {theirs_here} or {ours_here}")
     return lines
 
 

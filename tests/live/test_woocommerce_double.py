@@ -594,7 +594,7 @@ def test_a_typed_refund_takes_its_share_of_goods(store):
 @pytest.mark.parametrize("seed", range(5))
 def test_a_random_shop_stays_consistent(seed):
     rng, store = random.Random(seed), WooCommerceStore(Clock())
-    counts = {name: 0 for name in RARE_WEIGHTS}
+    counts = dict.fromkeys(RARE_WEIGHTS, 0)
     for _ in range(400):
         counts[store.step(rng, RARE_WEIGHTS)] += 1
         store.clock.advance(rng.randint(0, 3600))

@@ -41,16 +41,16 @@ API = "/wp-json/wc/v3"
 Row = TypeVar("Row", Order, Refund)
 ORDER_BYS = ("date", "id", "include", "title", "slug", "modified")
 DATES = ("after", "before", "modified_after", "modified_before")
-MOMENT = re.compile(r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d(?::?\d\d)?)?$")
+MOMENT = re.compile(
+    r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d(?::?\d\d)?)?$"
+)
 
 CHALLENGE = (
     b"<!DOCTYPE html><html><head><title>Just a moment...</title></head>"
     b"<body>Checking your browser</body></html>"
 )
 PAGE = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
-WARNING = (
-    b'<br />\n<b>Warning</b>:  Undefined array key "x" in <b>/plugin.php</b> on line <b>1</b><br />\n'
-)
+WARNING = b'<br />\n<b>Warning</b>:  Undefined array key "x" in <b>/plugin.php</b> on line <b>1</b><br />\n'
 BOM = b"\xef\xbb\xbf"
 CRITICAL = "<p>There has been a critical error on this website.</p>"
 

@@ -322,7 +322,9 @@ class WooCommerceStore:
             return False
         if rng.random() < 0.5:
             line = rng.choice(order.lines)
-            self.change_quantity(order.id, line.id, rng.randint(0 if len(order.lines) > 1 else 1, 3))
+            self.change_quantity(
+                order.id, line.id, rng.randint(0 if len(order.lines) > 1 else 1, 3)
+            )
         elif rng.random() < 0.5:
             self.edit(order.id, note=f"note {rng.randrange(1000)}")
         else:
@@ -383,7 +385,9 @@ class WooCommerceStore:
         statuses = ["processing"] * 16 + ["pending", "on-hold", "checkout-draft", PLUGIN_STATUS]
         return Checkout(
             items=tuple(items),
-            billing=Billing(f"Name{who}", "Sample", f"person{who}@example.com", f"+1500555{who:04}"),
+            billing=Billing(
+                f"Name{who}", "Sample", f"person{who}@example.com", f"+1500555{who:04}"
+            ),
             customer_id=0 if is_guest else 100 + who,
             status=rng.choice(statuses),
             coupon="welcome10" if share else None,
@@ -413,7 +417,13 @@ class WooCommerceStore:
         subtotal = self._net(item.price * item.quantity)
         total = self._net(item.price * item.quantity - item.discount)
         line = Line(
-            self._next_item(), item.name, item.product_id, item.quantity, subtotal, total, Decimal(0)
+            self._next_item(),
+            item.name,
+            item.product_id,
+            item.quantity,
+            subtotal,
+            total,
+            Decimal(0),
         )
         taxed = Decimal(0) if line.is_gift_card else rounded(total * self.shop.tax_rate, EXACT)
         return replace(line, tax=taxed)
