@@ -273,9 +273,8 @@ class StripeStore:
         return True
 
     def _step_renew(self, rng: random.Random) -> bool:
-        invoice = self._next("in")
-        of_invoice = {"invoice": invoice, "description": "Subscription update"}
-        self.pay(replace(self._random_payment(rng), **of_invoice))
+        payment, invoice = self._random_payment(rng), self._next("in")
+        self.pay(replace(payment, invoice=invoice, description="Subscription update"))
         return True
 
     def _step_authorize(self, rng: random.Random) -> bool:

@@ -41,6 +41,9 @@ API = "/wp-json/wc/v3"
 Row = TypeVar("Row", Order, Refund)
 ORDER_BYS = ("date", "id", "include", "title", "slug", "modified")
 DATES = ("after", "before", "modified_after", "modified_before")
+NOT_HERE = frozenset(  # filters that WooCommerce has and the double has not
+    ["customer", "parent", "parent_exclude", "product", "search", "slug", "created_via"]
+)
 MOMENT = re.compile(
     r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.\d+)?([Zz]|[+-]\d\d(?::?\d\d)?)?$"
 )
@@ -73,7 +76,8 @@ class Hosting:
     Attributes
     ----------
     seed, rates, at, most_in_row
-        As of `Faults`, of the kinds in `HOSTING_KINDS`.
+        As of `Faults`, of the kinds in `HOSTING_KINDS`. A rate of 1 and a large `most_in_row` is
+        a firewall that stays.
     strips_authorization
         PHP does not get the header: counted as ``stripped``.
     stripped_message
@@ -521,6 +525,9 @@ class WooCommerceDouble(Double):
     # Parameters
 
     def _query(self, request: Request) -> Query:
+        missing = sorted(NOT_HERE & {name.removesuffix("[]") for name in request.query})
+        if missing:
+            raise RefusedError(501, "not_in_the_double", f"The double lacks {missing}.")
         offset = self._number(request, "offset", -1)
         return Query(
             page=self._number(request, "page", 1, 1),

@@ -178,7 +178,8 @@ class Order:
 
     @property
     def cart_tax(self) -> Decimal:
-        return sum((one.tax for one in (*self.lines, *self.fees)), Decimal(0))
+        taxes = [*(line.tax for line in self.lines), *(fee.tax for fee in self.fees)]
+        return sum(taxes, Decimal(0))
 
     @property
     def total_tax(self) -> Decimal:
