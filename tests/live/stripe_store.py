@@ -93,6 +93,7 @@ class StripeStore:
         self.events: dict[str, Event] = {}
         self.deleted_charges: dict[str, int] = {}
         self._serial = 0
+        self._refund_ids: dict[str, list[str]] = defaultdict(list)  # by charge
 
     def now(self) -> int:
         """Return the second that it is."""
@@ -463,6 +464,7 @@ class StripeStore:
             livemode=charge.livemode,
         )
         self.refunds[refund.id] = refund
+        self._refund_ids[charge.id].append(refund.id)
         self._tell("refund.created", refund, created=refund.created)
         return refund.id
 
@@ -492,7 +494,8 @@ class StripeStore:
         self.events[event.id] = event
 
     def _refunds_of(self, charge_id: str) -> list[Refund]:
-        return [one for one in self.refunds.values() if one.charge == charge_id]
+        ids = self._refund_ids.get(charge_id, ())
+        return [self.refunds[one] for one in ids if one in self.refunds]
 
     def _disputes_of(self, charge_id: str) -> list[Dispute]:
         return [one for one in self.disputes.values() if one.charge == charge_id]

@@ -156,6 +156,16 @@ def test_prices_with_tax_need_four_decimals(store, client):
     assert usual["total"] == "29.97"
 
 
+@pytest.mark.parametrize(
+    ("currency", "decimals", "total"), [("JPY", 0, "1480"), ("KWD", 3, "1480.488")]
+)
+def test_amounts_have_the_shop_s_decimals(store, client, currency, decimals, total):
+    store.shop = Shop(currency=currency, decimals=decimals)
+    store.place(Checkout((Item(price=Decimal("1233.74")),)))
+    (row,) = client.get(ORDERS).json()
+    assert (row["total"], row["currency"]) == (total, currency)
+
+
 def test_dates_are_local_and_gmt_without_offsets(store, client):
     order_id = store.place(Checkout(created=datetime(2026, 7, 1, 22, 30, tzinfo=UTC)))
     order = client.get(f"{ORDERS}/{order_id}").json()
@@ -341,6 +351,17 @@ def test_any_is_without_the_trash_and_emptied_orders_leave_no_trace(store, clien
     assert store.truths().keys() == {kept}
     store.untrash(trashed)
     assert set(ids(client.get(ORDERS, params=ALL))) == {kept, trashed}
+
+
+def test_the_trash_changes_the_modification_date_and_gives_the_status_back(store):
+    order_id = store.place(Checkout(status="on-hold"))
+    store.clock.advance(60)
+    store.trash(order_id)
+    assert store.orders[order_id].modified == store.now()
+    store.clock.advance(60)
+    store.untrash(order_id)
+    order = store.orders[order_id]
+    assert (order.status, order.modified) == ("on-hold", store.now())
 
 
 def test_statuses_of_a_plugin_go_with_it(store, client):
@@ -588,6 +609,23 @@ def test_net_revenue_is_goods_less_refunds_up_to_a_day(store):
     store.refund(order_id)
     assert store.truths()[order_id].net() == 0
     assert store.truths()[order_id].status == "refunded"
+
+
+def test_a_second_refund_is_of_what_is_left(store):
+    order_id = store.place(Checkout((Item(price=Decimal(100)),)))
+    store.refund(order_id, Decimal("0.5"))
+    store.refund(order_id, Decimal("0.5"))
+    assert [one.goods for one in store.truths()[order_id].refunds] == [50, 25]
+    store.refund(order_id)
+    assert [one.amount for one in store.truths()[order_id].refunds] == [60, 30, 30]
+
+
+def test_a_refund_may_leave_the_order_s_date_alone(store):
+    order_id = store.place()
+    store.refund_bumps = False
+    store.clock.advance(60)
+    store.refund(order_id, Decimal("0.5"))
+    assert store.orders[order_id].modified < store.now()
 
 
 def test_a_typed_refund_takes_its_share_of_goods(store):

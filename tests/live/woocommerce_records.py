@@ -70,14 +70,19 @@ class Shop:
         return self.local(moment).date()
 
 
-def rounded(amount: Decimal, places: Decimal = CENT) -> Decimal:
+def rounded(amount: Decimal, smallest: Decimal = CENT) -> Decimal:
     """Round as WooCommerce does, half up."""
-    return amount.quantize(places, ROUND_HALF_UP)
+    return amount.quantize(smallest, ROUND_HALF_UP)
+
+
+def places(decimals: int) -> Decimal:
+    """Return the smallest amount with so many decimals."""
+    return Decimal(1).scaleb(-decimals)
 
 
 def text(amount: Decimal, dp: int) -> str:
     """Write an amount with ``dp`` places."""
-    return f"{rounded(amount, Decimal(1).scaleb(-dp)):f}"
+    return f"{rounded(amount, places(dp)):f}"
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,7 @@ class Order:
     customer_id: int
     billing: Billing
     lines: tuple[Line, ...]
+    decimals: int = 2
     shipping: Decimal = Decimal(0)
     shipping_tax: Decimal = Decimal(0)
     fees: tuple[Fee, ...] = ()
@@ -189,7 +195,11 @@ class Order:
     def total(self) -> Decimal:
         """What the customer pays."""
         lines = sum((one.total for one in self.lines), Decimal(0))
-        return rounded(lines + self.fee_total + self.shipping + self.total_tax)
+        return self.round(lines + self.fee_total + self.shipping + self.total_tax)
+
+    def round(self, amount: Decimal) -> Decimal:
+        """Round an amount that somebody pays."""
+        return rounded(amount, places(self.decimals))
 
 
 @dataclass(frozen=True)
@@ -486,7 +496,7 @@ def _refund_truths(shop: Shop, order: Order, refunds: tuple[Refund, ...]) -> Ite
         else:
             taxed = order.goods + order.goods_tax
             share = order.goods / taxed if taxed else Decimal(0)
-            goods = rounded(refund.amount * share)
+            goods = order.round(refund.amount * share)
         goods = min(goods, left)
         left -= goods
         yield RefundTruth(

@@ -9,6 +9,7 @@ It knows nothing of HTTP. `step` changes it at random, `truths` and its neighbor
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -124,6 +125,7 @@ class WooCommerceStore:
         self.deleted_refunds: dict[int, datetime] = {}
         self.open_bumps = self.refund_bumps = True
         self._status_before: dict[int, str] = {}
+        self._refund_ids: dict[int, list[int]] = defaultdict(list)  # by order
         self._post_id, self._item_id = 7000, 0
 
     def now(self) -> datetime:
@@ -146,6 +148,7 @@ class WooCommerceStore:
             created=created,
             modified=now,
             currency=checkout.currency or self.shop.currency,
+            decimals=self.shop.decimals,
             customer_id=checkout.customer_id,
             billing=checkout.billing,
             lines=lines,
@@ -216,7 +219,9 @@ class WooCommerceStore:
             (order.shipping, order.shipping_tax) if with_shipping else (Decimal(0), Decimal(0))
         )
         of_lines = sum((one.total + one.tax for one in lines), Decimal(0)) + sum(shipping)
-        amount = left if is_whole else rounded(left * share) if by_amount else rounded(of_lines)
+        amount = (
+            left if is_whole else order.round(left * share) if by_amount else order.round(of_lines)
+        )
         refund = Refund(
             id=self._next_post(),
             order_id=order_id,
@@ -227,7 +232,7 @@ class WooCommerceStore:
             shipping=shipping[0],
             shipping_tax=shipping[1],
         )
-        self.refunds[refund.id] = refund
+        self._add_refund(refund)
         if is_whole:
             self.set_status(order_id, "refunded")
         elif self.refund_bumps:
@@ -268,15 +273,13 @@ class WooCommerceStore:
 
     def refunds_of(self, order_id: int) -> tuple[Refund, ...]:
         """Return an order's refunds."""
-        return tuple(one for one in self.refunds.values() if one.order_id == order_id)
+        ids = self._refund_ids.get(order_id, ())
+        return tuple(self.refunds[one] for one in ids if one in self.refunds)
 
     def truths(self) -> dict[int, OrderTruth]:
         """Return the orders that are there, in no trash, with their refunds."""
-        by_order: dict[int, list[Refund]] = {}
-        for refund in self.refunds.values():
-            by_order.setdefault(refund.order_id, []).append(refund)
         return {
-            order.id: truth_of(self.shop, order, tuple(by_order.get(order.id, ())))
+            order.id: truth_of(self.shop, order, self.refunds_of(order.id))
             for order in self.orders.values()
             if order.status != TRASH
         }
@@ -400,6 +403,10 @@ class WooCommerceStore:
     def _save(self, order: Order) -> None:
         self.orders[order.id] = replace(order, modified=self.now())
 
+    def _add_refund(self, refund: Refund) -> None:
+        self.refunds[refund.id] = refund
+        self._refund_ids[refund.order_id].append(refund.id)
+
     def _next_post(self) -> int:
         self._post_id += 1 + (self._post_id % 7 == 0)  # other posts take numbers too
         return self._post_id
@@ -505,11 +512,11 @@ def _load_order(
     )
     if back:
         at = min(order.created + timedelta(days=rng.uniform(0.5, 20)), store.now())
-        amount = rounded(sum((one.total + one.tax for one in back), Decimal(0)))
+        amount = order.round(sum((one.total + one.tax for one in back), Decimal(0)))
         refund = Refund(
             store._next_post(), order_id, at.replace(microsecond=0), amount, "returned", back
         )
-        store.refunds[refund.id] = refund
+        store._add_refund(refund)
         store.orders[order_id] = replace(order, modified=refund.created)
     return order_id
 
