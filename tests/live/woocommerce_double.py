@@ -77,7 +77,8 @@ class Hosting:
     ----------
     seed, rates, at, most_in_row
         As of `Faults`, of the kinds in `HOSTING_KINDS`. A rate of 1 and a large `most_in_row` is
-        a firewall that stays.
+        a firewall that stays. With the rates of `Faults` as well, up to eight requests in a row
+        may fail.
     strips_authorization
         PHP does not get the header: counted as ``stripped``.
     stripped_message
