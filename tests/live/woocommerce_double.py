@@ -69,6 +69,12 @@ HOSTING_KINDS = {
 }
 
 
+class HostingFaults(Faults):
+    """A plan of faults that are peculiar to hosting."""
+
+    kinds = HOSTING_KINDS
+
+
 @dataclass
 class Hosting:
     """What stands between a client and WooCommerce; everything it does is counted in `counts`.
@@ -117,29 +123,17 @@ class Hosting:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        unknown = (self.rates.keys() | self.at.keys()) - HOSTING_KINDS.keys()
-        if unknown:
-            raise ValueError(f"no fault {sorted(unknown)}; there are {sorted(HOSTING_KINDS)}")
-        self._in_row = 0
+        self._plan = HostingFaults(
+            self.seed + 7_919,  # other draws than those of the double's own faults
+            rates=self.rates,
+            at=self.at,
+            most_in_row=self.most_in_row,
+        )
+        self._plan.counts = self.counts
 
     def of(self, request: Request) -> str | None:
         """Return what happens to a request, and count it."""
-        kind = next((kind for kind, at in self.at.items() if request.number in set(at)), None)
-        kind = kind or self._drawn(request.number)
-        self._in_row = self._in_row + 1 if kind else 0
-        if kind:
-            self.counts[kind] += 1
-        return kind
-
-    def _drawn(self, number: int) -> str | None:
-        if self._in_row >= self.most_in_row:
-            return None
-        left = random.Random(f"hosting/{self.seed}/{number}").random()
-        for kind, rate in self.rates.items():
-            left -= rate
-            if left < 0:
-                return kind
-        return None
+        return self._plan.of(request)
 
 
 class RefusedError(Exception):
@@ -528,7 +522,7 @@ class WooCommerceDouble(Double):
     def _query(self, request: Request) -> Query:
         missing = sorted(NOT_HERE & {name.removesuffix("[]") for name in request.query})
         if missing:
-            raise RefusedError(501, "not_in_the_double", f"The double lacks {missing}.")
+            raise NotImplementedError(f"the double does not filter by {missing}")
         offset = self._number(request, "offset", -1)
         return Query(
             page=self._number(request, "page", 1, 1),
