@@ -15,17 +15,16 @@ import base64
 import bisect
 import hashlib
 import json
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo, available_timezones
 
 from tests.live import klaviyo_events_filters as filters
+from tests.live import klaviyo_events_totals as totals
 from tests.live.double import Answer, Double, Faults, Request
 from tests.live.klaviyo_events_payloads import (
     SITE,
@@ -34,163 +33,39 @@ from tests.live.klaviyo_events_payloads import (
     profile_resource,
 )
 from tests.live.klaviyo_events_records import Event, Metric
+from tests.live.klaviyo_events_rules import (
+    ACCOUNT_FIELDS,
+    EVENT_FIELDS,
+    JSON_API,
+    METRIC_FIELDS,
+    PROFILE_FIELDS,
+    PROPERTY_FIELDS,
+    SORTS,
+    RefusedError,
+    Route,
+    bad_cursor,
+    check_parameters,
+    check_revision,
+    choices,
+    conditions_of,
+    error_body,
+    fields_of,
+    find_route,
+    invalid,
+    not_found,
+    page_size,
+    sparse,
+    throttled,
+)
 from tests.live.klaviyo_events_store import Store
 
 KEY = "pk_read_0123456789abcdef"
+
+
 SCOPES = frozenset(["accounts:read", "events:read", "metrics:read", "profiles:read"])
-JSON_API = "application/vnd.api+json"
+
+
 METRICS_A_PAGE = 200
-LONGEST_RANGE = timedelta(days=366)
-
-EVENT_FIELDS = frozenset(["datetime", "event_properties", "id", "timestamp", "uuid"])
-METRIC_FIELDS = frozenset(["created", "id", "integration", "name", "updated"])
-PROFILE_FIELDS = frozenset(
-    [
-        "created",
-        "email",
-        "external_id",
-        "first_name",
-        "id",
-        "image",
-        "last_event_date",
-        "last_name",
-        "locale",
-        "location",
-        "location.address1",
-        "location.address2",
-        "location.city",
-        "location.country",
-        "location.ip",
-        "location.latitude",
-        "location.longitude",
-        "location.region",
-        "location.timezone",
-        "location.zip",
-        "organization",
-        "phone_number",
-        "properties",
-        "title",
-        "updated",
-    ]
-)
-ACCOUNT_FIELDS = frozenset(
-    [
-        "contact_information",
-        "id",
-        "industry",
-        "locale",
-        "preferred_currency",
-        "public_api_key",
-        "test_account",
-        "timezone",
-    ]
-)
-PROPERTY_FIELDS = frozenset(["id", "inferred_type", "label", "property", "sample_values"])
-SORTS = ("datetime", "-datetime", "timestamp", "-timestamp")
-MEASUREMENTS = ("count", "sum_value", "unique")
-INTERVALS = ("hour", "day", "week", "month")
-DIMENSIONS = frozenset(
-    [
-        "$attributed_channel", "$attributed_flow", "$attributed_message", "$attributed_variation",
-        "$campaign_channel", "$flow", "$flow_channel", "$message", "$message_send_cohort",
-        "$usage_amount", "$value_currency", "$variation", "$variation_send_cohort", "Bot Click",
-        "Bounce Type", "Campaign Name", "Client Canonical", "Client Name", "Client Type",
-        "Email Domain", "Failure Source", "Failure Type", "From Number", "From Phone Region",
-        "Inbox Provider", "List", "Message Format", "Message Name", "Message Type", "Method",
-        "Segment Count", "Subject", "To Number", "To Phone Region", "URL", "form_id",
-    ]
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Route:
-    """An operation: its scopes, its rates a second and a minute, its parameters."""
-
-    method: str
-    path: re.Pattern[str]
-    handler: str
-    scope: str
-    burst: int
-    steady: int
-    parameters: frozenset[str]
-
-
-def _route(
-    method: str, path: str, handler: str, scope: str, rates: tuple[int, int], *parameters: str
-) -> Route:
-    pattern = re.compile("^" + path.replace("{id}", "([A-Za-z0-9]+)") + "/?$")
-    return Route(method, pattern, handler, scope, *rates, frozenset(parameters))
-
-
-EVENT_PARAMETERS = (
-    "include", "fields[event]", "fields[profile]", "fields[metric]", "fields[attribution]"
-)  # fmt: skip
-ROUTES = (
-    _route("GET", "/api/accounts", "accounts", "accounts:read", (1, 15), "fields[account]"),
-    _route(
-        "GET", "/api/metrics", "metrics", "metrics:read", (10, 150),
-        "fields[metric]", "fields[flow]", "filter", "include", "page[cursor]",
-    ),
-    _route(
-        "GET", "/api/metrics/{id}/metric-properties", "properties", "metrics:read", (1, 15),
-        "additional-fields[metric-property]", "fields[metric-property]",
-    ),
-    _route(
-        "GET", "/api/events", "events", "events:read", (350, 3500),
-        *EVENT_PARAMETERS, "filter", "sort", "page[size]", "page[cursor]",
-    ),
-    _route("GET", "/api/events/{id}", "event", "events:read", (10, 150), *EVENT_PARAMETERS),
-    _route(
-        "POST", "/api/metric-aggregates", "aggregates", "metrics:read", (3, 60),
-        "fields[metric-aggregate]",
-    ),
-)  # fmt: skip
-
-
-class RefusedError(Exception):
-    """An answer that refuses."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        title: str,
-        detail: str,
-        *,
-        source: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(code)
-        body = error_body(status, code, title, detail, source or {"pointer": "/data/"})
-        self.answer = Answer(status, body, headers or {}, JSON_API)
-
-
-def error_body(
-    status: int, code: str, title: str, detail: str, source: Mapping[str, str]
-) -> dict[str, Any]:
-    error = {
-        "id": "00000000-0000-0000-0000-0000000000ff",
-        "status": status,
-        "code": code,
-        "title": title,
-        "detail": detail,
-        "source": dict(source),
-        "links": {},
-        "meta": {},
-    }
-    return {"errors": [error]}
-
-
-def invalid(detail: str, **source: str) -> RefusedError:
-    return RefusedError(400, "invalid", "Invalid input.", detail, source=source)
-
-
-def throttled(seconds: float, *, has_header: bool = True) -> RefusedError:
-    return RefusedError(
-        429, "throttled", "Request was throttled.",
-        f"Request was throttled. Expected available in {seconds:g} seconds.",
-        headers={"Retry-After": f"{seconds:g}"} if has_header else {},
-    )  # fmt: skip
 
 
 class KlaviyoEvents(Double):
@@ -261,12 +136,12 @@ class KlaviyoEvents(Double):
     def handle(self, request: Request) -> Answer:
         self.clock.advance(self.request_seconds)
         try:
-            route, serial = _find_route(request)
+            route, serial = find_route(request)
             self._check_key(request)
-            _check_revision(request)
+            check_revision(request)
             self._check_scopes(route.scope)
             headers = self._count(route)
-            _check_parameters(request, route)
+            check_parameters(request, route)
             body = getattr(self, f"_{route.handler}")(request, serial)
         except RefusedError as refusal:
             self.refused[refusal.answer.status] += 1
@@ -323,13 +198,14 @@ class KlaviyoEvents(Double):
         try:
             text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             seal, text = text[:4], text[4:]
-            binding, issued, generation, *position = json.loads(text)
+            content: list[Any] = json.loads(text)
+            binding, issued, generation, *position = content
         except ValueError:
-            raise _bad_cursor() from None
+            raise bad_cursor() from None
         is_alive = self.clock.seconds - issued <= self.cursor_seconds
         is_ours = seal == _seal(text) and binding == self._binding(request)
         if not is_ours or not is_alive or generation != self._cursors:
-            raise _bad_cursor()
+            raise bad_cursor()
         return position
 
     def _binding(self, request: Request) -> str:
@@ -380,13 +256,13 @@ class KlaviyoEvents(Double):
             "attributes": attributes,
             "links": {"self": f"{SITE}/api/accounts/{account.id}"},
         }
-        fields = _fields(request, "account", ACCOUNT_FIELDS)
-        return {"data": [_sparse(one, fields)], "links": self._links(request, None)}
+        fields = fields_of(request, "account", ACCOUNT_FIELDS)
+        return {"data": [sparse(one, fields)], "links": self._links(request, None)}
 
     def _metrics(self, request: Request, serial: str) -> dict[str, Any]:
-        conditions = _conditions(request, filters.METRICS)
-        fields = _fields(request, "metric", METRIC_FIELDS)
-        _choices(request, "include", {"flow-triggers"})
+        conditions = conditions_of(request, filters.METRICS)
+        fields = fields_of(request, "metric", METRIC_FIELDS)
+        choices(request, "include", {"flow-triggers"})
         metrics = [
             metric
             for metric in self.store.metrics.values()
@@ -396,36 +272,36 @@ class KlaviyoEvents(Double):
         page = metrics[first : first + METRICS_A_PAGE]
         following = first + len(page) if first + len(page) < len(metrics) else None
         return {
-            "data": [_sparse(metric_resource(metric), fields) for metric in page],
+            "data": [sparse(metric_resource(metric), fields) for metric in page],
             "links": self._links(request, None if following is None else [following]),
         }
 
     def _properties(self, request: Request, serial: str) -> dict[str, Any]:
         metric = self._metric(serial)
-        fields = _fields(request, "metric-property", PROPERTY_FIELDS)
+        fields = fields_of(request, "metric-property", PROPERTY_FIELDS)
         name = "additional-fields[metric-property]"
-        has_samples = bool(_choices(request, name, {"sample_values"}))
+        has_samples = bool(choices(request, name, {"sample_values"}))
         values: dict[str, list[Any]] = defaultdict(list)
         for event in self.store.visible(metric.id):
             for key, value in event.properties.items():
                 values[key].append(value)
         data = [
-            _sparse(_property_resource(metric, key, samples, has_samples=has_samples), fields)
+            sparse(_property_resource(metric, key, samples, has_samples=has_samples), fields)
             for key, samples in sorted(values.items())
         ]
         return {"data": data, "links": self._links(request, None)}
 
     def _metric(self, serial: str) -> Metric:
         if serial not in self.store.metrics:
-            raise _not_found("metric", serial)
+            raise not_found("metric", serial)
         return self.store.metrics[serial]
 
     # events
 
     def _events(self, request: Request, serial: str) -> dict[str, Any]:
-        conditions = _conditions(request, filters.EVENTS)
+        conditions = conditions_of(request, filters.EVENTS)
         self._check_future(conditions)
-        size = _page_size(request)
+        size = page_size(request)
         order = request.value("sort")
         if "sort" in request.query and order not in SORTS:
             raise invalid(f"'{order}' is not a valid sort.", parameter="sort")
@@ -439,14 +315,17 @@ class KlaviyoEvents(Double):
         view = self._view(request)
         event = self.store.events.get(serial)
         if event is None or event.visible > self.store.now():
-            raise _not_found("event", serial)
+            raise not_found("event", serial)
         body = self._document(view, [event])
         return body | {"data": body["data"][0], "links": self._links(request, None)}
 
     def _check_future(self, conditions: Iterable[filters.Condition]) -> None:
         """Refuse what begins in the future, as the API does."""
         for one in conditions:
-            if one.operator.startswith("greater") and _moment(one.value) > self.store.now():
+            if (
+                one.operator.startswith("greater")
+                and filters.moment_of(one.value) > self.store.now()
+            ):
                 raise invalid("Filter is not valid for this field.", parameter="filter")
 
     def _matching(self, conditions: Sequence[filters.Condition]) -> list[Event]:
@@ -459,7 +338,7 @@ class KlaviyoEvents(Double):
             cut = bisect.bisect_left
             if one.operator in {"greater-than", "less-or-equal"}:
                 cut = bisect.bisect_right
-            place = cut(events, _moment(one.value), key=lambda event: event.happened)
+            place = cut(events, filters.moment_of(one.value), key=lambda event: event.happened)
             if one.operator.startswith("greater"):
                 first = max(first, place)
             else:
@@ -506,7 +385,7 @@ class KlaviyoEvents(Double):
         return (event for event in rows if event.visible <= now)
 
     def _view(self, request: Request) -> "View":
-        included = _choices(request, "include", {"attributions", "metric", "profile"})
+        included = choices(request, "include", {"attributions", "metric", "profile"})
         if "profile" in included:
             self._check_scopes("profiles:read")
         if "metric" in included:
@@ -514,14 +393,14 @@ class KlaviyoEvents(Double):
         return View(
             included,
             "include" in request.query,
-            _fields(request, "event", EVENT_FIELDS),
-            _fields(request, "profile", PROFILE_FIELDS),
-            _fields(request, "metric", METRIC_FIELDS),
+            fields_of(request, "event", EVENT_FIELDS),
+            fields_of(request, "profile", PROFILE_FIELDS),
+            fields_of(request, "metric", METRIC_FIELDS),
         )
 
     def _document(self, view: "View", events: Sequence[Event]) -> dict[str, Any]:
         body: dict[str, Any] = {
-            "data": [_sparse(event_resource(event), view.event) for event in events]
+            "data": [sparse(event_resource(event), view.event) for event in events]
         }
         if not view.has_included:
             return body
@@ -529,72 +408,42 @@ class KlaviyoEvents(Double):
         if "profile" in view.included:
             ids = dict.fromkeys(event.profile_id for event in events)
             people = [self.store.profiles[one] for one in ids if one in self.store.profiles]
-            body["included"] += [_sparse(profile_resource(one), view.profile) for one in people]
+            body["included"] += [sparse(profile_resource(one), view.profile) for one in people]
         if "metric" in view.included:
             metrics = dict.fromkeys(event.metric for event in events)
-            body["included"] += [_sparse(metric_resource(one), view.metric) for one in metrics]
+            body["included"] += [sparse(metric_resource(one), view.metric) for one in metrics]
         return body
 
     # totals
 
     def _aggregates(self, request: Request, serial: str) -> dict[str, Any]:
-        query = self._aggregate_query(request)
-        at = datetime.max.replace(tzinfo=UTC) if self.counts_ahead else self.store.now()
-        groups: dict[tuple[str, ...], list[Event]] = defaultdict(list)
-        for event in self.store.visible(query.metric.id, at):
-            if query.start <= event.happened < query.end and event.received <= self.store.now():
-                groups[tuple(_dimension(event, name) for name in query.by)].append(event)
-        if not groups and not query.by:
-            groups[()] = []
-        dates = list(_buckets(query))
-        rows = [
-            {"dimensions": list(names), "measurements": _measure(query, dates, events)}
-            for names, events in sorted(groups.items())
+        query = totals.read_query(request)
+        metric, now = self._metric(query.metric_id), self.store.now()
+        events = [
+            event
+            for event in self.store.listed(metric.id)
+            if (event.received if self.counts_ahead else event.visible) <= now
         ]
+        rows = totals.total_rows(query, events)
         page = rows[query.first : query.first + query.page_size]
-        following = query.first + len(page)
-        link = None
-        if following < len(rows):
-            link = f"{SITE}/api/metric-aggregates?{urlencode({'page_cursor': following})}"
-        here = f"{SITE}/api/metric-aggregates"
+        here, following = f"{SITE}/api/metric-aggregates", query.first + len(page)
+        cursor = urlencode({"page_cursor": following})
         return {
             "data": {
                 "type": "metric-aggregate",
                 "id": f"aggr{request.number:04}",
                 "attributes": {
-                    "dates": [date.isoformat() for date in dates],
+                    "dates": [date.isoformat() for date in totals.buckets(query)],
                     "data": page,
                 },
                 "links": {"self": here},
             },
-            "links": {"self": here, "next": link, "prev": None},
+            "links": {
+                "self": here,
+                "next": f"{here}?{cursor}" if following < len(rows) else None,
+                "prev": None,
+            },
         }
-
-    def _aggregate_query(self, request: Request) -> "AggregateQuery":
-        content = request.headers.get("content-type", "").partition(";")[0]
-        if content not in {JSON_API, "application/json"}:
-            raise RefusedError(
-                415, "unsupported_media_type", "Unsupported media type.",
-                f"Unsupported media type \"{content}\" in request.",
-            )  # fmt: skip
-        values = _attributes(request)
-        zone = values.get("timezone") or "UTC"
-        if zone not in available_timezones():
-            raise _bad_attribute("timezone")
-        start, end = _range(values.get("filter"), ZoneInfo(zone))
-        return AggregateQuery(
-            metric=self._metric(_checked(values, "metric_id", str)),
-            measurements=_subset(values, "measurements", MEASUREMENTS, least=1),
-            by=_subset(values, "by", DIMENSIONS),
-            interval=_subset(
-                {"interval": [values.get("interval") or "day"]}, "interval", INTERVALS
-            )[0],
-            zone=ZoneInfo(zone),
-            start=start,
-            end=end,
-            page_size=_checked(values, "page_size", int, 500),
-            first=int(_checked(values, "page_cursor", str, "0") or 0),
-        )
 
 
 @dataclass(frozen=True)
@@ -608,107 +457,12 @@ class View:
     metric: frozenset[str] | None
 
 
-@dataclass(frozen=True)
-class AggregateQuery:
-    """Totals of a metric by interval and dimensions."""
-
-    metric: Metric
-    measurements: tuple[str, ...]
-    by: tuple[str, ...]
-    interval: str
-    zone: ZoneInfo
-    start: datetime
-    end: datetime
-    page_size: int
-    first: int
-
-
-def _find_route(request: Request) -> tuple[Route, str]:
-    is_path = False
-    for route in ROUTES:
-        match = route.path.match(request.path)
-        if match is not None and route.method == request.method:
-            return route, match[1] if match.groups() else ""
-        is_path = is_path or match is not None
-    if is_path:
-        raise RefusedError(
-            405, "method_not_allowed", "Method not allowed.",
-            f'Method "{request.method}" not allowed.',
-        )  # fmt: skip
-    raise RefusedError(404, "not_found", "Not found.", "The requested path does not exist.")
-
-
-def _not_found(kind: str, serial: str) -> RefusedError:
-    return RefusedError(
-        404, "not_found", "Not found.", f"A {kind} with id {serial} does not exist."
-    )
-
-
-def _check_revision(request: Request) -> None:
-    revision = request.headers.get("revision", "")
-    if re.fullmatch(r"\d{4}-\d\d-\d\d(\.[a-z0-9-]+)?", revision) is None:
-        raise invalid("A revision header of the form YYYY-MM-DD is required.", header="revision")
-
-
-def _check_parameters(request: Request, route: Route) -> None:
-    for name in request.query:
-        if name not in route.parameters:
-            raise invalid(f"'{name}' is not a valid parameter of this endpoint.", parameter=name)
-
-
-def _bad_cursor() -> RefusedError:
-    return invalid("Cursor is not valid.", parameter="page[cursor]")
-
-
 def _seal(text: bytes) -> bytes:
     return hashlib.blake2b(text, digest_size=4, key=b"double").digest()
 
 
-def _conditions(request: Request, kinds: Mapping[str, filters.Kind]) -> list[filters.Condition]:
-    if "filter" not in request.query:
-        return []
-    try:
-        return filters.parse_filter(request.value("filter"), kinds)
-    except filters.FilterError as error:
-        raise invalid(str(error), parameter="filter") from None
-
-
-def _choices(request: Request, name: str, allowed: Iterable[str]) -> frozenset[str]:
-    """Return a comma separated parameter's values."""
-    if name not in request.query:
-        return frozenset()
-    values = frozenset(request.value(name).split(","))
-    wrong = sorted(values - set(allowed))
-    if wrong:
-        raise invalid(f"'{wrong[0]}' is not a valid value of {name}.", parameter=name)
-    return values
-
-
-def _fields(request: Request, kind: str, allowed: frozenset[str]) -> frozenset[str] | None:
-    name = f"fields[{kind}]"
-    return _choices(request, name, allowed) if name in request.query else None
-
-
-def _sparse(resource: dict[str, Any], fields: frozenset[str] | None) -> dict[str, Any]:
-    if fields is None:
-        return resource
-    attributes = {n: value for n, value in resource["attributes"].items() if n in fields}
-    return resource | {"attributes": attributes}
-
-
-def _page_size(request: Request) -> int:
-    text = request.value("page[size]", "200")
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:
-        raise invalid("Page size must be an integer from 1 to 1000.", parameter="page[size]")
-    return int(text)
-
-
 def _integration_value(metric: Metric, name: str) -> str:
     return str(getattr(metric.integration, name.partition(".")[2]))
-
-
-def _moment(value: object) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromtimestamp(float(str(value)), UTC)
 
 
 def _order(event: Event) -> tuple[datetime, str]:
@@ -752,107 +506,6 @@ def _inferred_type(value: object) -> str:
         return "Boolean"
     if isinstance(value, int | float):
         return "Numeric"
-    return {list: "List", dict: "Object"}.get(type(value), "String")
-
-
-def _attributes(request: Request) -> dict[str, Any]:
-    try:
-        data = request.json()["data"]
-        kind, values = data["type"], data["attributes"]
-    except (ValueError, KeyError, TypeError):
-        raise invalid("The request body is not valid.", pointer="/data") from None
-    if kind != "metric-aggregate" or not isinstance(values, dict):
-        raise invalid("The type of the resource is not valid.", pointer="/data/type")
-    allowed = {
-        "metric_id", "page_cursor", "measurements", "interval", "page_size", "by",
-        "return_fields", "filter", "timezone", "sort",
-    }  # fmt: skip
-    for name in values:
-        if name not in allowed:
-            raise _bad_attribute(name)
-    return values
-
-
-def _bad_attribute(name: str) -> RefusedError:
-    return invalid(f"'{name}' is not valid.", pointer=f"/data/attributes/{name}")
-
-
-def _checked(values: Mapping[str, Any], name: str, kind: type, default: Any = None) -> Any:
-    value = values.get(name)
-    value = default if value is None else value
-    if not isinstance(value, kind) or (kind is int and not 1 <= value <= 500):
-        raise _bad_attribute(name)
-    return value
-
-
-def _subset(
-    values: Mapping[str, Any], name: str, allowed: Iterable[str], least: int = 0
-) -> tuple[str, ...]:
-    value = values.get(name) or []
-    if not isinstance(value, list) or len(value) < least or not set(value) <= set(allowed):
-        raise _bad_attribute(name)
-    return tuple(value)
-
-
-def _range(texts: object, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return the range of a query, which must have both ends and a year at most."""
-    if not isinstance(texts, list):
-        raise _bad_attribute("filter")
-    try:
-        parsed = [filters.parse_filter(text, filters.AGGREGATES, zone) for text in texts]
-    except (filters.FilterError, TypeError):
-        raise _bad_attribute("filter") from None
-    ends = {one.operator: _moment(one.value) for conditions in parsed for one in conditions}
-    if ends.keys() != {"greater-or-equal", "less-than"}:
-        raise _bad_attribute("filter")
-    start, end = ends["greater-or-equal"], ends["less-than"]
-    if not start < end <= start + LONGEST_RANGE:
-        raise _bad_attribute("filter")
-    return start, end
-
-
-def _dimension(event: Event, name: str) -> str:
-    """Return the value that an event is grouped by; empty if it has none."""
-    value = event.properties.get("$currency_code" if name == "$value_currency" else name)
-    return "" if value is None else str(value)
-
-
-def _bucket(moment: datetime, interval: str, zone: ZoneInfo) -> datetime:
-    """Return the begin of the interval in which a moment is, by the clocks of a zone."""
-    local = moment.astimezone(zone)
-    if interval == "hour":
-        return local.replace(minute=0, second=0, microsecond=0)
-    day = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    if interval == "week":
-        return day - timedelta(days=day.weekday())
-    return day.replace(day=1) if interval == "month" else day
-
-
-def _buckets(query: AggregateQuery) -> Iterator[datetime]:
-    bucket = _bucket(query.start, query.interval, query.zone)
-    while bucket.timestamp() < query.end.timestamp():
-        yield bucket
-        if query.interval == "hour":
-            bucket = (bucket.astimezone(UTC) + timedelta(hours=1)).astimezone(query.zone)
-        else:
-            days = {"day": 1, "week": 7, "month": 32}[query.interval]
-            bucket = _bucket(bucket + timedelta(days=days), query.interval, query.zone)
-
-
-def _measure(
-    query: AggregateQuery, dates: Sequence[datetime], events: Sequence[Event]
-) -> dict[str, list[float]]:
-    by_date: dict[float, list[Event]] = defaultdict(list)  # by second: hours repeat in autumn
-    for event in events:
-        by_date[_bucket(event.happened, query.interval, query.zone).timestamp()].append(event)
-    measures: dict[str, Callable[[Sequence[Event]], float]] = {
-        "count": lambda rows: float(len(rows)),
-        "sum_value": lambda rows: round(
-            sum(float(row.properties.get("$value") or 0) for row in rows), 2
-        ),
-        "unique": lambda rows: float(len({row.profile_id or row.id for row in rows})),
-    }
-    return {
-        name: [measures[name](by_date[date.timestamp()]) for date in dates]
-        for name in query.measurements
-    }
+    if isinstance(value, list):
+        return "List"
+    return "Object" if isinstance(value, dict) else "String"

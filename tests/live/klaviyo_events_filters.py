@@ -167,3 +167,8 @@ def _value(literal: Literal, kind: str, zone: tzinfo) -> str | tuple[str, ...] |
     except ValueError:
         raise FilterError(FIELD) from None
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def moment_of(value: object) -> datetime:
+    """Return the moment of a condition on ``datetime`` or ``timestamp``."""
+    return value if isinstance(value, datetime) else datetime.fromtimestamp(float(str(value)), UTC)

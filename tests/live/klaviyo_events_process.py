@@ -133,7 +133,7 @@ def random_order(
             customer_id=8_000_000 + number if rng.random() < 0.8 else None,
         )
     lines = tuple(_random_line(rng) for _ in range(rng.randint(1, 3)))
-    values = {"contact": contact, "lines": lines} | values
+    drawn: dict[str, Any] = {"contact": contact, "lines": lines}
     return Order(
         id=str(FIRST_ORDER + number),
         number=1000 + number,
@@ -144,7 +144,7 @@ def random_order(
         currency=store.account.currency,
         codes=("WELCOME10",) if any(line.discount for line in lines) else (),
         source_name=rng.choice(["web", "web", "web", "pos"]),
-        **values,
+        **(drawn | values),
     )
 
 
@@ -372,9 +372,10 @@ def load_world(
     end = span(world)[1].to_pydatetime().astimezone(UTC)
     account = Account(timezone=world.profile.timezone, currency=world.profile.currency)
     store = Store(clock or Clock(end + timedelta(hours=3)), account=account, **options)
-    lines = dict(list(ledger.lines.groupby("number")))
+    lines = {int(str(number)): part for number, part in ledger.lines.groupby("number")}
+    row: Any  # a named tuple of pandas
     for row in ledger.orders.itertuples(index=False):
-        _load_order(store, row, lines.get(row.number), ledger, connection)
+        _load_order(store, row, lines.get(int(row.number)), ledger, connection)
     if has_messages:
         _load_messages(store, world)
     return store

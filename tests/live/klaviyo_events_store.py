@@ -283,7 +283,7 @@ class Store:
             or self.add_profile(email, contact.phone, external_id)
         )
 
-    def change_profile(self, profile_id: str, **values: str | None) -> None:
+    def change_profile(self, profile_id: str, **values: Any) -> None:
         """Give a profile another e-mail, phone or external id."""
         self._keep(replace(self.profiles[profile_id], updated=self.now(), **values))
 
