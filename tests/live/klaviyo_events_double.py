@@ -197,14 +197,14 @@ class KlaviyoEvents(Double):
         cursor = request.value("page[cursor]")
         try:
             text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-            seal, text = text[:4], text[4:]
-            content: list[Any] = json.loads(text)
-            binding, issued, generation, *position = content
         except ValueError:
             raise bad_cursor() from None
+        if text[:4] != _seal(text[4:]):
+            raise bad_cursor()
+        content: list[Any] = json.loads(text[4:])
+        binding, issued, generation, *position = content
         is_alive = self.clock.seconds - issued <= self.cursor_seconds
-        is_ours = seal == _seal(text) and binding == self._binding(request)
-        if not is_ours or not is_alive or generation != self._cursors:
+        if not is_alive or binding != self._binding(request) or generation != self._cursors:
             raise bad_cursor()
         return position
 
@@ -322,10 +322,8 @@ class KlaviyoEvents(Double):
     def _check_future(self, conditions: Iterable[filters.Condition]) -> None:
         """Refuse what begins in the future, as the API does."""
         for one in conditions:
-            if (
-                one.operator.startswith("greater")
-                and filters.moment_of(one.value) > self.store.now()
-            ):
+            is_start = one.operator.startswith("greater")
+            if is_start and filters.moment_of(one.value) > self.store.now():
                 raise invalid("Filter is not valid for this field.", parameter="filter")
 
     def _matching(self, conditions: Sequence[filters.Condition]) -> list[Event]:
@@ -367,21 +365,14 @@ class KlaviyoEvents(Double):
         """Yield the visible events behind a position, in the order of a query."""
         now = self.store.now()
         if not order:
-            events = sorted(events, key=lambda event: event.id)
-            start = (
-                bisect.bisect_right(events, position[1], key=lambda event: event.id)
-                if position
-                else 0
-            )
-            rows: Iterable[Event] = islice(events, start, None)
+            rows = sorted(events, key=lambda event: event.id)
+            rows = [event for event in rows if not position or event.id > position[1]]
         elif order.startswith("-"):
-            stop = (
-                bisect.bisect_left(events, _key(position), key=_order) if position else len(events)
-            )
-            rows = reversed(events[:stop])
+            stop = bisect.bisect_left(events, _key(position), key=_order) if position else None
+            rows = events[:stop][::-1]
         else:
             start = bisect.bisect_right(events, _key(position), key=_order) if position else 0
-            rows = islice(events, start, None)
+            rows = events[start:]
         return (event for event in rows if event.visible <= now)
 
     def _view(self, request: Request) -> "View":

@@ -1,25 +1,17 @@
-"""What happens to an account over time: at random, or as a simulated store had it."""
+"""What happens to an account: messages, visits, and a random process of all there is."""
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-import pandas as pd
-
-from perennial.simulation import World
-from perennial.simulation.forms.ledger import Ledger, save_ledger, span
 from tests.live import klaviyo_events_payloads as payloads
-from tests.live.double import Clock
 from tests.live.klaviyo_events_records import (
     ACTIVE,
     CLICKED,
-    GIFT_CARD,
     OPENED,
     PRODUCTS,
     RECEIVED,
-    RECEIVED_SMS,
     UNSUBSCRIBED,
     VIEWED,
     Contact,
@@ -27,14 +19,13 @@ from tests.live.klaviyo_events_records import (
     Order,
     Product,
     Profile,
-    Refund,
     RefundLine,
 )
-from tests.live.klaviyo_events_store import Account, Store
+from tests.live.klaviyo_events_store import Store
 
 FIRST_ORDER = 5_000_000
 MINUTE = timedelta(minutes=1)
-SOURCES = {"web": "web", "app": "580111", "store": "pos"}
+MACHINE_NAMES = ("machine_open", "Apple Privacy Open")
 
 
 # messages and visits
@@ -53,13 +44,21 @@ def receive_email(
 
 
 def open_email(
-    store: Store, profile: Profile, campaign: str, at: datetime, *, is_machine: bool = False
+    store: Store,
+    profile: Profile,
+    campaign: str,
+    at: datetime,
+    *,
+    is_machine: bool = False,
+    names: tuple[str, ...] = MACHINE_NAMES,
 ) -> None:
-    """Let an e-mail be opened, by its reader or by Apple's privacy proxy."""
+    """Let an e-mail be opened, by its reader or by Apple's privacy proxy.
+
+    `names` are the properties that tell which: accounts have either or both.
+    """
     client = ("Apple Mail", "iOS") if is_machine else ("Gmail", "Android")
     content = payloads.message(campaign, message_id(campaign), profile, at) | {
-        "machine_open": is_machine,
-        "Apple Privacy Open": is_machine,
+        **dict.fromkeys(names, is_machine),
         "Client Name": client[0],
         "Client OS Family": client[1],
         "Client Type": "Mobile",
@@ -238,11 +237,12 @@ def _someone(store: Store, rng: random.Random) -> Profile | None:
 def _campaign(store: Store, rng: random.Random) -> bool:
     people = list(store.profiles.values())
     at, name = store.now(), f"{store.now():%Y-%m-%d %H%M} Beans"
+    names = rng.choice([MACHINE_NAMES, MACHINE_NAMES[:1], MACHINE_NAMES[1:]])
     for profile in rng.sample(people, min(len(people), 10)):
         receive_email(store, profile, name, at)
-        open_email(store, profile, name, at + 20 * MINUTE / 60, is_machine=True)
+        open_email(store, profile, name, at + MINUTE / 3, is_machine=True, names=names)
         if rng.random() < 0.3:
-            open_email(store, profile, name, at + rng.randint(2, 600) * MINUTE)
+            open_email(store, profile, name, at + rng.randint(2, 600) * MINUTE, names=names)
         if rng.random() < 0.2:
             click_email(store, profile, name, at + MINUTE, is_bot=True)
         if rng.random() < 0.1:
@@ -304,166 +304,3 @@ STEPS: dict[str, tuple[float, Callable[[Store, random.Random], bool]]] = {
     "erase": (1, _erase),
     "change_email": (2, _change_email),
 }
-
-
-# a simulated store
-
-
-@dataclass(frozen=True)
-class Connection:
-    """When the account was connected to a shop that existed before, and how its past arrived.
-
-    Attributes
-    ----------
-    at
-        The last 90 days arrive within an hour; what is older follows within `days`, newest first.
-    days
-        See `at`.
-    has_later_state
-        Whether `$extra` of a past order has its cancellation and refunds until `at`.
-    sends_voids
-        Whether past cancellations and refunds get their own events.
-    """
-
-    at: datetime
-    days: float = 2.0
-    has_later_state: bool = False
-    sends_voids: bool = True
-
-    def visible(self, happened: datetime, first: datetime) -> datetime | None:
-        """Return when a past event is listed; None for an event after the connection."""
-        if happened >= self.at:
-            return None
-        recent = self.at - timedelta(days=90)
-        if happened >= recent:
-            return self.at + timedelta(hours=1)
-        share = (recent - happened) / max(recent - first, timedelta(seconds=1))
-        return self.at + timedelta(hours=1) + share * timedelta(days=self.days)
-
-
-def load_world(
-    world: World,
-    *,
-    clock: Clock | None = None,
-    connection: Connection | None = None,
-    has_messages: bool = False,
-    **options: Any,
-) -> Store:
-    """Return an account that received a simulated store's orders from Shopify.
-
-    Orders are those of `perennial.simulation.forms.ledger`: the clean tables' purchases, and
-    cancelled, refunded, free and test orders and orders of nobody. Their ids are those of the form
-    ``fivetran``. What happens after the clock's time becomes visible as it passes.
-
-    Parameters
-    ----------
-    world
-        The simulated store.
-    clock
-        Starts three hours after the world's end by default.
-    connection
-        How the past arrived; by default the account received each event when it happened.
-    has_messages
-        Whether the clean table of touches becomes Received Email and Received SMS.
-    **options
-        Of `Store`, such as `lag` and `formula`.
-    """
-    ledger = save_ledger(world, has_dates=True)
-    end = span(world)[1].to_pydatetime().astimezone(UTC)
-    account = Account(timezone=world.profile.timezone, currency=world.profile.currency)
-    store = Store(clock or Clock(end + timedelta(hours=3)), account=account, **options)
-    lines = {int(str(number)): part for number, part in ledger.lines.groupby("number")}
-    row: Any  # a named tuple of pandas
-    for row in ledger.orders.itertuples(index=False):
-        _load_order(store, row, lines.get(int(row.number)), ledger, connection)
-    if has_messages:
-        _load_messages(store, world)
-    return store
-
-
-def _moment(value: Any) -> datetime | None:
-    return None if pd.isna(value) else value.to_pydatetime().astimezone(UTC).replace(microsecond=0)
-
-
-def _text(value: Any) -> str | None:
-    return None if pd.isna(value) else str(value)
-
-
-def _load_order(
-    store: Store,
-    row: Any,
-    lines: pd.DataFrame | None,
-    ledger: Ledger,
-    connection: Connection | None,
-) -> None:
-    parts: list[Any] = list(lines.itertuples(index=False)) if lines is not None else []
-    goods = [Line(_product(part), int(part.quantity), int(part.discount)) for part in parts]
-    if row.gift_card:
-        product = GIFT_CARD
-        goods.append(
-            Line(Product(product.id, product.variant_id, product.title, "", int(row.gift_card),
-                         is_gift_card=True))
-        )  # fmt: skip
-    email, phone, customer = _text(row.email), _text(row.phone), _text(row.external_id)
-    is_member = customer is not None and not row.is_guest
-    ordered_at, first = _moment(row.ordered_at), _moment(ledger.orders["ordered_at"].min())
-    assert ordered_at is not None
-    assert first is not None
-    code = _text(row.discount_code)
-    order = Order(
-        id=str(5_000_000_000_000 + row.number * 32_768),
-        number=int(row.number),
-        contact=Contact(email, phone, int(customer) if customer and is_member else None),
-        ordered_at=ordered_at,
-        lines=tuple(goods),
-        shipping=int(row.shipping),
-        tax_rate=0.08,
-        currency=row.currency,
-        codes=(code,) if code else (),
-        source_name=SOURCES[row.channel],
-        is_test=row.kind == "test",
-    )
-    refunded_at, cancelled_at = _moment(row.refunded_at), _moment(row.canceled_at)
-    was_paid = row.kind != "canceled" or row.number % 2 == 1
-    back = tuple(
-        RefundLine(n, int(part.quantity), int(part.refund))
-        for n, part in enumerate(parts)
-        if part.refund > 0
-    )
-    if connection is not None and connection.has_later_state:
-        order.cancelled_at = cancelled_at  # as `$extra` has them, by their own dates
-        if back and was_paid and refunded_at is not None:
-            order.refunds.append(Refund(1, refunded_at, back))
-    visible = connection.visible(ordered_at, first) if connection else None
-    state_at = connection.at if connection and connection.has_later_state and visible else None
-    store.place_order(order, visible=visible, state_at=state_at)
-    order.refunds.clear()
-    for is_cancellation, at in ((True, cancelled_at), (False, refunded_at if back else None)):
-        if at is None or not (is_cancellation or was_paid):
-            continue
-        shown = connection.visible(at, first) if connection else None
-        is_sent = connection is None or shown is None or connection.sends_voids
-        if is_cancellation:
-            store.cancel(order.id, at, is_sent=is_sent, visible=shown)
-        else:
-            store.refund(order.id, back, at, is_sent=is_sent, visible=shown)
-
-
-def _product(part: Any) -> Product:
-    number = int(part.sku[1:])
-    return Product(1000 + number, 2000 + number, part.name, part.sku, int(part.price))
-
-
-def _load_messages(store: Store, world: World) -> None:
-    emails = world.customers.select(["customer_id", "email"]).to_pandas()
-    email_of = dict(zip(emails["customer_id"], emails["email"], strict=True))
-    for row in world.touches.to_pandas().itertuples(index=False):
-        profile, at = store.profile_of(Contact(email_of[row.customer_id])), _moment(row.sent_at)
-        assert profile is not None
-        assert at is not None
-        if row.channel == "email":
-            receive_email(store, profile, row.campaign, at)
-        elif row.channel == "sms":
-            metric = store.metric(RECEIVED_SMS, "klaviyo")
-            content = payloads.message(row.campaign, message_id(row.campaign), profile, at)
-            store.record(metric, profile.id, at, properties=content)
