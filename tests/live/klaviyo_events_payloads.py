@@ -251,21 +251,25 @@ def placed_by_woocommerce(order: Order, formula: ValueFormula) -> dict[str, Any]
             "OrderId": int(order.id),
             "OrderNumber": order.id,
             "Status": "processing",
-            "Items": [
-                {
-                    "ProductID": line.product.id,
-                    "SKU": line.product.sku,
-                    "Name": line.product.title,
-                    "Quantity": line.quantity,
-                    "ItemPrice": price(line.product.price),
-                    "LineTotal": price(line.worth),
-                    "SubTotal": price(line.gross),
-                    "TotalWithTax": price(line.worth + order.tax(line)),
-                    "Categories": [line.product.category],
-                }
-                for line in order.lines
-            ],
+            "Items": [_woocommerce_line(order, line) for line in order.lines],
         },
+    }
+
+
+def _woocommerce_line(order: Order, line: Line) -> dict[str, Any]:
+    """Return a line; its totals are without tax however the shop enters its prices."""
+    total = line.worth - order.included_tax(line)
+    share = total / line.worth if line.worth else 1
+    return {
+        "ProductID": line.product.id,
+        "SKU": line.product.sku,
+        "Name": line.product.title,
+        "Quantity": line.quantity,
+        "ItemPrice": price(line.product.price),
+        "LineTotal": price(total),
+        "SubTotal": price(round(line.gross * share)),
+        "TotalWithTax": price(total + order.tax(line)),
+        "Categories": [line.product.category],
     }
 
 

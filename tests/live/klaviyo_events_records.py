@@ -211,6 +211,10 @@ class Order:
             return line.worth - round(line.worth / (1 + self.tax_rate))
         return round(line.worth * self.tax_rate)
 
+    def included_tax(self, line: Line) -> int:
+        """Return the tax that is in a line's worth."""
+        return self.tax(line) if self.taxes_included else 0
+
     @property
     def gross(self) -> int:
         return sum(line.gross for line in self.lines)
@@ -232,10 +236,21 @@ class Order:
     def net(self) -> int:
         """Goods after discounts, without tax and gift cards, before refunds."""
         return sum(
-            line.worth - (self.tax(line) if self.taxes_included else 0)
+            line.worth - self.included_tax(line)
             for line in self.lines
             if not line.product.is_gift_card
         )
+
+    def net_in(self, integration: str) -> int:
+        """Return what an integration's event shows as net revenue.
+
+        Only Shopify marks gift cards, and what a shop's own code sends has no tax.
+        """
+        if integration == "shopify":
+            return self.net
+        if integration == "woocommerce":
+            return sum(line.worth - self.included_tax(line) for line in self.lines)
+        return self.gross - self.discount
 
     @property
     def units(self) -> int:

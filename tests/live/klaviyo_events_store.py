@@ -90,7 +90,8 @@ class TrueOrder:
     order_id
         The `$event_id`.
     net
-        Goods after discounts, without tax and gift cards. Partial refunds and edits are not
+        Goods after discounts, without tax and gift cards as far as the integration's events show
+        them (`Order.net_in`). Partial refunds and edits are not
         subtracted: the account has none. None where the lines are redacted.
     void_at, void
         When and how the order became void, as far as the account's events show.
@@ -473,7 +474,7 @@ class Store:
             profile_id=placed.profile_id,
             email=profile.email if profile else None,
             currency=order.currency,
-            net=order.net if is_open else None,
+            net=order.net_in(integration) if is_open else None,
             units=order.units if is_open else None,
             channel=order.source_name,
             codes=order.codes,
@@ -495,11 +496,11 @@ class Store:
 
     def _unseen_of(self, order: Order, integration: str) -> list[Unseen]:
         if (integration, order.id) not in self.placed:
-            return [Unseen(order.id, "no_profile", order.ordered_at, order.net)]
+            return [Unseen(order.id, "no_profile", order.ordered_at, order.net_in(integration))]
         if order.void_at is not None:
             if self.voided[integration, order.id]:
                 return []
-            return [Unseen(order.id, "unsent_void", order.void_at, order.net)]
+            return [Unseen(order.id, "unsent_void", order.void_at, order.net_in(integration))]
         refunds = [Unseen(order.id, "partial_refund", r.at, r.amount) for r in order.refunds]
         edits = [
             Unseen(order.id, "edit", e.at, order.lines[e.line].product.price * e.quantity)

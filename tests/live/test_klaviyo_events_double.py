@@ -459,6 +459,21 @@ def test_the_store_changes_between_requests():
     assert len({one["id"] for page in pages for one in page["included"]}) == 5
 
 
+def test_an_event_that_is_deleted_while_paging_is_gone_and_no_other():
+    store = store_of(6)
+    newest = store.placed["shopify", "5000005"]
+    with calling(store) as caller:
+        pages = caller.pages(**{"page[size]": 2})
+        ids = [one["id"] for one in next(pages)["data"]]
+        store.delete_event(ids[1])  # where the cursor points
+        store.delete_event(newest)
+        ids += [one["id"] for page in pages for one in page["data"]]
+        assert len(ids) == 5
+        assert newest not in ids
+        assert caller.ids() == [ids[0], *ids[2:]]
+        assert sum(caller.total_rows()["data"][0]["measurements"]["count"]) == 4
+
+
 # totals
 
 

@@ -61,8 +61,8 @@ def true_orders(store: Store) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def kinds_unseen(store: Store) -> Counter[str]:
-    return Counter(one.kind for one in store.unseen())
+def kinds_unseen(store: Store, integration: str = "shopify") -> Counter[str]:
+    return Counter(one.kind for one in store.unseen(integration))
 
 
 # orders
@@ -159,6 +159,39 @@ def test_orders_without_an_email_are_not_synced_unless_the_store_says_so():
     store.place_order(order_of(1, DAY, contact=phone))
     store.place_order(order_of(2, DAY, contact=nobody))
     assert [one.order_id for one in store.true_orders()] == ["5000001"]
+
+
+# other integrations
+
+
+def woocommerce_net(properties: dict[str, Any]) -> int:
+    return int(sum(Decimal(line["LineTotal"]) for line in properties["$extra"]["Items"]) * 100)
+
+
+def api_net(properties: dict[str, Any]) -> int:
+    total = sum(line["RowTotal"] for line in properties["Items"])
+    return round((total - properties["DiscountValue"]) * 100)
+
+
+@pytest.mark.parametrize(
+    ("integration", "metric", "net"),
+    [("woocommerce", "WOPlac", woocommerce_net), ("api", "APPlac", api_net)],
+)
+def test_a_right_reading_of_another_integration_gives_its_truth(integration, metric, net):
+    store, rng = Store(sends_to=(integration,)), random.Random(7)
+    for _ in range(200):
+        store.clock.advance(600)
+        step(store, rng)
+    read = {
+        event.key: None if event.is_redacted else net(event.properties)
+        for event in store.visible(metric)
+    }
+    assert read == {one.order_id: one.net for one in store.true_orders(integration)}
+    assert len(read) > 50
+    voids = {one.order_id for one in store.true_orders(integration) if one.void}
+    refunded = {event.key for event in store.visible("WORefu")}
+    assert voids == refunded
+    assert kinds_unseen(store, integration)["unsent_void"] > 0  # cancellations
 
 
 # people
