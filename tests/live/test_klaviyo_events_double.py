@@ -502,6 +502,17 @@ def test_totals_are_by_zone_and_currency():
     }
 
 
+def test_totals_have_the_begin_of_a_range_and_not_its_end():
+    store = Store()
+    for number in range(3):
+        store.place_order(order_of(number, DAY + number * 24 * HOUR))
+    text = ["greater-or-equal(datetime,2026-11-20)", "less-than(datetime,2026-11-22)"]
+    with calling(store) as caller:
+        assert caller.total_rows(filter=text)["data"][0]["measurements"]["count"] == [1.0, 1.0]
+        whole = caller.total_rows(filter=text, interval="month")["data"]
+    assert whole[0]["measurements"] == {"count": [2.0], "sum_value": [24.0]}
+
+
 def test_hours_of_the_night_when_clocks_go_back_are_apart():
     store = Store()
     for number, hour in enumerate((0, 1, 2), 1):  # 02:00 summer, 02:00 winter, 03:00 in Berlin

@@ -14,7 +14,15 @@ from tests.live.double import Clock
 from tests.live.klaviyo_events_caller import DAY, HOUR, order_of, sample_store, store_of
 from tests.live.klaviyo_events_double import KlaviyoEvents
 from tests.live.klaviyo_events_process import MACHINE_NAMES, STEPS, step
-from tests.live.klaviyo_events_records import BEANS, FILTERS, GIFT_CARD, Contact, Line, RefundLine
+from tests.live.klaviyo_events_records import (
+    BEANS,
+    FILTERS,
+    GIFT_CARD,
+    Contact,
+    Line,
+    Refund,
+    RefundLine,
+)
 from tests.live.klaviyo_events_store import Lag, Store
 from tests.live.klaviyo_events_world import Connection, load_world
 
@@ -109,6 +117,23 @@ def test_an_event_is_frozen():
     assert extra["cancelled_at"] == "2026-11-20T03:00:00+01:00"  # of the shop's zone
     assert extra["line_items"][0]["current_quantity"] == 1
     assert extra["fulfillment_status"] == "fulfilled"
+
+
+def test_a_state_has_nothing_that_happens_after_it():
+    order = order_of(1, DAY, lines=(Line(BEANS, 2), Line(FILTERS)))
+    order.cancelled_at = DAY + 5 * HOUR
+    order.refunds = [
+        Refund(1, DAY + HOUR, (RefundLine(0, 1, 1200),)),
+        Refund(2, DAY + 5 * HOUR, (RefundLine(0, 1, 1200), RefundLine(1, 1, 800))),
+    ]
+    store = Store()
+    store.place_order(order, received=DAY + 3 * HOUR, state_at=DAY + 3 * HOUR)
+    (event,) = store.visible("SHPlac")
+    extra = event.properties["$extra"]
+    assert extra["cancelled_at"] is None
+    assert [refund["id"] for refund in extra["refunds"]] == [1]
+    assert extra["financial_status"] == "partially_refunded"
+    assert extra["updated_at"] == "2026-11-20T02:00:00+01:00"
 
 
 @pytest.mark.parametrize(("formula", "value"), [("total", 39.56), ("before_tax", 33.8)])
