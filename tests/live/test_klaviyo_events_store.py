@@ -371,6 +371,10 @@ def test_a_simulated_store_is_in_the_account(world):
     whole = orders[orders["refund"] == orders["items"] + orders["gift_card"] - orders["discount"]]
     assert sorted(refunds) == sorted(partial.loc[partial.index.difference(whole.index), "refund"])
     assert len(refunds) > 0
+    never_paid = orders.index[ledger.is_void.to_numpy()]
+    refunded = whole[(whole["refund"] > 0) & whole["email"].notna()].index.difference(never_paid)
+    assert sorted(event.key for event in store.visible("SHRefu")) == sorted(refunded)
+    assert len(never_paid) > 0
     assert kinds_unseen(store)["no_profile"] == int(orders["email"].isna().sum())
     assert read_orders(store) == true_orders(store)
 
