@@ -27,8 +27,9 @@ Interface, stable:
   `fault_answer(fault, request)`: override it to give the vendor's own 429 and 5xx bodies;
   `lock`: hold it when a test changes the store from its own thread while a client runs.
 - `Faults(seed, rates, at, most_in_row, paths, retry_after)`: `counts` per kind, kinds in
-  `FAULT_KINDS`.
-- `Server(double)`: `url`, `close()`; a context manager.
+  `FAULT_KINDS`; a subclass may have other `kinds`, for errors of one platform's own.
+- `Server(double)`: `url`, `close()`; a context manager. An exception of `handle` is a fault of the
+  double: the client gets a 500, `double.failures` keeps it, and `close` raises it.
 - `KillSwitch(at, when, transport)`: an httpx transport that raises `Killed`, which no
   `except Exception` catches, at the n-th request, before it is sent or after it was answered.
 - `kill_process_at(double, number, process)`: SIGKILL to a client in a process of its own.
@@ -164,6 +165,8 @@ class Faults:
         Seconds of real time that it takes besides; for clients with real timeouts.
     """
 
+    kinds: Mapping[str, str] = FAULT_KINDS  # a subclass may plan others, which its double makes
+
     def __init__(
         self,
         seed: int = 0,
@@ -178,9 +181,9 @@ class Faults:
     ) -> None:
         self.seed, self.rates = seed, dict(rates or {})
         self.at = {kind: frozenset(numbers) for kind, numbers in (at or {}).items()}
-        unknown = (self.rates.keys() | self.at.keys()) - FAULT_KINDS.keys()
+        unknown = (self.rates.keys() | self.at.keys()) - self.kinds.keys()
         if unknown:
-            raise ValueError(f"no fault {sorted(unknown)}; there are {sorted(FAULT_KINDS)}")
+            raise ValueError(f"no fault {sorted(unknown)}; there are {sorted(self.kinds)}")
         self.most_in_row, self.paths = most_in_row, paths
         self.retry_after, self.slow_seconds = retry_after, slow_seconds
         self.slow_wall_seconds = slow_wall_seconds
@@ -219,6 +222,7 @@ class Double:
         self.faults = faults or Faults()
         self.requests: list[Request] = []
         self.hooks: list[Callable[[Request], None]] = []
+        self.failures: list[Exception] = []
         self.lock = threading.RLock()
 
     def handle(self, request: Request) -> Answer:
@@ -229,6 +233,13 @@ class Double:
         """Return what a fault of status 429 or 5xx answers."""
         retry = {"Retry-After": f"{self.faults.retry_after:g}"} if fault == "429" else {}
         return Answer(int(fault[:3]), b"", retry, "text/plain")
+
+    def _handled(self, request: Request) -> Answer:
+        try:
+            return self.handle(request)
+        except Exception as error:  # noqa: BLE001  # in the server's thread: `Server.close` raises it
+            self.failures.append(error)
+            return Answer(500, f"the double failed: {error!r}".encode(), {}, "text/plain")
 
     def receive(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes
@@ -246,7 +257,7 @@ class Double:
                 return fault, None
             if fault is not None and fault not in HANDLED:
                 return fault, self.fault_answer(fault, request)
-            answer = self.handle(request)
+            answer = self._handled(request)
             if fault == "slow":
                 self.clock.advance(self.faults.slow_seconds)
             return fault, None if fault == "lost" else answer
@@ -265,8 +276,8 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(self.double.faults.slow_wall_seconds)
         if answer is None:
             self._hang_up()
-        elif isinstance(answer.body, Path) and fault is None:
-            self._stream(answer, answer.body)
+        elif isinstance(answer.body, Path):
+            self._stream(answer, answer.body, fault)
         else:
             self._write(answer, fault)
 
@@ -291,11 +302,16 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in {"cut_in", "cut_after"}:
             self._hang_up()
 
-    def _stream(self, answer: Answer, file: Path) -> None:
-        self._head(answer, file.stat().st_size)
+    def _stream(self, answer: Answer, file: Path, fault: str | None) -> None:
+        size = file.stat().st_size
+        left = size // 2 if fault in {"truncated", "cut_in"} else size
+        self._head(answer, left if fault == "truncated" else size)
         with file.open("rb") as stream:
-            while part := stream.read(1 << 20):
+            while part := stream.read(min(1 << 20, left)):
                 self.wfile.write(part)
+                left -= len(part)
+        if fault in {"cut_in", "cut_after"}:
+            self._hang_up()
 
     def _hang_up(self) -> None:
         self.close_connection = True
@@ -310,6 +326,7 @@ class Server:
     """A double on a free port of loopback, until closed."""
 
     def __init__(self, double: Double) -> None:
+        self._double = double
         handler = type("Handler", (_Handler,), {"double": double})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -321,10 +338,12 @@ class Server:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
-        """Stop answering."""
+        """Stop answering; raise what went wrong in the double itself."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        if self._double.failures:
+            raise RuntimeError("the double failed") from self._double.failures[0]
 
     def __enter__(self) -> Self:
         return self
