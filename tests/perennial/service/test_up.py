@@ -26,6 +26,8 @@ from tests.perennial.service.serving import (
 )
 from tests.shops import write_shop
 
+pytestmark = pytest.mark.slow
+
 EVERY_MINUTE = '\n[schedule]\nport = {port}\ndaily = "* * * * *"\ntrain = "0 5 * * sun"\n'
 
 

@@ -110,6 +110,7 @@ url = "{URL}"
 """
 
 
+@pytest.mark.slow
 def test_a_spark_job_that_is_killed_publishes_one_whole_day_when_it_is_run_again(
     published, perennial, tmp_path
 ):
