@@ -52,7 +52,7 @@ R = TypeVar("R")
 
 
 def in_words(error: BaseException) -> str:
-    """Say an expected error in one line: rule, finding, next step."""
+    """Return the message of an expected error in one line: problem, fix, rule."""
     if isinstance(error, OSError) and not isinstance(error, ReadOnlyDiskError):
         return redacted(
             f"files must be there to read and free to write: {error.filename or 'a file'}: "
@@ -505,7 +505,7 @@ def day_facts(settings: Settings, day: PublishedDay) -> DayFacts:
         page=day.file(PublishedFile.REPORT),
         scores=day.file(PublishedFile.SCORES),
         segments=day.file(PublishedFile.SEGMENTS),
-        moments=day.file(PublishedFile.MOMENTS),
+        triggers=day.file(PublishedFile.TRIGGERS),
         rejects=day.file(PublishedFile.REJECTS),
         record=day.file(PublishedFile.RECORD),
         current=settings.exports / POINTER,

@@ -28,7 +28,7 @@ class DayPaths:
     page: Path
     scores: Path
     segments: Path
-    moments: Path
+    triggers: Path
     rejects: Path
     record: Path
     current: Path

@@ -147,6 +147,14 @@ def test_a_table_without_rows_is_its_header(tmp_path):
     assert written(frame, tmp_path / "t.csv") == [["rule", "source"]]
 
 
+def test_a_copy_has_other_names_of_columns_and_the_same_rows(tmp_path):
+    source, copy = tmp_path / "a.csv", tmp_path / "b.csv"
+    write_csv(pd.DataFrame({"id": ["1"], "a,b": ["line\none"], "trigger": ["ünï"]}), source)
+    copy_csv(source, copy, {"trigger": "moment"})
+    expected = source.read_bytes().replace(b"trigger", b"moment")
+    assert copy.read_bytes() == expected
+
+
 def test_the_caller_s_table_is_not_changed(tmp_path):
     frame = pd.DataFrame({"a": ["=1", None, "x"]})
     before = frame.copy()
