@@ -76,7 +76,7 @@ def test_a_command_prints_the_new_name_in_one_line(tmp_path, perennial):
     config.write_text(config.read_text().replace("[model]\n", "[model]\nlearned = false\n"))
     result = perennial("check", "--config", config, "--as-of", AS_OF.isoformat(), "--json")
     assert result.code == 0
-    assert result.json["customers"]
+    assert result.json["as_of"] == AS_OF.isoformat()
     assert result.err.count("model.learned is now called model.stacking") == 1
     assert "store.py" not in result.err
 

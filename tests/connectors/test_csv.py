@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.csv import WITHIN, is_formula, write_csv
+from connectors.csv import WITHIN, copy_csv, is_formula, write_csv
 
 
 def written(frame, path):
