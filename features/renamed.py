@@ -71,7 +71,7 @@ def either_name(new: str) -> Any:  # noqa: ANN401  # as pydantic's Field
     return Field(validation_alias=AliasChoices(new, *(key.old for key in KEYS if key.new == new)))
 
 
-def with_new_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+def with_new_settings(values: Mapping[str, object]) -> Mapping[str, object]:
     """Return nested settings under their new keys, and warn of each old one.
 
     Raises
@@ -82,7 +82,7 @@ def with_new_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     renamed = {name: _copied(value) for name, value in values.items()}
     for old, new in SETTINGS.items():
         *above, last = old.split(".")
-        place: Any = renamed
+        place: object = renamed
         for name in above:
             place = place.get(name) if isinstance(place, dict) else None
         if not isinstance(place, dict) or last not in place:
@@ -100,7 +100,7 @@ def with_new_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def with_old_keys(value: Any, keys: Sequence[RenamedKey] = KEYS) -> Any:  # noqa: ANN401  # a JSON value
+def with_old_keys(value: object, keys: Sequence[RenamedKey] = KEYS) -> object:
     """Return a JSON value in which every renamed key stands under its old name too."""
     if isinstance(value, list | tuple):
         return [with_old_keys(one, keys) for one in value]
@@ -115,7 +115,7 @@ def old_file(new: str) -> RenamedFile | None:
     return next((renamed for renamed in FILES if renamed.new == new), None)
 
 
-def _copied(value: Any) -> Any:  # noqa: ANN401  # a TOML value
+def _copied(value: object) -> object:
     return (
         {name: _copied(one) for name, one in value.items()} if isinstance(value, dict) else value
     )

@@ -274,11 +274,11 @@ def build_settings(values: dict[str, Any], folder: Path) -> Settings:
         Every wrong value, by its key; or a value under an old key and a new one.
     """
     try:
-        values = with_new_settings(values)
+        current = with_new_settings(values)
     except ValueError as error:
         raise SettingsError(str(error)) from error
     try:
-        settings = Settings.model_validate(values)
+        settings = Settings.model_validate(current)
     except ValidationError as error:
         problems = [_in_words(problem) for problem in error.errors()]
         raise SettingsError(
