@@ -58,7 +58,6 @@ KEYS = (
     RenamedKey("finding", "problem", beside="threshold"),
     RenamedKey("next_step", "fix", beside="threshold"),
     RenamedKey("responders", "uplift_targeting", beside="program"),
-    RenamedKey("moments", "triggers", beside="rejects"),
 )
 NOTIFICATION_KEYS = (
     RenamedKey("next step", "fix", beside="fix"),

@@ -20,6 +20,7 @@ from connectors.proposal import Recognized
 from connectors.published import POINTER, PublishedFile
 from connectors.recognize import recognize
 from connectors.store import PublishedDay, Store, replace_file
+from features.renamed import FILES
 from features.tables import DataError
 from models.gate import FAILED
 from perennial.cli.demo import write_cdnow, write_store
@@ -506,6 +507,7 @@ def day_facts(settings: Settings, day: PublishedDay) -> DayFacts:
         scores=day.file(PublishedFile.SCORES),
         segments=day.file(PublishedFile.SEGMENTS),
         triggers=day.file(PublishedFile.TRIGGERS),
+        moments=day.file(FILES[0].old),
         rejects=day.file(PublishedFile.REJECTS),
         record=day.file(PublishedFile.RECORD),
         current=settings.exports / POINTER,

@@ -29,6 +29,7 @@ class DayPaths:
     scores: Path
     segments: Path
     triggers: Path
+    moments: Path  # the same with its old column; removed in 0.3
     rejects: Path
     record: Path
     current: Path
