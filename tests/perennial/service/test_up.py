@@ -124,7 +124,7 @@ def test_drift_fits_anew_and_shows_the_gate(story):
     assert run["name"].startswith("train ")
     assert "trigger: drift" in run["tags"]
     [gate] = [one for one in story["artifacts"] if one["key"] == "gate"]
-    assert "| check | passed | finding | threshold |" in gate["data"]
+    assert "| check | passed | result | threshold |" in gate["data"]
     assert "MLflow: run" in gate["data"]
 
 
