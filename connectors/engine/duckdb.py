@@ -119,7 +119,7 @@ class DuckDBEngine(Engine):
         floats = [_identifier(column) for column, kind in schema.items() if kind.is_float64()]
         if floats:
             replaced = ", ".join(f"{column}::DOUBLE AS {column}" for column in floats)
-            query = f"SELECT * REPLACE ({replaced}) FROM ({query})"
+            query = f"SELECT * REPLACE ({replaced}) FROM ({query})"  # noqa: S608  # names are quoted
         self._connection.raw_sql(f'CREATE TEMP VIEW "{view}" AS {query}')
         # Ibis and DuckDB may differ on the digits of a decimal.
         if any(kind.is_decimal() for kind in schema.types):
