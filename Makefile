@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows perennial
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation exports corruptions forgotten online-retail order-lines docs lock clean mutation clean-machine audit audit-forecasts licenses site notebooks
+.PHONY: help install demo test slow newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation exports corruptions forgotten online-retail order-lines docs lock clean mutation clean-machine audit audit-forecasts licenses site notebooks
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -26,11 +26,17 @@ $(READY): requirements.lock pyproject.toml
 demo: install  ## the whole way on a real order history (CDNOW)
 	@$(BIN)/perennial demo
 
-# Told and judged apart: slipcover 1.1.0 drops what xdist's workers gathered before it prints.
-test: install  ## all tests, with line and branch coverage
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover --fail-under 0 --json --out .coverage.json -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+COVERED := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover --fail-under 0 --json
+TESTS := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+# Coverage is measured and checked in two steps: slipcover 1.1.0 drops what xdist's workers gathered before it prints.
+test: install  ## all tests but the slow ones, with line and branch coverage
+	@$(COVERED) --out .coverage.json $(TESTS) -m "not slow"
 	@$(BIN)/python -m slipcover --merge .coverage.json --out .coverage.json \
 	  || { code=$$?; echo "make test: coverage is below tool.slipcover's fail-under"; exit $$code; }
+
+slow: install  ## the tests that take over 20 seconds each
+	@$(COVERED) --out .coverage.slow.json $(TESTS) -m slow
 
 newest: install  ## the schedule's tests on the newest versions that pyproject.toml allows, in an environment of their own
 	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(VENV)-newest
@@ -50,7 +56,7 @@ format: install  ## let ruff format and mend what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-check: lint test  ## what CI holds: lint and test
+check: lint test slow  ## what CI holds: lint and all tests
 
 bench: install  ## speed and memory beside the peers, small sizes; writes docs/benchmarks.md
 	@$(BIN)/python -m benchmarks

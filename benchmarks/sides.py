@@ -281,7 +281,7 @@ def _config(folder: Path, *, is_learned: bool) -> Path:
     os.environ.update(QUIET_BY_DEFAULT)
     home = folder / ("learned" if is_learned else "plain")
     home.mkdir(exist_ok=True)
-    text = NIGHT.format(learned=str(is_learned).lower(), folder=folder, memory=MEMORY)
+    text = NIGHT.format(stacking=str(is_learned).lower(), folder=folder, memory=MEMORY)
     (home / "perennial.toml").write_text(text)
     return home / "perennial.toml"
 
@@ -294,7 +294,7 @@ source = "{folder}/orders.parquet"
 [engine]
 memory_limit = "{memory}"
 [model]
-learned = {learned}
+stacking = {stacking}
 backtest_cutoffs = 1
 """
 

@@ -1,7 +1,9 @@
 """CSV files that people open in a spreadsheet."""
 
+import csv
 import re
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +33,17 @@ def write_csv(frame: pd.DataFrame | Iterable[pd.DataFrame], path: Path) -> None:
             )
             safe.columns = pd.Index(_safe(pd.Series(list(part.columns), dtype="string")))
             safe.to_csv(file, index=False, header=i == 0, lineterminator="\r\n")
+
+
+def copy_csv(source: Path, target: Path, names: Mapping[str, str]) -> None:
+    """Copy a CSV file in which some columns have other names, `names` by those of the source."""
+    with (
+        source.open(encoding="utf-8", newline="") as rows,
+        target.open("w", encoding="utf-8", newline="") as copy,
+    ):
+        header = next(csv.reader([rows.readline()]))
+        csv.writer(copy).writerow(names.get(name, name) for name in header)
+        shutil.copyfileobj(rows, copy)
 
 
 def _safe(column: pd.Series) -> pd.Series:

@@ -13,7 +13,7 @@ class PublishedFile(StrEnum):
     COMMITMENTS = "commitments.parquet"
     EXPECTED = "expected.parquet"
     KPIS = "kpis.json"
-    MOMENTS = "moments.csv"
+    TRIGGERS = "triggers.csv"
     NEW_CUSTOMERS = "new_customers.csv"
     REJECTS = "rejects.csv"
     REPORT = "report.html"

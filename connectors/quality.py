@@ -21,12 +21,12 @@ GIANT = 20.0  # times the median order
 
 @dataclass(frozen=True)
 class Quality:
-    """The findings.
+    """The problems of a source.
 
     Attributes
     ----------
     warnings
-        One line each: finding, and what it means.
+        One line each: the problem and its meaning.
     examples
         Order numbers of some rejected rows, by rule.
     customers_merged

@@ -152,11 +152,11 @@ def read_source(
     except PresetError as error:
         raise SourceError(str(error)) from error
     except (*engine.errors, duckdb.Error, pa.ArrowException, OSError) as error:
-        finding = str(error).strip().split("\n")[0]
-        if into is not None and into.name in finding:
-            raise OSError(EIO, finding, str(into)) from error  # no fault of the source
+        problem = str(error).strip().split("\n")[0]
+        if into is not None and into.name in problem:
+            raise OSError(EIO, problem, str(into)) from error  # no fault of the source
         raise SourceError(
-            f"orders.source must be readable: {source.location}: {finding}. Export it again as UTF-8, "
+            f"orders.source must be readable: {source.location}: {problem}. Export it again as UTF-8, "
             "or mend orders.date_format if one is set"
         ) from error
 

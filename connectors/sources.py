@@ -236,10 +236,10 @@ def _connect(url: str) -> Any:  # noqa: ANN401  # any of Ibis' backends
             f"a database needs its driver: {error}. Install ibis-framework with the extra for {shown}"
         ) from error
     except Exception as error:  # every backend has errors of its own
-        finding = str(error).strip().split("\n")[0].replace(url, shown)
-        finding = redacted(finding)
+        problem = str(error).strip().split("\n")[0].replace(url, shown)
+        problem = redacted(problem)
         raise SourceError(
-            f"the database must answer: {shown}: {type(error).__name__}: {finding}. Check the address, "
+            f"the database must answer: {shown}: {type(error).__name__}: {problem}. Check the address, "
             "the rights, and the password in the environment"
         ) from error
 

@@ -25,6 +25,7 @@ from filelock import FileLock
 
 from connectors.formats import upgraded
 from connectors.published import POINTER, PublishedFile
+from features.renamed import old_file
 from features.tables import DataError
 
 REQUIRED_FILES = tuple(PublishedFile)
@@ -49,8 +50,10 @@ class PublishedDay:
     folder: Path
 
     def file(self, name: str) -> Path:
-        """Return the path of one of the day's files."""
-        return self.folder / name
+        """Return the path of one of the day's files, under its old name in a day of before."""
+        path, renamed = self.folder / name, old_file(name)
+        before = None if renamed is None else self.folder / renamed.old
+        return path if before is None or path.exists() or not before.exists() else before
 
     def record(self) -> dict[str, Any]:
         """Return what ``run.json`` says, in today's format: inputs, counts, timings."""

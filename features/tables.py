@@ -11,7 +11,7 @@ HISTORY = tuple(PAPER_SYMBOLS.values())  # columns of a customer's purchase hist
 
 
 class DataError(ValueError):
-    """The data break a rule that no setting can mend: says the rule, the finding, the next step."""
+    """The data break a rule that no setting can change: the message has the problem, the fix and the rule."""
 
     was_notified = False  # whether people were notified of it
 
@@ -257,7 +257,7 @@ class Rejects(Table):
     """One row per source row that could not become part of an order, with the raw columns beside it."""
 
     rule = Column("string", "short name of the broken rule")
-    reason = Column("string", "the rule and the finding, in words")
+    reason = Column("string", "the rule and the problem, in words")
     source = Column("string", "file or table that the row was read from")
 
 

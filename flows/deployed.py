@@ -156,9 +156,9 @@ def _say_trained(
     version = trained.model_version
     facts = {"as_of": as_of, "version": version, "gate": trained.gate, "reasons": trained.reasons}
     if trained.gate == GATE_FAILED:
-        next_step = f'perennial promote {version} --because "…", to use it all the same'
+        fix = f'perennial promote {version} --because "…", to use it all the same'
         subject = f"the gate refused version {version}; the champion goes on"
-        notify(settings, REFUSED, subject, {**facts, "next step": next_step})
+        notify(settings, REFUSED, subject, {**facts, "fix": fix})
         return Completed(name="Refused", message=f"{subject}: {'; '.join(trained.reasons)}")
     if trigger == BY_DRIFT:
         scores = "scores from now on" if trained.is_champion else "is kept, the champion goes on"

@@ -1,4 +1,4 @@
-"""Whether it paid: what those who were invested in bought, beside those who were held out."""
+"""Whether it paid: the orders of customers with an investment compared with those held out."""
 
 from datetime import date
 from pathlib import Path
@@ -8,7 +8,7 @@ from perennial.pipeline.experiments.effects import save_readout
 from perennial.pipeline.experiments.readout import (
     compare,
     find_experiment,
-    find_responders,
+    fit_uplift_targeting,
     learn_effects,
     record,
     watch,
@@ -29,7 +29,7 @@ def measure(
     program: str = CONTROL,
     early: bool = False,
 ) -> Readout:
-    """Compare the arms of an experiment, and keep what was learned of the effects."""
+    """Compare the arms of an experiment, and save the measured effects."""
     with open_run(read_settings(config), as_of, shared) as run:
         experiment = find_experiment(run, program, early=early)
         history = read_orders(run)
@@ -37,8 +37,8 @@ def measure(
         readout = compare(run, experiment, watched)
         if program == CONTROL and not readout.is_early:
             learn_effects(run.state, watched, as_of)
-            uplift_targeting = find_responders(run, watched)
-            readout = readout.model_copy(update={"responders": uplift_targeting})
+            uplift_targeting = fit_uplift_targeting(run, watched)
+            readout = readout.model_copy(update={"uplift_targeting": uplift_targeting})
         save_readout(run.state, readout)
         record(run, readout)
         return readout

@@ -20,7 +20,7 @@ from perennial.pipeline.runtime.purpose import Purpose
 from perennial.pipeline.runtime.steps import flow, in_prefect
 from perennial.pipeline.scoring.decide import decide
 from perennial.pipeline.scoring.kpis import measure_retention
-from perennial.pipeline.scoring.moments import list_moments
+from perennial.pipeline.scoring.triggers import list_triggers
 from perennial.pipeline.settings.store import read_settings
 from perennial.pipeline.training.model_files import load_forecaster
 
@@ -66,7 +66,7 @@ def score(
         decide(run, model.folder, purpose=purpose)
         check_decided(run, version, accepted)
         measure_retention(run, history, model.folder, past_ratios(run.tracking, version))
-        list_moments(run, history)
+        list_triggers(run, history)
         day = publish(run, history, version, purpose=purpose)
         mirror_exports(settings.exports, run.state, settings.paths.mirror)
         if in_prefect():

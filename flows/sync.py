@@ -1,4 +1,4 @@
-"""Bring the published scores to Klaviyo: plan what differs, send it, believe what is confirmed."""
+"""Bring the published scores to Klaviyo: plan what differs, send it, record what Klaviyo confirmed."""
 
 from dataclasses import replace
 from datetime import date
@@ -17,11 +17,11 @@ from perennial.pipeline.activation.sync import (
     find_day,
     finish_earlier,
     finish_sync,
-    keep_lists,
-    keep_segments,
     one_sync,
     plan_sync,
     report_sync,
+    save_lists,
+    save_segments,
     send_job,
     verify_job,
 )
@@ -71,8 +71,8 @@ def sync_day(
         for number in each_job(run):
             verify_job(run, context, number)
         delivery = finish_sync(run, context)
-        segments = keep_segments(run, context)
-        lists = keep_lists(run, day, context)
+        segments = save_segments(run, context)
+        lists = save_lists(run, day, context)
         done = SyncSteps(key, delivery, segments, lists)
         return report_sync(run, day, context, planned, done)
 

@@ -9,9 +9,11 @@ there is always a model.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, log, sqrt
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict
 
+from features.renamed import either_name
 from models.evaluation import CutoffReport, Lead
 
 BASELINES = ("last_period", "total_past", "rfm", "hiatus")
@@ -38,7 +40,7 @@ class Check(BaseModel):
         What is checked.
     is_passed
         Whether it allows the model.
-    finding, threshold, next_step
+    problem, threshold, fix
         In words.
     is_blocking
         Whether a model that does not pass is refused; otherwise it is warned of.
@@ -48,15 +50,15 @@ class Check(BaseModel):
 
     name: str
     is_passed: bool
-    finding: str
+    problem: Annotated[str, either_name("problem")]
     threshold: str
-    next_step: str
+    fix: Annotated[str, either_name("fix")]
     is_blocking: bool = True
 
     @property
     def text(self) -> str:
         """The check in one line."""
-        return f"{self.name}: {self.finding} ({self.threshold}). {self.next_step}"
+        return f"{self.name}: {self.problem} ({self.threshold}). {self.fix}"
 
 
 class GateVerdict(BaseModel):
@@ -154,9 +156,9 @@ def _parameters(evidence: Evidence) -> Check:
     return Check(
         name="parameters",
         is_passed=not wrong,
-        finding=f"not so: {', '.join(wrong)}" if wrong else f"all {len(evidence.parameters)} are",
+        problem=f"not so: {', '.join(wrong)}" if wrong else f"all {len(evidence.parameters)} are",
         threshold="finite and above 0",
-        next_step="Look for impossible histories with `perennial check`",
+        fix="Look for impossible histories with `perennial check`",
     )
 
 
@@ -169,9 +171,9 @@ def _scale(evidence: Evidence) -> Check:
     return Check(
         name="spend_scale",
         is_passed=is_sound,
-        finding=f"a mean order of {own:,.2f}{beside}",
+        problem=f"a mean order of {own:,.2f}{beside}",
         threshold=f"finite, and within {SCALE:g} times of the champion's",
-        next_step="Look whether amounts changed their unit, cents for instance",
+        fix="Look whether amounts changed their unit, cents for instance",
     )
 
 
@@ -180,9 +182,9 @@ def _support(evidence: Evidence) -> Check:
     return Check(
         name="support",
         is_passed=least >= LEAST_BUYERS,
-        finding=f"{least:,} customers ordered after a cutoff",
+        problem=f"{least:,} customers ordered after a cutoff",
         threshold=f"at least {LEAST_BUYERS}",
-        next_step="Wait for more orders, or promote it by hand",
+        fix="Wait for more orders, or promote it by hand",
     )
 
 
@@ -195,11 +197,11 @@ def _blind(evidence: Evidence) -> Check:
     return Check(
         name="no_future",
         is_passed=not seeing,
-        finding=f"features of {', '.join(seeing)} change with later orders"
+        problem=f"features of {', '.join(seeing)} change with later orders"
         if seeing
         else "they are",
         threshold="features are the same without later orders",
-        next_step="Mend the feature that looks ahead",
+        fix="Mend the feature that looks ahead",
     )
 
 
@@ -221,9 +223,9 @@ def _floors(evidence: Evidence) -> list[Check]:
             Check(
                 name=name,
                 is_passed=not is_worse,
-                finding=f"Gini {difference:+.3f} compared with {rival}, give or take {1.96 * error:.3f}",
+                problem=f"Gini {difference:+.3f} compared with {rival}, give or take {1.96 * error:.3f}",
                 threshold=f"no more than {FLOOR_MARGIN:g} worse, or within noise",
-                next_step="Look at what the model misses in the deciles",
+                fix="Look at what the model misses in the deciles",
             )
         )
     return checks
@@ -238,9 +240,9 @@ def _level(evidence: Evidence, *, is_first: bool) -> Check:
     return Check(
         name="calibration",
         is_passed=own is not None and own <= bound,
-        finding=f"value differed from the forecast by {ratio} in logarithm",
+        problem=f"value differed from the forecast by {ratio} in logarithm",
         threshold=f"at most {bound:.2f}: {LEVEL:g} times, or as much as the window before was off",
-        next_step="Look for a season, a price rise or a unit that changed",
+        fix="Look for a season, a price rise or a unit that changed",
         is_blocking=not is_first or (own is not None and own > max(bound, log(FIRST_LEVEL))),
     )
 
@@ -254,28 +256,28 @@ def _beside_champion(evidence: Evidence) -> list[Check]:
             Check(
                 name=LEAD,
                 is_passed=False,
-                finding="not compared: no past window has outcomes",
+                problem="not compared: no past window has outcomes",
                 threshold=f"over {TIE:g}",
-                next_step="Wait for more orders",
+                fix="Wait for more orders",
             )
         ]
     difference, error = lead
-    finding = f"Gini {difference:+.4f} beside the champion, give or take {1.96 * error:.4f}"
+    problem = f"Gini {difference:+.4f} compared with the champion, give or take {1.96 * error:.4f}"
     is_worse = difference < -CHAMPION_MARGIN or difference + 1.96 * error < 0
     return [
         Check(
             name="champion",
             is_passed=not is_worse,
-            finding=finding,
+            problem=problem,
             threshold=f"no more than {CHAMPION_MARGIN:g} worse, and not worse beyond noise",
-            next_step="The champion stays; look at what changed in the orders",
+            fix="The champion stays; look at what changed in the orders",
         ),
         Check(
             name=LEAD,
             is_passed=difference > TIE,
-            finding=finding,
+            problem=problem,
             threshold=f"over {TIE:g}",
-            next_step="The champion stays: a tie",
+            fix="The champion stays: a tie",
         ),
     ]
 

@@ -102,7 +102,7 @@ gate = json.loads(tracking.run_artifact(new.run_id, "gate.json").read_text())
 print(f"{gate['gate']}: version {tracking.champion()} scores")
 checks = pd.DataFrame(gate["checks"]).set_index("name")
 checks["is_passed"] = checks["is_passed"].map({True: "yes", False: "no"})
-checks[["is_passed", "finding", "threshold"]]
+checks[["is_passed", "problem", "threshold"]]
 
 # %% [markdown]
 # ## What to do next

@@ -8,7 +8,7 @@ from models.evaluation import METRICS
 from reports.measures.definitions import DEFINITIONS
 from segments.journey import STAGES
 from segments.lifecycle import SEGMENTS
-from segments.moments import MOMENTS
+from segments.triggers import TRIGGERS
 
 SEGMENT_WORDS = ("definition", "owner", "action", "window")
 HEAD = """# Data dictionary
@@ -27,7 +27,7 @@ def data_dictionary() -> str:
         f"The papers' symbols: {symbols}.\n",
         "## Segments\n\n" + _rows(("segment", *SEGMENT_WORDS), _segments()),
         "## Stages after an order\n\n" + _rows(("stage", "definition"), STAGES.items()),
-        "## Moments\n\n" + _rows(("moment", "definition"), MOMENTS.items()),
+        "## Triggers\n\n" + _rows(("trigger", "definition"), TRIGGERS.items()),
         "## Retention measures\n\n" + _rows(("measure", "definition"), DEFINITIONS.items()),
         "## Metrics of a backtest\n\n" + _rows(("metric", "definition"), METRICS.items()),
     ]

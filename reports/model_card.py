@@ -16,13 +16,13 @@ def gate_table(verdict: GateVerdict) -> str:
         (
             check.name.replace("_", " "),
             "yes" if check.is_passed else "**no**",
-            check.finding,
+            check.problem,
             check.threshold,
         )
         for check in verdict.checks
     ]
     return f"The gate says: **{verdict.gate}**\n\n" + _table(
-        ("check", "passed", "finding", "threshold"), rows
+        ("check", "passed", "result", "threshold"), rows
     )
 
 

@@ -157,7 +157,7 @@ def _status(report: MonitoringReport, words: Words) -> str:
 
 
 def _sentence(alert: Alert) -> str:
-    sentence = f"{alert.finding}. {alert.next_step}.".replace("`", "")
+    sentence = f"{alert.problem}. {alert.fix}.".replace("`", "")
     return sentence[0].upper() + sentence[1:]
 
 

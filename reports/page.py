@@ -70,7 +70,7 @@ def render_page(record: RunRecord, kpis: KpiReport) -> str:
             cohorts=table,
             alarms=list(_alarms(kpis.cohort_alarm, words)),
             five_points=_five_points(kpis.forecast.five_points, words),
-            explored=record.budget.test_amount,
+            test_amount=record.budget.test_amount,
             rfm=rfm(record.rfm, least, words),
             chances=chances(record.order_chances, least, words),
             holdout=holdout_table(record.backtest),

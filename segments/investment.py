@@ -63,7 +63,7 @@ class Funded:
     next_return
         What one more unit of budget would bring back; NaN where there is nothing left to fund.
     curve, curve_spent
-        What budgets would gain net of cost, without caps, for those who are not explored, and what of
+        What budgets would gain net of cost, without caps, for customers outside the test share, and what of
         `spent` is theirs; None and 0 where there are none.
     """
 
@@ -163,7 +163,7 @@ def fund(
     held: NDArray[np.bool_],
     explores: NDArray[np.bool_],
 ) -> Funded:
-    """Choose what each of n customers gets: of those who are explored, out of a budget of their own.
+    """Choose what each of n customers gets; the test share has a budget of its own.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def fund(
     offers
         The actions, their caps, and the plan.
     held, explores
-        Shape (n,): who uses no budget, and for whom effects were drawn.
+        Shape (n,): who uses no budget, and who is in the test share.
     """
     plan, n = offers.plan, len(net)
     share = plan.exploration if explores.any() else 0.0

@@ -1,4 +1,4 @@
-"""When each moment falls, and for whom: one function a moment, named as it."""
+"""When each trigger falls, and for whom: one function a trigger, named as it."""
 
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
@@ -16,8 +16,8 @@ NEW = 1  # repeat purchases up to which an upgrade is proposed
 
 
 @dataclass(frozen=True)
-class MomentRules:
-    """Moments: dated reasons to contact a customer.
+class TriggerRules:
+    """Triggers: dated reasons to contact a customer.
 
     Raises
     ------
@@ -26,7 +26,7 @@ class MomentRules:
     """
 
     ahead_days: Annotated[
-        int, Field(description="Days ahead for which due moments are listed.")
+        int, Field(description="Days ahead for which due triggers are listed.")
     ] = 14
     fresh_days: Annotated[
         int,
@@ -78,7 +78,7 @@ class Day:
 
     index: pd.Index
     as_of: np.datetime64
-    rules: MomentRules
+    rules: TriggerRules
     first: Days
     last: Days
     frequency: NDArray[np.int64]

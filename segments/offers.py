@@ -133,8 +133,8 @@ class Granted:
     tier
         One of :data:`segments.investment.TIERS`.
     gain
-        Margin that the tier is taken to add, before its cost; 0 for ``none``. Taken low for explored
-        customers, too.
+        Margin that the tier is taken to add, before its cost; 0 for ``none``. Taken low for the test
+        share, too.
     gain_low, gain_high
         80 % interval of what the tier adds: the lower end takes order value low too, as `gain` does.
     cost
@@ -170,7 +170,7 @@ class Offers:
     mean, deviation, is_measured
         What is believed of each action (k columns) in each segment (rows), as multiples of what is assumed.
     drawn
-        The same as `mean`, drawn for customers who are explored.
+        The same as `mean`, drawn for customers in the test share.
     """
 
     actions: Sequence[Action]
@@ -300,18 +300,18 @@ class Offered:
     subsidies: Array
     shift: Array
 
-    def net(self, is_explored: NDArray[np.bool_]) -> Array:
+    def net(self, is_test_share: NDArray[np.bool_]) -> Array:
         """Return what each action is taken to gain above what its cost counts for, shape (n, k).
 
         Parameters
         ----------
-        is_explored
+        is_test_share
             Shape (n,): for whom effects are drawn rather than taken low.
         """
         believed = np.maximum(self._low[self.segment] + self.shift, 0.0) * self.low_effects
-        if is_explored.any():
+        if is_test_share.any():
             drawn = np.maximum(self.offers.drawn[self.segment] + self.shift, 0.0) * self.effects
-            believed = np.where(is_explored[:, None], drawn, believed)
+            believed = np.where(is_test_share[:, None], drawn, believed)
         return np.asarray(believed - self.offers.plan.base * self.costs)
 
     def granted(self, choice: Codes) -> Granted:

@@ -46,6 +46,37 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Remember the slow tests that are left out."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.config.stash.setdefault(LEFT_OUT, []).append(item.nodeid.partition("[")[0])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the controlling process, of which this may be a worker, what was left out."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker left out: each worker collects every test."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the slow tests that were left out."""
+    names = sorted(set(terminalreporter.config.stash.get(LEFT_OUT, [])))
+    if names:
+        terminalreporter.section(f"{len(names)} slow tests left out: run `make slow`")
+        for name in names:
+            terminalreporter.write_line(name)
+
+
 @pytest.fixture(scope="session")
 def lifetimes_data() -> Path:
     """Folder of the data sets that the lifetimes package ships."""

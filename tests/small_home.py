@@ -35,7 +35,7 @@ ordered_at = "day"
 [tables]
 customers = "customers.csv"
 [model]
-learned = false
+stacking = false
 backtest_cutoffs = 1
 """
 COMMAND = [sys.executable, "-P", "-m", "perennial.cli.main"]

@@ -13,6 +13,7 @@ LARGEST = 60_000  # bytes of a picture
 named = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 
 
+@pytest.mark.slow
 @named
 def test_a_notebook_runs(notebook, capsys):
     runpy.run_path(str(notebook))

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import ibis
+import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import pandas as pd
 
@@ -107,11 +108,24 @@ class DuckDBEngine(Engine):
         return self._connection.create_table(name, table, temp=True, overwrite=True)
 
     def view(self, table: ir.Table, name: str) -> ir.Table:
-        """Name a table without computing it: what is made of it is translated and planned in parts."""
+        """Name a table without computing it: what is made of it is translated and planned in parts.
+
+        DuckDB is not asked for the types of the view, since it would plan the whole query to tell them.
+        """
         view = f"{name}_{next(self._readings)}"  # the views of another reading stay
         query = self._connection.compile(table)
+        schema = table.schema()
+        # DuckDB takes a column of the literal 0.0 for a decimal of one digit.
+        floats = [_identifier(column) for column, kind in schema.items() if kind.is_float64()]
+        if floats:
+            replaced = ", ".join(f"{column}::DOUBLE AS {column}" for column in floats)
+            query = f"SELECT * REPLACE ({replaced}) FROM ({query})"  # noqa: S608  # names are quoted
         self._connection.raw_sql(f'CREATE TEMP VIEW "{view}" AS {query}')
-        return self._connection.table(view, database=("temp", "main"))
+        # Ibis and DuckDB may differ on the digits of a decimal.
+        if any(kind.is_decimal() for kind in schema.types):
+            return self._connection.table(view, database=("temp", "main"))
+        place = ops.Namespace(catalog="temp", database="main")
+        return ops.DatabaseTable(view, schema, self._connection, place).to_expr()
 
     def stage(self, table: ir.Table, name: str) -> ir.Table:
         """Name a table without computing it: DuckDB computes equal expressions of a query once."""
@@ -197,6 +211,10 @@ class DuckDBEngine(Engine):
 
     def _clock_by_pattern(self, text: ir.Column, pattern: str) -> ir.Column:
         return _parse(text, pattern)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _text(path: Path) -> str:

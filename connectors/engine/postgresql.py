@@ -146,9 +146,9 @@ def open_postgresql(
     try:
         opened = psycopg.connect(url, autocommit=True)
     except psycopg.Error as error:
-        finding = " ".join(str(error).split())
+        problem = " ".join(str(error).split())
         raise EngineError(
-            f"PostgreSQL must answer: {finding}. Check engine.url, and the password in $PGPASSWORD"
+            f"PostgreSQL must answer: {problem}. Check engine.url, and the password in $PGPASSWORD"
         ) from error
     with opened:
         connection = Backend.from_connection(opened)

@@ -25,7 +25,7 @@ OFFSET = r"(:\d{2}(?:\.\d+)?)\s*([+-]\d{2}):?(\d{2})$"  # -0300 and " -03:00" al
 
 
 class EngineError(ValueError):
-    """An engine cannot be opened, or cannot do what is asked: says the rule, the finding, the next step."""
+    """An engine cannot be opened or cannot do what is asked: the message has the problem, the fix and the rule."""
 
 
 class Engine(ABC):

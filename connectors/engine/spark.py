@@ -179,9 +179,9 @@ def _session(url: str, memory: str | None) -> Any:  # noqa: ANN401  # Spark's
             return SparkSession.builder.remote(url).create()
         return _builder(SparkSession.builder, url, memory).getOrCreate().newSession()
     except (PySparkException, ImportError, OSError) as error:
-        finding = " ".join(str(error).split())[:300]
+        problem = " ".join(str(error).split())[:300]
         raise EngineError(
-            f"Spark must answer: {url}: {finding}. Check engine.url. {NEEDS}"
+            f"Spark must answer: {url}: {problem}. Check engine.url. {NEEDS}"
         ) from error
 
 

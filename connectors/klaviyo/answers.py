@@ -104,13 +104,13 @@ class TryAgainError(Exception):
 
     def __init__(
         self,
-        finding: str,
+        problem: str,
         seconds: float | None = None,
         *,
         is_busy: bool = False,
         is_unsent: bool = False,
     ) -> None:
-        super().__init__(finding)
+        super().__init__(problem)
         self.seconds, self.is_busy, self.is_unsent = seconds, is_busy, is_unsent
 
     @property

@@ -176,9 +176,9 @@ def judge(sent: pd.DataFrame, rows: int, job: Job, errors: Iterable[ImportFault]
     failed = job.failed_count or 0
     completed = rows - failed if job.completed_count is None else job.completed_count
     if unnamed or failed > len(faults) or completed < rows - max(failed, len(faults)):
-        finding = f"Klaviyo counted {failed} failures and named {len(faults)} of them"
+        problem = f"Klaviyo counted {failed} failures and named {len(faults)} of them"
         for row in sent["row"].astype(str):
-            faults.setdefault(row, (UNCLEAR, finding, ""))
+            faults.setdefault(row, (UNCLEAR, problem, ""))
     return faults
 
 

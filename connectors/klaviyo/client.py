@@ -112,12 +112,12 @@ class Klaviyo:
         for endpoint, query in api.PROBES.items():
             try:
                 self._call(endpoint, query=query)
-                finding = "granted"
+                access = "granted"
             except KeyRefusedError:
-                finding = "denied"
+                access = "denied"
             except RequestRefusedError:
-                finding = "unclear"
-            seen[finding] += endpoint.scopes
+                access = "unclear"
+            seen[access] += endpoint.scopes
         return KeyScopes.model_validate(seen)
 
     def profiles(self, kind: KeyKind, keys: Sequence[str]) -> list[FoundProfile]:

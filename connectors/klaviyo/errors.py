@@ -20,7 +20,7 @@ from pathlib import Path
 
 
 class KlaviyoError(Exception):
-    """Something is wrong with Klaviyo or with what it was asked: says rule, finding, next step."""
+    """Klaviyo or a request to it fails: the message has the problem, the fix and the rule."""
 
 
 class SyncRefusedError(KlaviyoError):
@@ -88,7 +88,7 @@ def readable(path: Path, advice: str) -> Iterator[None]:
     path
         The file.
     advice
-        The next step.
+        The fix.
 
     Raises
     ------

@@ -36,7 +36,7 @@ class ListCounts:
     is_foreign: bool = False
 
 
-def keep_list(
+def save_list(
     name: str, wanted: set[str], klaviyo: Klaviyo, clock: Clock, registry: OwnershipRegistry
 ) -> ListCounts:
     """Make a list hold exactly these people.

@@ -139,7 +139,7 @@ def _filter(one: Property, wanted: Wanted) -> Filter:
     raise wrong
 
 
-def keep_segments(
+def save_segments(
     definitions: Mapping[str, SegmentDefinition],
     klaviyo: Klaviyo,
     clock: Clock,

@@ -15,7 +15,7 @@ OURS = "perennial_"  # columns that are added to the source's own
 
 
 class PresetError(ValueError):
-    """A source is not what its preset reads: says the rule, the finding, the next step."""
+    """A source is not what its preset reads: the message has the problem, the fix and the rule."""
 
 
 @dataclass(frozen=True)

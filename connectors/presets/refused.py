@@ -52,7 +52,7 @@ def refusal(columns: Mapping[str, tuple[str, ...]]) -> str | None:
     Returns
     -------
     str or None
-        Rule, finding and next step; None = it is no export that is known not to work.
+        Problem, fix and rule; None = the export is not among those known not to work.
     """
     for names in columns.values():
         has = {_plain(name) for name in names}

@@ -88,7 +88,7 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
         return read_api(engine, table, source, as_of)
     headings = _find_headings(names, source.columns)
     texts = engine.view(_texts(table, headings), "texts")
-    priced = engine.view(_with_prices(_with_order(_with_id(texts))), "priced")
+    priced = engine.keep(_with_prices(_with_order(_with_id(texts))), "priced")
     is_usual = _includes_tax(engine, priced)
     whole = engine.view(_with_values(priced, source, is_usual=is_usual), "valued")
     ours = ("order_id", "void", "carries", "net", "gross", "discount", "refund")

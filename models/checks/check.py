@@ -1,7 +1,10 @@
-"""What a check says."""
+"""The result of a check."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Annotated
+
+from features.renamed import either_name
 
 PASSED, WARNED, REFUSED, ACCEPTED = "passed", "warned", "refused", "accepted"
 
@@ -16,12 +19,12 @@ class Check:
         What a person accepts it by, such as ``orders_of_the_day``.
     rule
         What must hold.
-    finding
-        What was found.
+    problem
+        What the data show, such as the number of orders and the number expected.
     threshold
-        From where on it does not hold.
-    next_step
-        What to do where it does not.
+        Limit beyond which the rule is broken.
+    fix
+        What to do if the rule is broken.
     verdict
         ``passed``, ``warned``, ``refused``, or ``accepted``: refused, and a person let it pass.
     is_late
@@ -32,16 +35,16 @@ class Check:
 
     name: str
     rule: str
-    finding: str
+    problem: Annotated[str, either_name("problem")]
     threshold: str
-    next_step: str
+    fix: Annotated[str, either_name("fix")]
     verdict: str
     is_late: bool = False
     because: str | None = None
 
     def __str__(self) -> str:
-        """Say rule, finding and next step in one line."""
-        return f"{self.rule}: {self.finding} ({self.threshold}). {self.next_step}"
+        """Return rule, problem and fix in one line."""
+        return f"{self.rule}: {self.problem} ({self.threshold}). {self.fix}"
 
     def to_dict(self) -> dict[str, str | bool | None]:
         """Return it as JSON values."""
@@ -49,7 +52,7 @@ class Check:
 
 
 def verdict_of(*, refuses: bool, warns: bool = False) -> str:
-    """Return the verdict of a finding."""
+    """Return the verdict: refused, warned or passed."""
     return REFUSED if refuses else WARNED if warns else PASSED
 
 
@@ -59,7 +62,7 @@ def accept(checks: Iterable[Check], because: Mapping[str, str]) -> list[Check]:
     Parameters
     ----------
     checks
-        What was found.
+        The results of the checks.
     because
         Why, by the name of the check.
     """

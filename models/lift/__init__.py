@@ -1,4 +1,4 @@
-"""Whether it paid: lift against a randomized holdout, how sure it is, and who responds."""
+"""Whether it paid: lift against a randomized holdout, its uncertainty, and uplift by customer."""
 
 from models.lift.average import Lift, average_lift, bootstrap_lift, winsorized
 from models.lift.checks import LiftError
@@ -10,8 +10,8 @@ from models.lift.records import (
     GroupReadout,
     Interval,
     Readout,
-    ResponderReadout,
     SegmentReadout,
+    UpliftTargetingReadout,
 )
 from models.lift.sequential import always_valid, always_valid_interval
 from models.lift.uplift import Effect, Uplift
@@ -27,9 +27,9 @@ __all__ = [
     "PolicyValue",
     "Qini",
     "Readout",
-    "ResponderReadout",
     "SegmentReadout",
     "Uplift",
+    "UpliftTargetingReadout",
     "always_valid",
     "always_valid_interval",
     "average_lift",

@@ -10,7 +10,7 @@ Bools = NDArray[np.bool_]
 
 
 class LiftError(ValueError):
-    """Too little to measure a lift from: says the rule and the finding."""
+    """Too little data to measure a lift: the message has the problem and the rule."""
 
 
 def finite(name: str, values: ArrayLike, count: int | None = None) -> Array:

@@ -1,7 +1,9 @@
 """The read-out of an experiment and what it can show, as files under ``state/`` and ``run.json`` hold them."""
 
 from datetime import date
+from typing import Annotated
 
+from features.renamed import either_name
 from models.lift.average import Lift
 from models.records import Record, SparseRecord
 
@@ -40,10 +42,10 @@ class SegmentReadout(Record):
     deviation: float  # standard deviation of `shrunk`
 
 
-class ResponderReadout(SparseRecord):
-    """Whether an action's effect on each customer was learned, and proved on customers not seen."""
+class UpliftTargetingReadout(SparseRecord):
+    """The fitted effect of an action on each customer, and its proof on customers held out of the fit."""
 
-    note: str | None = None  # why nothing was learned; then there are no figures
+    note: str | None = None  # why nothing was fitted; then there are no figures
     learner: str | None = None
     qini: Interval | None = None  # store's currency a customer; proved where `low` is above 0
     is_used: bool
@@ -69,7 +71,9 @@ class Readout(SparseRecord):
     groups: tuple[GroupReadout, ...]  # everybody first
     segments: tuple[SegmentReadout, ...]
     sentence: str
-    responders: dict[str, ResponderReadout] | None = None  # by tier; None = not looked for
+    uplift_targeting: Annotated[
+        dict[str, UpliftTargetingReadout] | None, either_name("uplift_targeting")
+    ] = None  # by tier; None = not fitted
 
 
 class ExperimentPower(Record):

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from features.renamed import either_name
 from models.monitoring.bands import Slope
 from models.records import Record
 
@@ -144,9 +145,9 @@ class Alert(Record):
 
     name: str
     level: Literal["warn", "act"]
-    finding: str
+    problem: Annotated[str, either_name("problem")]
     threshold: str
-    next_step: str
+    fix: Annotated[str, either_name("fix")]
 
 
 class MonitoringInputs(Record):

@@ -31,7 +31,7 @@ NO_DROPOUT = "no dropout identified: the history does not show anybody leaving"
 
 
 class FitError(ValueError):
-    """A model cannot be fitted: says the rule, the finding, the next step."""
+    """A model cannot be fitted: the message has the problem, the fix and the rule."""
 
 
 @dataclass(frozen=True)

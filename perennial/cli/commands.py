@@ -20,6 +20,7 @@ from connectors.proposal import Recognized
 from connectors.published import POINTER, PublishedFile
 from connectors.recognize import recognize
 from connectors.store import PublishedDay, Store, replace_file
+from features.renamed import FILES
 from features.tables import DataError
 from models.gate import FAILED
 from perennial.cli.demo import write_cdnow, write_store
@@ -52,7 +53,7 @@ R = TypeVar("R")
 
 
 def in_words(error: BaseException) -> str:
-    """Say an expected error in one line: rule, finding, next step."""
+    """Return the message of an expected error in one line: problem, fix, rule."""
     if isinstance(error, OSError) and not isinstance(error, ReadOnlyDiskError):
         return redacted(
             f"files must be there to read and free to write: {error.filename or 'a file'}: "
@@ -505,7 +506,8 @@ def day_facts(settings: Settings, day: PublishedDay) -> DayFacts:
         page=day.file(PublishedFile.REPORT),
         scores=day.file(PublishedFile.SCORES),
         segments=day.file(PublishedFile.SEGMENTS),
-        moments=day.file(PublishedFile.MOMENTS),
+        triggers=day.file(PublishedFile.TRIGGERS),
+        moments=day.file(FILES[0].old),
         rejects=day.file(PublishedFile.REJECTS),
         record=day.file(PublishedFile.RECORD),
         current=settings.exports / POINTER,

@@ -28,7 +28,8 @@ class DayPaths:
     page: Path
     scores: Path
     segments: Path
-    moments: Path
+    triggers: Path
+    moments: Path  # the same with its old column; removed in 0.3
     rejects: Path
     record: Path
     current: Path

@@ -451,13 +451,14 @@ def _do(
     """
     from perennial.cli.commands import in_words
     from perennial.cli.shown import show_outcome
-    from perennial.cli.terminal import show_error
+    from perennial.cli.terminal import renames_in_one_line, show_error
     from perennial.pipeline.runtime.disk import disk_error
     from perennial.pipeline.runtime.exits import ExitCode, exit_code, expected_error
     from perennial.pipeline.settings.folders import home_folders
 
     try:
-        outcome = command()
+        with renames_in_one_line():
+            outcome = command()
     except Exception as error:
         row, folders = expected_error(error), home_folders(config)
         is_unclear = row is None or not row.has_cause

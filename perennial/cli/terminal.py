@@ -3,15 +3,18 @@
 import json
 import shutil
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from features.renamed import RenamedWarning
 from perennial.cli.facts import Facts
 from perennial.pipeline.runtime.steps import Reporter
 
@@ -42,6 +45,31 @@ def _console() -> Console:
 def say(text: str) -> None:
     """Say one line on standard error."""
     _console().print(text, style="dim", soft_wrap=True)
+
+
+@contextmanager
+def renames_in_one_line() -> Iterator[None]:
+    """Print each warning of a renamed setting once, in one line on standard error."""
+    shown: set[str] = set()
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def show_one(  # as Python calls it
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if not issubclass(category, RenamedWarning):
+                show(message, category, filename, lineno, file, line)
+            elif str(message) not in shown:
+                shown.add(str(message))
+                say(str(message))
+
+        warnings.showwarning = show_one
+        yield
 
 
 def reporter() -> Reporter:

@@ -186,7 +186,7 @@ class Supervisor:
                 self.tell(RunAgain(one.deployment))
             if one.given_up:
                 subject = f"{one.deployment} was cut off twice, and waits for its next slot"
-                self._complain(FAILED, subject, {"next step": "see its log in Prefect's pages"})
+                self._complain(FAILED, subject, {"fix": "see its log in Prefect's pages"})
 
     def _read(self, pipe: int) -> bytes:
         """Return what comes until the other end closes; nothing where that takes too long."""
@@ -279,7 +279,7 @@ class Supervisor:
                     f"{one.deployment} has no coming run",
                     {
                         "cron": one.cron,
-                        "next step": "resume it on its page, or see the server's log",
+                        "fix": "resume it on its page, or see the server's log",
                     },
                 )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.csv import WITHIN, is_formula, write_csv
+from connectors.csv import WITHIN, copy_csv, is_formula, write_csv
 
 
 def written(frame, path):
@@ -145,6 +145,14 @@ def test_a_column_s_name_is_a_text(tmp_path):
 def test_a_table_without_rows_is_its_header(tmp_path):
     frame = pd.DataFrame(columns=["rule", "source"])
     assert written(frame, tmp_path / "t.csv") == [["rule", "source"]]
+
+
+def test_a_copy_has_other_names_of_columns_and_the_same_rows(tmp_path):
+    source, copy = tmp_path / "a.csv", tmp_path / "b.csv"
+    write_csv(pd.DataFrame({"id": ["1"], "a,b": ["line\none"], "trigger": ["ünï"]}), source)
+    copy_csv(source, copy, {"trigger": "moment"})
+    expected = source.read_bytes().replace(b"trigger", b"moment")
+    assert copy.read_bytes() == expected
 
 
 def test_the_caller_s_table_is_not_changed(tmp_path):

@@ -963,7 +963,7 @@ TWO_CURRENCIES = MONEY + (
 )
 
 
-def test_a_second_currency_is_refused_with_rule_finding_and_next_step(refusal):
+def test_a_second_currency_is_refused_with_rule_problem_and_fix(refusal):
     message = refusal(DataError, TWO_CURRENCIES)
     assert "orders need one currency, the store's USD" in message
     assert "2 in EUR, 1 in USD, 1 in none" in message

@@ -72,6 +72,19 @@ def test_a_day_with_a_file_missing_is_not_published(store):
     assert store.days(MONDAY) == []
 
 
+def test_a_file_of_an_earlier_day_is_found_under_its_old_name(store):
+    def write_as_before(folder: Path) -> None:
+        write_required_files(folder)
+        (folder / "moments.csv").write_text("customer_id,moment")
+
+    day = store.publish(MONDAY, "a", write_as_before)
+    assert day.file("triggers.csv").name == "triggers.csv"
+    (day.folder / "triggers.csv").unlink()
+    assert day.file("triggers.csv").read_text() == "customer_id,moment"
+    (day.folder / "moments.csv").unlink()
+    assert day.file("triggers.csv").name == "triggers.csv"  # of the first format: neither is there
+
+
 def test_an_error_while_writing_publishes_nothing(store):
     first = store.publish(MONDAY, "a", write_required_files)
 

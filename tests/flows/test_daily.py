@@ -166,6 +166,7 @@ def test_readers_see_the_newest_missed_day_where_the_day_itself_is_refused(shop,
     assert store_of(shop).current().as_of == after(1)
 
 
+@pytest.mark.slow
 def test_history_is_published_for_itself(shop, perennial):
     before = (shop.parent / "exports" / "CURRENT.json").read_bytes()
     reported = ("--config", shop, "--from", after(-3).isoformat(), "--to", after(1).isoformat())
@@ -228,6 +229,7 @@ def test_status_fails_where_nothing_is_published_and_that_is_asked(tmp_path, per
     assert perennial("status", "--config", config, "--fail-if-stale", "soon").code == 2
 
 
+@pytest.mark.slow
 def test_days_of_the_first_format_are_read_compared_with_and_left_as_they_are(tmp_path, perennial):
     folder = tmp_path / "old"
     shutil.copytree(FIRST_FORMAT, folder)

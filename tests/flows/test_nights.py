@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_nine_bad_nights_publish_every_day_once_and_right():
     """Late orders, a server that is down, an empty source, a doubled one, runs out of order, kills."""

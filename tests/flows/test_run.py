@@ -159,6 +159,7 @@ def test_a_day_killed_before_the_pointer_moved_is_found_and_made_current(tmp_pat
     assert current["run_id"] == first["run_id"]
 
 
+@pytest.mark.slow
 def test_an_older_day_gets_a_model_of_its_own_and_does_not_become_current(tmp_path, perennial):
     config = write_shop(tmp_path, make_orders(150))
     newest = perennial("run", "--config", config, "--as-of", AS_OF.isoformat(), "--json").json
@@ -285,6 +286,7 @@ orders_of_days = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(orders_of_days, orders_of_days)
 def test_scores_of_a_day_do_not_change_with_later_orders_in_the_source(

@@ -65,7 +65,7 @@ def sound_day() -> PublishedFigures:
         orders=orders,
         segments_csv=properties,
         new_customers=named,
-        moments=named,
+        triggers=named,
         record=record,
         kpis=kpis,
         page=Page.of(sample.render(record, kpis)),

@@ -30,7 +30,7 @@ class PublishedFigures:
         Tables :class:`features.tables.Scores`, ``Expected`` and ``Commitments``.
     orders
         ``customer_id, order_date, net_amount`` of every order known on the day.
-    segments_csv, new_customers, moments
+    segments_csv, new_customers, triggers
         What marketing gets, every column as text.
     record, kpis
         What ``run.json`` and ``kpis.json`` hold.
@@ -46,7 +46,7 @@ class PublishedFigures:
     orders: pd.DataFrame
     segments_csv: pd.DataFrame
     new_customers: pd.DataFrame
-    moments: pd.DataFrame
+    triggers: pd.DataFrame
     record: dict[str, Any]
     kpis: dict[str, Any]
     page: Page
@@ -60,7 +60,7 @@ class PublishedFigures:
         assert day is not None, f"no published day under {settings.exports}"
         texts = {
             name: pd.read_csv(day.file(f"{name}.csv"), dtype=str, keep_default_na=False)
-            for name in ("segments", "new_customers", "moments")
+            for name in ("segments", "new_customers", "triggers")
         }
         return cls(
             **{
@@ -70,7 +70,7 @@ class PublishedFigures:
             orders=read_orders(config.parent / settings.orders.source, pd.Timestamp(day.as_of)),
             segments_csv=texts["segments"],
             new_customers=texts["new_customers"],
-            moments=texts["moments"],
+            triggers=texts["triggers"],
             record=json.loads(day.file("run.json").read_text()),
             kpis=json.loads(day.file("kpis.json").read_text()),
             page=Page.of(day.file("report.html").read_text()),

@@ -258,7 +258,7 @@ def marketing_files_are_the_scores(day: PublishedFigures) -> Findings:
     """The files name nobody who is held out, and segments.csv has what the scores have."""
     reported = day.scores[~day.scores["is_holdout"]].drop_duplicates("customer_id")
     reported = reported.set_index("customer_id")
-    for name, file in (("new_customers", day.new_customers), ("moments", day.moments)):
+    for name, file in (("new_customers", day.new_customers), ("triggers", day.triggers)):
         strangers = set(file["customer_id"]) - set(reported.index)
         if strangers:
             yield f"{name}.csv names {len(strangers)} who are held out or not scored"

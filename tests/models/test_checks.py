@@ -99,7 +99,7 @@ def test_an_empty_day_is_late_and_waiting_may_mend_it():
     actual = {check.name: check for check in check_source(usual(0))}
     assert actual["orders_are_fresh"].verdict == REFUSED
     assert actual["orders_are_fresh"].is_late
-    assert "about 50 are usual" in actual["orders_are_fresh"].finding
+    assert "about 50 are usual" in actual["orders_are_fresh"].problem
 
 
 def test_a_source_that_has_been_silent_for_weeks_is_late():
@@ -310,7 +310,7 @@ def test_days_without_a_common_customer_are_not_compared():
     assert compare_scores(scores(), other, 1, is_new_model=False) is None
 
 
-def test_a_refusal_says_rule_finding_threshold_and_next_step():
+def test_a_refusal_has_rule_problem_threshold_and_fix():
     (check,) = [c for c in check_source(usual(7)) if c.verdict == REFUSED]
     assert str(check) == (
         "a day has about as many orders as its weekday usually has: 7 orders, where 50 are usual (refused below "

@@ -142,7 +142,7 @@ def test_the_best_plain_purchase_model_is_a_floor_and_other_candidates_are_none(
     floors = [check for check in verdict.checks if check.name.startswith("floor_")]
     assert [check.name for check in floors] == ["floor_purchase_model"]
     lead = differences["bg_nbd_gamma_gamma"].gini_value.difference
-    assert f"Gini {lead:+.3f} compared with purchase model" in floors[0].finding
+    assert f"Gini {lead:+.3f} compared with purchase model" in floors[0].problem
     assert not floors[0].is_passed
 
 
@@ -158,7 +158,7 @@ def test_a_verdict_is_read_as_it_was_written():
     written = verdict.model_dump(mode="json")
     assert list(written) == ["gate", "checks", "reasons", "warnings", "champion"]
     assert list(written["checks"][0]) == [
-        "name", "is_passed", "finding", "threshold", "next_step", "is_blocking",
+        "name", "is_passed", "problem", "threshold", "fix", "is_blocking",
     ]  # fmt: skip
     assert GateVerdict.model_validate_json(json.dumps(written)) == verdict
 
@@ -199,8 +199,8 @@ def test_what_could_not_be_backtested_passes_only_where_nothing_scores():
     assert judge(evidence([], past=40.0)).gate == TIED
 
 
-def test_a_reason_says_rule_finding_and_next_step():
+def test_a_reason_has_problem_limit_and_fix():
     (reason,) = judged(GOOD, champion=GOOD.copy()).reasons
-    assert reason.startswith("lead: Gini +0.0000 beside the champion")
+    assert reason.startswith("lead: Gini +0.0000 compared with the champion")
     assert "(over 0.001)" in reason
     assert "stays" in reason

@@ -233,8 +233,8 @@ def monitoring():
             {**figure, "name": "age_days", "meaning": "days since the first order", "psi": 0.54,
              "is_mechanical": True},
             {**figure, "name": "p_alive", "meaning": "chance of not having left", "psi": None}]},
-        "alerts": [{"name": "orders", "level": "act", "finding": "orders were off",
-                    "threshold": "10%", "next_step": "Run `perennial train`"}],
+        "alerts": [{"name": "orders", "level": "act", "problem": "orders were off",
+                    "threshold": "10%", "fix": "Run `perennial train`"}],
     }  # fmt: skip
 
 

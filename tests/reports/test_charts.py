@@ -73,9 +73,9 @@ def test_the_model_card_has_parameters_backtest_gate_and_notes():
     check = Check(
         name="floor_rfm",
         is_passed=False,
-        finding="Gini -0.1",
+        problem="Gini -0.1",
         threshold="no more than 0.02 worse",
-        next_step="Look at the deciles",
+        fix="Look at the deciles",
     )
     cutoff = CutoffReport(as_of=date(2024, 3, 31), customers=10, models={})
     card = model_card(

@@ -152,7 +152,7 @@ def test_the_budget_comes_with_its_interval_and_basis(page):
     assert "€15.00 €9.00 to €30.00" in row
     assert "€2.50 €1.50 to €5.00, measured" in row
     assert "€1.50 €1.00 to €4.00, assumed" in row
-    assert "€0.30 of that is drawn by lot" in row  # 6.30 committed, 6.00 on the curve
+    assert "€0.30 of that is the test share" in row  # 6.30 committed, 6.00 on the curve
     assert "The rest stays unspent" not in row
     unspent = dict(record()["budget"], next_return=None)
     assert "The rest stays unspent" in render(record(budget=unspent), kpis())

@@ -415,7 +415,7 @@ def test_with_no_action_nothing_is_done():
 
 
 @pytest.mark.parametrize(
-    ("gains", "costs", "budget", "finding"),
+    ("gains", "costs", "budget", "message"),
     [
         ([1.0], [1.0], 1.0, "a row per customer"),
         ([[0.0, 1.0]], [0.0], 1.0, "costs have the gains' shape"),
@@ -429,13 +429,13 @@ def test_with_no_action_nothing_is_done():
         ([[0.0, 1.0]], [0.0, 1.0], np.nan, "a budget is 0 or more"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_is_refused(gains, costs, budget, finding):
-    with pytest.raises(ValueError, match=finding):
+def test_what_cannot_be_is_refused(gains, costs, budget, message):
+    with pytest.raises(ValueError, match=message):
         allocate(gains, costs, budget)
 
 
 @pytest.mark.parametrize(
-    ("how", "finding"),
+    ("how", "message"),
     [
         ({"caps": [np.inf]}, "caps are 2 numbers"),
         ({"caps": [np.inf, np.nan]}, "caps are 2 numbers"),
@@ -444,6 +444,6 @@ def test_what_cannot_be_is_refused(gains, costs, budget, finding):
         ({"held": [True, False]}, "one flag per customer"),
     ],
 )
-def test_a_rule_that_cannot_be_is_refused(how, finding):
-    with pytest.raises(ValueError, match=finding):
+def test_a_rule_that_cannot_be_is_refused(how, message):
+    with pytest.raises(ValueError, match=message):
         allocate([[0.0, 1.0]], [0.0, 1.0], 1.0, **how)

@@ -5,6 +5,7 @@ import sys
 
 from rich.console import Console
 
+from features.renamed import with_old_keys
 from perennial.cli.shown.check import show_checked
 from perennial.cli.shown.day import show_day
 from perennial.cli.shown.models import show_backtest, show_measured, show_monitored, show_trained
@@ -17,7 +18,9 @@ def show_outcome(outcome: Outcome, *, as_json: bool) -> None:
     if outcome.kind == "silent":
         return
     if as_json:
-        sys.stdout.write(json.dumps(outcome.facts, indent=2, allow_nan=False) + "\n")
+        sys.stdout.write(
+            json.dumps(with_old_keys(outcome.facts), indent=2, allow_nan=False) + "\n"
+        )
         return
     console = Console(highlight=False)
     show = {

@@ -63,7 +63,7 @@ def _show_places(console: Console, day: DayOutcome) -> None:
         ("Page", files.page),
         ("Scores", files.scores),
         ("Segments", files.segments),
-        ("Moments", files.moments),
+        ("Triggers", files.triggers),
     ):
         say_where(console, name, short_path(str(path)))
     say_where(console, "MLflow", day.mlflow.ui)

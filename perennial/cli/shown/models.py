@@ -12,7 +12,7 @@ from perennial.cli.shown.day import backtest_table
 from perennial.cli.shown.words import plain, say_where, table_of
 
 if TYPE_CHECKING:
-    from models.lift import GroupReadout, ResponderReadout
+    from models.lift import GroupReadout, UpliftTargetingReadout
     from models.monitoring import DriftFigure, MonitoredWeek
 
 SHOWN_WEEKS = 13  # of monitoring, on a terminal
@@ -57,7 +57,7 @@ def show_measured(console: Console, facts: Facts) -> None:
     for row in readout.groups:
         table.add_row(row.group, f"{row.treated:,}", f"{row.control:,}", *_lift_cells(row))
     console.print(table)
-    for tier, targeting in (readout.responders or {}).items():
+    for tier, targeting in (readout.uplift_targeting or {}).items():
         console.print(_uplift_targeting_line(tier, targeting))
     if readout.held_out_reached:
         console.print(
@@ -79,7 +79,7 @@ def _lift_cells(row: "GroupReadout") -> list[str]:
     ]
 
 
-def _uplift_targeting_line(tier: str, readout: "ResponderReadout") -> str:
+def _uplift_targeting_line(tier: str, readout: "UpliftTargetingReadout") -> str:
     area, rule, everybody = readout.qini, readout.rule, readout.everybody
     if area is None or rule is None or everybody is None:
         return f"Whom {tier} moves is not learned: {readout.note}"
@@ -116,8 +116,8 @@ def show_monitored(console: Console, facts: Facts) -> None:
         console.print("Too few customers to say whether scores or features have moved\n")
     for alert in report.alerts:
         console.print(
-            f"[bold]{alert.level}[/] {plain(alert.name)}: {plain(alert.finding)} "
-            f"({plain(alert.threshold)}). {plain(alert.next_step)}"
+            f"[bold]{alert.level}[/] {plain(alert.name)}: {plain(alert.problem)} "
+            f"({plain(alert.threshold)}). {plain(alert.fix)}"
         )
     if facts["retrain"] is not None:
         request = RetrainRequest.model_validate(facts["retrain"])

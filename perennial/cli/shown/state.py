@@ -50,7 +50,7 @@ def _show_current(console: Console, mark: str, current: CurrentDay, model: Model
     passed = len(current.checks) - len(odd)
     say_where(console, "Checks", f"{passed} of {len(current.checks)} passed")
     for check in odd:
-        console.print(f"  {check.verdict}: {plain(check.rule)}: {plain(check.finding)}")
+        console.print(f"  {check.verdict}: {plain(check.rule)}: {plain(check.problem)}")
 
 
 def _days(behind: int) -> str:

@@ -14,12 +14,12 @@ from connectors.klaviyo.errors import SyncRefusedError, UnavailableError
 from connectors.klaviyo.events import events_accepted, send_events
 from connectors.klaviyo.guards import check_account as check_answers
 from connectors.klaviyo.guards import check_fresh, check_key
-from connectors.klaviyo.lists import ListCounts, keep_list
+from connectors.klaviyo.lists import ListCounts, save_list
 from connectors.klaviyo.manifest import Manifest
 from connectors.klaviyo.ownership import OwnershipRegistry
 from connectors.klaviyo.records import Delivery, KeyCheck, SyncOutcome, SyncPlan
 from connectors.klaviyo.segments import SegmentCounts
-from connectors.klaviyo.segments import keep_segments as keep
+from connectors.klaviyo.segments import save_segments as save_definitions
 from connectors.klaviyo.synced_profiles import SyncedProfiles
 from connectors.store import PublishedDay
 from models.gate import FAILED
@@ -95,9 +95,9 @@ def find_day(run: RunContext) -> PublishedDay:
     version, tracking = read_record(day).model_version, run.tracking
     gate = tracking.tags(version).get("gate") if tracking.has(version) else None
     if gate is None or gate == FAILED:
-        finding = "refused" if gate == FAILED else "has not seen"
+        problem = "refused" if gate == FAILED else "has not seen"
         raise SyncRefusedError(
-            f"scores are sent when the gate let their model score: it {finding} version {version}. Train again, or "
+            f"scores are sent when the gate let their model score: it {problem} version {version}. Train again, or "
             f'`perennial promote {version} --because "…"`'
         )
     return day
@@ -252,20 +252,22 @@ def finish_sync(run: RunContext, context: SyncContext) -> Delivery:
 
 @step
 @retry_on(UnavailableError)
-def keep_segments(run: RunContext, context: SyncContext) -> SegmentCounts:
+def save_segments(run: RunContext, context: SyncContext) -> SegmentCounts:
     """Create and change the segments that the settings define."""
     registry = OwnershipRegistry(SyncPlaces.of(run).segments)
-    return keep(run.settings.klaviyo.definitions, context.klaviyo, context.clock, registry)
+    return save_definitions(
+        run.settings.klaviyo.definitions, context.klaviyo, context.clock, registry
+    )
 
 
 @step
 @retry_on(UnavailableError)
-def keep_lists(run: RunContext, day: PublishedDay, context: SyncContext) -> dict[str, ListCounts]:
+def save_lists(run: RunContext, day: PublishedDay, context: SyncContext) -> dict[str, ListCounts]:
     """Put people on the lists that the settings define, and take them off."""
     places = SyncPlaces.of(run)
     registry = OwnershipRegistry(places.lists)
     return {
-        name: keep_list(name, people, context.klaviyo, context.clock, registry)
+        name: save_list(name, people, context.klaviyo, context.clock, registry)
         for name, people in list_members(run, day, context.erased).items()
     }
 

@@ -21,8 +21,8 @@ from models.lift import (
     Lift,
     LiftError,
     Readout,
-    ResponderReadout,
     SegmentReadout,
+    UpliftTargetingReadout,
     always_valid,
     average_lift,
     posterior,
@@ -332,8 +332,8 @@ def learn_effects(state: Path, watched: Path, as_of: date) -> int:
 
 
 @step
-def find_responders(run: RunContext, watched: Path) -> dict[str, ResponderReadout]:
-    """Learn by tier whom it moves, from what was known on the day of each draw; keep what is proved."""
+def fit_uplift_targeting(run: RunContext, watched: Path) -> dict[str, UpliftTargetingReadout]:
+    """Fit uplift targeting by tier to the scores of the day of each draw; save what is proved."""
     rows = pd.read_parquet(watched)
     days = pd.to_datetime(rows["start_date"]).dt.date
     parts = []

@@ -1,4 +1,4 @@
-"""Who responds: learned where arms were drawn at random, proved, and kept from one run to the next."""
+"""Uplift targeting: fitted where arms were drawn at random, proved, and saved from one run to the next."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ from models.lift import (
     LiftError,
     PolicyValue,
     Qini,
-    ResponderReadout,
     Uplift,
+    UpliftTargetingReadout,
     policy_value,
     qini,
 )
@@ -29,7 +29,8 @@ from segments.investment import Action, IncrementalValue
 
 Array = NDArray[np.float64]
 
-FILE, TREES = "responders.json", "responders.skops"
+NAME = "uplift_targeting"  # of the folder of the state, and of the files for each day in it
+OLD_NAME = "responders"  # in earlier versions, whose fits still count
 KNOWN = (  # columns of Scores, as published on the day that a customer was drawn
     *HISTORY,
     "monetary_value",
@@ -45,7 +46,7 @@ KNOWN = (  # columns of Scores, as published on the day that a customer was draw
 LARGEST_MULTIPLE = 3.0  # of the assumed effect: what is learned of one customer is noisy
 
 
-def learn_uplift_targeting(rows: pd.DataFrame) -> tuple[ResponderReadout, Effect | None]:
+def learn_uplift_targeting(rows: pd.DataFrame) -> tuple[UpliftTargetingReadout, Effect | None]:
     """Learn whose margin an action raises, and whether that ranks those who were not seen.
 
     Parameters
@@ -67,7 +68,7 @@ def learn_uplift_targeting(rows: pd.DataFrame) -> tuple[ResponderReadout, Effect
         is_used = bool(area.low > 0)
         usual = float(cost[treated].mean())
         value = _PolicyValues(treated, margin, cost, float(rows["share"].mean()))
-        readout = ResponderReadout(
+        readout = UpliftTargetingReadout(
             learner=learned.learner,
             qini=_interval(area),
             is_used=is_used,
@@ -76,7 +77,7 @@ def learn_uplift_targeting(rows: pd.DataFrame) -> tuple[ResponderReadout, Effect
             nobody=value.of(np.zeros(len(rows), dtype=bool)),
         )
     except LiftError as error:
-        return ResponderReadout(note=str(error), is_used=False), None
+        return UpliftTargetingReadout(note=str(error), is_used=False), None
     return readout, learned.effect if is_used else None
 
 
@@ -123,32 +124,32 @@ def features_of(rows: pd.DataFrame) -> Array:
 
 
 def save_uplift_targeting(state: Path, as_of: date, effects: Mapping[str, Effect]) -> None:
-    """Keep what was proved as of a day, by tier; nothing where nothing was, so that it is used no longer."""
+    """Save what was proved as of a day, by tier; an empty file ends the use of an earlier fit."""
     import skops.io
 
-    folder = state / "responders" / as_of.isoformat()
+    folder = state / NAME / as_of.isoformat()
     folder.mkdir(parents=True, exist_ok=True)
     if effects:
         trees = {tier: list(effect.trees) for tier, effect in effects.items()}
-        replace_file(folder / TREES, lambda draft: skops.io.dump(trees, draft))
+        replace_file(folder / f"{NAME}.skops", lambda draft: skops.io.dump(trees, draft))
     weights = {tier: list(effect.weights) for tier, effect in effects.items()}
     text = json.dumps(with_digest(weights), indent=2) + "\n"
-    replace_file(folder / FILE, lambda draft: draft.write_text(text))
+    replace_file(folder / f"{NAME}.json", lambda draft: draft.write_text(text))
 
 
 def read_uplift_targeting(state: Path, as_of: date) -> dict[str, Effect]:
     """Return what was proved by a day, by tier."""
-    kept = [path.parent for path in (state / "responders").glob(f"*/{FILE}")]
-    past = [path for path in kept if date.fromisoformat(path.name) <= as_of]
+    saved = [path for name in (NAME, OLD_NAME) for path in (state / name).glob(f"*/{name}.json")]
+    past = [path for path in saved if date.fromisoformat(path.parent.name) <= as_of]
     if not past:
         return {}
-    newest = max(past, key=lambda path: path.name)
-    weights: dict[str, list[float]] = checked(json.loads((newest / FILE).read_text()))
+    newest = max(past, key=lambda path: path.parent.name)  # of one day the first, by the new name
+    weights: dict[str, list[float]] = checked(json.loads(newest.read_text()))
     if not weights:
         return {}
     import skops.io
 
-    trees = skops.io.load(newest / TREES, trusted=TRUSTED_TREES)
+    trees = skops.io.load(newest.with_suffix(".skops"), trusted=TRUSTED_TREES)
     return {tier: Effect(tuple(trees[tier]), tuple(of)) for tier, of in weights.items()}
 
 

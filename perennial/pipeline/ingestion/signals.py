@@ -50,10 +50,10 @@ def read_upgrades(
     if history.order_lines is None:
         return None
     orders, lines = engine.parquet(history.orders), engine.parquet(history.order_lines)
-    bought = engine.keep(products.baskets(lines, orders, as_of), "moment_baskets")
-    orders_by_customer = engine.keep(journeys(orders, as_of), "moment_journeys")
-    main = engine.keep(products.main_products(bought, orders_by_customer), "moment_main")
-    days = engine.keep(bundle_days(bought, orders_by_customer), "moment_bundles")
+    bought = engine.keep(products.baskets(lines, orders, as_of), "trigger_baskets")
+    orders_by_customer = engine.keep(journeys(orders, as_of), "trigger_journeys")
+    main = engine.keep(products.main_products(bought, orders_by_customer), "trigger_main")
+    days = engine.keep(bundle_days(bought, orders_by_customer), "trigger_bundles")
     return engine.frame(led_to(main, days, least_customers))
 
 

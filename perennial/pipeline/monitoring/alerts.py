@@ -228,9 +228,9 @@ def _of_age(model: MonitoredModel, freshness: Freshness) -> Iterator[Alert]:
 
 
 def _alert(
-    name: str, level: Literal["warn", "act"], finding: str, threshold: str, next_step: str
+    name: str, level: Literal["warn", "act"], problem: str, threshold: str, fix: str
 ) -> Alert:
-    return Alert(name=name, level=level, finding=finding, threshold=threshold, next_step=next_step)
+    return Alert(name=name, level=level, problem=problem, threshold=threshold, fix=fix)
 
 
 def _week(outcome: WindowOutcome) -> Week:

@@ -136,13 +136,13 @@ def read_checks(path: Path) -> tuple[Check, ...]:
 
 
 def warnings_of(checks: Sequence[Check]) -> list[str]:
-    """Return the findings that a reader must know, in words."""
+    """Return the problems that a reader must know of, in words."""
     warnings = []
     for check in checks:
         if check.verdict == WARNED:
-            warnings.append(f"{check.rule}: {check.finding}")
+            warnings.append(f"{check.rule}: {check.problem}")
         elif check.because is not None:
-            warnings.append(f"{check.rule}: {check.finding}; accepted, because {check.because}")
+            warnings.append(f"{check.rule}: {check.problem}; accepted, because {check.because}")
     return warnings
 
 

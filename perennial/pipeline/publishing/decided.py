@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from connectors.csv import write_csv
+from connectors.csv import copy_csv, write_csv
 from connectors.klaviyo.erasure import Erasures
 from connectors.order_source import OrderSource
 from connectors.orders import History
 from connectors.programs import write_batches, write_parts, write_table
 from connectors.published import PublishedFile
+from features.renamed import FILES
 from features.tables import Commitments, Scores
 from models.checks import Check
 from perennial.pipeline.ingestion.people import leave_out
@@ -118,11 +119,14 @@ class DecidedDay:
         remaining = commitments[~self.erased.covers(commitments["customer_id"])]
         write_table(remaining, Commitments, folder / PublishedFile.COMMITMENTS)
         for path, name in (
-            (self.files.moments, PublishedFile.MOMENTS),
+            (self.files.triggers, PublishedFile.TRIGGERS),
             (self.history.rejects, PublishedFile.REJECTS),
         ):
             shutil.copyfile(path, folder / name)
             leave_out(folder / name, self.erased, source)
+        for renamed in FILES:
+            old_columns = {new: old for old, new in renamed.columns.items()}
+            copy_csv(folder / renamed.new, folder / renamed.old, old_columns)
         is_erased = self.erased.covers(self.newcomers["customer_id"])
         write_csv(
             self.newcomers[~self.newcomers["is_holdout"] & ~is_erased],

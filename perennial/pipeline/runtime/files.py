@@ -85,9 +85,9 @@ class DayFiles:
         return self.folder / "refills.parquet"
 
     @property
-    def moments(self) -> Path:
-        """Dated moments of customers who are not held out, as CSV."""
-        return self.folder / PublishedFile.MOMENTS
+    def triggers(self) -> Path:
+        """Dated triggers of customers who are not held out, as CSV."""
+        return self.folder / PublishedFile.TRIGGERS
 
     @property
     def optional_tables(self) -> Path:

@@ -24,6 +24,7 @@ from tenacity import (
 from tenacity.wait import WaitBaseT
 
 from connectors.addresses import is_loopback, redacted
+from features.renamed import NOTIFICATION_KEYS, with_old_keys
 from perennial.pipeline.settings.schedule import NotifySettings
 from perennial.pipeline.settings.store import Settings
 
@@ -121,7 +122,7 @@ def _message(settings: Settings, kind: str, subject: str, facts: Mapping[str, An
         "kind": kind,
         "store": settings.store.name,
         "subject": subject,
-        "facts": cleaned,
+        "facts": with_old_keys(cleaned, NOTIFICATION_KEYS),
     }
 
 

@@ -139,7 +139,7 @@ def plan_budget(settings: InvestmentSettings, commitments: pd.DataFrame, as_of: 
 def explorers(
     settings: InvestmentSettings, customer_id: pd.Series, as_of: date
 ) -> NDArray[np.bool_]:
-    """Draw in whom to explore: the same customers for a period, others in the next."""
+    """Draw the test share: the same customers for a period, others in the next."""
     period = as_of.toordinal() // settings.period_days
     key, ids = f"{period:016d}"[-16:], customer_id.to_numpy(dtype=object)
     hashed = pd.util.hash_array(ids, hash_key=key, categorize=False)

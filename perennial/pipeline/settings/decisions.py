@@ -29,8 +29,9 @@ class ModelSettings(Section):
         le=20,
         description="Past days on which a new model is tested before it may score.",
     )
-    learned: bool = Field(
+    stacking: bool = Field(
         default=True,
+        serialization_alias="learned",
         description="Whether trees, classifier, season and price level are used; false: purchase and spend models only.",
     )
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from glob import escape, has_magic
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import PrivateAttr, ValidationError
+from pydantic import Field, PrivateAttr, ValidationError
 
 from connectors.addresses import redacted_address
 from connectors.order_source import OrderSource
+from features.renamed import with_new_settings
 from perennial.pipeline.settings.decisions import (
     KEEP_PER_LIFT,
     ActionSettings,
@@ -42,11 +43,11 @@ from segments.investment import Action
 from segments.journey import JourneyRules
 from segments.lifecycle import LifecycleRules
 from segments.loyalty import LoyaltyTier
-from segments.moments import MomentRules
+from segments.triggers import TriggerRules
 
 
 class SettingsError(ValueError):
-    """The settings are wrong: says the rule, the finding, the next step."""
+    """The settings are wrong: the message has the problem, the fix and the rule."""
 
 
 NOT_SHAPING = {  # of the order settings: where the orders are, and from where on they are refused
@@ -99,7 +100,7 @@ class Settings(Section):
     holdout: HoldoutSettings = HoldoutSettings()
     lifecycle: LifecycleRules = LifecycleRules()
     journey: JourneyRules = JourneyRules()
-    moments: MomentRules = MomentRules()
+    triggers: Annotated[TriggerRules, Field(serialization_alias="moments")] = TriggerRules()
     loyalty: LoyaltySettings = LoyaltySettings()
     kpis: KpiSettings = KpiSettings()
     klaviyo: KlaviyoSettings = KlaviyoSettings()
@@ -178,9 +179,10 @@ class Settings(Section):
 
     @property
     def digest(self) -> str:
-        """Hash of the settings that shape scores."""
+        """Hash of the settings that shape scores; renamed ones count by their old names, as in days of before."""
         shown = {"identifier", "prefix", "properties"}
         shaping = self.model_dump_json(
+            by_alias=True,
             exclude={
                 "paths": True,
                 "checks": True,
@@ -192,7 +194,7 @@ class Settings(Section):
                 "tables": True,
                 "orders": NOT_SHAPING,
                 "klaviyo": set(KlaviyoSettings.model_fields) - shown,
-            }
+            },
         )
         return hashlib.sha256(shaping.encode()).hexdigest()[:16]
 
@@ -203,7 +205,8 @@ class Settings(Section):
             "store": self.store.model_dump(include={"name", "currency", "timezone"}),
             "orders": self.orders.model_dump(exclude=NOT_SHAPING),
             "second_purchase_days": self.model.second_purchase_days,
-            **({} if self.model.learned else {"learned": False}),
+            # the key of earlier versions, whose models still score
+            **({} if self.model.stacking else {"learned": False}),
         }
         return hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -268,10 +271,14 @@ def build_settings(values: dict[str, Any], folder: Path) -> Settings:
     Raises
     ------
     SettingsError
-        Every wrong value, by its key.
+        Every wrong value, by its key; or a value under an old key and a new one.
     """
     try:
-        settings = Settings.model_validate(values)
+        current = with_new_settings(values)
+    except ValueError as error:
+        raise SettingsError(str(error)) from error
+    try:
+        settings = Settings.model_validate(current)
     except ValidationError as error:
         problems = [_in_words(problem) for problem in error.errors()]
         raise SettingsError(

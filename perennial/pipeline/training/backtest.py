@@ -139,7 +139,7 @@ def _evaluate_cutoff(
     now = build_cutoff(engine, orders, lines, as_of, horizon, window)
     fits = fit_recipe(
         engine, orders.past, lines, as_of, window, horizon,
-        is_learned=settings.learned, peaks=peaks,
+        is_stacked=settings.stacking, peaks=peaks,
     )  # fmt: skip
     champion = predict_cutoff(fits.forecaster, now, horizon)
     models: dict[str, Prediction | None] = {

@@ -99,7 +99,7 @@ class Fits:
         How the interval of value was calibrated.
     forecaster
         What they predict together.
-    is_learned
+    is_stacked
         Whether corrections of the purchase and spend models were wanted.
     """
 
@@ -112,7 +112,7 @@ class Fits:
     price: PriceLevelFit | None
     interval: Interval
     forecaster: Forecaster
-    is_learned: bool = True
+    is_stacked: bool = True
 
     @property
     def spend(self) -> SpendFit:
@@ -125,7 +125,7 @@ class Fits:
         notes = [*self.purchases[0].notes, *self.spend.notes]
         notes += [*self.stacking.notes, self.pace.note]
         notes += [] if self.price is None else self.price.notes
-        if self.second is None and not self.is_learned:
+        if self.second is None and not self.is_stacked:
             return notes
         if self.second is None:
             missing = (
@@ -205,7 +205,7 @@ def fit_recipe(
     second_purchase_days: int,
     horizon_days: int,
     *,
-    is_learned: bool = True,
+    is_stacked: bool = True,
     peaks: Peaks = (),
 ) -> Fits:
     """Fit every part of the model.
@@ -224,7 +224,7 @@ def fit_recipe(
         Window of the second-purchase classifier.
     horizon_days
         Window that is learned on, and the interval of value calibrated, where the history has so much.
-    is_learned
+    is_stacked
         Whether to learn from past days beyond the purchase and spend models; else only these are used.
     peaks
         First and last days of promotions and other peaks, which are no season.
@@ -237,14 +237,14 @@ def fit_recipe(
     state = engine.keep(customer_state(orders, as_of), "fitted_state")
     first = first_day(engine, orders)
     regularity = _regularity(engine, orders, as_of)
-    if is_learned:
+    if is_stacked:
         pace = learn_pace(engine, orders, first, as_of, peaks, regularity.wheat_k)
         price = learn_price_level(engine, orders, as_of)
         operational = clock(engine, pace.at(as_of), first)
         if operational is not None:
             regularity = _regularity(engine, orders, as_of, operational)
     else:
-        pace, price = even_pace(as_of, "model.learned is false"), None
+        pace, price = even_pace(as_of, "model.stacking is false"), None
     calendar = Calendar(pace.index, None if price is None else price.level)
     cells = timed(engine.frame(state_cells(state)), pace.at(as_of))
     family = fit_family(
@@ -253,7 +253,7 @@ def fit_recipe(
     single = [fit.model for fit in family if not fit.members]
     models = [fit.model for fit in family]
     order_value = fit_order_value(engine, state, calendar.price)
-    if is_learned:
+    if is_stacked:
         window = second_purchase_days
         second = _fit_second_purchase(engine, orders, lines, pace, as_of, models[0], window)
         has_classifier = second is not None and second.classifier is not None
@@ -289,7 +289,7 @@ def fit_recipe(
         dropout_weight=dropout_weight(family),
     )
     parts = (family, regularity, order_value, second, stacking, pace, price, interval, forecaster)
-    return Fits(*parts, is_learned)
+    return Fits(*parts, is_stacked)
 
 
 def _regularity(

@@ -302,7 +302,7 @@ def without_stacking(
     if days >= LEAST_DAYS:
         day = as_of - timedelta(days=days)
         later = look_back(engine, orders, day, purchases, days, calendar or Calendar())
-    note = "only the purchase model is used: model.learned is false"
+    note = "only the purchase model is used: model.stacking is false"
     return StackingFit(days, PLAIN, {}, purchases, later, notes=(note,))
 
 

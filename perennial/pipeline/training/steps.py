@@ -106,7 +106,7 @@ def fit_models(run: RunContext, history: History) -> None:
             run.as_of,
             model.second_purchase_days,
             model.horizon_days,
-            is_learned=model.learned,
+            is_stacked=model.stacking,
             peaks=run.settings.monitoring.peaks,
         )
         save_forecaster(fits.forecaster, files.model)

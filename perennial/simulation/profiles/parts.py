@@ -14,7 +14,7 @@ GAP_DAY = 400
 
 
 class SimulationError(ValueError):
-    """The simulation cannot be made as asked: says the rule, the finding, the next step."""
+    """The simulation cannot be made as requested: the message has the problem, the fix and the rule."""
 
 
 @dataclass(frozen=True)

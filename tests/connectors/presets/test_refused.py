@@ -29,7 +29,7 @@ def one(header):
 
 
 @pytest.mark.parametrize(
-    ("header", "finding", "next_step"),
+    ("header", "problem", "fix"),
     [
         (AMAZON, "names no buyer", "Shopify, WooCommerce or Stripe"),
         (WOOCOMMERCE_ANALYTICS, "neither e-mail nor customer id", "WebToffee"),
@@ -37,11 +37,11 @@ def one(header):
         (SHOPIFY_PRODUCTS, "products only", "Orders > Export"),
     ],
 )
-def test_an_export_that_cannot_work_is_refused_with_one_that_does(header, finding, next_step):
+def test_an_export_that_cannot_work_is_refused_with_one_that_does(header, problem, fix):
     for written in (header, header.upper()):
         message = refusal(one(written))
-        assert finding in message
-        assert next_step in message
+        assert problem in message
+        assert fix in message
 
 
 @pytest.mark.parametrize(

@@ -361,15 +361,15 @@ def test_the_analytics_export_has_no_buyer(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("missing", "finding"),
+    ("missing", "problem"),
     [
         (["order_subtotal"], "Export again"),
         (["order_id"], "orders need an id and a customer"),
         (["billing_email", "billing_phone", "customer_id", "customer_email"], "and a customer"),
     ],
 )
-def test_what_is_not_there_is_asked_for(read, missing, finding):
-    with pytest.raises(SourceError, match=finding):
+def test_what_is_not_there_is_asked_for(read, missing, problem):
+    with pytest.raises(SourceError, match=problem):
         read({name: value for name, value in order().items() if name not in missing})
 
 

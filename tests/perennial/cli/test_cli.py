@@ -1,4 +1,4 @@
-"""The command line: every bad input is one line that says rule, finding and next step."""
+"""The command line: every bad input is one line that has problem, fix and rule."""
 
 import json
 import subprocess

@@ -38,6 +38,7 @@ def first(tmp_path_factory):
     return home, json.loads(done.stdout), done.stderr
 
 
+@pytest.mark.slow
 def test_cdnow_is_published_through_prefect(first):
     home, result, _ = first
     assert (result["status"], result["as_of"]) == ("published", "1998-06-30")
@@ -67,6 +68,7 @@ def test_cdnow_is_published_through_prefect(first):
     ]
 
 
+@pytest.mark.slow
 def test_the_holdout_is_the_real_one_beside_both_baselines(first):
     backtest = first[1]["backtest"]
     assert backtest["horizon_days"] == 181
@@ -81,6 +83,7 @@ def test_the_holdout_is_the_real_one_beside_both_baselines(first):
     assert champion["gini_value"] > plain["gini_value"]
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_page_says_what_is_not_available(first):
     text = " ".join(look_at(Path(first[1]["files"]["page"]), "cdnow").split())
@@ -90,6 +93,7 @@ def test_the_page_says_what_is_not_available(first):
     assert "Customers by repeat orders so far" in text
 
 
+@pytest.mark.slow
 def test_success_leaves_no_traceback_and_no_process(first):
     home, _, err = first
     assert "Traceback" not in err
@@ -100,6 +104,7 @@ def test_success_leaves_no_traceback_and_no_process(first):
     assert not any(str(home).encode() in environment for environment in running)
 
 
+@pytest.mark.slow
 def test_the_demo_again_exits_0_and_shows_the_day(first):
     home, result, _ = first
     again = demo(home)
@@ -122,12 +127,14 @@ def test_the_demo_does_not_replace_another_stores_page(published, tmp_path):
     assert "another store's days" in json.loads(done.stdout)["error"]
 
 
+@pytest.mark.slow
 def test_the_scores_are_readable_by_anybody(first):
     scores = pd.read_parquet(first[1]["files"]["scores"])
     assert len(scores) == 23_502
     assert scores["expected_value"].gt(0).all()
 
 
+@pytest.mark.slow
 def test_every_published_figure_agrees(first):
     config = first[0] / "demo" / "cdnow" / "perennial.toml"
     assert violations(PublishedFigures.read(config)) == []

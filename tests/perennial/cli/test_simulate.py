@@ -238,6 +238,7 @@ def went(tmp_path_factory):
     return folder, json.loads(done.stdout)
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_page_of_a_store_that_gives_everything_lacks_nothing(went):
     text = look_at(Path(went[1]["files"]["page"]), "store")
@@ -248,6 +249,7 @@ def test_the_page_of_a_store_that_gives_everything_lacks_nothing(went):
     assert Path(went[1]["files"]["page"]).stat().st_size < 1_000_000
 
 
+@pytest.mark.slow
 def test_the_demo_goes_the_whole_way_on_a_simulated_store(went):
     folder, result = went
     assert (result["status"], result["as_of"]) == ("published", "2026-06-30")
@@ -261,5 +263,6 @@ def test_the_demo_goes_the_whole_way_on_a_simulated_store(went):
     assert "has something else" in json.loads(again.stdout)["error"]
 
 
+@pytest.mark.slow
 def test_every_published_figure_of_the_simulated_store_agrees(went):
     assert violations(PublishedFigures.read(went[0] / CONFIG)) == []

@@ -50,6 +50,7 @@ def nightly(up):
     return next(d["id"] for d in up.ask("deployments/filter", {}) if d["name"] == "nightly")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "origin", [EVIL, "null", "http://127.0.0.1:1", "http://localhost.evil.example"]
 )
@@ -70,6 +71,7 @@ def test_another_sites_page_is_refused(up, origin, method, path):
     assert "own pages" in answer.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/events/in", "/events/out", "/logs/out"])
 def test_another_sites_page_opens_no_websocket(up, path):
     asked = {
@@ -79,6 +81,7 @@ def test_another_sites_page_opens_no_websocket(up, path):
     assert ask(up, "GET", path, headers=asked).status_code == HTTPStatus.FORBIDDEN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "host",
     [
@@ -97,6 +100,7 @@ def test_a_foreign_name_of_this_machine_is_refused(up, host):
         assert "Host" in answer.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -116,6 +120,7 @@ def test_a_change_without_a_token_is_refused(up, method, path, headers):
     assert "CSRF" in answer.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nightly", "weekly", "daily"])
 def test_foreign_settings_are_not_run(up, webhook, tmp_path, name):  # noqa: F811
     evil = tmp_path / "perennial.toml"
@@ -133,6 +138,7 @@ def test_foreign_settings_are_not_run(up, webhook, tmp_path, name):  # noqa: F81
     assert webhook.got == []
 
 
+@pytest.mark.slow
 def test_programs_on_this_machine_are_served(up):
     with api_client(up.api_url) as client:
         assert client.post(f"{up.api_url}/deployments/filter", json={}).json()
@@ -140,6 +146,7 @@ def test_programs_on_this_machine_are_served(up):
         assert ask(up, "GET", "/health", headers={"Host": host}).is_success
 
 
+@pytest.mark.slow
 def test_its_own_pages_are_allowed(up):
     port = httpx.URL(up.api_url).port
     for origin in (f"http://127.0.0.1:{port}", f"http://localhost:{port}"):
@@ -150,6 +157,7 @@ def test_its_own_pages_are_allowed(up):
     assert (ui["csrf_enabled"], ui["api_url"]) == (True, up.api_url)
 
 
+@pytest.mark.slow
 @needs_browser
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 def test_its_pages_work_in_a_browser(up, browser, name):
@@ -162,6 +170,7 @@ def test_its_pages_work_in_a_browser(up, browser, name):
     assert [url for url in refused if "/api/" in url] == []
 
 
+@pytest.mark.slow
 @needs_browser
 def test_another_sites_page_cannot_use_it_in_a_browser(up, browser):
     page = browser.new_page()

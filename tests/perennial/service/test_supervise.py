@@ -26,6 +26,7 @@ class Watched:
 
     def __init__(self, config, monkeypatch):
         self.events, self.notified = [], []
+        self.before = set(threading.enumerate())
         monkeypatch.delenv("PREFECT_API_URL", raising=False)
         monkeypatch.setattr(
             supervise, "notify", lambda _settings, *values: self.notified.append(values)
@@ -36,9 +37,8 @@ class Watched:
 
     def kinds(self):
         """What people were told, once every thread has told it."""
-        for thread in threading.enumerate():
-            if thread is not threading.current_thread() and thread.daemon:
-                thread.join(1)
+        for thread in set(threading.enumerate()) - self.before:
+            thread.join(10)
         return [(kind, subject) for kind, subject, _ in self.notified]
 
 

@@ -26,6 +26,8 @@ from tests.perennial.service.serving import (
 )
 from tests.shops import write_shop
 
+pytestmark = pytest.mark.slow
+
 EVERY_MINUTE = '\n[schedule]\nport = {port}\ndaily = "* * * * *"\ntrain = "0 5 * * sun"\n'
 
 
@@ -122,7 +124,7 @@ def test_drift_fits_anew_and_shows_the_gate(story):
     assert run["name"].startswith("train ")
     assert "trigger: drift" in run["tags"]
     [gate] = [one for one in story["artifacts"] if one["key"] == "gate"]
-    assert "| check | passed | finding | threshold |" in gate["data"]
+    assert "| check | passed | result | threshold |" in gate["data"]
     assert "MLflow: run" in gate["data"]
 
 

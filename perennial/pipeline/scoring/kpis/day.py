@@ -98,7 +98,7 @@ def opened(run: RunContext, history: History) -> Iterator[Day]:
         lines = None if history.order_lines is None else engine.parquet(history.order_lines)
         yield Day(
             settings=settings.kpis,
-            ahead_days=settings.moments.ahead_days,
+            ahead_days=settings.triggers.ahead_days,
             margin=settings.store.margin,
             engine=engine,
             as_of=as_of,

@@ -13,6 +13,8 @@ import pytest
 
 from tests.small_home import AS_OF, COMMAND, ODD, run, write_home
 
+pytestmark = pytest.mark.slow
+
 SITUATIONS = int(os.environ.get("FORGET_SITUATIONS", "2"))  # make forgotten tries 100
 
 

@@ -29,7 +29,7 @@ ROW = {
     "segments": [{"segment": "loyal", "treated": 900, "control": 100, "estimate": 2.0,
                   "shrunk": 1.9, "deviation": 0.7}],
     "sentence": "Each EUR 1.00 brought back EUR 1.00.",
-    "responders": {
+    "uplift_targeting": {
         "heavy": {"learner": "t", "qini": UNBOUNDED, "is_used": False, "rule": UNBOUNDED,
                   "everybody": UNBOUNDED, "nobody": UNBOUNDED},
         "light": {"note": "too few", "is_used": False},
@@ -50,14 +50,23 @@ def test_a_read_out_is_written_as_it_was_read(tmp_path):
     assert json.dumps(kept["rows"]) == json.dumps([ROW])
 
 
-def test_a_read_out_before_responders_were_looked_for_is_read(tmp_path):
-    first = {name: ROW[name] for name in ROW if name not in ("responders", "held_out_reached")}
+def test_a_read_out_without_uplift_targeting_is_read(tmp_path):
+    first = {
+        name: ROW[name] for name in ROW if name not in ("uplift_targeting", "held_out_reached")
+    }
     first["groups"] = [{k: v for k, v in ROW["groups"][0].items() if k != "smallest_margin"}]
     (tmp_path / READOUTS).write_text(json.dumps([first]))
     [readout] = read_readouts(tmp_path, DAY)
-    assert readout.responders is None
+    assert readout.uplift_targeting is None
     assert readout.groups[0].smallest_margin is None
-    assert "responders" not in readout.to_json()
+    assert "uplift_targeting" not in readout.to_json()
+
+
+def test_a_read_out_under_its_old_keys_is_read_and_written_under_the_new_ones(tmp_path):
+    old = {"responders" if name == "uplift_targeting" else name: ROW[name] for name in ROW}
+    (tmp_path / READOUTS).write_text(json.dumps([old]))
+    [readout] = read_readouts(tmp_path, DAY)
+    assert readout.to_json() == ROW
 
 
 def test_the_newest_read_out_of_each_program_by_a_day_counts(tmp_path):

@@ -120,7 +120,7 @@ def test_measured_effects_replace_the_assumed_ones(shop, result):
 
 def test_whom_an_action_moves_is_looked_for_and_used_only_where_proved(shop, result):
     """Heavy moves everybody alike, light nobody: there is nothing to rank by."""
-    actual = result.json["responders"]
+    actual = result.json["uplift_targeting"]
     assert set(actual) == {"heavy", "light"}
     for one in actual.values():
         assert one["qini"]["low"] <= one["qini"]["estimate"] <= one["qini"]["high"]

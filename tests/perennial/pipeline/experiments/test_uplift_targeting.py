@@ -78,6 +78,19 @@ def test_what_was_proved_is_kept_and_ends_with_a_measurement_that_proves_nothing
     assert set(read_uplift_targeting(tmp_path, DAY + timedelta(days=29))) == {"heavy"}
 
 
+def test_a_fit_in_the_old_folder_is_used_until_a_new_one_replaces_it(proved, tmp_path):
+    _, effect = proved
+    save_uplift_targeting(tmp_path, DAY, {"heavy": effect})
+    new, old = (tmp_path / name for name in ("uplift_targeting", "responders"))
+    new.rename(old)
+    for path in (old / DAY.isoformat()).iterdir():
+        path.rename(path.with_stem("responders"))
+    assert set(read_uplift_targeting(tmp_path, DAY)) == {"heavy"}
+    assert read_uplift_targeting(tmp_path, DAY - timedelta(days=1)) == {}
+    save_uplift_targeting(tmp_path, DAY, {})
+    assert read_uplift_targeting(tmp_path, DAY) == {}
+
+
 class _Ten:
     """Says that everybody is moved by 10."""
 

@@ -69,7 +69,7 @@ def test_many_part_files_are_one_table_in_order(tmp_path):
         assert engine.frame(table)["customer_id"].tolist() == read["customer_id"].tolist()
 
 
-def test_without_java_the_error_names_the_next_step(monkeypatch, tmp_path):
+def test_without_java_the_error_names_the_fix(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with (
@@ -110,6 +110,7 @@ url = "{URL}"
 """
 
 
+@pytest.mark.slow
 def test_a_spark_job_that_is_killed_publishes_one_whole_day_when_it_is_run_again(
     published, perennial, tmp_path
 ):

@@ -41,6 +41,8 @@ from tests.postgresql import COMMAND, PASSWORD, find_binaries, run_postgresql
 from tests.requirements import require
 from tests.spark import URL, require_spark
 
+pytestmark = pytest.mark.slow
+
 ZONE = "America/Los_Angeles"
 AS_OF = date(2025, 3, 15)
 AWAY = ("spark", "postgresql")

@@ -27,6 +27,7 @@ def postgresql():
         yield server
 
 
+@pytest.mark.slow
 def test_a_day_is_served_trained_scored_and_published_on_postgresql(
     postgresql, tmp_path, monkeypatch
 ):

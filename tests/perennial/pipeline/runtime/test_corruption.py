@@ -15,6 +15,8 @@ import pytest
 from connectors.store import PublishedDay, Store
 from tests.small_home import AS_OF, run, write_home
 
+pytestmark = pytest.mark.slow
+
 CORRUPTIONS = int(os.environ.get("CORRUPTIONS", "4"))  # make corruptions tries 100
 YESTERDAY, TODAY, TOMORROW = (AS_OF + timedelta(days=n) for n in (-1, 0, 1))
 COMMANDS = [

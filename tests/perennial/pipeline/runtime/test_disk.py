@@ -89,6 +89,7 @@ def published(tmp_path_factory) -> Path:
     return home
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [16, 320])  # while orders are read, while a day is written
 def test_a_full_disk_ends_a_run_and_the_next_run_publishes(published, tmp_path, kilobytes):
     with small_disk(tmp_path / "disk") as home:
@@ -101,6 +102,7 @@ def test_a_full_disk_ends_a_run_and_the_next_run_publishes(published, tmp_path, 
         assert current_day(home) == "2025-07-01"
 
 
+@pytest.mark.slow
 def test_a_full_temporary_folder_is_named(published, tmp_path):
     with small_disk(tmp_path / "disk") as temporary:
         leave_free(temporary, 8)
@@ -109,6 +111,7 @@ def test_a_full_temporary_folder_is_named(published, tmp_path):
     assert list(tmp_path.glob("*.csv")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("largest_file", [100, 4_000])
 def test_an_output_that_does_not_fit_leaves_the_file_before(published, tmp_path, largest_file):
     out = tmp_path / "orders.csv"

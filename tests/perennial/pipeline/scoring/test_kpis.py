@@ -136,7 +136,7 @@ def day():
         past = typed(engine, orders, Orders, "orders_by_hand")
         actual = engine.keep(journeys.journeys(past, AS_OF), "journeys")
         yield Day(
-            settings.kpis, settings.moments.ahead_days, settings.store.margin, engine, AS_OF, past, actual,
+            settings.kpis, settings.triggers.ahead_days, settings.store.margin, engine, AS_OF, past, actual,
             engine.keep(products.customers(actual, AS_OF), "journey_customers"),
             typed(engine, lines, OrderLines, "lines_by_hand"),
             {NAMES[table]: typed(engine, rows, table, NAMES[table]) for table, rows in TOLD.items()},

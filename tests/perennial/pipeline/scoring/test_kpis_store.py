@@ -210,7 +210,7 @@ def test_products(day, bought, first, lines):
     )
 
 
-def test_refills_are_listed_for_the_moments(day, tmp_path):
+def test_refills_are_listed_for_the_triggers(day, tmp_path):
     write_refills(day, tmp_path / "refills.parquet")
     listed = pd.read_parquet(tmp_path / "refills.parquet")
     silent = (pd.Timestamp(AS_OF) - pd.to_datetime(listed["last_date"])).dt.days

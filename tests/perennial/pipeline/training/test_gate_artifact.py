@@ -13,9 +13,9 @@ GATE = GateVerdict(
         Check(
             name="spend_scale",
             is_passed=False,
-            finding="9 times",
+            problem="9 times",
             threshold="3 times",
-            next_step="Look at the unit",
+            fix="Look at the unit",
         ),
     ),
     reasons=("spend scale: 9 times (3 times)",),

@@ -45,6 +45,7 @@ def stacking(config: Path, version: str) -> dict[str, dict[str, object]]:
     return part
 
 
+@pytest.mark.slow
 def test_the_same_snapshot_gives_the_same_model_to_the_last_digit(twice):
     config, (first, again) = twice
     one, two = (parameters(config, text.json["model_version"]) for text in (first, again))
@@ -103,6 +104,7 @@ def test_going_back_needs_a_version_before(tmp_path, perennial):
     assert "there is none" in result.err
 
 
+@pytest.mark.slow
 def test_amounts_in_cents_from_one_day_to_the_next_are_refused(tmp_path, perennial):
     orders = make_orders(500)
     config = write_shop(tmp_path, orders)

@@ -1,4 +1,4 @@
-"""The dated moments, one at a time, by hand."""
+"""The dated triggers, one at a time, by hand."""
 
 from datetime import date, timedelta
 
@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 
 from segments.loyalty import loyalty_tiers
-from segments.moments import COLUMNS, MOMENTS, MomentRules, Signals, find_moments, missing_moments
+from segments.triggers import (
+    COLUMNS,
+    TRIGGERS,
+    Signals,
+    TriggerRules,
+    find_triggers,
+    missing_triggers,
+)
 
 DAY = date(2026, 3, 2)
 
@@ -29,19 +36,19 @@ def customers(**changes):
     return pd.DataFrame([row])
 
 
-def due_moments(rows=None, signals=None, **how):
+def due_triggers(rows=None, signals=None, **how):
     rows = customers() if rows is None else rows
     loyalty = loyalty_tiers(rows["orders"], rows["revenue"])
-    listed = find_moments(rows, loyalty, DAY, cycle_days=40.0, signals=signals, **how)
+    listed = find_triggers(rows, loyalty, DAY, cycle_days=40.0, signals=signals, **how)
     assert list(listed.columns) == list(COLUMNS)
-    assert set(listed["moment"]) <= set(MOMENTS)
-    return dict(zip(listed["moment"], listed["due_date"], strict=True))
+    assert set(listed["trigger"]) <= set(TRIGGERS)
+    return dict(zip(listed["trigger"], listed["due_date"], strict=True))
 
 
 def test_the_next_order_is_listed_when_it_comes_near():
-    assert due_moments(customers(next_order_date=ago(-14)))["next_order"] == ago(-14)
-    assert "next_order" not in due_moments(customers(next_order_date=ago(-15)))
-    assert "next_order" not in due_moments()
+    assert due_triggers(customers(next_order_date=ago(-14)))["next_order"] == ago(-14)
+    assert "next_order" not in due_triggers(customers(next_order_date=ago(-15)))
+    assert "next_order" not in due_triggers()
 
 
 def test_a_product_runs_out_by_its_own_cycle():
@@ -49,23 +56,23 @@ def test_a_product_runs_out_by_its_own_cycle():
         {"customer_id": ["a", "a", "a", "b"], "product": ["Beans", "Filter", "Mill", "Beans"],
          "last_date": [ago(25), ago(70), ago(20), ago(25)], "cycle_days": [30.0, 90.0, None, 30.0]}
     )  # fmt: skip
-    assert due_moments(signals=Signals(refills=refills))["refill_due"] == ago(-5)
+    assert due_triggers(signals=Signals(refills=refills))["refill_due"] == ago(-5)
     stale = refills.iloc[:1].assign(last_date=ago(61))
-    assert "refill_due" not in due_moments(signals=Signals(refills=stale))
+    assert "refill_due" not in due_triggers(signals=Signals(refills=stale))
     nobody = refills.iloc[:0].astype({"customer_id": "str", "product": "str"})
-    assert "refill_due" not in due_moments(signals=Signals(refills=nobody))
+    assert "refill_due" not in due_triggers(signals=Signals(refills=nobody))
 
 
 def test_one_order_from_the_next_tier_is_told_once_the_last_has_arrived():
-    assert due_moments()["one_order_from_next_tier"] == ago(13)
-    assert "one_order_from_next_tier" not in due_moments(customers(frequency=2))
-    assert "one_order_from_next_tier" not in due_moments(customers(silence=300))
+    assert due_triggers()["one_order_from_next_tier"] == ago(13)
+    assert "one_order_from_next_tier" not in due_triggers(customers(frequency=2))
+    assert "one_order_from_next_tier" not in due_triggers(customers(silence=300))
 
 
 def test_the_third_order_is_a_graduation_for_two_weeks():
-    assert due_moments(customers(frequency=2, silence=13))["third_order_graduation"] == ago(13)
-    assert "third_order_graduation" not in due_moments(customers(frequency=2, silence=14))
-    assert "third_order_graduation" not in due_moments(customers(frequency=3, silence=3))
+    assert due_triggers(customers(frequency=2, silence=13))["third_order_graduation"] == ago(13)
+    assert "third_order_graduation" not in due_triggers(customers(frequency=2, silence=14))
+    assert "third_order_graduation" not in due_triggers(customers(frequency=3, silence=3))
 
 
 @pytest.mark.parametrize(
@@ -79,14 +86,14 @@ def test_the_third_order_is_a_graduation_for_two_weeks():
     ],
 )
 def test_an_anniversary_is_some_years_to_the_day(first, on):
-    assert due_moments(customers(first=first)).get("purchase_anniversary") == on
+    assert due_triggers(customers(first=first)).get("purchase_anniversary") == on
 
 
 def test_of_february_29_the_anniversary_is_the_last_of_february():
     rows = customers(first=date(2024, 2, 29))
     loyalty = loyalty_tiers(rows["orders"], rows["revenue"])
-    listed = find_moments(rows, loyalty, date(2026, 2, 20), cycle_days=40.0)
-    due = listed.set_index("moment").loc["purchase_anniversary"]
+    listed = find_triggers(rows, loyalty, date(2026, 2, 20), cycle_days=40.0)
+    due = listed.set_index("trigger").loc["purchase_anniversary"]
     assert due["due_date"] == date(2026, 2, 28)
     assert due["reason"] == "2 years since the first order"
 
@@ -98,61 +105,61 @@ def reviews(rating, days=3):
 
 
 def test_a_referral_is_asked_for_after_something_good():
-    assert due_moments(signals=Signals(reviews=reviews(5)))["referral_ask"] == ago(3)
-    assert "referral_ask" not in due_moments(signals=Signals(reviews=reviews(4)))
+    assert due_triggers(signals=Signals(reviews=reviews(5)))["referral_ask"] == ago(3)
+    assert "referral_ask" not in due_triggers(signals=Signals(reviews=reviews(4)))
     nps = pd.DataFrame({"customer_id": ["a"], "answered_at": [pd.Timestamp(ago(1))], "score": [9]})
-    assert due_moments(signals=Signals(nps=nps))["referral_ask"] == ago(1)
-    third = due_moments(customers(frequency=2, silence=10))
+    assert due_triggers(signals=Signals(nps=nps))["referral_ask"] == ago(1)
+    third = due_triggers(customers(frequency=2, silence=10))
     assert third["referral_ask"] == ago(3)  # once it has arrived
 
 
 def test_nobody_is_asked_who_is_unhappy_or_was_asked_of_late():
     sour = pd.concat([reviews(5, 6), reviews(1, 2)])
-    assert "referral_ask" not in due_moments(signals=Signals(reviews=sour))
+    assert "referral_ask" not in due_triggers(signals=Signals(reviews=sour))
     touches = pd.DataFrame(
         {"customer_id": ["a"], "sent_at": [pd.Timestamp(ago(80))], "campaign": ["referral_ask"]}
     )
     signals = Signals(reviews=reviews(5), touches=touches)
-    assert "referral_ask" not in due_moments(signals=signals)
-    assert "referral_ask" in due_moments(
-        signals=signals, rules=MomentRules(referral_period_days=60)
+    assert "referral_ask" not in due_triggers(signals=signals)
+    assert "referral_ask" in due_triggers(
+        signals=signals, rules=TriggerRules(referral_period_days=60)
     )
 
 
 def test_the_content_are_ready_for_the_bundle_that_their_first_product_leads_to():
     upgrades = pd.DataFrame({"customer_id": ["a"], "bundle": ["Morning set"], "is_owned": [False]})
     signals = Signals(upgrades=upgrades)
-    assert "upgrade_ready" in due_moments(signals=signals)
-    assert "upgrade_ready" not in due_moments(signals=signals, has_refund=[True])
-    assert "upgrade_ready" not in due_moments(customers(frequency=2), signals=signals)
-    assert "upgrade_ready" not in due_moments(
+    assert "upgrade_ready" in due_triggers(signals=signals)
+    assert "upgrade_ready" not in due_triggers(signals=signals, has_refund=[True])
+    assert "upgrade_ready" not in due_triggers(customers(frequency=2), signals=signals)
+    assert "upgrade_ready" not in due_triggers(
         signals=Signals(upgrades=upgrades.assign(is_owned=True))
     )
     unhappy = Signals(upgrades=upgrades, reviews=reviews(2))
-    assert "upgrade_ready" not in due_moments(signals=unhappy)
+    assert "upgrade_ready" not in due_triggers(signals=unhappy)
 
 
 def test_missing_tables_say_what_they_would_bring():
-    named = {missing.table for missing in missing_moments()}
+    named = {missing.table for missing in missing_triggers()}
     assert named == {"order_lines", "reviews", "nps", "loyalty_events", "tickets", "touches"}
-    assert "reviews" not in {m.table for m in missing_moments(Signals(reviews=reviews(5)))}
+    assert "reviews" not in {m.table for m in missing_triggers(Signals(reviews=reviews(5)))}
 
 
-def test_customers_come_in_their_order_and_each_moment_once():
+def test_customers_come_in_their_order_and_each_trigger_once():
     rows = pd.concat(
         [customers(customer_id=name, next_order_date=ago(-3)) for name in ("c", "a", "b")],
         ignore_index=True,
     )
     loyalty = loyalty_tiers(rows["orders"], rows["revenue"])
-    listed = find_moments(rows, loyalty, DAY, cycle_days=40.0)
+    listed = find_triggers(rows, loyalty, DAY, cycle_days=40.0)
     assert listed["customer_id"].drop_duplicates().tolist() == ["c", "a", "b"]
-    assert not listed.duplicated(["customer_id", "moment"]).any()
+    assert not listed.duplicated(["customer_id", "trigger"]).any()
     assert np.all([isinstance(day, date) for day in listed["due_date"]])
 
 
-def test_nobody_has_no_moments():
+def test_nobody_has_no_triggers():
     rows = customers().iloc[:0]
-    listed = find_moments(rows, loyalty_tiers([], []), DAY)
+    listed = find_triggers(rows, loyalty_tiers([], []), DAY)
     assert listed.empty
 
 
@@ -160,7 +167,7 @@ def test_customers_who_come_twice_are_refused():
     rows = pd.concat([customers(), customers()], ignore_index=True)
     loyalty = loyalty_tiers(rows["orders"], rows["revenue"])
     with pytest.raises(ValueError, match="come once"):
-        find_moments(rows, loyalty, DAY)
+        find_triggers(rows, loyalty, DAY)
 
 
 @pytest.mark.parametrize(
@@ -169,4 +176,4 @@ def test_customers_who_come_twice_are_refused():
 )
 def test_rules_that_cannot_be_are_refused(wrong):
     with pytest.raises(ValueError, match="or more"):
-        MomentRules(**wrong)
+        TriggerRules(**wrong)

@@ -1,6 +1,6 @@
-"""Moments: the days on which a customer is worth a message, and why.
+"""Triggers: the days on which a customer is worth a message, and why.
 
-A moment keeps its day from run to run, so that what is triggered by it is triggered once. Only the
+A trigger keeps its day from run to run, so that what is triggered by it is triggered once. Only the
 day of the next order moves, with the forecast.
 """
 
@@ -18,7 +18,7 @@ from segments.loyalty import Loyalty
 from segments.occasions import (
     Day,
     Due,
-    MomentRules,
+    TriggerRules,
     anniversary,
     days,
     graduation,
@@ -30,20 +30,20 @@ from segments.occasions import (
 )
 from segments.rhythm import silent_cycles
 
-__all__ = ["MOMENTS", "Missing", "MomentRules", "Signals", "find_moments", "missing_moments"]
+__all__ = ["TRIGGERS", "Missing", "Signals", "TriggerRules", "find_triggers", "missing_triggers"]
 
-MOMENTS: dict[str, str] = {
+TRIGGERS: dict[str, str] = {
     "next_order": "the day by which the next order is as likely as not to have come",
     "refill_due": "a product bought runs out by its own cycle",
     "one_order_from_next_tier": "one more order, of the usual amount, reaches the next loyalty tier",
     "third_order_graduation": "has just bought for the third time: from occasional buyer to regular",
     "purchase_anniversary": "some years to the day since the first order; of February 29 on the last of February",
-    "referral_ask": "a good moment to ask for a referral: after a five-star review, a promoter score, a tier "
+    "referral_ask": "a good time to ask for a referral: after a five-star review, a promoter score, a tier "
     "reached, a ticket resolved; otherwise after the third order. Once in a period, never of the unhappy",
     "upgrade_ready": "bought once or twice, is content, and has not yet bought the bundle that the first "
     "product leads to",
 }
-COLUMNS = ("customer_id", "moment", "due_date", "reason")
+COLUMNS = ("customer_id", "trigger", "due_date", "reason")
 ABSENT: tuple[tuple[str, str, str, str], ...] = (
     ("refills", "order_lines", "refill_due", "the day on which a product runs out"),
     ("upgrades", "order_lines", "upgrade_ready", "the bundle that a first product leads to"),
@@ -59,11 +59,11 @@ class Missing(NamedTuple):
     """What a table that was not given would bring."""
 
     table: str
-    moment: str
+    trigger: str
     brings: str
 
 
-def find_moments(
+def find_triggers(
     customers: pd.DataFrame,
     loyalty: Loyalty,
     as_of: date,
@@ -71,9 +71,9 @@ def find_moments(
     cycle_days: ArrayLike | None = None,
     signals: Signals | None = None,
     has_refund: ArrayLike | None = None,
-    rules: MomentRules | None = None,
+    rules: TriggerRules | None = None,
 ) -> pd.DataFrame:
-    """List the moments that fall in the days ahead, or are open now.
+    """List the triggers that fall in the days ahead, or are open now.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def find_moments(
         Days, shape (n,) or one for all: the natural cycle of the customer's category; NaN or None =
         unknown, the store's median gap stands in.
     signals
-        Optional tables; :func:`missing_moments` says what each would bring.
+        Optional tables; :func:`missing_triggers` says what each would bring.
     has_refund
         Shape (n,): whether something was refunded; None = of nobody as far as is known.
     rules
@@ -97,8 +97,8 @@ def find_moments(
     Returns
     -------
     DataFrame
-        :data:`COLUMNS`: at most one row per customer and moment, in the order of the customers and
-        of :data:`MOMENTS`. ``due_date`` is the day (a Python date) on which the moment falls or, if
+        :data:`COLUMNS`: at most one row per customer and trigger, in the order of the customers and
+        of :data:`TRIGGERS`. ``due_date`` is the day (a Python date) on which the trigger falls or, if
         that has passed, fell; ``reason`` says why in plain words.
 
     Raises
@@ -107,12 +107,12 @@ def find_moments(
         A customer who comes twice, tiers of others, or cycles that are none.
     """
     signals = signals or Signals()
-    day = _day(customers, as_of, cycle_days, rules or MomentRules())
+    day = _day(customers, as_of, cycle_days, rules or TriggerRules())
     n = len(customers)
     refunded = np.asarray(np.zeros(n) if has_refund is None else has_refund, dtype=bool)
     if len(loyalty.tier) != n or refunded.shape != (n,):
         raise ValueError(
-            f"moments need the tiers and refunds of the same {n:,} customers; got {len(loyalty.tier):,} "
+            f"triggers need the tiers and refunds of the same {n:,} customers; got {len(loyalty.tier):,} "
             f"and {len(refunded):,}. Take all from the same rows"
         )
     mood = moods(day.index, signals)
@@ -128,8 +128,8 @@ def find_moments(
     return _listed(day.index, occasions)
 
 
-def missing_moments(signals: Signals | None = None) -> list[Missing]:
-    """Say which table would bring which moment.
+def missing_triggers(signals: Signals | None = None) -> list[Missing]:
+    """Say which table would bring which trigger.
 
     Parameters
     ----------
@@ -139,20 +139,20 @@ def missing_moments(signals: Signals | None = None) -> list[Missing]:
     Returns
     -------
     list
-        One entry per table and moment, in the order of :data:`MOMENTS`.
+        One entry per table and trigger, in the order of :data:`TRIGGERS`.
     """
     missing = (signals or Signals()).missing()
     return [Missing(*entry) for name, *entry in ABSENT if name in missing]
 
 
 def _day(
-    customers: pd.DataFrame, as_of: date, cycle_days: ArrayLike | None, rules: MomentRules
+    customers: pd.DataFrame, as_of: date, cycle_days: ArrayLike | None, rules: TriggerRules
 ) -> Day:
     index = pd.Index(customers["customer_id"])
     if not index.is_unique:
         twice = index[index.duplicated()]
         raise ValueError(
-            f"moments are of customers who come once: {twice[0]!r} and {len(twice) - 1:,} others come again. "
+            f"triggers are of customers who come once: {twice[0]!r} and {len(twice) - 1:,} others come again. "
             "Merge them"
         )
     x, t_x, T = (customers[name] for name in HISTORY)
@@ -168,13 +168,13 @@ def _day(
 
 
 def _listed(index: pd.Index, occasions: Sequence[Due]) -> pd.DataFrame:
-    """List what each moment found, customer by customer."""
+    """List what each trigger found, customer by customer."""
     who = np.concatenate([due.who for due in occasions])
-    moment = np.repeat(np.arange(len(occasions)), [len(due.who) for due in occasions])
-    order = np.lexsort((moment, who))
+    trigger = np.repeat(np.arange(len(occasions)), [len(due.who) for due in occasions])
+    order = np.lexsort((trigger, who))
     columns = (
         index.to_numpy()[who],
-        np.array(list(MOMENTS), dtype=object)[moment],
+        np.array(list(TRIGGERS), dtype=object)[trigger],
         np.concatenate([due.day for due in occasions]).astype("datetime64[D]").astype(object),
         np.concatenate([due.reason for due in occasions]),
     )
