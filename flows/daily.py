@@ -12,6 +12,7 @@ from features.tables import DataError
 from flows.refusal import notify_refusal
 from flows.run import plan_marketing, train_if_needed
 from flows.score import score
+from perennial.pipeline.ingestion.pull import pull_orders
 from perennial.pipeline.publishing.checks import DayRefusedError, save_refusal
 from perennial.pipeline.publishing.steps import Scored
 from perennial.pipeline.runtime.context import RunContext, open_run
@@ -68,8 +69,8 @@ def daily(
         for _ in range(settings.schedule.late_tries if in_prefect() else 0):
             try:
                 return publish_days(settings, config, day, force=force, accepted=accepted or {})
-            except DayRefusedError as error:
-                if not error.is_late:
+            except DataError as error:
+                if not getattr(error, "is_late", False):
                     raise
                 progress(f"{error} Waiting for {settings.schedule.late_wait_minutes} minutes")
                 time.sleep(60 * settings.schedule.late_wait_minutes)
@@ -96,6 +97,7 @@ def publish_days(
             "that is. Name an earlier one"
         )
     with open_run(settings, day) as run:
+        pull_orders(run)
         caught_up: list[date] = []
         refused: dict[date, str] = {}
         for missed in find_missing(run):

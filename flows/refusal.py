@@ -4,7 +4,6 @@ import logging
 from datetime import date
 
 from features.tables import DataError
-from perennial.pipeline.publishing.checks import DayRefusedError
 from perennial.pipeline.runtime.events import announce
 from perennial.pipeline.runtime.notifications import REFUSED, notify
 from perennial.pipeline.runtime.steps import in_prefect
@@ -32,7 +31,7 @@ def notify_refusal(settings: Settings, as_of: date, error: DataError) -> None:
     facts = {
         "as_of": as_of.isoformat(),
         "why": str(error),
-        "is_late": isinstance(error, DayRefusedError) and error.is_late,
+        "is_late": getattr(error, "is_late", False),
     }
     announce("refused", facts)
     _show(settings, as_of, error)

@@ -14,6 +14,7 @@ from flows.sync import plan_day
 from flows.train import train
 from models.gate import FAILED
 from perennial.pipeline.activation.sync import find_day
+from perennial.pipeline.ingestion.pull import pull_orders
 from perennial.pipeline.publishing.steps import Scored, find_model
 from perennial.pipeline.runtime.context import RunContext, home_context, open_run
 from perennial.pipeline.runtime.steps import flow, step
@@ -32,6 +33,7 @@ def run(
     """Train if need be, score, publish, plan the sync; the orders are read once."""
     settings = read_settings(config)
     with open_run(settings, as_of, shared) as work:
+        pull_orders(work)
         train_if_needed(work, config, "daily run")
         scored = score(config, as_of, work.folder, force=force, accepted=accepted)
     return replace(

@@ -14,15 +14,19 @@ is an attribute, for the platform's own client; it is not part of the message.
 
 from typing import Any, TypeAlias
 
+from features.tables import DataError
+
 Json: TypeAlias = Any  # a platform's JSON, as it sent it
 
 
-class LiveError(Exception):
+class LiveError(DataError):
     """A pull cannot go on."""
 
 
 class PlatformDownError(LiveError):
     """The platform gave no usable answer within all tries."""
+
+    is_late = True  # a scheduled run waits and tries again
 
 
 class UnexpectedAnswerError(LiveError):

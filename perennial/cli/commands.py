@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from connectors.addresses import redacted, redacted_address
 from connectors.csv import write_csv
 from connectors.engine import Engine, open_engine
+from connectors.live.address import LiveAddress, read_address
 from connectors.optional import read_table
 from connectors.order_source import OrderSource
 from connectors.orders import look_at_source, read_orders
@@ -27,6 +28,7 @@ from perennial.cli.demo import write_cdnow, write_store
 from perennial.cli.facts import DayFacts, DayOutcome, DayPaths, Facts, TrackingPlace
 from perennial.cli.runner import Runner, choose_runner
 from perennial.cli.terminal import Outcome, program, progress_bar
+from perennial.pipeline.ingestion.pull import check_pulled
 from perennial.pipeline.publishing.checks import read_accepted
 from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import home_context, open_tracking
@@ -321,8 +323,8 @@ def forget_customer(config: Path, customer: str) -> Outcome:
     )
 
 
-def write_settings(path: Path, source: Path | None = None) -> Outcome:
-    """Write commented settings, never over a file that is there; `source` is an export to look at."""
+def write_settings(path: Path, source: str | None = None) -> Outcome:
+    """Write commented settings, never over a file that is there; `source` is an export or an account to look at."""
     if path.exists():
         raise SettingsError(f"settings are never written over: {path} exists. Name another file")
     if source is None:
@@ -331,9 +333,14 @@ def write_settings(path: Path, source: Path | None = None) -> Outcome:
         _write_text(path, write_template())
         advice = f"set orders.source in {path}, then run perennial check{_config(path)}"
         return Outcome("said", {"written": str(path), "next": advice})
+    address = _live_address(source)
+    if address is not None:
+        from perennial.cli.pull import write_live_settings  # httpx takes a moment
+
+        return write_live_settings(path, address)
     with open_engine() as engine:
-        proposed = recognize(engine, str(source))
-    where = relpath(source.resolve(), path.resolve().parent)
+        proposed = recognize(engine, source)
+    where = relpath(Path(source).resolve(), path.resolve().parent)
     _write_text(path, fill_template(where, proposed))
     facts: Facts = {"written": str(path), "preset": proposed.preset}
     if proposed.title:
@@ -346,6 +353,13 @@ def write_settings(path: Path, source: Path | None = None) -> Outcome:
     if proposed.questions:
         facts["missing"] = {question.key: str(question) for question in proposed.questions}
     return Outcome("said", {**facts, "next": _next_of_init(path, proposed)})
+
+
+def _live_address(source: str) -> LiveAddress | None:
+    try:
+        return read_address(source)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _next_of_init(path: Path, proposed: Recognized) -> str:
@@ -379,6 +393,7 @@ def check_store(config: Path, as_of: date | None) -> Outcome:
     """Look at settings, files, columns and rows; every problem at once."""
     settings = read_settings(config)
     day = _whole_day(settings.store.timezone, as_of)
+    check_pulled(home_context(settings, day))
     with TemporaryDirectory() as folder, _engine(settings, Path(folder)) as engine:
         report = look_at_source(engine, settings.order_source, day)
         tables = {
@@ -419,6 +434,7 @@ def write_orders(config: Path, out: Path, as_of: date | None) -> Outcome:
         raise SettingsError(
             f"orders are written as {' or '.join(ORDER_ENDINGS)}: {out.name} is neither. Name another file"
         )
+    check_pulled(home_context(settings, day))
     with TemporaryDirectory() as folder, _engine(settings, Path(folder)) as engine:
         history = read_orders(engine, settings.order_source, day, Path(folder) / "orders")
         orders = engine.local.parquet(history.orders).order_by("ordered_at", "order_id")

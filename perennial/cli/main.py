@@ -145,11 +145,15 @@ def simulate(
 def init(
     config: Config = DEFAULT,
     source: Annotated[
-        Path | None, typer.Option("--from", help="Order export to recognize: a file or a folder.")
+        str | None,
+        typer.Option(
+            "--from",
+            help="Order export to recognize, a file or a folder; or a live source, such as shopify://my-shop.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Create perennial.toml, with the settings that fit an export if one is given."""
+    """Create perennial.toml, with the settings that fit an export or a live source if one is given."""
     from perennial.cli.commands import write_settings
 
     _do(json, lambda: write_settings(config, source), written=[config])
@@ -164,6 +168,41 @@ def check(config: Config = DEFAULT, as_of: AsOf = None, json: Json = False) -> N
     from perennial.cli.commands import check_store
 
     _do(json, lambda: check_store(config, _day(as_of)), config)
+
+
+@app.command()
+def pull(
+    config: Config = DEFAULT,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Read the last five weeks again.")
+    ] = False,
+    reconcile: Annotated[
+        bool,
+        typer.Option(
+            "--reconcile", help="Compare all counts with the platform's, and find deleted orders."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Only check the key, its permissions and the account."),
+    ] = False,
+    prefect: Prefect = False,
+    json: Json = False,
+) -> None:
+    """Pull new and changed orders from Shopify, WooCommerce, Stripe or Klaviyo; `run` does so first.
+
+    The first pull reads the whole history. A pull that was stopped goes on where it was.
+    """
+    from perennial.cli.pull import check_account, pull_source
+
+    if dry_run:
+        _do(json, lambda: check_account(config), config)
+    else:
+        _do(
+            json,
+            lambda: pull_source(config, repair=repair, reconcile=reconcile, prefect=prefect),
+            config,
+        )
 
 
 @app.command()

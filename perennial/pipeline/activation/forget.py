@@ -42,6 +42,7 @@ from perennial.pipeline.ingestion.people import (
     named_people,
     rejected_people,
 )
+from perennial.pipeline.ingestion.pull import forget_pulled
 from perennial.pipeline.publishing.mirrored import mirror_exports
 from perennial.pipeline.runtime.context import RunContext, waiting_lease
 from perennial.pipeline.settings.store import SettingsError
@@ -130,6 +131,7 @@ def forget_person(run: RunContext, customer: str) -> Erasure:
         was_forgotten = all(form in erasures for form in forms(customer))
         erasures.add(names)
         state, may_come = _forget_state(run, names)
+        state += forget_pulled(run, names)
         exports = sum(
             _forget_rows(settings.order_source, path, names)
             for path in _exports(settings.home, settings.exports)

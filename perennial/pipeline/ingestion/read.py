@@ -18,6 +18,7 @@ from features.recent import recent
 from features.rfm import customer_state
 from features.tables import DataError
 from perennial.pipeline.ingestion.people import leave_out
+from perennial.pipeline.ingestion.pull import check_pulled
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
 
@@ -32,6 +33,7 @@ def read_orders(run: RunContext) -> History:
     kept = folder / "history.json"
     if kept.exists():
         return History.from_json(kept.read_text())
+    check_pulled(run)
     source, erased = settings.order_source, Erasures(run.state)
     try:
         with run.engine() as engine:

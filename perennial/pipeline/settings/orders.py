@@ -1,11 +1,13 @@
 """What a store sets of its data: the store itself, its order history and its optional tables."""
 
 import codecs
+from datetime import date
 from typing import Annotated, Literal
 
 from babel import localedata
 from pydantic import AfterValidator, Field, model_validator
 
+from connectors.live.address import LiveAddress, read_address
 from perennial.pipeline.settings.section import Address, Section, Share, TimeZone
 
 
@@ -47,19 +49,31 @@ class OrdersSettings(Section):
     """The order history: where it is and how to read it."""
 
     source: Address = Field(
-        description="File, glob or folder (CSV, CSV.gz, Parquet, JSON), duckdb:///shop.db or postgresql://….",
+        description="File, glob or folder (CSV, CSV.gz, Parquet, JSON), duckdb:///shop.db or postgresql://…; or the account "
+        "to pull orders from: shopify://my-shop.myshopify.com, woocommerce://shop.example, stripe://acct_… or klaviyo://….",
         examples=["orders.csv"],
+    )
+    history_start: date | None = Field(
+        default=None,
+        description="First day to pull from a live source; if not set, the day of its first order.",
+        examples=["2022-01-01"],
+    )
+    integration: str | None = Field(
+        default=None,
+        description="Key of the integration that sends orders to Klaviyo, if there are several: shopify, woocommerce, api.",
+        examples=["shopify"],
     )
     table: str | None = Field(
         default=None,
         description="Table in the database, or the schema if the preset reads several tables.",
         examples=["orders"],
     )
-    preset: Literal["plain", "shopify", "woocommerce", "stripe", "fivetran", "dbt_shopify"] = (
-        Field(
-            default="plain",
-            description="Format: plain (columns mapped below), shopify, woocommerce, stripe, fivetran or dbt_shopify.",
-        )
+    preset: Literal[
+        "plain", "shopify", "woocommerce", "stripe", "fivetran", "dbt_shopify", "klaviyo"
+    ] = Field(
+        default="plain",
+        description="Format: plain (columns mapped below), shopify, woocommerce, stripe, fivetran or dbt_shopify; a live "
+        "source sets its own.",
     )
     columns: dict[str, str] = Field(
         default={},
@@ -151,6 +165,34 @@ class OrdersSettings(Section):
             raise ValueError(
                 f'keep_duplicates is for preset = "plain": {self.preset} knows its own duplicates; leave it out'
             )
+        return self
+
+    @property
+    def live_address(self) -> LiveAddress | None:
+        """The account that orders are pulled from; None for files and databases."""
+        return read_address(self.source)
+
+    @model_validator(mode="after")
+    def _check_live(self) -> "OrdersSettings":
+        address = self.live_address
+        if address is None:
+            for name in ("history_start", "integration"):
+                if getattr(self, name) is not None:
+                    raise ValueError(
+                        f"{name} is for a live source such as shopify://…; leave it out"
+                    )
+            return self
+        if self.integration is not None and address.platform != "klaviyo":
+            raise ValueError("integration is for klaviyo://…; leave it out")
+        if self.preset not in ("plain", address.preset):
+            raise ValueError(
+                f"preset is for files: what is pulled from {address.platform} has its own format; leave it out"
+            )
+        for name in ("table", "columns", "date_format", "timezone", "decimal", "encoding"):
+            if getattr(self, name):
+                raise ValueError(
+                    f"{name} is for files: what is pulled from {address.platform} needs none; leave it out"
+                )
         return self
 
 

@@ -11,11 +11,13 @@ from datetime import date, datetime, timedelta
 from glob import escape, has_magic
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, PrivateAttr, ValidationError
 
 from connectors.addresses import redacted_address
+from connectors.live.address import LiveAddress
 from connectors.order_source import OrderSource
 from features.renamed import with_new_settings
 from perennial.pipeline.settings.decisions import (
@@ -50,9 +52,12 @@ class SettingsError(ValueError):
     """The settings are wrong: the message has the problem, the fix and the rule."""
 
 
+PULL_RECORD = "pull.json"  # of a live source's last pull
 NOT_SHAPING = {  # of the order settings: where the orders are, and from where on they are refused
     "source",
     "table",
+    "history_start",
+    "integration",
     "warn_share",
     "most_unreadable",
     "most_void",
@@ -135,13 +140,19 @@ class Settings(Section):
 
     @property
     def order_source(self) -> OrderSource:
-        """The order history, located from the settings' folder."""
-        reading = self.orders.model_dump(exclude={"source"})
-        return OrderSource(
-            location=_located(self.orders.source, self._folder),
-            currency=self.store.currency,
-            **reading,
-        )
+        """The order history, located from the settings' folder; of a live source, what was pulled."""
+        reading = self.orders.model_dump(exclude={"source", "history_start", "integration"})
+        address = self.orders.live_address
+        if address is None:
+            location = _located(self.orders.source, self._folder)
+        else:
+            location = str(_newest_projection(self.pulled(address)))
+            reading["preset"] = address.preset
+        return OrderSource(location=location, currency=self.store.currency, **reading)
+
+    def pulled(self, address: LiveAddress) -> Path:
+        """Folder of what was pulled from an account: projections, and the record that names the newest."""
+        return self.state / "pulled" / quote(str(address), safe="")
 
     @property
     def optional_tables(self) -> dict[str, str]:
@@ -213,6 +224,11 @@ class Settings(Section):
     def yesterday(self, now: datetime) -> date:
         """Return the last whole day in the store's time zone."""
         return last_whole_day(now, self.store.timezone)
+
+
+def _newest_projection(folder: Path) -> Path:
+    record = folder / PULL_RECORD
+    return folder / (json.loads(record.read_text())["folder"] if record.exists() else "orders")
 
 
 def last_whole_day(now: datetime, timezone: str) -> date:
