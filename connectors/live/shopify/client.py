@@ -37,6 +37,7 @@ RESULT_HOSTS = ("storage.googleapis.com", ".shopify.com", ".shopifycloud.com", "
 PASSING = frozenset(["THROTTLED", "INTERNAL_SERVER_ERROR", "TIMEOUT", "SERVICE_UNAVAILABLE"])
 CLOCKS_DIFFER = timedelta(minutes=5)  # between Shopify's clock and ours, at most
 BULKS_LISTED = 50
+RENEWALS = 3  # of a token, for one request
 CLOSED = {
     402: "The store is frozen (402): its owner has an unpaid invoice at Shopify. Pay it, then pull again",
     404: "No store at this address (404). Compare it with Settings > Domains in the store's admin",
@@ -287,15 +288,17 @@ class ShopifyClient:
             call = Call(GRAPHQL, json=body, headers={HEADER: self._current_token()})
             return self._http.call(call, check=check, tries=tries)
 
-        try:
-            return send()
-        except AccessRefusedError as error:
-            if error.status != 401 or self._credentials.token:
-                raise
-            self._token = ""  # it lives for a day: ask for another, once
-            return send()
-        except RequestRefusedError as error:
-            raise _closed(error) from None
+        renewals = 0
+        while True:
+            try:
+                return send()
+            except AccessRefusedError as error:
+                if error.status != 401 or self._credentials.token or renewals >= RENEWALS:
+                    raise
+                renewals += 1
+                self._token = ""  # it lives for a day: ask for another
+            except RequestRefusedError as error:
+                raise _closed(error) from None
 
     def _current_token(self) -> str:
         if not self._token:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pyarrow.parquet as pq
 
 from connectors.live.raw import RawAccount
@@ -16,6 +17,7 @@ from connectors.live.shopify.client import ShopifyClient
 from connectors.live.shopify.credentials import Credentials
 from connectors.live.shopify.preflight import ExpectedStore
 from connectors.live.shopify.puller import ORDERS, ShopifyPuller
+from tests.connectors.live.shopify.direct import URL, DirectTransport
 from tests.live.double import Clock, Faults, Killed, KillSwitch, Server
 from tests.live.shopify_double import (
     CLIENT_ID,
@@ -33,7 +35,7 @@ LENIENT = Limits(deleted_share=0.5)  # of a small store, one order is much
 
 
 class Shop:
-    """A store, its server, and the raw files of its pulls.
+    """A store behind its double, and the raw files of its pulls.
 
     Parameters
     ----------
@@ -41,27 +43,38 @@ class Shop:
         Of the raw files.
     store
         The store.
+    is_served
+        Whether requests go over the network of this machine.
     more
         Of the double.
     """
 
-    def __init__(self, folder: Path, store: Store, **more: object) -> None:
+    def __init__(self, folder: Path, store: Store, *, is_served: bool = False, **more: object) -> None:
         self.store, self.clock, self.state = store, store.clock, folder
         self.double = ShopifyDouble(store, **more)
-        self.server = Server(self.double)
+        self.server = Server(self.double) if is_served else None
         self.lines: list[str] = []
+        self.clients: list[ShopifyClient] = []
 
     def close(self) -> None:
-        self.server.close()
+        for client in self.clients:
+            client.close()
+        if self.server is not None:
+            self.server.close()
+
+    def transport(self):
+        return DirectTransport(self.double) if self.server is None else httpx.HTTPTransport()
 
     def client(self, credentials=LEGACY, transport=None, shop=None):
-        return ShopifyClient(
+        client = ShopifyClient(
             shop or self.store.domain,
             credentials,
             clock=self.clock,
-            url=self.server.url,
-            transport=transport,
+            url=URL if self.server is None else self.server.url,
+            transport=transport or self.transport(),
         )
+        self.clients.append(client)
+        return client
 
     def account(self):
         return RawAccount(self.state, "shopify", self.store.domain, now=self.clock.now)
@@ -228,7 +241,7 @@ ERRORS = {"INTERNAL_SERVER_ERROR": 0.03, "THROTTLED": 0.03, "PARTIAL": 0.05}
 BULKS = ["completed"] * 5 + ["failed", "timeout", "failed_bare", "stuck"]
 
 
-def pull_with_faults(folder: Path, seed: int) -> Counter:
+def pull_with_faults(folder: Path, seed: int, *, is_served: bool = False) -> Counter:
     """Pull a store that changes, with faults and kills at random requests; then once in peace.
 
     Returns
@@ -241,8 +254,9 @@ def pull_with_faults(folder: Path, seed: int) -> Counter:
     shop = Shop(
         folder,
         store,
+        is_served=is_served,
         faults=Faults(seed, rates=RATES),
-        errors=GraphQLFaults(seed, rates=ERRORS),
+        errors=GraphQLFaults(seed + 10**6, rates=ERRORS),
         seed=seed,
         bulk_seconds=rng.choice([20, 185]),
     )
@@ -295,7 +309,7 @@ def _pull_until_whole(shop, kind, rng, happened):
     few = rng.choice([0, 0, 10, 250])
     for attempt in range(12):
         at = rng.randint(1, 60) if attempt < 6 and rng.random() < 0.8 else 10**9
-        switch = KillSwitch(at, rng.choice(["before", "after"]))
+        switch = KillSwitch(at, rng.choice(["before", "after"]), shop.transport())
         try:
             shop.pull(kind, rng.choice([LEGACY, OF_APP]), switch, limits=LENIENT, few=few)
         except Killed:
