@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,12 +17,11 @@ from connectors.live.shopify.credentials import Credentials
 from connectors.live.shopify.preflight import ExpectedStore
 from connectors.live.shopify.puller import ORDERS, ShopifyPuller
 from tests.connectors.live.shopify.direct import URL, DirectTransport
-from tests.live.double import Clock, Faults, Killed, KillSwitch, Server
+from tests.live.double import Clock, Server
 from tests.live.shopify_double import (
     CLIENT_ID,
     CLIENT_SECRET,
     LEGACY_TOKEN,
-    GraphQLFaults,
     ShopifyDouble,
 )
 from tests.live.shopify_store import Store, gid, stock
@@ -222,104 +220,6 @@ def assert_equal_to_store(shop):
     assert latest.keys() == truth.keys()
     differing = [key for key in truth if state_of(latest[key]) != truth[key]]
     assert not differing, (differing[0], state_of(latest[differing[0]]), truth[differing[0]])
-
-
-RATES = {
-    "cut_before": 0.03,
-    "lost": 0.03,
-    "cut_in": 0.03,
-    "cut_after": 0.02,
-    "truncated": 0.03,
-    "429": 0.02,
-    "429_bare": 0.02,
-    "500": 0.02,
-    "502": 0.02,
-    "503": 0.02,
-    "slow": 0.02,
-}
-ERRORS = {"INTERNAL_SERVER_ERROR": 0.03, "THROTTLED": 0.03, "PARTIAL": 0.05}
-BULKS = ["completed"] * 5 + ["failed", "timeout", "failed_bare", "stuck"]
-
-
-def pull_with_faults(folder: Path, seed: int, *, is_served: bool = False) -> Counter:
-    """Pull a store that changes, with faults and kills at random requests; then once in peace.
-
-    Returns
-    -------
-    Counter
-        What happened: faults per kind, kills, pulls, steps of the store per kind.
-    """
-    rng = random.Random(seed)
-    store = make_store(orders=rng.randint(25, 60), days=rng.choice([40, 200, 400]), lag=rng.choice([0, 5, 60]))
-    shop = Shop(
-        folder,
-        store,
-        is_served=is_served,
-        faults=Faults(seed, rates=RATES),
-        errors=GraphQLFaults(seed + 10**6, rates=ERRORS),
-        seed=seed,
-        bulk_seconds=rng.choice([20, 185]),
-    )
-    happened: Counter = Counter()
-    try:
-        _pull_nights(shop, rng, happened)
-        shop.double.hooks.clear()
-        shop.double.faults, shop.double.errors = Faults(), GraphQLFaults()
-        shop.double.bulk_outcomes.clear()
-        shop.clock.advance(3600)
-        shop.pull(PullKind.RECONCILE, OF_APP, limits=LENIENT)
-        assert_equal_to_store(shop)
-        assert shop.double.leaked_tokens == 0
-        assert_private(shop)
-    finally:
-        shop.close()
-    happened["orders"] += len(store.orders)
-    happened["refunds"] += sum(len(one.refunds) for one in store.orders.values())
-    happened["deleted"] += len(store.deleted)
-    return happened
-
-
-def _pull_nights(shop, rng, happened):
-    """Pull some nights; each is killed some times, and run again."""
-    faults, errors = shop.double.faults, shop.double.errors
-    change = rng.choice([0.05, 0.3])
-
-    def step(request):
-        if rng.random() < change:
-            happened[f"step {shop.store.step(rng)}"] += 1
-        if rng.random() < 0.01:
-            shop.double.revoke_tokens()
-            happened["tokens revoked"] += 1
-        while len(shop.double.bulk_outcomes) < 2:
-            shop.double.bulk_outcomes.append(rng.choice(BULKS))
-
-    shop.double.hooks.append(step)
-    for _ in range(rng.randint(2, 4)):
-        kind = rng.choices([PullKind.NIGHT, PullKind.REPAIR, PullKind.RECONCILE], [3, 1, 2])[0]
-        _pull_until_whole(shop, kind, rng, happened)
-        for _ in range(rng.randint(5, 20)):
-            with shop.double.lock:
-                shop.clock.advance(rng.uniform(60, 9000))
-                happened[f"step {shop.store.step(rng)}"] += 1
-    happened.update({f"fault {kind}": count for kind, count in (faults.counts + errors.counts).items()})
-    happened.update(f"bulk {one.outcome}" for one in shop.double.bulks.values())
-
-
-def _pull_until_whole(shop, kind, rng, happened):
-    few = rng.choice([0, 0, 10, 250])
-    for attempt in range(12):
-        at = rng.randint(1, 60) if attempt < 6 and rng.random() < 0.8 else 10**9
-        switch = KillSwitch(at, rng.choice(["before", "after"]), shop.transport())
-        try:
-            shop.pull(kind, rng.choice([LEGACY, OF_APP]), switch, limits=LENIENT, few=few)
-        except Killed:
-            happened["kills"] += 1
-            if rng.random() < 0.3:
-                shop.clock.advance(rng.choice([60, 7200, 86_400 * 8]))
-        else:
-            happened["pulls"] += 1
-            return
-    raise AssertionError("no pull became whole")
 
 
 def assert_private(shop):

@@ -21,14 +21,14 @@ CENT = 0.005
 
 @pytest.fixture(scope="module")
 def world():
-    return simulate(200, date(2025, 4, 1), date(2026, 1, 1), 3)
+    return simulate(400, date(2025, 1, 1), date(2026, 1, 1), 3)
 
 
 @pytest.fixture(params=["tax on top", "tax included", "tax included, refunds without"])
 def feed(request, world):
     return WorldFeed(
         world,
-        Clock(datetime(2025, 9, 1, 4, tzinfo=UTC)),
+        Clock(datetime(2025, 11, 1, 4, tzinfo=UTC)),
         taxes_included=request.param != "tax on top",
         refund_subtotals_include_tax="without" not in request.param,
     )
