@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from connectors.live.errors import PlatformDownError
 from connectors.live.records import PullKind
 from connectors.live.shopify.slices import FEW
 from tests.connectors.live.shopify.shop import (
@@ -109,7 +110,7 @@ def _pull_nights(shop: Shop, rng: random.Random, happened: Counter) -> None:
 
 def _pull_until_whole(shop: Shop, kind: PullKind, rng: random.Random, happened: Counter) -> None:
     few = rng.choice([0, 0, 10, FEW])
-    for attempt in range(KILLED_PULLS + 1):
+    for attempt in range(2 * KILLED_PULLS):
         at = rng.randint(1, 60) if attempt < KILLED_PULLS and rng.random() < 0.8 else 10**9
         switch = KillSwitch(at, rng.choice(["before", "after"]), shop.transport())
         try:
@@ -118,6 +119,8 @@ def _pull_until_whole(shop: Shop, kind: PullKind, rng: random.Random, happened: 
             happened["kills"] += 1
             if rng.random() < 0.3:  # the next try is later: a result may have expired
                 shop.clock.advance(rng.choice([60, 7200, 86_400 * 8]))
+        except PlatformDownError:  # more faults in a row than tries
+            happened["gave up"] += 1
         else:
             happened["pulls"] += 1
             return
