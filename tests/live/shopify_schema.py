@@ -227,6 +227,10 @@ def _node(asked: Asked, text: str) -> Any:
     if kind == "Product":
         check_scopes(asked, ("read_products",), "nodes")
         return asked.store.products.get(number)
+    if kind == "Refund":
+        check_scopes(asked, ("read_orders",), "nodes")
+        refunds = (one for order in asked.store.orders.values() for one in order.refunds)
+        return next((one for one in refunds if one.id == number), None)
     return None
 
 

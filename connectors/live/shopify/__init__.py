@@ -1,0 +1,1 @@
+"""Orders of a Shopify store, by its Admin GraphQL API."""
