@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from itertools import batched
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,8 @@ Refund = dict[str, str | None]
 def write_orders(orders: RawStore, refunds: RawStore, folder: Path) -> Path:
     """Write the newest orders with their refunds as one Parquet file, readable by its owner only; return it.
 
-    A refund's ``goods`` is what its lines give back without tax and without gift cards; null where an amount was
-    typed: the preset then takes the share of goods in the order.
+    A refund's ``goods`` is what its lines give back, tax and gift cards left out; null where an amount was typed: the
+    preset then takes the share of goods in the order.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
@@ -81,8 +81,8 @@ def _batches(
     newest: Path, refunds: Mapping[str, Sequence[Refund]]
 ) -> Iterator[pa.RecordBatch]:
     rows = (_order(payload, refunds) for payload in read_payloads(newest))
-    for some in batched(rows, ROWS):
-        yield pa.RecordBatch.from_pylist(list(some), schema=SCHEMA)
+    while some := list(islice(rows, ROWS)):
+        yield pa.RecordBatch.from_pylist(some, schema=SCHEMA)
 
 
 def _order(payload: JsonObject, refunds: Mapping[str, Sequence[Refund]]) -> dict[str, Any]:
@@ -116,8 +116,11 @@ def _refund(payload: JsonObject) -> Refund:
 
 
 def _goods(payload: JsonObject) -> str | None:
-    """Return what a refund's lines give back of goods; None where no line of any kind says what it was for."""
-    lines = payload.get("line_items") or ()
+    """Return what a refund's lines give back of goods; None where it has no line of any kind.
+
+    Fees are goods, as in the preset.
+    """
+    lines = [*(payload.get("line_items") or ()), *(payload.get("fee_lines") or ())]
     if not any(payload.get(name) for name in ("line_items", "shipping_lines", "fee_lines")):
         return None
     try:
