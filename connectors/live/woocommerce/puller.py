@@ -8,14 +8,12 @@ from pathlib import Path
 from connectors.live.errors import UnexpectedAnswerError
 from connectors.live.http import Endpoint
 from connectors.live.newest import NewestFields
+from connectors.live.options import PullOptions
 from connectors.live.puller import OnProgress
 from connectors.live.pulls import Pull
-from connectors.live.queries import Memory
-from connectors.live.raw import RawAccount, RawStore, nobody
-from connectors.live.reconcile import DEFAULT_LIMITS, Limits
+from connectors.live.raw import RawAccount, RawStore
 from connectors.live.records import (
     AccountFacts,
-    JsonObject,
     Manifest,
     PlannedPull,
     PullKind,
@@ -44,28 +42,6 @@ from connectors.live.woocommerce.reading import ListReader, moment_or_none
 SCHEDULE = Schedule(lag=timedelta(minutes=10), overlap=timedelta(hours=1))
 AT_ONCE = replace(SCHEDULE, slice_days=1_000_000)  # where slices cannot be read apart
 STREAMS = ("orders", "refunds")
-
-
-@dataclass(frozen=True)
-class PullOptions:
-    """How an account is pulled.
-
-    Attributes
-    ----------
-    currency
-        The store's by the settings; None = any.
-    limits
-        How many deletions are credible.
-    is_erased
-        Tells whether a payload is of a person who asked to be forgotten.
-    memory
-        What DuckDB may use.
-    """
-
-    currency: str | None = None
-    limits: Limits = DEFAULT_LIMITS
-    is_erased: Callable[[JsonObject], bool] = nobody
-    memory: Memory | None = None
 
 
 class WooCommercePuller:
