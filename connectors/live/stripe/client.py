@@ -197,6 +197,8 @@ class StripeClient:
         ------
         CursorGoneError
             The row after which to go on is gone.
+        RequestRefusedError
+            Stripe refuses the query.
         UnexpectedAnswerError
             A row is of test mode.
         """

@@ -120,8 +120,10 @@ def _rows(charge: JsonObject, changes: Sequence[_Change]) -> Iterator[Row]:
         left -= amount
         converted = _share(settled, amount, whole, given)
         given += amount
-        yield common | _money(charge, f"{charge['id']}/{change.id}", amount, converted) | _back(
-            charge, change, amount
+        yield (
+            common
+            | _money(charge, f"{charge['id']}/{change.id}", amount, converted)
+            | _back(charge, change, amount)
         )
     if left or not changes or not is_taken:
         converted = _share(settled, left, whole, given)
@@ -144,7 +146,9 @@ def _common(charge: JsonObject) -> Row:
         "Customer Email": details.get("email")
         or billing.get("email")
         or charge.get("receipt_email"),
-        "PaymentIntent ID": _id(charge["payment_intent"]) if charge.get("payment_intent") else None,
+        "PaymentIntent ID": _id(charge["payment_intent"])
+        if charge.get("payment_intent")
+        else None,
         "Invoice ID": _id(charge["invoice"]) if charge.get("invoice") else None,
         "Card Name": billing.get("name"),
         "Card Address Zip": address.get("postal_code"),

@@ -68,10 +68,15 @@ STREAMS = (
         "charges",
         CHARGES,
         ("$.status", "$.captured", "$.refunded"),
-        lambda f: f[0] == "pending" or (f[0] == "succeeded" and f[1] is False and f[2] is not True),
+        lambda f: (
+            f[0] == "pending" or (f[0] == "succeeded" and f[1] is False and f[2] is not True)
+        ),
     ),
     Stream(
-        "refunds", REFUNDS, ("$.status",), lambda f: f[0] not in ("succeeded", "failed", "canceled")
+        "refunds",
+        REFUNDS,
+        ("$.status",),
+        lambda f: f[0] not in ("succeeded", "failed", "canceled"),
     ),
     Stream(
         "disputes",
@@ -119,6 +124,13 @@ class StripePuller:
         """Pull charges, refunds and disputes; resume what a killed pull left.
 
         A `kind` of RECONCILE pulls as a night, then lists everything again, and compares it with the balance.
+
+        Raises
+        ------
+        UnexpectedAnswerError
+            The account shows no payment, or more of them are gone than is credible.
+        ValueError
+            The kind asks no platform.
         """
         if kind is PullKind.COMPACTION:
             raise ValueError("a compaction asks no platform")
@@ -300,8 +312,7 @@ class _Visit:
         plans = [one.plan for one in history.manifests]
         plans += [history.unfinished.plan] if history.unfinished else []
         starts = [plan.start for plan in plans if plan is not None]
-        first = self.payments.facts.first_order_at
-        assert first is not None
+        first = self.payments.facts.first_order_at or self.now
         return min(starts, default=first.replace(hour=0, minute=0, second=0, microsecond=0))
 
 
@@ -315,6 +326,4 @@ def _differs(row: JsonObject, hashes: Mapping[str, str | None]) -> bool:
 
 
 def _restless(stream: Stream) -> str:
-    return (
-        f"Objects vanish while {stream.endpoint} is read: it was begun {MOST_RESTARTS} times. Pull again later"
-    )
+    return f"Objects vanish while {stream.endpoint} is read: it was begun {MOST_RESTARTS} times. Pull again later"

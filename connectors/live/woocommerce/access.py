@@ -39,9 +39,7 @@ def _reason(error: AccessRefusedError) -> str:
     if "secret is invalid" in text:
         return f"The consumer secret does not belong to the key. Make a new key under {WHERE}"
     if error.status == 403 and code:
-        return (
-            f"The key's user may not see this ({code}). Make the key for a user who is shop manager, under {WHERE}"
-        )
+        return f"The key's user may not see this ({code}). Make the key for a user who is shop manager, under {WHERE}"
     if error.status == 401 and code:
         return (
             f"WooCommerce does not accept the key ({code}): it is wrong, or was revoked. Make one with the "

@@ -125,7 +125,9 @@ class SteadyLists:
     def _candidates(self, second: Listing) -> list[Sequence[int]]:
         """Return the ids between the last row made before a second and the first after it, in chunks."""
         nearby = replace(second, order="date")
-        before = self._client.probe(replace(nearby, start=None, end=second.start, is_descending=True))
+        before = self._client.probe(
+            replace(nearby, start=None, end=second.start, is_descending=True)
+        )
         after = self._client.probe(replace(nearby, start=second.end, end=None))
         if before is None or after is None:
             return []

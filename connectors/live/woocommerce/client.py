@@ -229,10 +229,14 @@ class WooCommerceClient:
         ------
         AccessRefusedError
             The address is not encrypted, the shop is at another one, or has no REST API.
+        UnexpectedAnswerError
+            The shop redirects in a circle.
         """
         for _ in range(MOST_MOVES):
             try:
-                return _site(self._sent(self._bare, Call(INDEX, self._fresh({})), check=_is_object))
+                return _site(
+                    self._sent(self._bare, Call(INDEX, self._fresh({})), check=_is_object)
+                )
             except RequestRefusedError as error:
                 root = moved_address(self.url, error.location)
                 if error.status == 404:
@@ -257,14 +261,14 @@ class WooCommerceClient:
         """
         listing = Listing(ORDERS, "date", fields=("id",))
         try:
-            self.page(listing, most=1)
+            self.has(listing)
         except AccessRefusedError as error:
             if not is_stripped(error) or self.sends_keys_in_query:
                 raise
             self.sends_keys_in_query = True
             self._open()
             try:
-                self.page(listing, most=1)
+                self.has(listing)
             except AccessRefusedError:
                 self.sends_keys_in_query = False
                 self._open()
@@ -280,13 +284,21 @@ class WooCommerceClient:
         return code if isinstance(code, str) else None
 
     def has(self, listing: Listing) -> bool:
-        """Tell whether the shop has a list, and sorts it so."""
+        """Tell whether the shop has a list, and sorts it so.
+
+        Raises
+        ------
+        RequestRefusedError
+            It refuses the list for another reason.
+        """
         try:
             self.page(listing, most=1)
         except RequestRefusedError as error:
             if _code(error.payload) in ("rest_no_route", "rest_invalid_param"):
                 return False
             raise
+        except BrokenRowError:
+            pass  # WooCommerce fails at a row, after it took the key and the query
         return True
 
     def count(self, listing: Listing) -> int:
@@ -300,6 +312,8 @@ class WooCommerceClient:
         ------
         BrokenRowError
             The list's first row fails alone.
+        PlatformDownError
+            The shop manages no page.
         """
         sizes = [size for size in SIZES[self._size :] if size <= most] or [most]
         for size in [most] if number > 1 else sizes:
@@ -315,7 +329,7 @@ class WooCommerceClient:
             else:
                 self._note_size(size, most)
                 return page
-        raise AssertionError("a page has a size")
+        raise UnexpectedAnswerError("A page has at least one row")  # never: the last size raises
 
     def probe(self, listing: Listing, **query: str) -> list[int] | None:
         """Return the ids of a list's first rows, one by default; None where WooCommerce fails."""
@@ -400,7 +414,7 @@ class WooCommerceClient:
                 if pause is None:
                     raise firewalled(self.url, call.endpoint, error) from None
             self._clock.sleep(pause)
-        raise AssertionError("the last pause is None")
+        raise UnexpectedAnswerError("A request ends")  # never: the last pause is None
 
     def _decode(self, body: bytes) -> Json:
         """Return a body's JSON, also where something stands before it, if the rest is whole."""

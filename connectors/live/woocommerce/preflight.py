@@ -127,7 +127,8 @@ def check_currency(shown: str | None, wanted: str | None) -> None:
 def _check_site(site: Site, url: str, account: str) -> None:
     if not site.has_woocommerce:
         raise AccessRefusedError(
-            f"{url} has no WooCommerce API of version 3. Activate WooCommerce 3.5 or later there", 404
+            f"{url} has no WooCommerce API of version 3. Activate WooCommerce 3.5 or later there",
+            404,
         )
     if site.home and host_of(site.home) != host_of(account):
         raise AccessRefusedError(
@@ -154,4 +155,3 @@ def _zone_notes(site: Site) -> list[str]:
         f"The shop's time is UTC{site.offset_hours:+g}, without a city: summer time is not followed. Choose a city "
         "under Settings > General"
     ]
-

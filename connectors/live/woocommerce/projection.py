@@ -77,9 +77,7 @@ def write_orders(orders: RawStore, refunds: RawStore, folder: Path) -> Path:
     return path
 
 
-def _batches(
-    newest: Path, refunds: Mapping[str, Sequence[Refund]]
-) -> Iterator[pa.RecordBatch]:
+def _batches(newest: Path, refunds: Mapping[str, Sequence[Refund]]) -> Iterator[pa.RecordBatch]:
     rows = (_order(payload, refunds) for payload in read_payloads(newest))
     while some := list(islice(rows, ROWS)):
         yield pa.RecordBatch.from_pylist(some, schema=SCHEMA)

@@ -14,6 +14,7 @@ from connectors.live.pulls import Pull
 from connectors.live.raw import RawAccount, RawStore
 from connectors.live.records import (
     AccountFacts,
+    JsonObject,
     Manifest,
     PlannedPull,
     PullKind,
@@ -81,6 +82,13 @@ class WooCommercePuller:
         """Pull orders and refunds; resume what a killed pull left.
 
         A `kind` of RECONCILE pulls as a night, and then compares every month's counts.
+
+        Raises
+        ------
+        UnexpectedAnswerError
+            The shop shows no order, or more of them are gone than is credible.
+        ValueError
+            The kind asks no platform.
         """
         if kind is PullKind.COMPACTION:
             raise ValueError("a compaction asks no platform")
@@ -147,9 +155,7 @@ class _Visit:
         self._fields = NewestFields(options.memory)
         self._limits = options.limits
         self._warnings: list[str] = []
-        self.tallies = {
-            name: _Tally(store) for name, store in zip(STREAMS, streams, strict=True)
-        }
+        self.tallies = {name: _Tally(store) for name, store in zip(STREAMS, streams, strict=True)}
         self._orders, self._refunds = streams
 
     def run(self, kind: PullKind, on_progress: OnProgress) -> None:
@@ -221,9 +227,7 @@ class _Visit:
     def _bury_trash(self) -> None:
         """Add tombstones for orders in the trash; a later change out of it brings them back."""
         listing = Listing(ORDERS, "date", OLDEST, status="trash", fields=IDS)
-        trash = {
-            str(row["id"]) for batch in self._reader.halve(listing) for row in batch.rows
-        }
+        trash = {str(row["id"]) for batch in self._reader.halve(listing) for row in batch.rows}
         if trash:
             self._bury("orders", trash & self._live(self._orders))
 
@@ -293,7 +297,9 @@ class _Visit:
         """Add tombstones for refunds whose order is gone."""
         live = self._live(self._orders)
         by_order = self._refunds_by_order()
-        self._bury("refunds", (key for one in by_order if one not in live for key in by_order[one]))
+        self._bury(
+            "refunds", (key for one in by_order if one not in live for key in by_order[one])
+        )
 
     # Counts
 
@@ -318,7 +324,9 @@ class _Visit:
         self._warnings += comparison.run(stream, months, manifests.append)
 
     def _first_moment(self, store: RawStore) -> datetime:
-        days = [datetime(d.year, d.month, 1, tzinfo=self._now.tzinfo) for d in store.counts("month")]
+        days = [
+            datetime(d.year, d.month, 1, tzinfo=self._now.tzinfo) for d in store.counts("month")
+        ]
         first = self._shop.facts.first_order_at
         return min([*days, *([first] if first else []), self._now])
 
@@ -342,8 +350,7 @@ class _Visit:
         plans = [one.plan for one in history.manifests]
         plans += [history.unfinished.plan] if history.unfinished else []
         starts = [plan.start for plan in plans if plan is not None]
-        first = self._shop.first_change
-        assert first is not None
+        first = self._shop.first_change or self._now
         return min(starts, default=first.replace(hour=0, minute=0, second=0, microsecond=0))
 
     def _live(self, store: RawStore) -> set[str]:

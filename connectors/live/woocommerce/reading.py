@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from connectors.live.errors import PlatformDownError, UnexpectedAnswerError
 from connectors.live.records import JsonObject
 from connectors.live.woocommerce.api import MOST_ROWS
-from connectors.live.woocommerce.broken import SteadyLists
+from connectors.live.woocommerce.broken import OLDEST, SteadyLists
 from connectors.live.woocommerce.client import SECOND, Listing, Page
 
 ROUNDS = 8  # through a second that changes while it is read
@@ -48,7 +48,7 @@ class ListReader:
 
     def __init__(self, lists: SteadyLists, now: datetime) -> None:
         self._lists = lists
-        self._now = now.replace(microsecond=0)
+        self._latest = now.replace(microsecond=0) + FUTURE
 
     def follow(self, listing: Listing, column: str) -> Iterator[Batch]:
         """Yield a list's rows in the order of a moment, up to rows that appear meanwhile.
@@ -62,8 +62,7 @@ class ListReader:
         column
             Of the moment, in UTC.
         """
-        at = listing.start
-        assert at is not None
+        at = listing.start or OLDEST
         previous: tuple[JsonObject, ...] = ()
         while True:
             page = self._lists.page(replace(listing, start=at))
@@ -97,6 +96,8 @@ class ListReader:
         ------
         UnexpectedAnswerError
             It changes all the time.
+        PlatformDownError
+            The shop does not manage the smallest page.
         """
         by_id, size = replace(listing, order="id"), MOST_ROWS
         for _ in range(ROUNDS):
@@ -127,9 +128,7 @@ class ListReader:
             yield page
 
     def _halves(self, listing: Listing) -> Iterator[tuple[Page, datetime]]:
-        start, end = listing.start, listing.end
-        assert start is not None
-        assert end is not None
+        start, end = listing.start or OLDEST, listing.end or self._latest
         page = self._lists.page(listing)
         if page.is_whole:
             yield page, end
@@ -142,9 +141,9 @@ class ListReader:
             yield from self._halves(replace(listing, start=middle))
 
     def _bounded(self, listing: Listing) -> Listing:
-        return replace(
-            listing, end=listing.end or max(self._now, listing.start or self._now) + FUTURE, order="id"
-        )
+        start = listing.start or OLDEST
+        end = listing.end or max(self._latest, start + FUTURE)
+        return replace(listing, start=start, end=end, order="id")
 
 
 def moment_of(row: JsonObject, column: str) -> datetime:
