@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Self
 
 import httpx
 
@@ -144,8 +145,18 @@ class StripeClient:
     ) -> None:
         key.check()
         headers = {"Authorization": f"Bearer {key.text}", "Stripe-Version": API_VERSION}
-        connection = connect(url, headers, transport=transport)
-        self._client = PlatformClient("Stripe", connection, ENDPOINTS, clock=clock)
+        self._connection = connect(url, headers, transport=transport)
+        self._client = PlatformClient("Stripe", self._connection, ENDPOINTS, clock=clock)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def requests(self) -> int:

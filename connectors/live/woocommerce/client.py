@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Literal
+from typing import Literal, Self
 
 import httpx
 
@@ -210,9 +210,9 @@ class WooCommerceClient:
         self.sends_keys_in_query = False
         self.cut: Counter[str] = Counter()
         self.broken: dict[Endpoint, set[int]] = {ORDERS: set(), REFUNDS: set()}
-        self.past_requests = 0
         self._keys, self._clock, self._transport = keys, clock, transport
-        self._numbers = count()
+        self._numbers, self._past_requests = count(), 0
+        self._connections: tuple[httpx.Client, ...] = ()
         self._size, self._pages_of_size = 0, 0
         self._open()
 
@@ -220,7 +220,7 @@ class WooCommerceClient:
     def requests(self) -> int:
         """Requests so far, tries included."""
         clients = (self._bare, self._keyed)
-        return self.past_requests + sum(sum(one.requests.values()) for one in clients)
+        return self._past_requests + sum(sum(one.requests.values()) for one in clients)
 
     def settle(self) -> Site:
         """Find out where the shop is, without the key, and read its index.
@@ -303,7 +303,7 @@ class WooCommerceClient:
 
     def count(self, listing: Listing) -> int:
         """Return how many rows a list has."""
-        return self.page(replace(listing, fields=("id",)), most=1).total
+        return self.page(replace(listing, order="id", fields=("id",)), most=1).total
 
     def page(self, listing: Listing, number: int = 1, *, most: int = SIZES[0]) -> Page:
         """Return a page of a list; the first may be smaller, where the shop does not manage a large one.
@@ -433,14 +433,27 @@ class WooCommerceClient:
         stamp = f"{self._clock.now().timestamp():.0f}.{next(self._numbers)}"
         return {**query, "_": stamp}
 
+    def close(self) -> None:
+        """Close the connections."""
+        for connection in self._connections:
+            connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def _open(self) -> None:
         """Connect, anew where the address or the way of the key changed."""
-        if hasattr(self, "_keyed"):
-            self.past_requests = self.requests
+        if self._connections:
+            self._past_requests = self.requests
+            self.close()
         headers = {"Cache-Control": "no-cache", "Pragma": "no-cache"}
         auth = None if self.sends_keys_in_query else (self._keys.key, self._keys.secret)
         bare = connect(self.url, headers, transport=self._transport)
         keyed = connect(self.url, headers, auth=auth, transport=self._transport)
+        self._connections = (bare, keyed)
         endpoints = (ORDERS, REFUNDS, ORDER_REFUNDS, CURRENCY)
         self._bare = PlatformClient("WooCommerce", bare, [INDEX], clock=self._clock)
         self._keyed = PlatformClient("WooCommerce", keyed, endpoints, clock=self._clock)

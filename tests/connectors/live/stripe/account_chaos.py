@@ -10,7 +10,7 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,20 +40,7 @@ def ignore(line: str) -> None:
     """Drop a line of progress."""
 
 
-def pull(
-    double: StripeDouble,
-    url: str,
-    folder: Path,
-    kind: PullKind = PullKind.NIGHT,
-    *,
-    transport: httpx.BaseTransport | None = None,
-    options: PullOptions | None = None,
-) -> PullSummary:
-    """Pull a double once."""
-    puller = puller_of(url, folder, double.clock, transport=transport, options=options)
-    return puller.pull(double.clock.now(), kind, ignore)
-
-
+@contextmanager
 def puller_of(
     url: str,
     folder: Path,
@@ -62,13 +49,20 @@ def puller_of(
     transport: httpx.BaseTransport | None = None,
     options: PullOptions | None = None,
     account: str = ACCOUNT,
-) -> StripePuller:
-    """Return a puller of a double; the raw files' clock stands, so that leases do not end."""
+) -> Iterator[StripePuller]:
+    """Open a puller of a double; the raw files' clock stands, so that leases do not end."""
     raw = RawAccount(folder, "stripe", account, now=lambda: START)
-    client = StripeClient(
-        StripeKey(LIVE_KEY), clock=clock, url=url, transport=transport or httpx.HTTPTransport()
-    )
-    return StripePuller(raw, client, account=account, now=clock.now, options=options)
+    key, transport = StripeKey(LIVE_KEY), transport or httpx.HTTPTransport()
+    with StripeClient(key, clock=clock, url=url, transport=transport) as client:
+        yield StripePuller(raw, client, account=account, now=clock.now, options=options)
+
+
+def pull(
+    double: StripeDouble, url: str, folder: Path, kind: PullKind = PullKind.NIGHT, **how: Any
+) -> PullSummary:
+    """Pull a double once."""
+    with puller_of(url, folder, double.clock, **how) as puller:
+        return puller.pull(double.clock.now(), kind, ignore)
 
 
 def newest(folder: Path, stream: str) -> dict[str, Mapping[str, Any]]:

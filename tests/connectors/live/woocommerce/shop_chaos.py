@@ -10,9 +10,8 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +42,7 @@ def ignore(line: str) -> None:
     """Drop a line of progress."""
 
 
+@contextmanager
 def puller_of(
     url: str,
     folder: Path,
@@ -50,22 +50,22 @@ def puller_of(
     *,
     transport: httpx.BaseTransport | None = None,
     options: PullOptions | None = None,
-    keys: Keys | None = None,
-) -> WooCommercePuller:
-    """Return a puller of a double; the raw files' clock stands, so that leases do not end."""
+) -> Iterator[WooCommercePuller]:
+    """Open a puller of a double; the raw files' clock stands, so that leases do not end."""
     raw = RawAccount(folder, "woocommerce", ACCOUNT, now=lambda: START)
-    client = WooCommerceClient(
-        url, keys or Keys(KEY, SECRET), clock=clock, transport=transport or httpx.HTTPTransport()
-    )
-    return WooCommercePuller(raw, client, account=ACCOUNT, now=clock.now, options=options)
+    keys = Keys(KEY, SECRET)
+    with WooCommerceClient(
+        url, keys, clock=clock, transport=transport or httpx.HTTPTransport()
+    ) as client:
+        yield WooCommercePuller(raw, client, account=ACCOUNT, now=clock.now, options=options)
 
 
 def pull(
     double: WooCommerceDouble, url: str, folder: Path, kind: PullKind = PullKind.NIGHT, **how: Any
 ) -> PullSummary:
     """Pull a double once."""
-    clock = double.clock
-    return puller_of(url, folder, clock, **how).pull(clock.now(), kind, ignore)
+    with puller_of(url, folder, double.clock, **how) as puller:
+        return puller.pull(double.clock.now(), kind, ignore)
 
 
 def newest(folder: Path, stream: str) -> dict[str, Mapping[str, Any]]:
