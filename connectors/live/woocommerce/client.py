@@ -1,5 +1,6 @@
 """Requests to a WooCommerce shop, and their typed answers."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -47,6 +48,7 @@ SIZE_TRIES = 4  # of a page, before a smaller one is asked for
 GROWS_AFTER = 20  # pages, then a larger one is tried again
 WEAK = (500, 502, 504, None)  # statuses with which a page may be too much, or has a broken order
 MOST_MOVES = 3
+HEADER_LOGS = ("httpcore.http11", "httpcore.http2")  # which log headers when they log everything
 Field = Literal["modified", "date"]
 
 
@@ -437,6 +439,8 @@ class WooCommerceClient:
         """Close the connections."""
         for connection in self._connections:
             connection.close()
+        for name in HEADER_LOGS:
+            logging.getLogger(name).removeFilter(_without_keys)
 
     def __enter__(self) -> Self:
         return self
@@ -454,6 +458,8 @@ class WooCommerceClient:
         bare = connect(self.url, headers, transport=self._transport)
         keyed = connect(self.url, headers, auth=auth, transport=self._transport)
         self._connections = (bare, keyed)
+        for name in HEADER_LOGS if self.sends_keys_in_query else ():
+            logging.getLogger(name).addFilter(_without_keys)
         endpoints = (ORDERS, REFUNDS, ORDER_REFUNDS, CURRENCY)
         self._bare = PlatformClient("WooCommerce", bare, [INDEX], clock=self._clock)
         self._keyed = PlatformClient("WooCommerce", keyed, endpoints, clock=self._clock)
@@ -466,6 +472,11 @@ class WooCommerceClient:
             "sent to another host, nor unencrypted",
             error.status,
         )
+
+
+def _without_keys(record: logging.LogRecord) -> bool:
+    """Keep a header with the key out of logs: the header ``Link`` repeats the query."""
+    return "consumer_secret" not in record.getMessage()
 
 
 def _whole(body: bytes) -> Iterator[Json]:
