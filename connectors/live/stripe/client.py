@@ -39,6 +39,7 @@ EXPANDS = {  # of charges: the permission that each needs
     "customer": "Customers: Read",
     "balance_transaction": "Balance: Read",
 }
+MOST_STARTS = 5  # of a list whose rows vanish
 WHERE = "Developers > API keys"
 
 
@@ -231,12 +232,27 @@ class StripeClient:
         return Page(rows, bool(payload["has_more"]) and bool(rows))
 
     def pages(self, endpoint: Endpoint, within: Range) -> Iterator[Page]:
-        """Yield the pages of a list to its end."""
-        page = self.page(endpoint, within)
-        yield page
-        while page.has_more:
-            page = self.page(endpoint, within, after=page.last_id)
-            yield page
+        """Yield the pages of a list to its end; rows come again where it is begun again.
+
+        Raises
+        ------
+        UnexpectedAnswerError
+            It has to be begun again too often.
+        """
+        for _ in range(MOST_STARTS):
+            after: str | None = None
+            try:
+                while True:
+                    page = self.page(endpoint, within, after=after)
+                    yield page
+                    if not page.has_more:
+                        return
+                    after = page.last_id
+            except CursorGoneError:
+                continue
+        raise UnexpectedAnswerError(
+            f"Objects vanish while {endpoint} is read: it was begun {MOST_STARTS} times. Pull again later"
+        )
 
     def _call(self, endpoint: Endpoint, query: Mapping[str, str], **how: Json) -> Json:
         try:

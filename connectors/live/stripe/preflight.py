@@ -12,7 +12,7 @@ from connectors.live.stripe.client import EXPANDS, Range, StripeClient
 
 PLATFORM = "stripe"
 FIRST = datetime(2010, 1, 1, tzinfo=UTC)  # before any account
-HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 NO_ACCOUNT = (
     "The key may not read the account: that it belongs to the source's account is not checked, and neither name nor "
     "time zone are shown"
@@ -102,19 +102,16 @@ def check_account(
 
 def first_charge(client: StripeClient, now: datetime) -> datetime | None:
     """Return when the oldest charge was made; lists begin with the newest, so the range is halved."""
-    low, high = FIRST, now + timedelta(days=1)
+    low, high = FIRST, now.replace(microsecond=0) + timedelta(days=1)
     if not client.page(CHARGES, Range(end=high), most=1).rows:
         return None
-    while high - low > HOUR:
+    while high - low > SECOND:
         middle = low + timedelta(seconds=int((high - low).total_seconds()) // 2)
         if client.page(CHARGES, Range(end=middle), most=1).rows:
             high = middle
         else:
             low = middle
-    moments = [
-        row["created"] for page in client.pages(CHARGES, Range(end=high)) for row in page.rows
-    ]
-    return datetime.fromtimestamp(min(moments), UTC) if moments else high
+    return low
 
 
 def _currency(

@@ -1,12 +1,12 @@
 """The newest charges as the preset ``stripe`` reads them: the columns of the dashboard's payments export.
 
-The export has one day for all refunds of a charge. Here a charge is as many rows of one payment as it needs: one for
-each refund and each dispute, with its own day, and one for what is left. They make one order again.
+The export has one day for all refunds of a charge. Here a charge with several refunds or disputes is as many rows of
+one payment, each with its own day. They make one order again.
 """
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -64,6 +64,15 @@ class _Change:
     dispute_status: str | None = None
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A part of a charge's amount, and what of it was given back."""
+
+    amount: int
+    change: _Change | None
+    back: int
+
+
 def write_payments(stores: Mapping[str, RawStore], folder: Path) -> Path:
     """Write the newest charges as one Parquet file, readable by its owner only; return it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -108,26 +117,37 @@ def _changes(refunds: Path, disputes: Path) -> dict[str, list[_Change]]:
 
 
 def _rows(charge: JsonObject, changes: Sequence[_Change]) -> Iterator[Row]:
-    """Yield a charge's rows: one for each change, and one for what is left."""
+    """Yield a charge's rows: one, or one for each change."""
     is_taken = charge["status"] == "succeeded" and charge.get("captured") is not False
-    whole = charge.get("amount_captured") or charge["amount"] if is_taken else charge["amount"]
+    whole = int(charge.get("amount_captured") or charge["amount"] if is_taken else charge["amount"])
     common, settled = _common(charge), _settled(charge) if is_taken else None
-    left, given = int(whole), 0
-    for change in changes if is_taken else ():
-        amount = min(change.amount, left)
-        if amount <= 0:
-            break
-        left -= amount
-        converted = _share(settled, amount, whole, given)
-        given += amount
-        yield (
-            common
-            | _money(charge, f"{charge['id']}/{change.id}", amount, converted)
-            | _back(charge, change, amount)
-        )
-    if left or not changes or not is_taken:
-        converted = _share(settled, left, whole, given)
-        yield common | _money(charge, str(charge["id"]), left, converted)
+    parts = _parts(whole, changes if is_taken else ())
+    before = 0
+    for number, part in enumerate(parts):
+        key = str(charge["id"]) if not number else f"{charge['id']}/{number}"
+        converted = _share(settled, part.amount, whole, before)
+        before += part.amount
+        row = common | _money(charge, key, part.amount, converted)
+        yield row if part.change is None else row | _back(charge, part.change, part.back)
+
+
+def _parts(whole: int, changes: Sequence[_Change]) -> list[_Part]:
+    """Divide an amount among its changes.
+
+    A part that is given back whole is no purchase, and its refund is not counted: where something is left, every
+    part keeps some of it.
+    """
+    parts, left = [], whole
+    for change in changes:
+        back = min(change.amount, left)
+        if back:
+            parts.append(_Part(back, change, back))
+            left -= back
+    for number, part in enumerate(parts):
+        extra = left if number == len(parts) - 1 else min(1, max(left - 1, 0))
+        parts[number] = replace(part, amount=part.amount + extra)
+        left -= extra
+    return parts or [_Part(whole, None, 0)]
 
 
 def _common(charge: JsonObject) -> Row:

@@ -32,7 +32,13 @@ from connectors.live.records import (
 )
 from connectors.live.stripe.api import API_VERSION, CHARGES, DISPUTES, REFUNDS
 from connectors.live.stripe.balance import compare_with_balance
-from connectors.live.stripe.client import CursorGoneError, Page, Range, StripeClient
+from connectors.live.stripe.client import (
+    MOST_STARTS,
+    CursorGoneError,
+    Page,
+    Range,
+    StripeClient,
+)
 from connectors.live.stripe.preflight import PLATFORM, Payments, check_account
 from connectors.live.stripe.projection import write_payments
 from connectors.live.windows import Schedule, plan_pulls, slices
@@ -40,7 +46,6 @@ from connectors.live.windows import Schedule, plan_pulls, slices
 SCHEDULE = Schedule(lag=timedelta(minutes=10), overlap=timedelta(hours=1))
 MOST_OPEN = timedelta(days=180)  # an object that is older is closed, whatever it shows
 SPAN = timedelta(days=30)
-MOST_RESTARTS = 5
 
 
 @dataclass(frozen=True)
@@ -238,7 +243,7 @@ class _Visit:
 
     def _read(self, pull: Pull, stream: Stream, within: Range) -> None:
         """Read a range into a pull, from the beginning again where the last row that was read is gone."""
-        for _ in range(MOST_RESTARTS):
+        for _ in range(MOST_STARTS):
             try:
                 for page in self._pages(stream, within, (pull.cursor or {}).get("after")):
                     pull.add(payment_row(row) for row in page.rows)
@@ -290,7 +295,7 @@ class _Visit:
         """Add a span's objects that differ from the newest here; return all ids of the span."""
         store = self.stores[stream.name]
         pull = store.begin(PlannedPull(span, PullKind.RECONCILE), API_VERSION)
-        for _ in range(MOST_RESTARTS):
+        for _ in range(MOST_STARTS):
             pull.restart()
             listed = set()
             try:
@@ -326,4 +331,4 @@ def _differs(row: JsonObject, hashes: Mapping[str, str | None]) -> bool:
 
 
 def _restless(stream: Stream) -> str:
-    return f"Objects vanish while {stream.endpoint} is read: it was begun {MOST_RESTARTS} times. Pull again later"
+    return f"Objects vanish while {stream.endpoint} is read: it was begun {MOST_STARTS} times. Pull again later"
