@@ -119,7 +119,9 @@ def _changes(refunds: Path, disputes: Path) -> dict[str, list[_Change]]:
 def _rows(charge: JsonObject, changes: Sequence[_Change]) -> Iterator[Row]:
     """Yield a charge's rows: one, or one for each change."""
     is_taken = charge["status"] == "succeeded" and charge.get("captured") is not False
-    whole = int(charge.get("amount_captured") or charge["amount"] if is_taken else charge["amount"])
+    whole = int(
+        charge.get("amount_captured") or charge["amount"] if is_taken else charge["amount"]
+    )
     common, settled = _common(charge), _settled(charge) if is_taken else None
     parts = _parts(whole, changes if is_taken else ())
     before = 0

@@ -43,6 +43,7 @@ from connectors.live.woocommerce.hosting import BOM, is_page, json_starts, moved
 SECOND = timedelta(seconds=1)
 SECONDS = "%Y-%m-%dT%H:%M:%S"
 FIREWALL_PAUSES = (5.0, 30.0)  # a firewall may count requests
+TOO_MANY, MINUTE = 429, 60.0
 PROBE_TRIES = 4
 SIZE_TRIES = 4  # of a page, before a smaller one is asked for
 GROWS_AFTER = 20  # pages, then a larger one is tried again
@@ -316,6 +317,8 @@ class WooCommerceClient:
             The list's first row fails alone.
         PlatformDownError
             The shop manages no page.
+        UnexpectedAnswerError
+            The answer has no count of rows.
         """
         sizes = [size for size in SIZES[self._size :] if size <= most] or [most]
         for size in [most] if number > 1 else sizes:
@@ -404,7 +407,7 @@ class WooCommerceClient:
         return self._sent(self._keyed, call, **how)
 
     def _sent(self, client: PlatformClient, call: Call, **how: Json) -> Json:
-        """Send a request; a firewall's page is waited for a little."""
+        """Send a request; a firewall's page, or a limit that names no time, is waited for a little."""
         for pause in (*FIREWALL_PAUSES, None):
             try:
                 return client.call(call, decode=self._decode, **how).payload
@@ -415,6 +418,10 @@ class WooCommerceClient:
                     ) from None
                 if pause is None:
                     raise firewalled(self.url, call.endpoint, error) from None
+            except PlatformDownError as error:
+                if error.status != TOO_MANY or error.asks_to_wait or pause is None:
+                    raise
+                pause = MINUTE  # most limits are per minute
             self._clock.sleep(pause)
         raise UnexpectedAnswerError("A request ends")  # never: the last pause is None
 

@@ -197,9 +197,7 @@ def test_an_account_that_is_empty_one_day_loses_nothing(store, double, url, tmp_
     for charge in made[:-1]:
         store.delete_charge(charge)
     store.clock.advance(86_400)
-    message = refusal(
-        UnexpectedAnswerError, double, url, tmp_path, kind=PullKind.RECONCILE
-    )
+    message = refusal(UnexpectedAnswerError, double, url, tmp_path, kind=PullKind.RECONCILE)
     assert "Nothing is deleted" in message
     assert len(newest(tmp_path, "charges")) == 5
 

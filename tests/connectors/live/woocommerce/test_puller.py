@@ -30,6 +30,8 @@ from tests.live.woocommerce_double import KEY, SECRET, WooCommerceDouble
 from tests.live.woocommerce_records import Shop
 from tests.live.woocommerce_store import Checkout, Item, WooCommerceStore, load
 
+LATE = "given back weeks later"
+
 
 @pytest.fixture(autouse=True, scope="module")
 def no_sync():
@@ -285,6 +287,7 @@ def simulated(tmp_path_factory):
     shop = Shop(currency=profile.currency, zone=profile.timezone)
     store = WooCommerceStore(clock, shop)
     ids = load(store, world)
+    refund_late(store)
     double = WooCommerceDouble(store)
     with Server(double) as server:
         pull(double, server.url, folder)
@@ -297,6 +300,19 @@ def simulated(tmp_path_factory):
     return world, store, ids, ours
 
 
+def refund_late(store):
+    """Give back some orders of August in September: parts of lines, amounts and whole orders."""
+    august = [
+        order
+        for order in store.orders.values()
+        if order.created.month == 8 and not store.refunds_of(order.id)
+    ]
+    at = datetime(2025, 9, 20, tzinfo=UTC)
+    for number, order in enumerate(august[:12]):
+        share = Decimal(1) if number % 3 == 0 else Decimal("0.5")
+        store.refund(order.id, share, by_amount=number % 3 == 1, created=at, reason=LATE)
+
+
 def read(file, folder, as_of, profile):
     source = OrderSource(location=str(file), preset="woocommerce", currency=profile.currency)
     with open_engine(profile.timezone) as engine:
@@ -304,13 +320,15 @@ def read(file, folder, as_of, profile):
 
 
 def test_a_simulated_stores_orders_come_back(simulated):
-    world, _, ids, ours = simulated
+    world, store, ids, ours = simulated
     got = pd.read_parquet(ours[date(2026, 3, 1)].orders).set_index("order_id")
     true = world.orders.to_pandas()
     true["order_id"] = true["order_id"].map(ids).astype(str)
     true = true.set_index("order_id")
     both = got.join(true, rsuffix="_true")
-    left = true.drop(got.index)
+    late = {str(one.order_id) for one in store.refunds.values() if one.reason == LATE}
+    both = both[~both.index.isin(late)]
+    left = true.drop(got.index).drop(late, errors="ignore")
     # the platform shows no free order as a purchase, nor one that was given back whole
     assert (left["net_amount"] <= 0).all()
     for name in ("gross_amount", "discount_amount", "refund_amount", "net_amount"):
@@ -337,7 +355,7 @@ def test_refunds_count_from_their_own_day_on(simulated):
     got = pd.read_parquet(history.orders).set_index("order_id")["net_amount"]
     truths = {str(one.order_id): one for one in store.truths().values() if one.day <= as_of}
     later = [one for one in truths.values() if one.net(as_of) != one.net()]
-    assert len(later) > 2
+    assert len(later) > 10
     for key, net in got.items():
         assert net == pytest.approx(float(truths[key].net(as_of)), abs=0.0101)
     assert set(got.index) == {key for key, one in truths.items() if one.net(as_of) > 0}
