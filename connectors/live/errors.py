@@ -24,7 +24,23 @@ class LiveError(DataError):
 
 
 class PlatformDownError(LiveError):
-    """The platform gave no usable answer within all tries."""
+    """The platform gave no usable answer within all tries.
+
+    Parameters
+    ----------
+    message
+        For people.
+    status
+        HTTP status of the last try; None where there was no answer.
+    asks_to_wait
+        Whether the platform asks to wait for longer than a pull waits.
+    """
+
+    def __init__(
+        self, message: str, status: int | None = None, *, asks_to_wait: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status, self.asks_to_wait = status, asks_to_wait
 
     is_late = True  # a scheduled run waits and tries again
 

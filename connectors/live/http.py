@@ -97,13 +97,20 @@ class TryAgainError(Exception):
         After which the platform asks to try again; None where it does not say.
     is_down
         Whether the platform is down if every try ends so; else its answers are not understood.
+    status
+        HTTP status; None where there was no answer.
     """
 
     def __init__(
-        self, finding: str, seconds: float | None = None, *, is_down: bool = True
+        self,
+        finding: str,
+        seconds: float | None = None,
+        *,
+        is_down: bool = True,
+        status: int | None = None,
     ) -> None:
         super().__init__(finding)
-        self.seconds, self.is_down = seconds, is_down
+        self.seconds, self.is_down, self.status = seconds, is_down, status
 
 
 def strict_json(body: bytes) -> Json:
@@ -304,7 +311,8 @@ class PlatformClient:
         except TryAgainError as error:
             if error.is_down:
                 raise PlatformDownError(
-                    f"{self.platform} gave no answer to {name} within {tries} tries ({error}). Try again later"
+                    f"{self.platform} gave no answer to {name} within {tries} tries ({error}). Try again later",
+                    error.status,
                 ) from None
             raise UnexpectedAnswerError(
                 f"{self.platform} did not answer {name} with JSON within {tries} tries ({error}). Open the "
@@ -388,9 +396,11 @@ class PlatformClient:
         if seconds is not None and seconds > LONGEST_WAIT_SECONDS:
             return PlatformDownError(
                 f"{self.platform} asks to wait for {seconds:.0f} s ({name}, {status}). Try again then: a pull "
-                f"waits at most {LONGEST_WAIT_SECONDS:.0f} s between tries"
+                f"waits at most {LONGEST_WAIT_SECONDS:.0f} s between tries",
+                status,
+                asks_to_wait=True,
             )
-        return TryAgainError(f"status {status}", seconds)
+        return TryAgainError(f"status {status}", seconds, status=status)
 
     def _asked_to_wait(self, response: httpx.Response) -> float | None:
         header = response.headers.get("Retry-After", "").strip()

@@ -1,7 +1,8 @@
 """WooCommerce's orders, a row each: WebToffee's CSV, or what the REST API gives.
 
 WebToffee's Order Export writes a column per order line (``line_item_1`` and so on) and dates its
-refunds in the shop's time; ``/wc/v3/orders`` nests lines and refunds, and dates no refund.
+refunds in the shop's time; ``/wc/v3/orders`` nests lines and refunds, and dates no refund. A pull adds the
+days that ``/wc/v3/refunds`` has, and what of each refund was ``goods``.
 """
 
 import re
@@ -78,7 +79,7 @@ AMOUNTS = (
 MOMENTS = ("order_date", *REST_DATES)
 NO_DATES = (
     "the REST API's orders do not say when they were refunded: refunds count from the order's day on, also "
-    "where they came later"
+    "where they came later. A pull reads their days too"
 )
 PEOPLE = (
     "customer_id",
@@ -91,10 +92,12 @@ PEOPLE = (
     "shipping_phone",
     "shipping.phone",
 )
+REFUND_DAY, REFUND_GOODS = "date_created_gmt", "goods"  # keys of refunds; a pull writes the second
 RENEWAL = "_subscription_renewal"  # a key of meta_data
 NESTED = {
     "line_items": "array<struct<name: string, product_id: string, quantity: string, total: string>>",
-    "refunds": "array<struct<total: string>>",
+    "refunds": "array<struct<total: string, date_created_gmt: string, goods: string>>",
+    "coupon_lines": "array<struct<code: string>>",
 }
 MONEY = "decimal(18, 4)"
 CENT = 0.005  # amounts that differ by less are equal
@@ -123,7 +126,7 @@ def read(engine: Engine, tables: Tables, source: OrderSource, as_of: date) -> So
     if form == "webtoffee":
         source_rows = _read_webtoffee(engine, rows, as_of, source)
     else:
-        source_rows = _read_rest(engine, rows, source)
+        source_rows = _read_rest(engine, rows, source, as_of)
     rows = source_rows.rows
     evidence = _evidence(rows) | {"status": clean_text(rows.status), "is_renewal": _renews(rows)}
     ours = {one: rows[theirs] for one, theirs in mapping.items() if one not in _places(form)}
@@ -314,7 +317,7 @@ def _read_webtoffee(
     return SourceRows(rows, columns, False, headings | {"ordered_at": "order_date"}, (), lines)
 
 
-def _read_rest(engine: Engine, rows: ir.Table, source: OrderSource) -> SourceRows:
+def _read_rest(engine: Engine, rows: ir.Table, source: OrderSource, as_of: date) -> SourceRows:
     """Read what the REST API gives: lines and refunds are nested, the day is in UTC."""
     columns, headings = _named(
         rows,
@@ -326,30 +329,37 @@ def _read_rest(engine: Engine, rows: ir.Table, source: OrderSource) -> SourceRow
         channel=("created_via",),
     )
     items, refunds = _structs(rows, "line_items"), _structs(rows, "refunds")
-    gifts, refunded = ibis.literal(0.0), ibis.literal(0.0)
+    coupons, gifts = _structs(rows, "coupon_lines"), ibis.literal(0.0)
+    if coupons is not None:
+        code = ibis.ifelse(coupons.length() > 0, coupons[0]["code"], ibis.null("string"))
+        columns["discount_code"], headings["discount_code"] = clean_text(code), "coupon_lines"
     if items is not None:
         cards = items.filter(lambda item: _is_gift_card(item["name"]))
         gifts = cards.map(lambda item: _number(item["total"])).sums().fill_null(0.0)
-    if refunds is not None:
-        refunded = refunds.map(lambda one: _number(one["total"]).abs()).sums().fill_null(0.0)
+    refunded, dated, exact, typed = _nested_refunds(engine, refunds, as_of)
     rows, columns, amounts = _staged(
         engine,
         rows,
         columns,
         gifts=gifts,
         refunded=refunded,
+        known=dated,
+        exact=exact,
+        typed=typed,
         tax=_money(rows, "total_tax", blank=0.0),
         of_shipping=_money(rows, "shipping_tax", blank=0.0),
         shipping=_money(rows, "shipping_total", blank=0.0),
         discount=_money(rows, "discount_total", blank=0.0),
         total=_money(rows, "total"),
     )
-    gifts, refunded, tax, of_shipping, shipping, discount, total = amounts
+    gifts, refunded, dated, exact, typed, tax, of_shipping, shipping, discount, total = amounts
     goods = total - tax - shipping - gifts
-    refund = _of_goods(refunded, goods, tax - of_shipping, total)
+    part = exact + _of_goods(typed, goods, tax - of_shipping, total)
+    refund = ibis.ifelse(_is_whole(dated, total), goods, ibis.least(part, goods))
     columns |= _values(goods, discount, refund)
     columns["ordered_at"], headings["ordered_at"] = _moment(rows)
-    columns["void"] = _void(rows, source, goods, gifts, ibis.literal(True))
+    # An order that was refunded in full later was a purchase until then.
+    columns["void"] = _void(rows, source, goods, gifts, dated >= refunded - CENT)
     columns["is_older"] = _is_older(rows, columns["order_id"], refunded)
     lines = None
     if items is not None:
@@ -366,8 +376,48 @@ def _read_rest(engine: Engine, rows: ir.Table, source: OrderSource) -> SourceRow
             quantity=sold.item["quantity"],
             net_amount=_number(sold.item["total"]) * sold.left,
         )
-    has_refunds = refunds is not None and engine.has_rows(rows.filter(rows.refunds.length() > 0))
-    return SourceRows(rows, columns, False, headings, (NO_DATES,) if has_refunds else (), lines)
+    is_undated = refunds is not None and engine.has_rows(rows.filter(_undated(rows.refunds) > 0))
+    return SourceRows(rows, columns, False, headings, (NO_DATES,) if is_undated else (), lines)
+
+
+def _nested_refunds(
+    engine: Engine, refunds: ir.Column | None, as_of: date
+) -> tuple[ir.Value, ir.Value, ir.Value, ir.Value]:
+    """Return what was refunded, tax included: in all, by the end of a day, and of that by lines or typed.
+
+    The third is goods without tax. A refund without a day counts from the order's day on.
+    """
+    none = ibis.literal(0.0)
+    if refunds is None:
+        return none, none, none, none
+    names = refunds.type().value_type.names
+    known = refunds
+    if REFUND_DAY in names:
+        known = refunds.filter(lambda one: ~_is_late(engine, one, as_of))
+    refunded, dated = _refunds_total(refunds), _refunds_total(known)
+    if REFUND_GOODS not in names:
+        return refunded, dated, none, dated
+    lines = known.filter(lambda one: one[REFUND_GOODS].notnull())
+    exact = lines.map(lambda one: _number(one[REFUND_GOODS]).fill_null(0.0)).sums()
+    typed = known.filter(lambda one: one[REFUND_GOODS].isnull())
+    return refunded, dated, exact.fill_null(0.0), _refunds_total(typed)
+
+
+def _refunds_total(refunds: ir.Value) -> ir.Value:
+    return refunds.map(lambda one: _number(one["total"]).abs()).sums().fill_null(0.0)
+
+
+def _is_late(engine: Engine, refund: ir.Value, as_of: date) -> ir.Value:
+    """Tell whether a refund was made after a day."""
+    text = clean_text(refund[REFUND_DAY].cast("string")).re_replace("Z$", "") + "Z"
+    return engine.is_after(engine.moment(text), as_of).fill_null(False)
+
+
+def _undated(refunds: ir.Column) -> ir.Value:
+    """Count the refunds without a day."""
+    if REFUND_DAY not in refunds.type().value_type.names:
+        return refunds.length()
+    return refunds.filter(lambda one: one[REFUND_DAY].isnull()).length().fill_null(0)
 
 
 def _named(rows: ir.Table, **names: tuple[str, ...]) -> tuple[dict[str, ir.Value], dict[str, str]]:
@@ -462,8 +512,12 @@ def _of_goods(refunded: ir.Value, goods: ir.Value, tax: ir.Value, total: ir.Valu
     """Return a refund's goods: of less than the order, without the tax on them."""
     part = (refunded * goods / (goods + tax).nullif(0)).fill_null(0.0)
     exact = ibis.ifelse(tax > 0, part.round(2), part)  # it was a number of cents
-    in_full = (refunded > 0) & (refunded >= total - CENT)
-    return ibis.ifelse(in_full, goods, ibis.least(exact, goods))
+    return ibis.ifelse(_is_whole(refunded, total), goods, ibis.least(exact, goods))
+
+
+def _is_whole(refunded: ir.Value, total: ir.Value) -> ir.Value:
+    """Tell orders that were refunded in full."""
+    return (refunded > 0) & (refunded >= total - CENT)
 
 
 def _left(goods: ir.Value, refund: ir.Value) -> ir.Value:

@@ -1,0 +1,53 @@
+"""What stands between WooCommerce and us: bytes before the JSON, pages of firewalls, moved addresses."""
+
+import re
+from urllib.parse import urlsplit
+
+from connectors.addresses import is_loopback
+from connectors.live.errors import AccessRefusedError, RequestRefusedError
+from connectors.live.http import check_address
+
+BOM = b"\xef\xbb\xbf"
+BLANK = b" \t\r\n"
+JSON_START = re.compile(rb"(?:^|(?<=[\n>]))[ \t]*(?=[\[{])")
+MOST_BEFORE = 65_536  # bytes of warnings that are looked through
+PAGE_STATUSES = (403, 406)  # of firewalls
+
+
+def json_starts(body: bytes) -> list[int]:
+    """Return where JSON may begin in a body with something before it, the first place first.
+
+    Within JSON of WordPress, no array or object begins a line or follows ``>``: what is cut short cannot be
+    taken for a part of itself.
+    """
+    return [match.end() for match in JSON_START.finditer(body[:MOST_BEFORE])]
+
+
+def is_page(error: AccessRefusedError | RequestRefusedError) -> bool:
+    """Tell whether something in front of WooCommerce refused: WooCommerce itself answers with JSON."""
+    return error.status in PAGE_STATUSES and not isinstance(error.payload, dict)
+
+
+def moved_address(url: str, location: str | None) -> str | None:
+    """Return where a shop moved to, as its root; None where that is not for us to follow.
+
+    ``www.`` may come or go, http may become https. A key is never sent to another host.
+    """
+    if location is None or "/wp-json" not in location:
+        return None
+    root = location.partition("/wp-json")[0]
+    old, new = urlsplit(url), urlsplit(root)
+    both_here = is_loopback(old.hostname) and is_loopback(new.hostname)
+    if not both_here and host_of(url) != host_of(root):
+        return None
+    try:
+        check_address(root)
+    except AccessRefusedError:
+        return None
+    return root
+
+
+def host_of(url: str) -> str:
+    """Return an address's host without ``www.``."""
+    text = url if "://" in url else f"https://{url}"
+    return (urlsplit(text).hostname or "").removeprefix("www.")
