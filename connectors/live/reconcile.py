@@ -140,6 +140,8 @@ def deletions(
 ) -> tuple[Decision, frozenset[str]]:
     """Return the keys of a span that get a tombstone, after its ids were listed; none where that is refused.
 
+    An empty list is believed only where the platform's count is 0 too, and only of a few.
+
     Parameters
     ----------
     count
@@ -152,7 +154,7 @@ def deletions(
         How many deletions are credible.
     """
     gone = frozenset(our_keys) - frozenset(platform_keys)
-    if our_keys and not platform_keys:
+    if our_keys and not platform_keys and count.platform != 0:
         finding = f"The platform lists no objects in {count.span} where {len(our_keys)} are here"
     elif not limits.allows(len(gone), len(our_keys)):
         finding = (

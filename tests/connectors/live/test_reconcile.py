@@ -77,6 +77,9 @@ def test_a_list_that_lacks_too_much_deletes_nothing(left):
     assert "outage" in decision.reason
 
 
-def test_an_empty_list_deletes_not_even_a_few():
-    decision, gone = deletions(span(0, 2), ["a", "b"], [])
+def test_an_empty_list_is_believed_of_a_few_that_are_not_counted_either():
+    decision, gone = deletions(span(1, 2), ["a", "b"], [])
     assert (decision.action, gone) == (Action.REFUSE, frozenset())
+    decision, gone = deletions(span(0, 2), ["a", "b"], [])
+    assert (decision.action, gone) == (Action.NOTHING, {"a", "b"})
+    assert deletions(span(0, 4), list("abcd"), [])[0].action is Action.REFUSE
