@@ -186,6 +186,8 @@ class KlaviyoEvents:
         ------
         CursorRefusedError
             The cursor has expired: begin again without one.
+        RequestRefusedError
+            Klaviyo refuses the query.
         """
         try:
             answer = self._client.call(Call(EVENTS, query=query), tries=tries)
@@ -238,9 +240,7 @@ class KlaviyoEvents:
         }
         while True:
             body = {"data": {"type": "metric-aggregate", "attributes": attributes}}
-            answer = self._client.call(
-                Call(TOTALS, json=body, headers={"Content-Type": JSON_API})
-            )
+            answer = self._client.call(Call(TOTALS, json=body, headers={"Content-Type": JSON_API}))
             yield from _counted(answer, window)
             following = _following_query(answer)
             if following is None:
@@ -365,7 +365,9 @@ def _following(answer: Answer, endpoint: Endpoint) -> dict[str, str] | None:
 def _following_query(answer: Answer) -> dict[str, str] | None:
     links = answer.payload.get("links") if isinstance(answer.payload, dict) else None
     if not isinstance(links, dict):
-        raise UnexpectedAnswerError("Klaviyo's answer has no links: whether more follows is unknown")
+        raise UnexpectedAnswerError(
+            "Klaviyo's answer has no links: whether more follows is unknown"
+        )
     following = links.get("next")
     return dict(parse_qsl(urlsplit(following).query)) if following else None
 

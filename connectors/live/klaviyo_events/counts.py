@@ -81,12 +81,16 @@ def check_counts(counting: Counting, kind: PullKind) -> Outcome:
     for span in _joined(decisions):
         outcome += _read_again(counting, span)
     if outcome.pulls:
-        again = [replace(one, was_read_again=True, was_listed=True) for one in _counts(counting, window)]
+        again = [
+            replace(one, was_read_again=True, was_listed=True) for one in _counts(counting, window)
+        ]
         decisions = decide(again)
     name = counting.stream.name
     return outcome + Outcome(
         warnings=tuple(f"{name}: {one.reason}" for one in decisions if one.action is Action.WARN),
-        refusals=tuple(f"{name}: {one.reason}." for one in decisions if one.action is Action.REFUSE),
+        refusals=tuple(
+            f"{name}: {one.reason}." for one in decisions if one.action is Action.REFUSE
+        ),
     )
 
 
@@ -136,7 +140,9 @@ def _read_again(counting: Counting, span: Window) -> Outcome:
         pull.restart()  # of an unfinished pull, the ids are lost
         listed: set[str] = set()
         try:
-            for row in window_rows(counting.client, counting.stream.metric_id, span, counting.size):
+            for row in window_rows(
+                counting.client, counting.stream.metric_id, span, counting.size
+            ):
                 pull.add([row])
                 listed.add(row.key)
         except CursorRefusedError:

@@ -14,7 +14,9 @@ from connectors.live.klaviyo_events.tables import open_duckdb, write_query
 from connectors.live.queries import Memory
 from connectors.live.records import JsonObject
 
-MACHINE = frozenset({"machineopen", "applemailprivacyopen", "appleprivacyopen", "isappleprivacyopen"})
+MACHINE = frozenset(
+    {"machineopen", "applemailprivacyopen", "appleprivacyopen", "isappleprivacyopen"}
+)
 BOT = frozenset({"botclick", "isbotclick"})
 TRUE = frozenset({"true", "1", "yes"})
 NOT_INTEREST = re.compile(r"unsubscribe|manage[-_]preferences", re.IGNORECASE)  # in a link
@@ -78,7 +80,9 @@ def campaign_of(properties: JsonObject) -> str | None:
     return None
 
 
-def write_touches(messages: Path, contacts: Path, path: Path, memory: Memory | None = None) -> None:
+def write_touches(
+    messages: Path, contacts: Path, path: Path, memory: Memory | None = None
+) -> None:
     """Write messages as :class:`features.tables.Touches`, of the customers that orders have.
 
     Parameters

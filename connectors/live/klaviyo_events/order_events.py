@@ -179,12 +179,13 @@ def _shopify(order_id: str, properties: JsonObject) -> OrderEvent:
     included = extra.get("taxes_included")
     if not isinstance(included, bool):
         raise EventError("$extra.taxes_included is no flag")
-    customer = extra.get("customer") if isinstance(extra.get("customer"), dict) else {}
-    billing = extra.get("billing_address") or {}
+    customer, billing = (extra.get(name) or {} for name in ("customer", "billing_address"))
     codes = [one.get("code") for one in extra.get("discount_codes") or ()]
     return OrderEvent(
         order_id=order_id,
-        lines=tuple(_shopify_line(one, is_included=included) for one in _list(extra, "line_items")),
+        lines=tuple(
+            _shopify_line(one, is_included=included) for one in _list(extra, "line_items")
+        ),
         refunds=tuple(_shopify_refunds(extra, is_included=included)),
         cancelled_at=_moment(extra.get("cancelled_at"), "$extra.cancelled_at"),
         currency=text(extra.get("currency")) or text(properties.get("$currency_code")),
@@ -209,7 +210,9 @@ def _shopify_line(line: JsonObject, *, is_included: bool) -> Line:
     gross, discount = _untaxed(worth, off, tax if is_included else Decimal())
     return Line(
         line_id=text(line.get("id")),
-        product_id=text(line.get("product_id")) or text(line.get("sku")) or text(line.get("title")),
+        product_id=text(line.get("product_id"))
+        or text(line.get("sku"))
+        or text(line.get("title")),
         product_name=text(line.get("title")),
         quantity=int(quantity),
         gross=gross,
@@ -223,7 +226,9 @@ def _shopify_refunds(extra: JsonObject, *, is_included: bool) -> Iterator[Refund
         text(one.get("id")) for one in _list(extra, "line_items") if one.get("gift_card") is True
     }
     for refund in extra.get("refunds") or ():
-        moment = _moment(refund.get("created_at") or refund.get("processed_at"), "refunds.created_at")
+        moment = _moment(
+            refund.get("created_at") or refund.get("processed_at"), "refunds.created_at"
+        )
         if moment is None:
             raise EventError("refunds.created_at is missing")
         for number, one in enumerate(refund.get("refund_line_items") or ()):

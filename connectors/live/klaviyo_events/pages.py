@@ -28,7 +28,9 @@ class PageSizes:
     engagement: int = 1000
 
 
-def read_pages(client: KlaviyoEvents, metric_id: str, pull: Pull, window: Window, size: int) -> None:
+def read_pages(
+    client: KlaviyoEvents, metric_id: str, pull: Pull, window: Window, size: int
+) -> None:
     """Add a window's events to a pull; after a kill, go on at its cursor.
 
     Parameters
@@ -108,7 +110,9 @@ def _page(
         try:
             return client.events(metric_id, {**query, SIZE: str(size)}, tries=tries), size
         except PlatformDownError as error:
-            was_tried = isinstance(error.__context__, TryAgainError)  # else it asks to wait for long
+            was_tried = isinstance(
+                error.__context__, TryAgainError
+            )  # else it asks to wait for long
             if is_smallest or not was_tried:
                 raise
             size = max(SMALLEST_PAGE, size // 2)

@@ -45,16 +45,24 @@ def identities_of(payload: JsonObject) -> frozenset[str]:
     person = person_of(payload)
     values = [person.profile_id, person.email, person.phone, person.external_id]
     properties = (payload["event"].get("attributes") or {}).get("event_properties") or {}
-    extra = properties.get("$extra") if isinstance(properties.get("$extra"), dict) else {}
-    values += [text(one) for part in (properties, extra) for one in _contacts(part)]
+    parts = [one for one in (properties, properties.get("$extra")) if isinstance(one, dict)]
+    values += [text(one) for part in parts for one in _contacts(part)]
     return frozenset(one.lower() for one in values if one)
 
 
 def _contacts(part: JsonObject) -> Iterator[Json]:
     for name in ("email", "contact_email", "phone", "Email", "Phone"):
         yield part.get(name)
-    for name in ("customer", "billing_address", "shipping_address", "BillingAddress", "ShippingAddress"):
+    for name in (
+        "customer",
+        "billing_address",
+        "shipping_address",
+        "BillingAddress",
+        "ShippingAddress",
+    ):
         inner = part.get(name)
         if isinstance(inner, dict):
             names = ("email", "phone", "Email", "Phone")
-            yield from (inner.get(one) for one in (("id", *names) if name == "customer" else names))
+            yield from (
+                inner.get(one) for one in (("id", *names) if name == "customer" else names)
+            )

@@ -16,7 +16,7 @@ from connectors.live.klaviyo_events.client import (
     Metric,
     events_query,
 )
-from connectors.live.klaviyo_events.order_events import EventError, is_redacted, read_order
+from connectors.live.klaviyo_events.order_events import EventError, read_order
 from connectors.live.klaviyo_events.source import (
     ACTIVE_DAYS,
     PLATFORM,
@@ -30,7 +30,7 @@ from connectors.live.klaviyo_events.source import (
     streams_of,
 )
 from connectors.live.parts import write_private
-from connectors.live.records import AccountFacts, Window
+from connectors.live.records import AccountFacts, JsonObject, Window
 from features.tables import DataError
 
 SAMPLE = 200  # newest orders that are read before any pull
@@ -167,25 +167,28 @@ def _active(client: KlaviyoEvents, metric: Metric, now: datetime) -> ActiveMetri
     recent = client.totals(metric.id, window, has_value=True).count
     oldest = events_query(metric.id, None, size=1)
     ends = [
-        client.events(metric.id, oldest | {"sort": sort}).rows for sort in ("datetime", "-datetime")
+        client.events(metric.id, oldest | {"sort": sort}).rows
+        for sort in ("datetime", "-datetime")
     ]
     first, last = (rows[0].happened_at if rows else None for rows in ends)
     return ActiveMetric(metric, recent, first, last)
 
 
 def _check_readable(client: KlaviyoEvents, metric: Metric) -> None:
-    """Read the newest orders, and refuse an integration whose orders are not understood."""
+    """Read the newest orders, and refuse an integration whose orders are not understood.
+
+    Raises
+    ------
+    UnexpectedAnswerError
+        More than 5 % of them are not, or the integration is none that is read.
+    """
     query = events_query(metric.id, None, size=SAMPLE) | {"sort": "-datetime"}
     problems: dict[str, int] = {}
     rows = client.events(metric.id, query).rows
     for row in rows:
         properties = row.payload["event"]["attributes"].get("event_properties") or {}
-        try:
-            order = read_order(properties, metric.integration)
-            if order.lines == () and not is_redacted(properties):
-                raise EventError("there are no lines")
-        except EventError as error:
-            problems[str(error)] = problems.get(str(error), 0) + 1
+        if problem := _problem(properties, metric.integration):
+            problems[problem] = problems.get(problem, 0) + 1
     unreadable = sum(problems.values())
     if metric.integration in READABLE and unreadable <= MOST_UNREADABLE * len(rows):
         return
@@ -198,12 +201,26 @@ def _check_readable(client: KlaviyoEvents, metric: Metric) -> None:
     )
 
 
+def _problem(properties: JsonObject, integration: str) -> str:
+    """Return why an order is not understood; empty where it is."""
+    try:
+        order = read_order(properties, integration)
+    except EventError as error:
+        return str(error)
+    return "there are no lines" if order.lines == () else ""
+
+
 def _check_settled(
     client: KlaviyoEvents, sending: Sequence[ActiveMetric], now: datetime, path: Path
 ) -> None:
     """Refuse a history that is still arriving: a shop's past comes as 90 days first, then whole.
 
     While an integration is new, two counts of the orders before a moment must agree, a day apart.
+
+    Raises
+    ------
+    UnexpectedAnswerError
+        They do not yet.
     """
     observed = _read_counts(path)
     waiting = []
@@ -262,7 +279,9 @@ def _read_counts(path: Path) -> dict[str, _Count]:
             for metric, one in json.loads(path.read_text()).items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise DataError(f"{path} cannot be read. Delete it: the history is counted again") from None
+        raise DataError(
+            f"{path} cannot be read. Delete it: the history is counted again"
+        ) from None
 
 
 def _write_counts(path: Path, counts: dict[str, _Count]) -> None:

@@ -15,15 +15,15 @@ A profile is what the newest of its events has of it: events that were read befo
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-import pyarrow as pa
 
 from connectors.live.errors import UnexpectedAnswerError
 from connectors.live.klaviyo_events.engagement import DAYS, MESSAGES, campaign_of, is_meant
@@ -37,7 +37,14 @@ from connectors.live.klaviyo_events.order_events import (
     value_of,
 )
 from connectors.live.klaviyo_events.people import Person, person_of
-from connectors.live.klaviyo_events.source import Kind, KlaviyoSource, Range, Stream, parse_stream
+from connectors.live.klaviyo_events.source import (
+    OF_SITE,
+    Kind,
+    KlaviyoSource,
+    Range,
+    Stream,
+    parse_stream,
+)
 from connectors.live.klaviyo_events.tables import (
     ENGAGEMENT,
     LINES,
@@ -45,9 +52,9 @@ from connectors.live.klaviyo_events.tables import (
     REFUNDS,
     VOIDS,
     Row,
+    TableWriter,
     open_duckdb,
     write_query,
-    write_table,
 )
 from connectors.live.parts import read_batches
 from connectors.live.queries import Memory
@@ -56,7 +63,13 @@ from connectors.live.records import JsonObject
 
 ORDER_FILES = ("placed_orders", "placed_lines", "void_events", "refund_lines")
 ENGAGEMENT_FILES = ("messages", "engagement")
-FLAT = ("placed", "lines", "voids", "refunds", "engagement")  # tables before people are resolved
+FLAT = {  # tables before people are resolved
+    "placed": PLACED,
+    "lines": LINES,
+    "voids": VOIDS,
+    "refunds": REFUNDS,
+    "engagement": ENGAGEMENT,
+}
 
 PEOPLE = """
     CREATE TEMP TABLE people AS
@@ -141,8 +154,10 @@ def project_account(
     placed = _placed(streams, source)
     with TemporaryDirectory(dir=folder) as scratch:
         work = _Projection(account, source, placed, Path(scratch))
-        work.flatten([one for one in streams if one.integration in {p.integration for p in placed}])
-        work.flatten_engagement([one for one in streams if not one.kind.is_of_orders])
+        keys = {one.integration for one in placed}
+        later = (Kind.CANCELLED, Kind.REFUNDED)
+        voids = [one for one in streams if one.kind in later and one.integration in keys]
+        work.flatten(placed, voids, [one for one in streams if not one.kind.is_of_orders])
         with open_duckdb(memory, folder / ".spill") as connection:
             return work.write(connection, folder)
 
@@ -158,21 +173,29 @@ class _Projection:
         scratch: Path,
     ) -> None:
         self._account, self._source, self._scratch = account, source, scratch
-        self._ranges = {one.metric_id: _range_of(one, source) for one in placed}
+        self._ranges = {one.metric_id: _ranges_of(one, source) for one in placed}
         self._prefixes = _prefixes(placed, self._ranges)
 
-    def flatten(self, streams: Sequence[Stream]) -> None:
-        """Write placed orders, their lines, what voids them, and refunds, as events have them."""
-        orders = [one for one in streams if one.metric_id in self._ranges]
-        later = [one for one in streams if one.kind in (Kind.CANCELLED, Kind.REFUNDED)]
-        self._write("placed", PLACED, orders, self._placed_rows)
-        self._write("lines", LINES, orders, self._line_rows)
-        self._write("voids", VOIDS, [*orders, *later], self._void_rows)
-        self._write("refunds", REFUNDS, [*orders, *later], self._refund_rows)
-
-    def flatten_engagement(self, streams: Sequence[Stream]) -> None:
-        """Write what people did, without what machines did."""
-        self._write("engagement", ENGAGEMENT, streams, self._engagement_rows)
+    def flatten(
+        self, placed: Sequence[Stream], voids: Sequence[Stream], engagement: Sequence[Stream]
+    ) -> None:
+        """Write what events have, a table for each kind of row."""
+        with ExitStack() as stack:
+            tables = {
+                name: stack.enter_context(TableWriter(self._scratch / f"{name}.parquet", columns))
+                for name, columns in FLAT.items()
+            }
+            for stream in (*placed, *voids):
+                for event in self._stored(stream):
+                    order = _read(event, stream)
+                    if stream.kind is Kind.PLACED:
+                        tables["placed"].add([self._placed_row(event, stream, order)])
+                        tables["lines"].add(_line_rows(event, order))
+                    tables["voids"].add(self._void_rows(event, stream, order))
+                    tables["refunds"].add(self._refund_rows(event, stream, order))
+            for stream in engagement:
+                for event in self._stored(stream):
+                    tables["engagement"].add(_engagement_rows(event, stream))
 
     def write(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Path]:
         """Resolve people, and write the tables."""
@@ -193,29 +216,17 @@ class _Projection:
             write_query(connection, query, files[-1], zone)
         return files
 
-    def _write(
-        self,
-        name: str,
-        columns: pa.Schema,
-        streams: Sequence[Stream],
-        rows_of: Callable[[_Stored, Stream], Iterator[Row]],
-    ) -> None:
-        rows = (
-            row for stream in streams for one in self._stored(stream) for row in rows_of(one, stream)
-        )
-        write_table(self._scratch / f"{name}.parquet", columns, rows)
-
     def _stored(self, stream: Stream) -> Iterator[_Stored]:
         """Yield a stream's newest events; orders outside of their range of days are left out."""
-        path = self._scratch / f"{stream.name}.latest"
-        if not path.exists():
-            self._account.stream(stream.name).latest(path)
-        days, zone = self._ranges.get(stream.metric_id), self._source.zone
+        path = self._scratch / "latest"
+        self._account.stream(stream.name).latest(path)
+        ranges, zone = self._ranges.get(stream.metric_id), self._source.zone
         for batch in read_batches(path):
             for row in batch.to_pylist():
-                if days is None or days.has(row["happened_at"], zone):
+                moment = row["happened_at"]
+                if ranges is None or any(days.has(moment, zone) for days in ranges):
                     payload = json.loads(row["payload"])
-                    yield _Stored(row["key"], row["pull"], row["happened_at"], payload)
+                    yield _Stored(row["key"], row["pull"], moment, payload)
 
     def _order_id(self, event: _Stored, stream: Stream) -> str | None:
         try:
@@ -224,8 +235,7 @@ class _Projection:
             return None
         return self._prefixes.get(stream.integration, "") + order_id
 
-    def _placed_rows(self, event: _Stored, stream: Stream) -> Iterator[Row]:
-        order = _read(event, stream)
+    def _placed_row(self, event: _Stored, stream: Stream, order: OrderEvent | None) -> Row:
         row = {
             "klaviyo_event_id": event.key,
             "order_id": self._order_id(event, stream),
@@ -235,22 +245,11 @@ class _Projection:
             "value": _value(event),
             **event.person,
         }
-        yield row if order is None else row | _of_order(order)
+        return row if order is None else {**row, **_of_order(order)}
 
-    def _line_rows(self, event: _Stored, stream: Stream) -> Iterator[Row]:
-        order = _read(event, stream)
-        for line in (order.lines if order is not None else None) or ():
-            if not line.is_gift_card:
-                yield {
-                    "klaviyo_event_id": event.key,
-                    "line_id": line.line_id,
-                    "product_id": line.product_id,
-                    "product_name": line.product_name,
-                    "quantity": line.quantity,
-                    "net_amount": line.net,
-                }
-
-    def _void_rows(self, event: _Stored, stream: Stream) -> Iterator[Row]:
+    def _void_rows(
+        self, event: _Stored, stream: Stream, order: OrderEvent | None
+    ) -> Iterator[Row]:
         row = {"order_id": self._order_id(event, stream), "integration": stream.integration}
         if stream.kind is not Kind.PLACED:
             is_cancelled = stream.kind is Kind.CANCELLED
@@ -261,12 +260,12 @@ class _Projection:
                 "is_whole": whole,
                 "value": _value(event),
             }
-        order = _read(event, stream)
         if order is not None and order.cancelled_at is not None:
             yield row | {"rule": "canceled", "voided_at": order.cancelled_at, "is_whole": True}
 
-    def _refund_rows(self, event: _Stored, stream: Stream) -> Iterator[Row]:
-        order = _read(event, stream)
+    def _refund_rows(
+        self, event: _Stored, stream: Stream, order: OrderEvent | None
+    ) -> Iterator[Row]:
         for one in order.refunds if order is not None else ():
             yield {
                 "order_id": self._order_id(event, stream),
@@ -277,15 +276,29 @@ class _Projection:
                 "net_amount": one.net,
             }
 
-    def _engagement_rows(self, event: _Stored, stream: Stream) -> Iterator[Row]:
-        if is_meant(event.properties, stream.kind):
-            is_visit = stream.kind in (Kind.ACTIVE_ON_SITE, Kind.VIEWED_PRODUCT)
+
+def _line_rows(event: _Stored, order: OrderEvent | None) -> Iterator[Row]:
+    for line in (order.lines if order is not None else None) or ():
+        if not line.is_gift_card:
             yield {
-                "kind": "visited_site" if is_visit else stream.kind.value,
-                "happened_at": event.happened_at,
-                "campaign": campaign_of(event.properties),
-                **event.person,
+                "klaviyo_event_id": event.key,
+                "line_id": line.line_id,
+                "product_id": line.product_id,
+                "product_name": line.product_name,
+                "quantity": line.quantity,
+                "net_amount": line.net,
             }
+
+
+def _engagement_rows(event: _Stored, stream: Stream) -> Iterator[Row]:
+    if is_meant(event.properties, stream.kind):
+        is_visit = stream.kind in OF_SITE
+        yield {
+            "kind": "visited_site" if is_visit else stream.kind.value,
+            "happened_at": event.happened_at,
+            "campaign": campaign_of(event.properties),
+            **event.person,
+        }
 
 
 def _read(event: _Stored, stream: Stream) -> OrderEvent | None:
@@ -344,17 +357,22 @@ def _placed(streams: Sequence[Stream], source: KlaviyoSource) -> list[Stream]:
     return placed
 
 
-def _range_of(stream: Stream, source: KlaviyoSource) -> Range:
+def _ranges_of(stream: Stream, source: KlaviyoSource) -> tuple[Range, ...]:
+    """Return the days whose orders a stream gives; all, where none are named."""
     keys = (stream.integration, stream.metric_id)
-    return next((one for one in source.ranges if one.key in keys), Range(stream.integration))
+    named = tuple(one for one in source.ranges if one.key in keys)
+    return named or (Range(stream.integration),)
 
 
-def _prefixes(placed: Sequence[Stream], ranges: dict[str, Range]) -> dict[str, str]:
+def _prefixes(placed: Sequence[Stream], ranges: Mapping[str, tuple[Range, ...]]) -> dict[str, str]:
     """Return what goes before the order ids of every integration but the newest: ids may be equal by chance.
 
     The newest has none, so that its ids stay when an older range is added.
     """
-    by_end = sorted(placed, key=lambda one: str(ranges[one.metric_id].end or "9999"))
-    newest = by_end[-1].integration if by_end else ""
+
+    def end(stream: Stream) -> date:
+        return max(one.end or date.max for one in ranges[stream.metric_id])
+
+    newest = max(placed, key=end).integration if placed else ""
     keys = {one.integration for one in placed} - {newest}
     return {key: f"{key}:" for key in keys}

@@ -1,7 +1,7 @@
 """Pulls a Klaviyo account's events into raw files, and checks them against Klaviyo's counts."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Pulling:
         What DuckDB may use.
     """
 
-    sizes: PageSizes = PageSizes()
+    sizes: PageSizes = field(default_factory=PageSizes)
     is_erased: Callable[[JsonObject], bool] = nobody
     memory: Memory | None = None
 
@@ -98,6 +98,11 @@ class KlaviyoPuller:
             RECONCILE: and every event again, since merges of profiles and deletions of people change old ones.
         on_progress
             Gets a line per stream.
+
+        Raises
+        ------
+        UnexpectedAnswerError
+            Klaviyo counts far fewer orders than are here. What was pulled stays.
         """
         now = now.replace(microsecond=0)
         with self._account.hold():
@@ -180,4 +185,6 @@ class _StreamWork:
         """Keep what a comparison did; engagement that differs is no reason to refuse orders."""
         self._pulls += outcome.pulls
         self.warnings += outcome.warnings
-        (self.refusals if self.stream.kind.is_of_orders else self.warnings).extend(outcome.refusals)
+        (self.refusals if self.stream.kind.is_of_orders else self.warnings).extend(
+            outcome.refusals
+        )

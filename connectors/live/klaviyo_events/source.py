@@ -50,7 +50,10 @@ NAMES = {  # of metrics
     "Unsubscribed from Email Marketing": Kind.UNSUBSCRIBED,
     "Unsubscribed": Kind.UNSUBSCRIBED,
 }
-OF_SITE = (Kind.ACTIVE_ON_SITE, Kind.VIEWED_PRODUCT)  # of any integration; the others are Klaviyo's own
+OF_SITE = (
+    Kind.ACTIVE_ON_SITE,
+    Kind.VIEWED_PRODUCT,
+)  # of any integration; the others are Klaviyo's own
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,19 @@
-"""Tables of the projection as Parquet: written row by row, in batches, for their owner's eyes only."""
+"""Tables of the projection as Parquet: written row by row, for their owner's eyes only."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
+from typing import Self
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from connectors.live.parts import MOMENT, write_rows
 from connectors.live.queries import Memory
 from connectors.store import replace_file
 
-BATCH = 2_000
+BATCH = 5_000
 MONEY = pa.decimal128(18, 4)
 TEXT = pa.string()
 PERSON = {"profile_id": TEXT, "email": TEXT, "phone": TEXT, "external_id": TEXT, "pull": TEXT}
@@ -79,19 +80,41 @@ ENGAGEMENT = schema(
 )
 
 
-def write_table(path: Path, columns: pa.Schema, rows: Iterable[Row]) -> None:
-    """Write rows, however many, as a table."""
+class TableWriter:
+    """Writes a table row by row; use it in a ``with`` block.
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        left = iter(rows)
-        while some := list(islice(left, BATCH)):
-            yield pa.RecordBatch.from_pylist(list(map(dict, some)), schema=columns)
+    Parameters
+    ----------
+    path
+        The file, for its owner's eyes only.
+    columns
+        Its schema; a column that a row lacks is null.
+    """
 
-    replace_file(path, lambda draft: _write(draft, columns, batches()))
+    def __init__(self, path: Path, columns: pa.Schema) -> None:
+        path.touch(mode=0o600)
+        self._columns = columns
+        self._file = pq.ParquetWriter(path, columns, compression="zstd")
+        self._rows: list[Row] = []
 
+    def add(self, rows: Iterable[Row]) -> None:
+        """Add rows; they are on disk when the block ends."""
+        self._rows += rows
+        if len(self._rows) >= BATCH:
+            self._flush()
 
-def _write(draft: Path, columns: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    write_rows(draft, columns, batches)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        if self._rows:
+            rows = [dict(one) for one in self._rows]
+            self._file.write_table(pa.Table.from_pylist(rows, schema=self._columns))
+            self._rows = []
 
 
 @contextmanager
