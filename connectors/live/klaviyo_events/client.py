@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -114,16 +115,29 @@ class Totals:
 
 
 class KlaviyoEvents:
-    """Reads an account's events; it can change nothing.
+    """Reads an account's events; it can change nothing. Close it, or use it in a ``with`` block.
 
     Parameters
     ----------
-    client
-        Calls :data:`ENDPOINTS`.
+    connection
+        To Klaviyo, with the key.
+    clock
+        Paces requests and waits between tries.
     """
 
-    def __init__(self, client: PlatformClient) -> None:
-        self._client = client
+    def __init__(self, connection: httpx.Client, clock: Clock) -> None:
+        self._connection = connection
+        self._client = PlatformClient("Klaviyo", connection, ENDPOINTS, clock=clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
     @property
     def requests(self) -> int:
@@ -280,8 +294,7 @@ def connect_klaviyo(
             0,
         )
     headers = {"Authorization": f"Klaviyo-API-Key {key}", "revision": REVISION}
-    connection = connect(url, headers, transport=transport)
-    return KlaviyoEvents(PlatformClient("Klaviyo", connection, ENDPOINTS, clock=clock))
+    return KlaviyoEvents(connect(url, headers, transport=transport), clock)
 
 
 def events_query(metric_id: str, window: Window | None, *, size: int = 200) -> dict[str, str]:

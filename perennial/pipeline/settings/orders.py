@@ -55,11 +55,12 @@ class OrdersSettings(Section):
         description="Table in the database, or the schema if the preset reads several tables.",
         examples=["orders"],
     )
-    preset: Literal["plain", "shopify", "woocommerce", "stripe", "fivetran", "dbt_shopify"] = (
-        Field(
-            default="plain",
-            description="Format: plain (columns mapped below), shopify, woocommerce, stripe, fivetran or dbt_shopify.",
-        )
+    preset: Literal[
+        "plain", "shopify", "woocommerce", "stripe", "fivetran", "dbt_shopify", "klaviyo"
+    ] = Field(
+        default="plain",
+        description="Format: plain (columns mapped below), shopify, woocommerce, stripe, fivetran, dbt_shopify or "
+        "klaviyo.",
     )
     columns: dict[str, str] = Field(
         default={},

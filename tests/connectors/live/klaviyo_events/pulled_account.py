@@ -6,7 +6,7 @@ import ssl
 import tempfile
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -59,20 +59,26 @@ class PulledAccount:
     def __exit__(self, *error):
         self.server.close()
 
-    def puller(self, transport=None, key=KEY):
+    @contextmanager
+    def puller(self, transport=None):
         transport = transport or httpx.HTTPTransport(verify=NO_TLS)
-        client = connect_klaviyo(
-            self.server.url, key, clock=self.store.clock, transport=transport
-        )
-        return KlaviyoPuller(
-            client, self.source, self.raw, now=self.store.now, pulling=self.pulling
-        )
+        clock = self.store.clock
+        with connect_klaviyo(self.server.url, KEY, clock=clock, transport=transport) as client:
+            yield KlaviyoPuller(
+                client, self.source, self.raw, now=self.store.now, pulling=self.pulling
+            )
 
     def pull(self, kind=PullKind.NIGHT, transport=None):
-        return self.puller(transport).pull(self.store.now(), kind, lambda line: None)
+        with self.puller(transport) as puller:
+            return puller.pull(self.store.now(), kind, lambda line: None)
 
     def preflight(self):
-        return self.puller().preflight()
+        with self.puller() as puller:
+            return puller.preflight()
+
+    def project(self, folder):
+        with self.puller() as puller:
+            return puller.project(folder)
 
     def latest(self, stream: Stream):
         """Return the newest payloads of a stream, by event id."""
@@ -89,18 +95,14 @@ class PulledAccount:
 
     def differences(self):
         """Return the ids of events by which raw files and the store differ, per stream."""
-        found = {}
+        differences = {}
         for stream in self.streams():
             ours = {key: one["event"] for key, one in self.latest(stream).items()}
             theirs = self.double.documents(stream.metric_id)
-            if stream.kind.is_of_orders or all(
-                event.happened >= self.store.now() - 300 * DAY
-                for event in self.store.visible(stream.metric_id)
-            ):
-                wrong = {key for key in ours.keys() | theirs if ours.get(key) != theirs.get(key)}
-                if wrong:
-                    found[stream.name] = wrong
-        return found
+            wrong = {key for key in ours.keys() | theirs if ours.get(key) != theirs.get(key)}
+            if wrong:
+                differences[stream.name] = wrong
+        return differences
 
 
 @dataclass
@@ -132,7 +134,7 @@ def folder():
         yield Path(path)
 
 
-def chaos(runs: int, seed: int = 0, pulls_each: int = 10) -> Chaos:
+def chaos(runs: int, seed: int = 0, pulls_each: int = 10, on_account=lambda result: None) -> Chaos:
     """Pull accounts that change at every request, with faults and kills; then calmly, and compare.
 
     Parameters
@@ -143,10 +145,13 @@ def chaos(runs: int, seed: int = 0, pulls_each: int = 10) -> Chaos:
         The same seed gives the same runs.
     pulls_each
         Pulls of one account before it is pulled calmly and compared.
+    on_account
+        Called after each account.
     """
     result = Chaos()
     for number in range(0, runs, pulls_each):
         _chaos_of_one(random.Random(f"{seed}/{number}"), min(pulls_each, runs - number), result)
+        on_account(result)
     return result
 
 
@@ -156,7 +161,9 @@ def _chaos_of_one(rng: random.Random, pulls: int, result: Chaos) -> None:
         at = store.now() - rng.random() * 70 * DAY
         store.place_order(random_order(store, rng, at))
     rates = {kind: 0.012 for kind in FAULT_KINDS}
-    with folder() as state, PulledAccount(store, state, pulling=Pulling(SMALL)) as account:
+    source = replace(SOURCE, has_engagement=rng.random() < 0.4)
+    pulling = Pulling(SMALL)
+    with folder() as state, PulledAccount(store, state, source, pulling) as account:
 
         def change(request):
             if rng.random() < 0.25:
@@ -209,6 +216,9 @@ if __name__ == "__main__":
     import sys
 
     os.fsync = lambda _: None  # no run cuts the power
-    outcome = chaos(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    print(outcome)
+    outcome = chaos(
+        int(sys.argv[1]),
+        int(sys.argv[2]) if len(sys.argv) > 2 else 0,
+        on_account=lambda result: print(result, flush=True),
+    )
     sys.exit(bool(outcome.differences))
