@@ -160,7 +160,7 @@ def _chaos_of_one(rng: random.Random, pulls: int, result: Chaos) -> None:
     for _ in range(40):
         at = store.now() - rng.random() * 70 * DAY
         store.place_order(random_order(store, rng, at))
-    rates = {kind: 0.012 for kind in FAULT_KINDS}
+    rates = dict.fromkeys(FAULT_KINDS, 0.012)
     source = replace(SOURCE, has_engagement=rng.random() < 0.4)
     pulling = Pulling(SMALL)
     with folder() as state, PulledAccount(store, state, source, pulling) as account:

@@ -63,7 +63,9 @@ def test_a_deleted_person_s_order_has_no_lines_and_nobody():
 
 def test_redacted_text_identifies_nobody():
     content = properties_of(sample_store())
-    content = content | {"$extra": content["$extra"] | {"email": "Redacted", "contact_email": None}}
+    content = content | {
+        "$extra": content["$extra"] | {"email": "Redacted", "contact_email": None}
+    }
     assert read_order(content, "shopify").email is None
 
 
