@@ -1,8 +1,10 @@
 """An account's events pulled through the double, calmly or with faults and kills while it changes."""
 
 import json
+import os
 import random
 import ssl
+import sys
 import tempfile
 from collections import Counter
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from pathlib import Path
 import httpx
 import pyarrow.parquet as pq
 
+from connectors.live import pulls
 from connectors.live.errors import LiveError
 from connectors.live.klaviyo_events.client import connect_klaviyo
 from connectors.live.klaviyo_events.pages import PageSizes
@@ -52,6 +55,7 @@ class PulledAccount:
         self.raw = RawAccount(state, "klaviyo", source.account, now=store.now)
         self.pulling = pulling or Pulling()
         self.server = Server(self.double)
+        self.lines = []
 
     def __enter__(self):
         return self
@@ -70,7 +74,7 @@ class PulledAccount:
 
     def pull(self, kind=PullKind.NIGHT, transport=None):
         with self.puller(transport) as puller:
-            return puller.pull(self.store.now(), kind, lambda line: None)
+            return puller.pull(self.store.now(), kind, self.lines.append)
 
     def preflight(self):
         with self.puller() as puller:
@@ -111,6 +115,7 @@ class Chaos:
 
     pulls: int = 0
     kills: int = 0
+    resumed: int = 0
     whole: int = 0
     refused: Counter = field(default_factory=Counter)
     faults: Counter = field(default_factory=Counter)
@@ -120,7 +125,7 @@ class Chaos:
 
     def __str__(self):
         parts = [
-            f"{self.pulls} pulls: {self.whole} whole, {self.kills} killed, refused {dict(self.refused)}",
+            f"{self.pulls} pulls: {self.whole} whole, {self.kills} killed, {self.resumed} pulls of a stream left to resume, refused {dict(self.refused)}",
             f"faults {dict(sorted(self.faults.items()))}",
             f"steps {dict(sorted(self.steps.items()))}",
             f"{self.events} events compared, differences {self.differences}",
@@ -134,7 +139,7 @@ def folder():
         yield Path(path)
 
 
-def chaos(runs: int, seed: int = 0, pulls_each: int = 10, on_account=lambda result: None) -> Chaos:
+def chaos(runs: int, seed: int = 0, pulls_each: int = 10, on_account=str) -> Chaos:
     """Pull accounts that change at every request, with faults and kills; then calmly, and compare.
 
     Parameters
@@ -149,13 +154,21 @@ def chaos(runs: int, seed: int = 0, pulls_each: int = 10, on_account=lambda resu
         Called after each account.
     """
     result = Chaos()
+    usual, pulls.PART_ROWS = pulls.PART_ROWS, 10  # so that pulls resume after their first page
+    try:
+        return _chaos(runs, seed, pulls_each, on_account, result)
+    finally:
+        pulls.PART_ROWS = usual
+
+
+def _chaos(runs, seed, pulls_each, on_account, result):
     for number in range(0, runs, pulls_each):
         _chaos_of_one(random.Random(f"{seed}/{number}"), min(pulls_each, runs - number), result)
         on_account(result)
     return result
 
 
-def _chaos_of_one(rng: random.Random, pulls: int, result: Chaos) -> None:
+def _chaos_of_one(rng: random.Random, count: int, result: Chaos) -> None:
     store = Store(seed=rng.randrange(10**6), lag=Lag(later_share=0.02))
     for _ in range(40):
         at = store.now() - rng.random() * 70 * DAY
@@ -177,7 +190,7 @@ def _chaos_of_one(rng: random.Random, pulls: int, result: Chaos) -> None:
 
         account.double.hooks.append(change)
         account.double.binds_page_size = rng.random() < 0.5
-        for _ in range(pulls):
+        for _ in range(count):
             account.double.faults = Faults(rng.randrange(10**6), rates=rates)
             _pull_once(account, rng, result)
             result.faults += account.double.faults.counts
@@ -196,15 +209,17 @@ def _chaos_of_one(rng: random.Random, pulls: int, result: Chaos) -> None:
 def _pull_once(account: PulledAccount, rng: random.Random, result: Chaos) -> None:
     kinds = [PullKind.NIGHT] * 5 + [PullKind.REPAIR, PullKind.RECONCILE, PullKind.BACKFILL]
     network = httpx.HTTPTransport(verify=NO_TLS)
-    is_killed = rng.random() < 0.6
+    is_killed = rng.random() < 0.7
     switch = KillSwitch(
-        rng.randint(1, 120) if is_killed else 10**9, rng.choice(["before", "after"]), network
+        rng.randint(10, 60) if is_killed else 10**9, rng.choice(["before", "after"]), network
     )
     result.pulls += 1
     try:
         account.pull(rng.choice(kinds), switch)
     except Killed:
         result.kills += 1
+        paths = list(account.raw.folder.rglob("progress.json"))
+        result.resumed += sum(bool(json.loads(one.read_text())["cursor"]) for one in paths)
     except LiveError as error:
         result.refused[type(error).__name__ + ": " + str(error)[:80]] += 1
     else:
@@ -212,13 +227,10 @@ def _pull_once(account: PulledAccount, rng: random.Random, result: Chaos) -> Non
 
 
 if __name__ == "__main__":
-    import os
-    import sys
-
     os.fsync = lambda _: None  # no run cuts the power
     outcome = chaos(
         int(sys.argv[1]),
         int(sys.argv[2]) if len(sys.argv) > 2 else 0,
-        on_account=lambda result: print(result, flush=True),
+        on_account=lambda result: sys.stderr.write(f"{result}\n\n"),
     )
     sys.exit(bool(outcome.differences))

@@ -40,7 +40,7 @@ def client(double, server):
 
 def scripted(answer):
     """Return a client that gets one answer, whatever it asks."""
-    transport = httpx.MockTransport(lambda request: httpx.Response(200, json=answer))
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=answer))
     return connect_klaviyo("https://a.klaviyo.com", KEY, clock=Clock(), transport=transport)
 
 

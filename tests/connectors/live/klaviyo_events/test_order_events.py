@@ -97,8 +97,13 @@ def test_a_shop_s_own_code_sends_one_discount():
 
 @pytest.mark.parametrize(
     ("integration", "status", "is_whole"),
-    [("shopify", None, True), ("api", None, None), ("woocommerce", "refunded", True)]
-    + [("woocommerce", "wc-refunded", True), ("woocommerce", "processing", False)],
+    [
+        ("shopify", None, True),
+        ("api", None, None),
+        ("woocommerce", "refunded", True),
+        ("woocommerce", "wc-refunded", True),
+        ("woocommerce", "processing", False),
+    ],
 )
 def test_a_refund_is_whole_where_the_platform_shows_it(integration, status, is_whole):
     assert is_whole_refund({"$extra": {"Status": status}}, integration) is is_whole

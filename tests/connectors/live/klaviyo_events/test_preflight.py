@@ -53,7 +53,7 @@ def test_a_key_without_a_scope_is_refused(checked, scope):
 
 
 def test_another_account_is_refused(checked):
-    with pytest.raises(AccessRefusedError, match="ABC123.*XYZ789"):
+    with pytest.raises(AccessRefusedError, match=r"ABC123.*XYZ789"):
         checked(store_of(1), replace(SOURCE, account="XYZ789"))
 
 
@@ -152,7 +152,9 @@ def test_orders_of_a_platform_that_nobody_attested_are_refused(checked):
     profile = store.add_profile("ada@example.com")
     content = {"$event_id": "1", "$extra": {"line_items": []}, "ChannelID": 1}
     store.record(metric, profile.id, DAY, properties=content)
-    with pytest.raises(UnexpectedAnswerError, match='"bigcommerce" are not understood.*ChannelID'):
+    with pytest.raises(
+        UnexpectedAnswerError, match=r'"bigcommerce" are not understood.*ChannelID'
+    ):
         checked(store)
 
 
