@@ -21,6 +21,7 @@ from connectors.identity import MOST_PEOPLE, LargestCustomer
 from connectors.losses import check_losses, losses, statuses, unknown_statuses
 from connectors.order_source import OrderSource
 from connectors.presets.fivetran import DBT_SHOPIFY, FIVETRAN
+from connectors.presets.klaviyo import KLAVIYO
 from connectors.presets.plain import PLAIN
 from connectors.presets.preset import Preset
 from connectors.presets.shopify import SHOPIFY
@@ -36,7 +37,8 @@ from connectors.summary import Summary, summarize
 from features.tables import DataError, Orders
 
 PRESETS: dict[str, Preset] = {
-    preset.name: preset for preset in (PLAIN, STRIPE, FIVETRAN, DBT_SHOPIFY, SHOPIFY, WOOCOMMERCE)
+    preset.name: preset
+    for preset in (PLAIN, STRIPE, FIVETRAN, DBT_SHOPIFY, SHOPIFY, WOOCOMMERCE, KLAVIYO)
 }
 PLURALS = {
     "email": "e-mails",
