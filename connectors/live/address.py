@@ -9,6 +9,7 @@ PRESETS = {  # platform: the preset that reads what was pulled
     "stripe": "stripe",
     "klaviyo": "klaviyo",
 }
+COLUMNS = {"shopify": {"discount_code": "discount_code"}}  # beside what the preset reads by itself
 EXAMPLES = {
     "shopify": "shopify://my-shop.myshopify.com",
     "woocommerce": "woocommerce://shop.example",
@@ -38,6 +39,11 @@ class LiveAddress:
     def preset(self) -> str:
         """The preset that reads what was pulled."""
         return PRESETS[self.platform]
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Columns of what was pulled that the preset does not read by itself."""
+        return COLUMNS.get(self.platform, {})
 
     def __str__(self) -> str:
         return f"{self.platform}://{self.account}"

@@ -132,7 +132,9 @@ class BulkOperations:
                 return True
             self._clock.sleep(DOWNLOAD_PAUSE)
             state = self.wait(operation)
-        raise PlatformDownError("Shopify gave no whole result of a bulk operation. Try again later")
+        raise PlatformDownError(
+            "Shopify gave no whole result of a bulk operation. Try again later"
+        )
 
 
 def is_whole(path: Path, size: int, state: BulkState) -> bool:
@@ -143,7 +145,9 @@ def is_whole(path: Path, size: int, state: BulkState) -> bool:
         return sum(1 for _ in file) == state.objects
 
 
-def read_orders(path: Path, folder: Path, bucket_bytes: int = BUCKET_BYTES) -> Iterator[JsonObject]:
+def read_orders(
+    path: Path, folder: Path, bucket_bytes: int = BUCKET_BYTES
+) -> Iterator[JsonObject]:
     """Yield a result's orders with their lines, in the same order each time.
 
     A line of an order is anywhere in the file. A large file is parted by orders first, so that only a part of
@@ -207,7 +211,9 @@ def _joined(lines: Iterable[bytes]) -> Iterator[JsonObject]:
         else:
             children.setdefault(parent, []).append(row)
     if not children.keys() <= orders.keys():
-        raise UnexpectedAnswerError("A bulk operation's result has order lines without their order")
+        raise UnexpectedAnswerError(
+            "A bulk operation's result has order lines without their order"
+        )
     for key, order in orders.items():
         yield order | {"lineItems": {"nodes": children.get(key, [])}}
 
@@ -220,5 +226,3 @@ def _parse(line: bytes) -> dict[str, Any]:
     if not isinstance(row, dict) or "id" not in row:
         raise UnexpectedAnswerError("A bulk operation's result has a line that is no object")
     return row
-
-

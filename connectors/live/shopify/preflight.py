@@ -33,13 +33,13 @@ class ExpectedStore:
     shop
         ``NAME.myshopify.com``.
     currency
-        ISO 4217 code.
+        ISO 4217 code; None where the settings have none.
     timezone
         IANA name; None where the settings have none.
     """
 
     shop: str
-    currency: str
+    currency: str | None = None
     timezone: str | None = None
 
 
@@ -90,7 +90,7 @@ def _check_store(shop: ShopFacts, expected: ExpectedStore) -> None:
             "mend orders.source",
             200,
         )
-    if shop.currency != expected.currency:
+    if expected.currency is not None and shop.currency != expected.currency:
         raise WrongStoreError(
             f"The store's currency is {shop.currency}, and the settings have {expected.currency}. Mend the "
             "currency in the settings: amounts are not converted",
@@ -124,7 +124,8 @@ def _check_fields(first: FirstOrder) -> None:
     denied = first.denied - {"phone", "phoneNumber", "defaultPhoneNumber"}
     if denied:
         raise AccessRefusedError(
-            f"Shopify denies the key protected customer data: {', '.join(sorted(denied))}. {PROTECTED}", 200
+            f"Shopify denies the key protected customer data: {', '.join(sorted(denied))}. {PROTECTED}",
+            200,
         )
 
 
@@ -154,7 +155,9 @@ def _notes(shop: ShopFacts, reach: Reach, expected: ExpectedStore) -> list[str]:
     if unneeded:
         notes.append(f"The key has scopes that a pull does not need: {', '.join(unneeded)}")
     if shop.is_test:
-        notes.append("This is a development store: its orders are tests, and tests are no purchases")
+        notes.append(
+            "This is a development store: its orders are tests, and tests are no purchases"
+        )
     if expected.timezone not in (None, shop.timezone):
         notes.append(
             f"The store's days are in {shop.timezone}, and the settings have {expected.timezone}: reports of "

@@ -1,10 +1,8 @@
 """The store's account with Klaviyo, opened with a key from the environment."""
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,27 +11,12 @@ from pydantic import SecretStr
 from connectors.klaviyo import api
 from connectors.klaviyo.apply import SyncContext
 from connectors.klaviyo.client import Klaviyo, connect
+from connectors.klaviyo.clock import SystemClock
 from connectors.klaviyo.erasure import Erasures
 from perennial.pipeline.settings.store import SettingsError
 
 API_KEY, API_URL = "KLAVIYO_API_KEY", "KLAVIYO_API_URL"
 NEARBY = ("127.0.0.1", "localhost")
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        return datetime.now(UTC)
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
 
 
 @contextmanager

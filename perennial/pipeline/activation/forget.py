@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from connectors.csv import write_csv
 from connectors.kept import CHECKSUMS, read_parquet
 from connectors.klaviyo.client import Klaviyo, connect
+from connectors.klaviyo.clock import SystemClock
 from connectors.klaviyo.erasure import Erasures
 from connectors.klaviyo.guards import check_account
 from connectors.klaviyo.manifest import Manifest
@@ -32,7 +33,7 @@ from connectors.mentions import forms, matches, one_of
 from connectors.order_source import OrderSource
 from connectors.published import PublishedFile
 from connectors.store import replace_file
-from perennial.pipeline.activation.account import SystemClock, api_url, open_context, read_key
+from perennial.pipeline.activation.account import api_url, open_context, read_key
 from perennial.pipeline.activation.sync import one_sync
 from perennial.pipeline.activation.sync_plan import SyncPlaces
 from perennial.pipeline.ingestion.people import (

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from connectors.klaviyo.erasure import Erasures
 from connectors.live.address import LiveAddress
 from connectors.live.errors import PlatformDownError
-from connectors.live.opening import LiveStore, open_puller
+from connectors.live.opening import LiveStore, Surroundings, open_puller
 from connectors.live.people import names_in
 from connectors.live.puller import Puller
 from connectors.live.queries import Memory
@@ -110,9 +110,6 @@ def pull_orders(run: RunContext, kind: PullKind | None = None) -> PullRecord | N
             folder = settings.pulled(address) / f"orders-{run.now:%Y%m%dT%H%M%S%f}"
             folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             puller.project(folder)
-        record = _record(address, run.now, summary, before, folder.name)
-        _make_current(folder.parent, record)
-        return record
     except PlatformDownError as error:
         if before is None or not covers(before, run.as_of, settings.store.timezone):
             raise
@@ -120,6 +117,9 @@ def pull_orders(run: RunContext, kind: PullKind | None = None) -> PullRecord | N
             f"{error}. The orders pulled at {before.pulled_at:%Y-%m-%d %H:%M} UTC cover {run.as_of}: going on"
         )
         return before
+    record = _record(address, run.now, summary, before, folder.name)
+    _make_current(folder.parent, record)
+    return record
 
 
 def due_kind(before: PullRecord | None, now: datetime) -> PullKind:
@@ -246,14 +246,13 @@ def open_store(
         state=settings.state,
         currency=None if is_new else settings.store.currency,
         timezone=None if is_new else settings.store.timezone,
-        history_start=settings.orders.history_start,
         integration=settings.orders.integration,
         memory=Memory(settings.engine.memory_limit, _scratch(settings)),
         is_erased=(lambda payload: any(name in erased for name in names_in(payload)))
         if len(erased)
         else nobody,
     )
-    with open_puller(store, os.environ, _now) as puller:
+    with open_puller(store, Surroundings(os.environ)) as puller:
         yield puller
 
 

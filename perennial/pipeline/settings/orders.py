@@ -1,7 +1,6 @@
 """What a store sets of its data: the store itself, its order history and its optional tables."""
 
 import codecs
-from datetime import date
 from typing import Annotated, Literal
 
 from babel import localedata
@@ -52,11 +51,6 @@ class OrdersSettings(Section):
         description="File, glob or folder (CSV, CSV.gz, Parquet, JSON), duckdb:///shop.db or postgresql://…; or the account "
         "to pull orders from: shopify://my-shop.myshopify.com, woocommerce://shop.example, stripe://acct_… or klaviyo://….",
         examples=["orders.csv"],
-    )
-    history_start: date | None = Field(
-        default=None,
-        description="First day to pull from a live source; if not set, the day of its first order.",
-        examples=["2022-01-01"],
     )
     integration: str | None = Field(
         default=None,

@@ -56,7 +56,6 @@ PULL_RECORD = "pull.json"  # of a live source's last pull
 NOT_SHAPING = {  # of the order settings: where the orders are, and from where on they are refused
     "source",
     "table",
-    "history_start",
     "integration",
     "warn_share",
     "most_unreadable",
@@ -141,13 +140,13 @@ class Settings(Section):
     @property
     def order_source(self) -> OrderSource:
         """The order history, located from the settings' folder; of a live source, what was pulled."""
-        reading = self.orders.model_dump(exclude={"source", "history_start", "integration"})
+        reading = self.orders.model_dump(exclude={"source", "integration"})
         address = self.orders.live_address
         if address is None:
             location = _located(self.orders.source, self._folder)
         else:
             location = str(_newest_projection(self.pulled(address)))
-            reading["preset"] = address.preset
+            reading |= {"preset": address.preset, "columns": address.columns}
         return OrderSource(location=location, currency=self.store.currency, **reading)
 
     def pulled(self, address: LiveAddress) -> Path:

@@ -49,7 +49,7 @@ class Platform:
     stores: list[pulling.LiveStore] = field(default_factory=list)
 
     @contextmanager
-    def open(self, store, environment, now):
+    def open(self, store, around):
         self.stores.append(store)
         yield self
 
@@ -175,14 +175,13 @@ def test_a_pull_that_was_asked_for_goes_before_what_is_due(run, platform):
 def test_a_puller_gets_what_the_settings_have(tmp_path, platform):
     given = {
         "store": {"currency": "EUR", "timezone": "Europe/Berlin"},
-        "orders": {"source": SOURCE, "history_start": date(2024, 1, 1)},
+        "orders": {"source": SOURCE},
         "engine": {"memory_limit": "1GB"},
     }
     run = home_context(build_settings(given, tmp_path), DAY, now=NOW)
     pull_orders(run)
     (store,) = platform.stores
     assert (store.currency, store.timezone) == ("EUR", "Europe/Berlin")
-    assert store.history_start == date(2024, 1, 1)
     assert isinstance(store.memory, Memory)
     assert store.memory.limit == "1GB"
     assert not store.is_erased({"email": "ann@example.com"})
@@ -226,7 +225,7 @@ def test_a_person_is_forgotten_in_what_was_pulled(run, platform):
         ({"source": SOURCE, "preset": "shopify"}, "preset is for files"),
         ({"source": SOURCE, "columns": {"email": "Mail"}}, "columns is for files"),
         ({"source": SOURCE, "integration": "api"}, "integration is for klaviyo"),
-        ({"source": "orders.csv", "history_start": date(2024, 1, 1)}, "is for a live source"),
+        ({"source": "orders.csv", "integration": "api"}, "integration is for klaviyo"),
     ],
 )
 def test_settings_that_do_not_fit_a_live_source_are_refused(tmp_path, orders, message):
