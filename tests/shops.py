@@ -29,6 +29,9 @@ backtest_cutoffs = 1
 budget = 200.0
 """
 
+# For tests of what is around a model: training takes half as long.
+PLAIN = SETTINGS.replace("[model]", "[model]\nstacking = false")
+
 
 def make_orders(customers: int = 400, seed: int = 1) -> pd.DataFrame:
     """Orders of customers who buy at random and leave at random, over two years."""
