@@ -77,10 +77,15 @@ def _migrated_database() -> Path:
     return path
 
 
-def write_shop(folder: Path, orders: pd.DataFrame | None = None, settings: str = SETTINGS) -> Path:
-    """Write a shop's settings and orders, and an empty MLflow store; return the settings' file."""
+def write_tracking(folder: Path) -> None:
+    """Write an empty MLflow store into a home."""
     (folder / "mlruns").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_migrated_database(), folder / "mlruns" / "mlflow.db")
+
+
+def write_shop(folder: Path, orders: pd.DataFrame | None = None, settings: str = SETTINGS) -> Path:
+    """Write a shop's settings and orders, and an empty MLflow store; return the settings' file."""
+    write_tracking(folder)
     (make_orders() if orders is None else orders).to_csv(folder / "orders.csv", index=False)
     config = folder / "perennial.toml"
     config.write_text(settings)

@@ -10,7 +10,7 @@ import pytest
 
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.settings.template import write_template
-from tests.shops import AS_OF, PLAIN, SETTINGS, make_orders, write_shop
+from tests.shops import AS_OF, PLAIN, SETTINGS, make_orders, write_shop, write_tracking
 
 GOOD = "order_id,customer_id,ordered_at,net_amount\n1,a,2024-01-01,10\n2,a,2024-02-01,25\n"
 DAY = ("--as-of", AS_OF.isoformat())
@@ -18,6 +18,7 @@ DAY = ("--as-of", AS_OF.isoformat())
 
 def bad(tmp_path, perennial, orders: str | bytes | None = GOOD, settings: str = SETTINGS):
     """Run the daily way on a bad shop; it must end in one line."""
+    write_tracking(tmp_path)
     config = tmp_path / "perennial.toml"
     config.write_text(settings)
     if orders is not None:
