@@ -1,5 +1,6 @@
 """What several tests need."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return names[0] if names else len(SLOWEST_FIRST)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is loaded by now out of garbage collection: it lasts to the end."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
 
 
 LEFT_OUT = pytest.StashKey[list[str]]()

@@ -31,7 +31,7 @@ from flows.score import score
 from flows.train import train
 from perennial.pipeline.publishing.checks import DayRefusedError, refusals
 from perennial.pipeline.settings.store import read_settings
-from tests.shops import AS_OF, make_orders, write_shop
+from tests.shops import AS_OF, PLAIN, make_orders, write_shop
 
 DONE, BROKEN, REFUSED, LATE = 0, 1, 20, 30
 DISK = 3
@@ -94,7 +94,7 @@ def expected_days(night: int) -> list[int]:
 
 def prepare(folder: Path, arrivals: Arrivals) -> Path:
     """Write the shop as of the day before the first night, trained and published."""
-    config = write_shop(folder, arrivals.by(AS_OF))
+    config = write_shop(folder, arrivals.by(AS_OF), PLAIN)
     config.write_text(config.read_text() + LIMITS)
     in_child(lambda: (train(config, AS_OF), daily(config, AS_OF)))
     return config

@@ -29,6 +29,9 @@ backtest_cutoffs = 1
 budget = 200.0
 """
 
+# For tests of what is around a model: training takes half as long.
+PLAIN = SETTINGS.replace("[model]", "[model]\nstacking = false")
+
 
 def make_orders(customers: int = 400, seed: int = 1) -> pd.DataFrame:
     """Orders of customers who buy at random and leave at random, over two years."""
@@ -74,10 +77,15 @@ def _migrated_database() -> Path:
     return path
 
 
-def write_shop(folder: Path, orders: pd.DataFrame | None = None, settings: str = SETTINGS) -> Path:
-    """Write a shop's settings and orders, and an empty MLflow store; return the settings' file."""
+def write_tracking(folder: Path) -> None:
+    """Write an empty MLflow store into a home."""
     (folder / "mlruns").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(_migrated_database(), folder / "mlruns" / "mlflow.db")
+
+
+def write_shop(folder: Path, orders: pd.DataFrame | None = None, settings: str = SETTINGS) -> Path:
+    """Write a shop's settings and orders, and an empty MLflow store; return the settings' file."""
+    write_tracking(folder)
     (make_orders() if orders is None else orders).to_csv(folder / "orders.csv", index=False)
     config = folder / "perennial.toml"
     config.write_text(settings)

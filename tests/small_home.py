@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from perennial.simulation import simulate
+from tests.shops import write_tracking
 
 AS_OF = date(2025, 6, 30)
 ODD = [
@@ -60,6 +61,7 @@ def write_home(home: Path) -> pd.DataFrame:
     table = pd.DataFrame({"customer_id": people["user"].str.strip(), "email": people["second"]})
     table.to_csv(home / "customers.csv", index=False)
     (home / "perennial.toml").write_text(SETTINGS)
+    write_tracking(home)
     return people.reset_index(drop=True)
 
 

@@ -27,7 +27,7 @@ from perennial.pipeline.scoring.decide import score_customers
 from perennial.pipeline.settings.store import read_settings
 from segments.holdout import is_holdout
 from tests.invariants.published import PublishedFigures, violations
-from tests.shops import AS_OF, make_orders, write_shop
+from tests.shops import AS_OF, PLAIN, make_orders, write_shop
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +126,7 @@ def test_the_same_day_again_publishes_nothing_and_exits_10(published, perennial)
 
 def test_other_orders_do_not_rewrite_a_published_day_unless_asked(tmp_path, perennial):
     orders = make_orders(150)
-    config = write_shop(tmp_path, orders)
+    config = write_shop(tmp_path, orders, PLAIN)
     day = ("--config", config, "--as-of", AS_OF.isoformat(), "--json")
     first = perennial("run", *day).json
     orders.loc[0, "net_amount"] += 1
@@ -142,7 +142,7 @@ def test_other_orders_do_not_rewrite_a_published_day_unless_asked(tmp_path, pere
 
 def test_later_orders_leave_a_published_day_as_it_is(tmp_path, perennial):
     orders = make_orders(150)
-    config = write_shop(tmp_path, orders[orders["ordered_at"] <= AS_OF.isoformat()])
+    config = write_shop(tmp_path, orders[orders["ordered_at"] <= AS_OF.isoformat()], PLAIN)
     day = ("--config", config, "--as-of", AS_OF.isoformat(), "--json")
     assert perennial("run", *day).code == 0
     orders.to_csv(tmp_path / "orders.csv", index=False)
@@ -150,7 +150,7 @@ def test_later_orders_leave_a_published_day_as_it_is(tmp_path, perennial):
 
 
 def test_a_day_killed_before_the_pointer_moved_is_found_and_made_current(tmp_path, perennial):
-    config = write_shop(tmp_path, make_orders(150))
+    config = write_shop(tmp_path, make_orders(150), PLAIN)
     day = ("--config", config, "--as-of", AS_OF.isoformat(), "--json")
     first = perennial("run", *day).json
     (tmp_path / "exports" / "CURRENT.json").unlink()
@@ -161,7 +161,7 @@ def test_a_day_killed_before_the_pointer_moved_is_found_and_made_current(tmp_pat
 
 @pytest.mark.slow
 def test_an_older_day_gets_a_model_of_its_own_and_does_not_become_current(tmp_path, perennial):
-    config = write_shop(tmp_path, make_orders(150))
+    config = write_shop(tmp_path, make_orders(150), PLAIN)
     newest = perennial("run", "--config", config, "--as-of", AS_OF.isoformat(), "--json").json
     older = perennial("run", "--config", config, "--as-of", "2024-03-31", "--json")
     assert older.code == 0

@@ -10,7 +10,7 @@ import pytest
 
 from perennial.pipeline.settings.store import build_settings
 from perennial.pipeline.settings.template import write_template
-from tests.shops import AS_OF, SETTINGS, make_orders, write_shop
+from tests.shops import AS_OF, PLAIN, SETTINGS, make_orders, write_shop, write_tracking
 
 GOOD = "order_id,customer_id,ordered_at,net_amount\n1,a,2024-01-01,10\n2,a,2024-02-01,25\n"
 DAY = ("--as-of", AS_OF.isoformat())
@@ -18,6 +18,7 @@ DAY = ("--as-of", AS_OF.isoformat())
 
 def bad(tmp_path, perennial, orders: str | bytes | None = GOOD, settings: str = SETTINGS):
     """Run the daily way on a bad shop; it must end in one line."""
+    write_tracking(tmp_path)
     config = tmp_path / "perennial.toml"
     config.write_text(settings)
     if orders is not None:
@@ -68,7 +69,7 @@ def test_two_currencies_are_refused_and_can_be_left_out(tmp_path, perennial):
     assert code == 20
     assert "5 in USD" in error
     assert 'orders.other_currencies = "reject"' in error
-    leave_out = SETTINGS.replace("[orders]", '[orders]\nother_currencies = "reject"')
+    leave_out = PLAIN.replace("[orders]", '[orders]\nother_currencies = "reject"')
     (tmp_path / "perennial.toml").write_text(leave_out)
     result = perennial("run", "--config", tmp_path / "perennial.toml", *DAY, "--json")
     assert result.code == 0
@@ -162,7 +163,7 @@ def test_scoring_without_a_model_says_how_to_get_one(tmp_path, perennial):
 
 
 def test_train_then_score(tmp_path, perennial):
-    config = write_shop(tmp_path)
+    config = write_shop(tmp_path, settings=PLAIN)
     trained = perennial("train", "--config", config, *DAY, "--json")
     assert (trained.code, trained.json["is_champion"]) == (0, True)
     scored = perennial("score", "--config", config, *DAY, "--json")
@@ -253,7 +254,7 @@ def test_help_does_not_import_what_is_heavy():
 
 
 def test_a_run_in_process_says_so_and_does_not_import_prefect(tmp_path):
-    config = write_shop(tmp_path, make_orders(120))
+    config = write_shop(tmp_path, make_orders(120), PLAIN)
     code = (
         "import sys; sys.argv = ['perennial', *sys.argv[1:]]\n"
         "from perennial.cli.main import main\n"

@@ -15,7 +15,7 @@ from perennial.service.server import _free_port
 from tests.perennial.pipeline.runtime.test_notify import webhook  # noqa: F401  # a fixture
 from tests.perennial.service.serving import Up
 from tests.reports.browser import needs_browser, open_browser
-from tests.shops import write_shop
+from tests.shops import PLAIN, write_shop
 
 EVIL = "https://evil.example"
 
@@ -23,7 +23,7 @@ EVIL = "https://evil.example"
 @pytest.fixture(scope="module")
 def up(tmp_path_factory):
     folder = tmp_path_factory.mktemp("access")
-    config = write_shop(folder)
+    config = write_shop(folder, settings=PLAIN)
     more = f'[schedule]\nport = {_free_port()}\ndaily = "off"\ntrain = "off"\nmonitor = "off"\n'
     config.write_text(config.read_text() + more)
     up = Up.start(config, PERENNIAL_WEBHOOK_TOKEN="tok_of_the_service")  # noqa: S106  # of nothing

@@ -9,7 +9,7 @@ from perennial.service.server import _free_port
 from tests.perennial.service.serving import Up, processes_of
 from tests.postgresql import COMMAND, PASSWORD, find_binaries, run_postgresql
 from tests.requirements import require
-from tests.shops import AS_OF, SETTINGS, write_shop
+from tests.shops import AS_OF, PLAIN, write_shop
 
 SCHEDULE = """
 [schedule]
@@ -32,7 +32,7 @@ def test_a_day_is_served_trained_scored_and_published_on_postgresql(
     postgresql, tmp_path, monkeypatch
 ):
     reported = SCHEDULE.format(port=_free_port(), database=postgresql.url("+asyncpg", "prefect"))
-    config = write_shop(tmp_path, settings=SETTINGS + reported)
+    config = write_shop(tmp_path, settings=PLAIN + reported)
     (tmp_path / "mlruns" / "mlflow.db").unlink()
     tracking_uri = postgresql.url("+psycopg", "mlflow")
     up = Up.start(config, MLFLOW_TRACKING_URI=tracking_uri, PGPASSWORD=PASSWORD)
@@ -68,7 +68,7 @@ def test_a_database_that_does_not_answer_ends_in_words(tmp_path):
     reported = SCHEDULE.format(
         port=_free_port(), database=f"postgresql+asyncpg://nobody@127.0.0.1:{_free_port()}/none"
     )
-    config = write_shop(tmp_path, settings=SETTINGS + reported)
+    config = write_shop(tmp_path, settings=PLAIN + reported)
     up = Up.start(config)
     try:
         assert up.process.wait(timeout=200) == 20
