@@ -169,23 +169,19 @@ class OrdersSettings(Section):
     @model_validator(mode="after")
     def _check_live(self) -> "OrdersSettings":
         address = self.live_address
-        if address is None:
-            for name in ("history_start", "integration"):
-                if getattr(self, name) is not None:
-                    raise ValueError(
-                        f"{name} is for a live source such as shopify://…; leave it out"
-                    )
-            return self
-        if self.integration is not None and address.platform != "klaviyo":
+        platform = None if address is None else address.platform
+        if self.integration is not None and platform != "klaviyo":
             raise ValueError("integration is for klaviyo://…; leave it out")
+        if address is None:
+            return self
         if self.preset not in ("plain", address.preset):
             raise ValueError(
-                f"preset is for files: what is pulled from {address.platform} has its own format; leave it out"
+                f"preset is for files: what is pulled from {platform} has its own format; leave it out"
             )
         for name in ("table", "columns", "date_format", "timezone", "decimal", "encoding"):
             if getattr(self, name):
                 raise ValueError(
-                    f"{name} is for files: what is pulled from {address.platform} needs none; leave it out"
+                    f"{name} is for files: what is pulled from {platform} needs none; leave it out"
                 )
         return self
 
