@@ -108,7 +108,9 @@ def line_worth(
     net += sum((one.net for one in refunded), NOTHING)
     units = line["currentQuantity"] + sum(one.units for one in refunded)
     units = min(max(units, 0), line["quantity"])
-    off = sum((shop_amount(one["allocatedAmountSet"]) for one in line["discountAllocations"]), NOTHING)
+    off = sum(
+        (shop_amount(one["allocatedAmountSet"]) for one in line["discountAllocations"]), NOTHING
+    )
     if not off or not units:
         return LineWorth(units, net, NOTHING)
     gross = shop_amount(line["originalUnitPriceSet"]) * units

@@ -59,8 +59,10 @@ class BulkOperations:
         ------
         BulkRefusedError
             Shopify starts none, or other operations do not end.
-        PlatformDownError
-            No try had an answer.
+        PlatformDownError, UnexpectedAnswerError
+            No try had an answer that is whole.
+        RequestRefusedError
+            Shopify refuses the request.
         """
         give_up_at = self._clock.now() + BUSY_WAIT
         tries = 0
@@ -132,7 +134,9 @@ class BulkOperations:
                 return True
             self._clock.sleep(DOWNLOAD_PAUSE)
             state = self.wait(operation)
-        raise PlatformDownError("Shopify gave no whole result of a bulk operation. Try again later")
+        raise PlatformDownError(
+            "Shopify gave no whole result of a bulk operation. Try again later"
+        )
 
 
 def is_whole(path: Path, size: int, state: BulkState) -> bool:
@@ -143,7 +147,9 @@ def is_whole(path: Path, size: int, state: BulkState) -> bool:
         return sum(1 for _ in file) == state.objects
 
 
-def read_orders(path: Path, folder: Path, bucket_bytes: int = BUCKET_BYTES) -> Iterator[JsonObject]:
+def read_orders(
+    path: Path, folder: Path, bucket_bytes: int = BUCKET_BYTES
+) -> Iterator[JsonObject]:
     """Yield a result's orders with their lines, in the same order each time.
 
     A line of an order is anywhere in the file. A large file is parted by orders first, so that only a part of
@@ -207,7 +213,9 @@ def _joined(lines: Iterable[bytes]) -> Iterator[JsonObject]:
         else:
             children.setdefault(parent, []).append(row)
     if not children.keys() <= orders.keys():
-        raise UnexpectedAnswerError("A bulk operation's result has order lines without their order")
+        raise UnexpectedAnswerError(
+            "A bulk operation's result has order lines without their order"
+        )
     for key, order in orders.items():
         yield order | {"lineItems": {"nodes": children.get(key, [])}}
 
@@ -220,5 +228,3 @@ def _parse(line: bytes) -> dict[str, Any]:
     if not isinstance(row, dict) or "id" not in row:
         raise UnexpectedAnswerError("A bulk operation's result has a line that is no object")
     return row
-
-

@@ -197,11 +197,15 @@ class ShopifyClient:
             if after is None:
                 return
 
-    def nodes(self, query: str, ids: Collection[str], **variables: Json) -> list[JsonObject | None]:
+    def nodes(
+        self, query: str, ids: Collection[str], **variables: Json
+    ) -> list[JsonObject | None]:
         """Return objects by their ids, in order; None for what is gone."""
         nodes: list[JsonObject | None] = self._ask(query, ids=list(ids), **variables)["nodes"]
         if len(nodes) != len(ids):
-            raise UnexpectedAnswerError(f"Shopify answers {len(ids)} ids with {len(nodes)} objects")
+            raise UnexpectedAnswerError(
+                f"Shopify answers {len(ids)} ids with {len(nodes)} objects"
+            )
         return nodes
 
     # Bulk operations
@@ -261,7 +265,9 @@ class ShopifyClient:
 
     # Answers
 
-    def _ask(self, query: str, /, *, tries: int | None = None, **variables: Json) -> dict[str, Any]:
+    def _ask(
+        self, query: str, /, *, tries: int | None = None, **variables: Json
+    ) -> dict[str, Any]:
         """Return an answer's data, which is whole: data beside errors is never used."""
         data = self._post(query, variables, tries=tries).payload.get("data")
         if not isinstance(data, dict):
@@ -449,5 +455,3 @@ def _closed(error: RequestRefusedError) -> Exception:
     if error.status in CLOSED:
         return AccessRefusedError(CLOSED[error.status], error.status)
     return error
-
-

@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 
 from connectors.live.errors import AccessRefusedError
 
-TOKEN, CLIENT_ID, CLIENT_SECRET = "SHOPIFY_ADMIN_TOKEN", "SHOPIFY_CLIENT_ID", "SHOPIFY_CLIENT_SECRET"  # noqa: S105
+TOKEN, CLIENT_ID, CLIENT_SECRET = (
+    "SHOPIFY_ADMIN_TOKEN",
+    "SHOPIFY_CLIENT_ID",
+    "SHOPIFY_CLIENT_SECRET",
+)
 SHOP = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 HOW = (
     f"Set {CLIENT_ID} and {CLIENT_SECRET} of an app of the Dev Dashboard that is installed in the store, or "
@@ -43,7 +47,9 @@ def read_credentials(environment: Mapping[str, str]) -> Credentials:
         environment.get(one, "").strip() for one in (TOKEN, CLIENT_ID, CLIENT_SECRET)
     )
     if token and (name or secret):
-        raise AccessRefusedError(f"Two keys are set. Unset {TOKEN}, or {CLIENT_ID} and {CLIENT_SECRET}", 0)
+        raise AccessRefusedError(
+            f"Two keys are set. Unset {TOKEN}, or {CLIENT_ID} and {CLIENT_SECRET}", 0
+        )
     if bool(name) != bool(secret):
         missing = CLIENT_SECRET if name else CLIENT_ID
         raise AccessRefusedError(f"{missing} is not set. {HOW}", 0)

@@ -124,7 +124,8 @@ def _check_fields(first: FirstOrder) -> None:
     denied = first.denied - {"phone", "phoneNumber", "defaultPhoneNumber"}
     if denied:
         raise AccessRefusedError(
-            f"Shopify denies the key protected customer data: {', '.join(sorted(denied))}. {PROTECTED}", 200
+            f"Shopify denies the key protected customer data: {', '.join(sorted(denied))}. {PROTECTED}",
+            200,
         )
 
 
@@ -154,7 +155,9 @@ def _notes(shop: ShopFacts, reach: Reach, expected: ExpectedStore) -> list[str]:
     if unneeded:
         notes.append(f"The key has scopes that a pull does not need: {', '.join(unneeded)}")
     if shop.is_test:
-        notes.append("This is a development store: its orders are tests, and tests are no purchases")
+        notes.append(
+            "This is a development store: its orders are tests, and tests are no purchases"
+        )
     if expected.timezone not in (None, shop.timezone):
         notes.append(
             f"The store's days are in {shop.timezone}, and the settings have {expected.timezone}: reports of "

@@ -90,7 +90,9 @@ class ShopifyPuller:
             reader = SliceReader(
                 self._client, self._clock, reach=reach, scratch=scratch, few=self._few
             )
-            manifests = list(self._pull_windows(reader, since, whole_second(now), kind, on_progress))
+            manifests = list(
+                self._pull_windows(reader, since, whole_second(now), kind, on_progress)
+            )
             findings = Findings()
             horizon = self._stream.horizon()
             if kind is PullKind.RECONCILE and horizon is not None and since < horizon:
@@ -133,15 +135,13 @@ class ShopifyPuller:
         reader.read(pull, by, planned.window, on_progress)
         return pull.finish()
 
-    def _reconcile(
-        self, reader: SliceReader, window: Window, on_progress: OnProgress
-    ) -> Findings:
+    def _reconcile(self, reader: SliceReader, window: Window, on_progress: OnProgress) -> Findings:
         def read(pull: Pull, span: Window) -> None:
             reader.read(pull, CREATED, span, on_progress)
 
-        return Reconciliation(
-            self._client, self._stream, read=read, limits=self._limits
-        ).run(window)
+        return Reconciliation(self._client, self._stream, read=read, limits=self._limits).run(
+            window
+        )
 
     def _summary(
         self, kind: PullKind, manifests: Sequence[Manifest], warnings: tuple[str, ...]

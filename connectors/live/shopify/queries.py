@@ -132,7 +132,9 @@ def lines_query(reach: Reach) -> str:
 
 def order_fields(reach: Reach, refund: str = REFUND_HEAD) -> str:
     """Return an order's fields without its lines."""
-    phone, of_customer = ("phone", "defaultPhoneNumber { phoneNumber }") if reach.phones else ("", "")
+    phone, of_customer = (
+        ("phone", "defaultPhoneNumber { phoneNumber }") if reach.phones else ("", "")
+    )
     return f"""id name createdAt processedAt updatedAt cancelledAt cancelReason test edited confirmed
     displayFinancialStatus currencyCode presentmentCurrencyCode taxesIncluded dutiesIncluded
     sourceName discountCodes tags email {phone}

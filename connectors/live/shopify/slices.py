@@ -25,7 +25,9 @@ from connectors.live.shopify.errors import (
 from connectors.live.shopify.queries import Reach, search_of
 
 FEW = 250  # orders that are read by pages: a bulk operation takes minutes
-SHORTEST = timedelta(hours=2)  # a window that fails in bulk is halved down to this, then read by pages
+SHORTEST = timedelta(
+    hours=2
+)  # a window that fails in bulk is halved down to this, then read by pages
 PAGE, AT_ONCE = 25, 250
 RESTARTS = 3
 
@@ -101,6 +103,11 @@ class SliceReader:
             In whole seconds.
         on_progress
             Gets a line for people.
+
+        Raises
+        ------
+        StaleCursorError
+            Shopify refuses cursors that it has just given.
         """
         restarts = 0
         cursor = _cursor_of(pull, window)
@@ -165,7 +172,9 @@ class SliceReader:
     # Bulk
 
     def _read_bulk(self, pull: Pull, field: str, cursor: Cursor) -> None:
-        cursor = self._begun(pull, queries.bulk_query(field, cursor.windows[0], self._reach), cursor)
+        cursor = self._begun(
+            pull, queries.bulk_query(field, cursor.windows[0], self._reach), cursor
+        )
         operation = cursor.operation or ""
         state = self._bulks.wait(operation)
         path = self._scratch / "bulk.jsonl"
@@ -211,5 +220,3 @@ def _cursor_of(pull: Pull, window: Window) -> Cursor:
 
 def _json(cursor: Cursor) -> dict[str, object]:
     return cursor.model_dump(mode="json")
-
-

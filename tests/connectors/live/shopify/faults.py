@@ -23,7 +23,10 @@ from tests.live.double import FAULT_KINDS, Faults, Killed, KillSwitch
 from tests.live.shopify_bulk import OUTCOMES
 from tests.live.shopify_double import GraphQLFaults
 
-RATES = {kind: 0.03 if kind in ("cut_before", "lost", "cut_in", "truncated") else 0.02 for kind in FAULT_KINDS}
+RATES = {
+    kind: 0.03 if kind in ("cut_before", "lost", "cut_in", "truncated") else 0.02
+    for kind in FAULT_KINDS
+}
 ERRORS = {"INTERNAL_SERVER_ERROR": 0.03, "THROTTLED": 0.03, "PARTIAL": 0.05}
 BULKS = ["completed"] * 5 + [one for one in OUTCOMES if one != "completed"]
 KILLED_PULLS = 6  # tries of a pull that may be killed; later ones run through
@@ -133,7 +136,7 @@ def main(runs: str = "100", first: str = "0") -> None:
     with tempfile.TemporaryDirectory() as folder:
         happened = pull_stores(int(runs), Path(folder), int(first))
     for name, number in sorted(happened.items()):
-        print(f"{name:30} {number:6,}")
+        sys.stdout.write(f"{name:30} {number:6,}\n")
 
 
 if __name__ == "__main__":

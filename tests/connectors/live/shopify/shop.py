@@ -2,7 +2,7 @@
 
 import json
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -47,7 +47,9 @@ class Shop:
         Of the double.
     """
 
-    def __init__(self, folder: Path, store: Store, *, is_served: bool = False, **more: object) -> None:
+    def __init__(
+        self, folder: Path, store: Store, *, is_served: bool = False, **more: object
+    ) -> None:
         self.store, self.clock, self.state = store, store.clock, folder
         self.double = ShopifyDouble(store, **more)
         self.server = Server(self.double) if is_served else None
@@ -147,7 +149,9 @@ def state_of(order):
                 for part in one["refundLineItems"]["nodes"]
             ),
             tuple(cents(part["amountSet"]) for part in one["orderAdjustments"]["nodes"]),
-            tuple(cents(part["subtotalAmountSet"]) for part in one["refundShippingLines"]["nodes"]),
+            tuple(
+                cents(part["subtotalAmountSet"]) for part in one["refundShippingLines"]["nodes"]
+            ),
         )
         for one in order["refunds"]
     )
@@ -230,5 +234,3 @@ def assert_private(shop):
         content = path.read_text()
         assert not any(secret in content for secret in (LEGACY_TOKEN, CLIENT_SECRET, "signature"))
     assert not any("example.com" in line for line in shop.lines)
-
-

@@ -45,7 +45,9 @@ def refund(*parts, total=0, adjustment=None):
         "id": "gid://shopify/Refund/1",
         "totalRefundedSet": bag(total),
         "refundLineItems": {"nodes": nodes},
-        "orderAdjustments": {"nodes": [] if adjustment is None else [{"amountSet": bag(adjustment)}]},
+        "orderAdjustments": {
+            "nodes": [] if adjustment is None else [{"amountSet": bag(adjustment)}]
+        },
         "refundShippingLines": {"nodes": []},
     }
 
@@ -85,7 +87,8 @@ def test_a_line_is_worth_what_its_units_cost(one, refunded, taxes_included, expe
 
 
 @pytest.mark.parametrize(
-    ("taxes_included", "includes_tax", "net"), [(True, True, 10), (True, False, 12), (False, True, 12)]
+    ("taxes_included", "includes_tax", "net"),
+    [(True, True, 10), (True, False, 12), (False, True, 12)],
 )
 def test_a_refund_is_without_tax(taxes_included, includes_tax, net):
     (worth,) = refund_lines(

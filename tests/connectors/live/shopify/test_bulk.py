@@ -90,7 +90,9 @@ def test_a_field_that_is_denied_in_bulk_is_refused(open_shop):
 
 def test_a_result_that_is_cut_is_downloaded_again(open_shop, tmp_path):
     shop = open_shop()
-    shop.double.faults = Faults(rates={"truncated": 0.4, "cut_in": 0.3}, paths=["/bulk/"], most_in_row=3)
+    shop.double.faults = Faults(
+        rates={"truncated": 0.4, "cut_in": 0.3}, paths=["/bulk/"], most_in_row=3
+    )
     path = result_of(shop, tmp_path)
     assert len(list(read_orders(path, tmp_path))) == len(shop.store.orders)
     shop.double.faults = Faults(rates={"truncated": 1.0}, paths=["/bulk/"], most_in_row=99)

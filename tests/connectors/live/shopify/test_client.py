@@ -48,7 +48,12 @@ def test_wrong_keys_are_refused_without_showing_them(open_shop):
 
 @pytest.mark.parametrize(
     ("state", "match"),
-    [("frozen", "frozen .402"), ("gone", "No store .*404"), ("locked", "locked .423"), ("forbidden", "403")],
+    [
+        ("frozen", "frozen .402"),
+        ("gone", "No store .*404"),
+        ("locked", "locked .423"),
+        ("forbidden", "403"),
+    ],
 )
 @pytest.mark.parametrize("credentials", [LEGACY, OF_APP])
 def test_a_store_that_is_closed_is_refused_with_the_way_out(open_shop, state, match, credentials):

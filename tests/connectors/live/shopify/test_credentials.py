@@ -31,7 +31,9 @@ def test_keys_are_not_shown():
     assert "secret" not in repr(Credentials("secret-token", "secret-id", "secret"))
 
 
-@pytest.mark.parametrize("shop", ["example.com", "a.myshopify.com.evil.com", "https://a.myshopify.com", ""])
+@pytest.mark.parametrize(
+    "shop", ["example.com", "a.myshopify.com.evil.com", "https://a.myshopify.com", ""]
+)
 def test_an_address_that_is_no_shops_is_refused(shop):
     assert check_shop("a-1.myshopify.com") == "a-1.myshopify.com"
     with pytest.raises(AccessRefusedError, match="is no address of a Shopify store"):

@@ -21,7 +21,11 @@ def test_a_preflight_shows_the_account(open_shop, credentials):
     facts = shop.puller(credentials).preflight()
     first = min(shop.store.orders.values(), key=lambda one: one.created_at)
     assert (facts.platform, facts.account) == ("shopify", "example-beans.myshopify.com")
-    assert (facts.name, facts.currency, facts.timezone) == ("Example Beans", "EUR", "Europe/Berlin")
+    assert (facts.name, facts.currency, facts.timezone) == (
+        "Example Beans",
+        "EUR",
+        "Europe/Berlin",
+    )
     assert facts.first_order_at == first.created_at
     assert set(facts.permissions) == set(SCOPES)
     assert (facts.is_test, facts.notes) == (False, ())
@@ -48,7 +52,9 @@ def test_a_key_that_reads_too_little_is_refused(open_shop, missing):
 def test_a_key_that_may_change_the_store_is_refused_with_the_list(open_shop):
     shop = open_shop()
     shop.double.scopes = frozenset([*SCOPES, "write_orders", "write_products"])
-    assert_refused(shop, "may change the store: .*write_orders, write_products|write_products, write_orders")
+    assert_refused(
+        shop, "may change the store: .*write_orders, write_products|write_products, write_orders"
+    )
 
 
 def test_a_history_of_just_60_days_is_refused_though_the_scope_is_there(open_shop):
@@ -68,7 +74,7 @@ def test_a_store_without_orders_is_refused_and_keeps_what_was_pulled(open_shop):
     whole = shop.latest()
     shop.store.orders.clear()
     shop.clock.advance(7200)
-    with pytest.raises(UnexpectedAnswerError, match="shows no orders.*outage"):
+    with pytest.raises(UnexpectedAnswerError, match=r"shows no orders.*outage"):
         shop.pull(PullKind.RECONCILE)
     assert shop.latest() == whole
     assert_refused(open_shop(0), "shows no orders", UnexpectedAnswerError)
@@ -76,12 +82,16 @@ def test_a_store_without_orders_is_refused_and_keeps_what_was_pulled(open_shop):
 
 def test_another_store_than_the_settings_name_is_refused(open_shop):
     expected = ExpectedStore("other-beans.myshopify.com", "EUR")
-    assert_refused(open_shop(), "is of example-beans.* name other-beans", WrongStoreError, expected)
+    assert_refused(
+        open_shop(), "is of example-beans.* name other-beans", WrongStoreError, expected
+    )
 
 
 def test_another_currency_than_the_settings_have_is_refused(open_shop):
     expected = ExpectedStore("example-beans.myshopify.com", "USD")
-    assert_refused(open_shop(), "currency is EUR, and the settings have USD", WrongStoreError, expected)
+    assert_refused(
+        open_shop(), "currency is EUR, and the settings have USD", WrongStoreError, expected
+    )
 
 
 def test_a_key_without_emails_is_refused_and_one_without_phones_is_not(open_shop):

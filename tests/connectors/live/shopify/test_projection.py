@@ -1,6 +1,5 @@
 """The tables hold what the orders' truth is, by the rules that files are read by."""
 
-import os
 import random
 from datetime import timedelta
 
@@ -86,15 +85,26 @@ def test_what_the_preset_does_not_read_is_kept_for_later(open_shop):
     store = shop.store
     beans, _, card, _ = store.products.values()
     eve = store.add_customer("eve@example.com", consent="UNSUBSCRIBED", consent_at=store.now())
-    codes = {"discount_codes": ("WELCOME10", "B"), "tags": ("a", "b"), "presentment_currency": "USD"}
+    codes = {
+        "discount_codes": ("WELCOME10", "B"),
+        "tags": ("a", "b"),
+        "presentment_currency": "USD",
+    }
     order = store.add_order([Sold(beans, 2, discount=100), Sold(card)], eve, shipping=490, **codes)
     guest = store.add_order([Sold(beans)], None, email=None)
     store.refund(order, {order.lines[0].id: 1}, amount=50, shipping=90)
     tables = tables_of(shop)
     rows = tables["order"].set_index("id")
     row, other = rows.loc[str(order.id)], rows.loc[str(guest.id)]
-    assert (row["discount_code"], row["discount_codes"], row["tags"]) == ("WELCOME10", "WELCOME10,B", "a,b")
-    assert (row["email_marketing_state"], row["buyer_accepts_marketing"]) == ("UNSUBSCRIBED", False)
+    assert (row["discount_code"], row["discount_codes"], row["tags"]) == (
+        "WELCOME10",
+        "WELCOME10,B",
+        "a,b",
+    )
+    assert (row["email_marketing_state"], row["buyer_accepts_marketing"]) == (
+        "UNSUBSCRIBED",
+        False,
+    )
     assert row["email_marketing_updated_at"] == eve.consent_at
     assert (row["currency"], row["presentment_currency"]) == ("EUR", "USD")
     assert pd.isna(other["buyer_accepts_marketing"])
@@ -150,7 +160,7 @@ def test_the_files_are_their_owners_only_and_replace_older_ones(open_shop):
     for _ in range(2):
         paths = shop.project()
         assert [path.stem for path in paths] == list(SCHEMAS)
-        assert {path.name for path in paths} == set(os.listdir(paths[0].parent))
+        assert set(paths) == set(paths[0].parent.iterdir())
         assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
         shop.store.add_order([])
         shop.clock.advance(7200)

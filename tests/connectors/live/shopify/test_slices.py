@@ -79,7 +79,9 @@ def test_pages_that_cost_too_much_become_smaller(open_shop, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_pull_killed_at_any_request_goes_on_with_the_same_bulk_operation(open_shop, tmp_path, when):
+def test_a_pull_killed_at_any_request_goes_on_with_the_same_bulk_operation(
+    open_shop, tmp_path, when
+):
     for number in range(1, 9):
         shop = open_shop(8)
         switch = KillSwitch(number, when, shop.transport())
@@ -91,7 +93,9 @@ def test_a_pull_killed_at_any_request_goes_on_with_the_same_bulk_operation(open_
         assert_equal_to_store(shop)
 
 
-def test_a_cursor_of_pages_that_is_refused_begins_its_window_again(open_shop, tmp_path, monkeypatch):
+def test_a_cursor_of_pages_that_is_refused_begins_its_window_again(
+    open_shop, tmp_path, monkeypatch
+):
     monkeypatch.setattr("connectors.live.pulls.PART_ROWS", 10)
     shop = open_shop(40)
     store = shop.account()
