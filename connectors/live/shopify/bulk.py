@@ -59,8 +59,10 @@ class BulkOperations:
         ------
         BulkRefusedError
             Shopify starts none, or other operations do not end.
-        PlatformDownError
-            No try had an answer.
+        PlatformDownError, UnexpectedAnswerError
+            No try had an answer that is whole.
+        RequestRefusedError
+            Shopify refuses the request.
         """
         give_up_at = self._clock.now() + BUSY_WAIT
         tries = 0

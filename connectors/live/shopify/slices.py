@@ -103,6 +103,11 @@ class SliceReader:
             In whole seconds.
         on_progress
             Gets a line for people.
+
+        Raises
+        ------
+        StaleCursorError
+            Shopify refuses cursors that it has just given.
         """
         restarts = 0
         cursor = _cursor_of(pull, window)

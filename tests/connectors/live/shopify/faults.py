@@ -136,7 +136,7 @@ def main(runs: str = "100", first: str = "0") -> None:
     with tempfile.TemporaryDirectory() as folder:
         happened = pull_stores(int(runs), Path(folder), int(first))
     for name, number in sorted(happened.items()):
-        print(f"{name:30} {number:6,}")
+        sys.stdout.write(f"{name:30} {number:6,}\n")
 
 
 if __name__ == "__main__":

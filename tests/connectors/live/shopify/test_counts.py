@@ -74,7 +74,7 @@ def test_an_outage_deletes_nothing(open_shop):
     shop.clock.advance(7200)
     shop.store.add_order([])
     shop.clock.advance(7200)
-    with pytest.raises(UnexpectedAnswerError, match="would be deleted.*looks like an outage"):
+    with pytest.raises(UnexpectedAnswerError, match=r"would be deleted.*looks like an outage"):
         shop.pull(PullKind.RECONCILE)
     assert whole.keys() < shop.latest().keys()  # what was pulled stays, the new order too
     shop.pull(PullKind.RECONCILE, limits=Limits(deleted_share=1.0))

@@ -74,7 +74,7 @@ def test_a_store_without_orders_is_refused_and_keeps_what_was_pulled(open_shop):
     whole = shop.latest()
     shop.store.orders.clear()
     shop.clock.advance(7200)
-    with pytest.raises(UnexpectedAnswerError, match="shows no orders.*outage"):
+    with pytest.raises(UnexpectedAnswerError, match=r"shows no orders.*outage"):
         shop.pull(PullKind.RECONCILE)
     assert shop.latest() == whole
     assert_refused(open_shop(0), "shows no orders", UnexpectedAnswerError)

@@ -1,6 +1,5 @@
 """The tables hold what the orders' truth is, by the rules that files are read by."""
 
-import os
 import random
 from datetime import timedelta
 
@@ -161,7 +160,7 @@ def test_the_files_are_their_owners_only_and_replace_older_ones(open_shop):
     for _ in range(2):
         paths = shop.project()
         assert [path.stem for path in paths] == list(SCHEMAS)
-        assert {path.name for path in paths} == set(os.listdir(paths[0].parent))
+        assert set(paths) == set(paths[0].parent.iterdir())
         assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
         shop.store.add_order([])
         shop.clock.advance(7200)

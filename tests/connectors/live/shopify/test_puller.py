@@ -111,9 +111,14 @@ def test_moments_are_whole_seconds():
     assert whole_second(datetime(2026, 1, 1, 2, 3, 4, 5, tzinfo=UTC)).microsecond == 0
 
 
-def test_scratch_is_private_and_gone_afterwards(tmp_path):
-    with pytest.raises(KeyError), scratch_folder(tmp_path / "a") as folder:
+def fail_in_scratch(parent):
+    with scratch_folder(parent) as folder:
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "x").write_text("x")
         raise KeyError
+
+
+def test_scratch_is_private_and_gone_afterwards(tmp_path):
+    with pytest.raises(KeyError):
+        fail_in_scratch(tmp_path / "a")
     assert list((tmp_path / "a").iterdir()) == []
