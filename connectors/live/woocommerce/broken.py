@@ -101,9 +101,9 @@ class SteadyLists:
             )
         made = self._made(listing)
         second = replace(listing, by="date", start=made, end=made + SECOND)
-        for ids in self._candidates(second):
-            if self._fails(second, ids):
-                return self._one_of(second, ids)
+        for some in self._candidates(second):
+            if self._fails(second, some):
+                return self._one_of(second, some)
         raise UnexpectedAnswerError(
             f"WooCommerce fails (500) at a row of {listing.endpoint} that was made at "
             f"{made.strftime(SECONDS)} UTC. Look it up in the shop's admin by its date, and see the error log"

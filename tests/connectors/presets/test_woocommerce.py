@@ -380,6 +380,53 @@ def test_both_shapes_are_recognized_and_others_are_not():
     assert not recognize({"orders": ("status", "total", "total_tax")})
 
 
+DATED = [  # 21.60 of 102.20 typed as an amount, then a line given back without its tax
+    {"id": 1, "total": "-21.60", "date_created_gmt": "2025-07-01T03:00:00", "goods": None},
+    {"id": 2, "total": "-10.80", "date_created_gmt": "2025-08-01T12:00:00", "goods": "10.00"},
+]
+
+
+@pytest.mark.parametrize(
+    ("as_of", "net"),
+    [
+        (date(2025, 6, 29), 90.0),
+        (date(2025, 6, 30), 70.0),  # 23:00 in New York
+        (date(2025, 7, 31), 70.0),
+        (date(2025, 8, 1), 60.0),
+    ],
+)
+def test_refunds_with_days_count_from_them_on(tmp_path, as_of, net):
+    got = Reading(
+        tmp_path,
+        json.dumps([rest(refunds=DATED)]),
+        "orders.json",
+        zone="America/New_York",
+        as_of=as_of,
+    )
+    assert got.orders["net_amount"].tolist() == [net]
+    assert not any("refunded" in warning for warning in got.history.quality.warnings)
+
+
+def test_an_order_that_is_refunded_whole_later_is_a_purchase_until_then(tmp_path):
+    whole = [{"id": 1, "total": "-102.20", "date_created_gmt": "2025-08-01T12:00:00"}]
+    orders = [rest(status="refunded", refunds=whole), rest(2)]
+    for day, count in ((date(2025, 7, 31), 2), (date(2025, 8, 1), 1)):
+        got = Reading(tmp_path / str(day), json.dumps(orders), "orders.json", as_of=day)
+        assert len(got.orders) == count
+
+
+def test_refunds_without_days_are_told(tmp_path):
+    refunds = [*DATED, {"id": 3, "total": "-1.00"}]
+    got = Reading(tmp_path, json.dumps([rest(refunds=refunds)]), "orders.json")
+    assert any("refunded" in warning for warning in got.history.quality.warnings)
+
+
+def test_the_first_coupon_is_the_discount_code(tmp_path):
+    orders = [rest(coupon_lines=[{"code": "welcome10"}, {"code": "two"}]), rest(2, coupon_lines=[])]
+    got = Reading(tmp_path, json.dumps(orders), "orders.json")
+    assert got.orders["discount_code"].fillna("").to_dict() == {"1": "welcome10", "2": ""}
+
+
 @pytest.fixture(scope="module", params=["coffee", "apparel"])
 def store(request, tmp_path_factory):
     world = simulate(400, date(2024, 1, 1), date(2025, 1, 1), 3, request.param)

@@ -200,8 +200,8 @@ def main() -> None:
     begun = time.monotonic()
     counts = run_all(arguments.runs, arguments.first_seed)
     for name, count in sorted(counts.items()):
-        print(f"{name:40} {count:6}")
-    print(f"{time.monotonic() - begun:.0f} s")
+        print(f"{name:40} {count:6}")  # noqa: T201  # a program
+    print(f"{time.monotonic() - begun:.0f} s")  # noqa: T201
 
 
 if __name__ == "__main__":
