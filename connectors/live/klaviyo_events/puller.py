@@ -94,8 +94,9 @@ class KlaviyoPuller:
         now
             The moment; windows end two hours before it.
         kind
-            BACKFILL: missing slices of the history. NIGHT: and what is new. REPAIR: with an overlap of 35 days.
-            RECONCILE: and every event again, since merges of profiles and deletions of people change old ones.
+            BACKFILL: missing slices of the history. NIGHT: what is new too, and orders of 35 days are counted.
+            REPAIR: 35 days are read again, and a year is counted. RECONCILE: every event is read again and counted,
+            since merges of profiles and deletions of people change old events and no count.
         on_progress
             Gets a line per stream.
 
@@ -167,7 +168,8 @@ class _StreamWork:
         counting = Counting(self._client, self.stream, self._store, self._size)
         if kind is PullKind.RECONCILE:
             self._note(read_whole(counting))
-        if kind is not PullKind.BACKFILL:
+        is_counted = kind in (PullKind.REPAIR, PullKind.RECONCILE) or self.stream.kind.is_of_orders
+        if is_counted and kind is not PullKind.BACKFILL:
             self._note(check_counts(counting, kind))
         return StreamSummary(
             stream=self.stream.name,

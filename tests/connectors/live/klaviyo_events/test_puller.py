@@ -1,12 +1,16 @@
 """Pulls: nights, late and deleted events, merges, outages; and many pulls with faults and kills."""
 
+import contextlib
+import json
 import sys
 from dataclasses import replace
 from datetime import timedelta
 
+import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from connectors.live import pulls
 from connectors.live.errors import PlatformDownError, UnexpectedAnswerError
 from connectors.live.klaviyo_events.pages import PageSizes
 from connectors.live.klaviyo_events.people import identities_of
@@ -14,8 +18,13 @@ from connectors.live.klaviyo_events.puller import Pulling
 from connectors.live.klaviyo_events.source import Kind, Stream
 from connectors.live.puller import Puller
 from connectors.live.records import PullKind
-from tests.connectors.live.klaviyo_events.pulled_account import SOURCE, PulledAccount, chaos
-from tests.live.double import Faults
+from tests.connectors.live.klaviyo_events.pulled_account import (
+    NO_TLS,
+    SOURCE,
+    PulledAccount,
+    chaos,
+)
+from tests.live.double import Faults, Killed, KillSwitch
 from tests.live.klaviyo_events_caller import DAY, HOUR, order_of, sample_store, store_of
 
 ORDERS = replace(SOURCE, has_engagement=False)
@@ -208,6 +217,33 @@ def test_engagement_is_read_for_a_year(tmp_path):
     with PulledAccount(store, tmp_path, SOURCE) as account:
         account.pull()
         assert account.differences() == {}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("has_expired", [False, True])
+def test_a_killed_pull_goes_on_and_reads_each_event_once(tmp_path, when, has_expired, monkeypatch):
+    monkeypatch.setattr(pulls, "PART_ROWS", 5)
+    store = store_of(30)
+    resumed = 0
+    for number in range(12, 24):  # the preflight sends about twelve
+        state, pulling = tmp_path / str(number), Pulling(PageSizes(orders=10))
+        with PulledAccount(store, state, ORDERS, pulling) as account:
+            switch = KillSwitch(number, when, httpx.HTTPTransport(verify=NO_TLS))
+            with contextlib.suppress(Killed):
+                account.pull(PullKind.BACKFILL, switch)
+            history = account.raw.stream(PLACED.name).history()
+            cursors = [
+                json.loads(one.read_text())["cursor"] for one in state.rglob("progress.json")
+            ]
+            resumed += any(cursors)
+            if has_expired:
+                account.double.expire_cursors()
+            account.pull(PullKind.BACKFILL)  # no counts: nothing repairs what is lost
+            assert account.differences() == {}
+            made = account.raw.stream(PLACED.name).manifests()
+            assert sum(one.rows for one in made) == 30
+            assert history.manifests == tuple(made)[: len(history.manifests)]
+    assert resumed > 0
 
 
 def test_seeded_pulls_with_faults_and_kills_lose_and_double_nothing():
