@@ -6,11 +6,7 @@ READY := $(VENV)/.ready
 PACKAGES := connectors features models segments reports flows perennial
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help install demo test slow newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos nights backtests policies ceiling simulation exports corruptions forgotten online-retail order-lines docs lock clean mutation clean-machine audit audit-forecasts licenses site notebooks
-=======
-.PHONY: help install demo test newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos klaviyo-pulls nights backtests policies ceiling simulation exports corruptions forgotten online-retail order-lines docs lock clean mutation clean-machine audit audit-forecasts licenses site notebooks
->>>>>>> 9eb24559010c15a081ca075c67e73f8b28029955
+.PHONY: help install demo test slow newest lint format check bench bench-full bench-parts bench-models bench-monitoring chaos pulls nights backtests policies ceiling simulation exports corruptions forgotten online-retail order-lines docs lock clean mutation clean-machine audit audit-forecasts licenses site notebooks
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -80,7 +76,10 @@ bench-models: install  ## fits and forecasts of a million customers beside lifet
 bench-monitoring: install  ## how soon a fall is noticed, how often calm is taken for one; takes a quarter of an hour
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m benchmarks.monitoring
 
-klaviyo-pulls: install  ## 100 pulls of a Klaviyo account that changes, through faults and kills; takes some minutes
+pulls: install  ## 100 pulls of each platform's double, with faults and kills while the store changes; takes half an hour
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.connectors.live.shopify.faults 100
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.connectors.live.woocommerce.shop_chaos
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.connectors.live.stripe.account_chaos
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -W ignore -m tests.connectors.live.klaviyo_events.pulled_account 100
 
 chaos: install  ## 200 syncs to Klaviyo's double through faults and kills; takes half an hour

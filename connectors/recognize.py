@@ -7,12 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from connectors.conventions import currency
-from connectors.engine import FILE_COLUMN, Engine, kind_of
+from connectors.engine import FILE_COLUMN, Engine
 from connectors.known_exports import known_export
 from connectors.orders import PRESETS
 from connectors.presets.refused import refusal
 from connectors.proposal import Recognized, propose
 from connectors.roles import Table
+from connectors.source_files import kind_of
 from connectors.sources import SourceError, check_inside, find_files
 from connectors.values import Column, plain
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.addresses import bare, redacted
-from connectors.engine import (
-    CSV_ENDINGS,
-    FILE_COLUMN,
-    JSON_ENDINGS,
-    PARQUET_ENDINGS,
-    Engine,
-    kind_of,
-)
+from connectors.engine import FILE_COLUMN, Engine
 from connectors.engine import SourceError as SourceError  # of sources, wherever they are read
 from connectors.order_source import OrderSource
-from connectors.published import PublishedFile
+from connectors.source_files import (
+    CSV_ENDINGS,
+    ENDINGS,
+    JSON_ENDINGS,
+    PARQUET_ENDINGS,
+    kind_of,
+    list_files,
+)
 from features.tables import DataError
 
 KINDS = (CSV_ENDINGS, PARQUET_ENDINGS, JSON_ENDINGS)
-ENDINGS = CSV_ENDINGS | PARQUET_ENDINGS | JSON_ENDINGS
-# what a run writes beside the settings, maybe into the folder of the orders
-OURS = PublishedFile.REJECTS
 BATCH_ROWS = 200_000  # of a database at once
 _ESCAPED = re.compile(r"\[([*?[])\]")  # as glob.escape writes a wildcard that is none
 ONE_TABLE = "orders"  # the name of a source's rows where it is one table
@@ -137,15 +134,9 @@ def find_files(location: str) -> list[Path]:
         A file is empty.
     """
     path = Path(location)
-    if path.is_dir():
-        files = [f for f in path.iterdir() if kind_of(f) in ENDINGS and f.name != OURS]
-        check_inside(path, files)
-    elif path.is_file():
-        files = [path]
-    else:
-        paths = glob(location, recursive=True)  # noqa: PTH207  # Path.glob takes no absolute pattern
-        files = [f for f in map(Path, paths) if f.is_file() and f.name != OURS]
-        check_inside(_fixed_folder(path), files)
+    files = list_files(location)
+    if not path.is_file():
+        check_inside(path if path.is_dir() else _fixed_folder(path), files)
     if not files:
         raise SourceError(
             f"orders.source must name CSV or Parquet files: nothing is at {location}. Set orders.source"

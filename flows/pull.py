@@ -4,7 +4,8 @@ from datetime import date
 from pathlib import Path
 
 from connectors.live.records import PullKind
-from perennial.pipeline.ingestion.pull import PullRecord, pull_orders
+from perennial.pipeline.ingestion.pull import pull_orders
+from perennial.pipeline.ingestion.pull_record import PullRecord
 from perennial.pipeline.runtime.context import open_run
 from perennial.pipeline.runtime.steps import flow
 from perennial.pipeline.settings.store import SettingsError, read_settings

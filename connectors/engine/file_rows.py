@@ -13,16 +13,14 @@ import pyarrow.parquet as pq
 from connectors.engine.encodings import TextForm, copy_as_utf8, detect_form
 from connectors.engine.files import (
     FILE_COLUMN,
-    JSON_ENDINGS,
-    PARQUET_ENDINGS,
     FileRows,
     SourceError,
     common_names,
-    kind_of,
     lacking_columns,
     read_header,
 )
 from connectors.engine.json_records import read_records, write_records
+from connectors.source_files import JSON_ENDINGS, PARQUET_ENDINGS, kind_of
 
 CSV_ERRORS = ("scan_id", "file_id", "line", "csv_line", "error_message")
 CSV_SCANS = ("scan_id", "file_id")

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import ibis.expr.types as ir
 
+from connectors.source_files import GZIP_ENDING
+
 FILE_COLUMN = "perennial_source_file"
 DELIMITERS = (",", ";", "\t", "|")
-GZIP_ENDING = ".gz"
-CSV_ENDINGS = {".csv", ".txt", ".tsv", GZIP_ENDING}
-PARQUET_ENDINGS = {".parquet", ".pq"}
-JSON_ENDINGS = {".json", ".jsonl", ".ndjson"}
 
 
 class SourceError(ValueError):
@@ -46,13 +44,6 @@ class FileRows:
     broken: ir.Table | None = None
     notes: tuple[str, ...] = ()
     lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-def kind_of(file: Path) -> str:
-    """Return a file's ending in lower case; of ``orders.json.gz``, that of what is packed."""
-    *_, inner, outer = ["", "", *(suffix.lower() for suffix in file.suffixes)]
-    is_packed_json = outer == GZIP_ENDING and inner in JSON_ENDINGS
-    return inner if is_packed_json else outer
 
 
 def is_gzip(file: Path) -> bool:

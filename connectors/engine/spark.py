@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.engine.duckdb import DuckDBEngine
-from connectors.engine.files import FILE_COLUMN, PARQUET_ENDINGS, FileRows
+from connectors.engine.files import FILE_COLUMN, FileRows
 from connectors.engine.patterns import as_iso
 from connectors.engine.remote import RemoteEngine
 from connectors.engine.shared import EngineError
 from connectors.engine.spark_dialect import FUNCTIONS, SparkCompiler, instant, utc_clock
+from connectors.source_files import PARQUET_ENDINGS
 
 HERE = "local[*]"
 CONNECT = "sc://"

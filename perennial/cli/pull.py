@@ -9,7 +9,8 @@ from connectors.store import replace_file
 from perennial.cli.facts import Facts
 from perennial.cli.runner import choose_runner
 from perennial.cli.terminal import Outcome
-from perennial.pipeline.ingestion.pull import PullRecord, open_store
+from perennial.pipeline.ingestion.pull import open_store
+from perennial.pipeline.ingestion.pull_record import PullRecord
 from perennial.pipeline.runtime.exits import ExitCode
 from perennial.pipeline.settings.store import (
     Settings,

@@ -1,7 +1,8 @@
 """`perennial up`: a Prefect server and a worker, kept alive until asked to stop.
 
 This process imports no Prefect and does no work: what can die are its children. It looks after
-them, and after what nobody else would miss: a schedule that creates no runs, and a day that is old.
+them, and after what nobody else would miss: a schedule that creates no runs, a day that is old, and orders
+that nobody refreshes.
 """
 
 import os
@@ -11,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 from zoneinfo import ZoneInfo
@@ -26,6 +27,7 @@ from features.tables import DataError
 from perennial.pipeline.runtime.notifications import FAILED, STALE, notify
 from perennial.pipeline.runtime.prefect_api import SERVED_SETTINGS, ServerError, configured_api_url
 from perennial.pipeline.settings.store import Settings, SettingsError
+from perennial.pipeline.status.source import source_problem, source_status
 from perennial.service.child import Child
 from perennial.service.events import (
     ChildDied,
@@ -98,7 +100,7 @@ class Supervisor:
         self._served: tuple[ServedDeployment, ...] = ()
         self._ready_at = 0.0
         self._unanswered = 0
-        self._complained: set[str] = set()
+        self._complained: set[tuple[str, date | None]] = set()
 
     def run(self) -> None:
         """Serve until SIGTERM, SIGINT or SIGHUP.
@@ -238,6 +240,7 @@ class Supervisor:
                 checked = time.monotonic()
                 self._check_schedules()
                 self._check_age(datetime.now(UTC))
+                self._check_source(datetime.now(UTC))
 
     def _look_after(self, child: Child) -> None:
         deaths, how = child.deaths, child.ended_with
@@ -299,11 +302,26 @@ class Supervisor:
             subject = f"no day after {day.as_of} is published"
             self._complain(STALE, subject, {"current": day.as_of, "hours old": round(hours)})
 
-    def _complain(self, kind: str, subject: str, facts: Mapping[str, object]) -> None:
-        """Say something once; people are told again after a restart."""
-        if subject in self._complained:
+    def _check_source(self, now: datetime) -> None:
+        """Warn once a day when nobody refreshes the orders."""
+        limit = timedelta(days=self.settings.schedule.stale_source_days)
+        try:
+            problem = source_problem(source_status(self.settings.source_place), now, limit)
+        except (DataError, OSError) as error:
+            self._complain(FAILED, "the age of the orders cannot be read", {"what": str(error)})
             return
-        self._complained.add(subject)
+        if problem is not None:
+            day = now.astimezone(ZoneInfo(self.settings.store.timezone)).date()
+            facts = {**problem.facts, "fix": problem.fix}
+            self._complain(STALE, problem.subject, facts, day=day)
+
+    def _complain(
+        self, kind: str, subject: str, facts: Mapping[str, object], *, day: date | None = None
+    ) -> None:
+        """Say something once, or once on each `day`; people are told again after a restart."""
+        if (subject, day) in self._complained:
+            return
+        self._complained.add((subject, day))
         self.tell(Complaint(subject, {name: str(value) for name, value in facts.items()}))
         self._notify(kind, subject, facts)
 

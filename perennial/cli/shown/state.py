@@ -1,7 +1,8 @@
 """How things stand, what was sent, and what a command said."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from models.checks import PASSED
 from perennial.cli.facts import DayFacts, Facts
 from perennial.cli.shown.words import count, plain, say_text, say_where, show_refused
 from perennial.cli.terminal import short_path
-from perennial.pipeline.status.records import CurrentDay, ModelStatus, Status
+from perennial.pipeline.status.records import CurrentDay, ModelStatus, SourceStatus, Status
 
 SENTENCES = ("missing",)  # whose values are sentences, one line each
 
@@ -28,6 +29,8 @@ def show_status(console: Console, facts: Facts) -> None:
         day = DayFacts.model_validate(facts)
         say_where(console, "Page", short_path(str(day.files.page)))
         say_where(console, "MLflow", day.mlflow.ui)
+    if status.source is not None:
+        _show_source(console, status.source)
     if status.missing:
         say_where(console, "Missing", ", ".join(map(str, status.missing)))
     show_refused(console, {str(one.as_of): one.why for one in status.refused})
@@ -51,6 +54,39 @@ def _show_current(console: Console, mark: str, current: CurrentDay, model: Model
     say_where(console, "Checks", f"{passed} of {len(current.checks)} passed")
     for check in odd:
         console.print(f"  {check.verdict}: {plain(check.rule)}: {plain(check.problem)}")
+
+
+def _show_source(console: Console, source: SourceStatus) -> None:
+    """Show how fresh the orders' source is, and what is wrong with it."""
+    say_where(console, "Source", "; ".join(_source_parts(source)))
+    for warning in source.warnings:
+        say_text(console, "Warning", warning)
+    if source.problem is not None:
+        say_text(console, "Warning", source.problem, style="bold red")
+    elif source.error is not None:
+        say_text(console, "Warning", f"the last pull failed: {source.error}")
+
+
+def _source_parts(source: SourceStatus) -> Iterator[str]:
+    yield source.account or source.kind
+    if source.kind == "live":
+        yield (
+            "nothing is pulled yet"
+            if source.pulled_at is None
+            else f"pulled {_minute(source.pulled_at)} ({source.pull_kind})"
+        )
+    if source.complete_until is not None:
+        yield f"complete until {_minute(source.complete_until)}"
+    if source.modified_at is not None:
+        yield f"newest file {source.file}, written {_minute(source.modified_at)}"
+    elif source.kind == "files":
+        yield "no file is there"
+    if source.newest_order is not None:
+        yield f"newest order {source.newest_order}"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _days(behind: int) -> str:

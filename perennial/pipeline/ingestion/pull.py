@@ -9,11 +9,9 @@ from pathlib import Path
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict
-
 from connectors.klaviyo.erasure import Erasures
 from connectors.live.address import LiveAddress
-from connectors.live.errors import PlatformDownError
+from connectors.live.errors import LiveError, PlatformDownError
 from connectors.live.opening import LiveStore, Surroundings, open_puller
 from connectors.live.people import names_in
 from connectors.live.puller import Puller
@@ -22,6 +20,12 @@ from connectors.live.raw import RawAccount, nobody
 from connectors.live.records import PullKind, PullSummary
 from connectors.store import replace_file
 from features.tables import DataError
+from perennial.pipeline.ingestion.pull_record import (
+    PullRecord,
+    clear_failure,
+    read_pull,
+    save_failure,
+)
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import progress, step
 from perennial.pipeline.settings.store import PULL_RECORD, Settings
@@ -35,46 +39,6 @@ class NotPulledError(DataError):
     """The orders of a day are not pulled yet."""
 
     is_late = True  # a scheduled run waits and tries again
-
-
-class PullRecord(BaseModel):
-    """The last pull of a live source; written when the pulled orders can be read.
-
-    Attributes
-    ----------
-    source
-        The account's address.
-    pulled_at
-        When the pull began.
-    horizon
-        Until when orders are complete; None = not yet.
-    kind
-        Why the pull was made.
-    rows, deleted
-        Versions of orders and events that were read, and objects that the platform no longer has.
-    requests
-        Sent to the platform.
-    warnings
-        One sentence each.
-    repaired_at, reconciled_at
-        When recent weeks were read again, and when all counts were compared with the platform's.
-    folder
-        Name of the folder with the orders.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    source: str
-    pulled_at: datetime
-    horizon: datetime | None = None
-    kind: PullKind
-    rows: int = 0
-    deleted: int = 0
-    requests: int = 0
-    warnings: tuple[str, ...] = ()
-    repaired_at: datetime | None = None
-    reconciled_at: datetime | None = None
-    folder: str
 
 
 @step
@@ -111,14 +75,19 @@ def pull_orders(run: RunContext, kind: PullKind | None = None) -> PullRecord | N
             folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             puller.project(folder)
     except PlatformDownError as error:
+        save_failure(settings.pulled(address), run.now, error)
         if before is None or not covers(before, run.as_of, settings.store.timezone):
             raise
         progress(
             f"{error}. The orders pulled at {before.pulled_at:%Y-%m-%d %H:%M} UTC cover {run.as_of}: going on"
         )
         return before
+    except LiveError as error:
+        save_failure(settings.pulled(address), run.now, error)
+        raise
     record = _record(address, run.now, summary, before, folder.name)
     _make_current(folder.parent, record)
+    clear_failure(folder.parent)
     return record
 
 
@@ -169,8 +138,7 @@ def _make_current(folder: Path, record: PullRecord) -> None:
 
 def last_pull(settings: Settings, address: LiveAddress) -> PullRecord | None:
     """Return the record of the last pull of an account; None where nothing was pulled."""
-    path = settings.pulled(address) / PULL_RECORD
-    return PullRecord.model_validate_json(path.read_text()) if path.exists() else None
+    return read_pull(settings.pulled(address))
 
 
 def covers(record: PullRecord, day: date, timezone: str) -> bool:

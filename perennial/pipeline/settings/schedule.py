@@ -106,6 +106,12 @@ class ScheduleSettings(BaseModel):
         le=8760,
         description="Hours after the end of the current day until an alert that no newer day is published.",
     )
+    stale_source_days: int = Field(
+        default=2,
+        ge=1,
+        le=3650,
+        description="Days until an alert that the orders are not refreshed: age of the newest file, or of the last pull.",
+    )
 
 
 class NotifySettings(BaseModel):

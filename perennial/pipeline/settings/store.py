@@ -93,6 +93,22 @@ class DecisionPolicy:
     loyalty: Sequence[LoyaltyTier]
 
 
+@dataclass(frozen=True)
+class SourcePlace:
+    """Where a store's orders are.
+
+    Attributes
+    ----------
+    location
+        Files or a database; of a live source, the folder of what was pulled.
+    address
+        The live source's account; None for files and databases.
+    """
+
+    location: str
+    address: LiveAddress | None = None
+
+
 class Settings(Section):
     """All settings of a store."""
 
@@ -148,6 +164,14 @@ class Settings(Section):
             location = str(_newest_projection(self.pulled(address)))
             reading |= {"preset": address.preset, "columns": address.columns}
         return OrderSource(location=location, currency=self.store.currency, **reading)
+
+    @property
+    def source_place(self) -> SourcePlace:
+        """Where the orders are, to look at their age."""
+        address = self.orders.live_address
+        if address is None:
+            return SourcePlace(_located(self.orders.source, self._folder))
+        return SourcePlace(str(self.pulled(address)), address)
 
     def pulled(self, address: LiveAddress) -> Path:
         """Folder of what was pulled from an account: projections, and the record that names the newest."""

@@ -1,6 +1,7 @@
 """The status of a store, as ``perennial status --json`` prints it."""
 
-from datetime import date
+from datetime import date, datetime
+from typing import Literal
 
 from pydantic import (
     BaseModel,
@@ -78,6 +79,41 @@ class ModelStatus(_Record):
         return fields
 
 
+class SourceStatus(_Record):
+    """How fresh the source of the orders is; what does not apply to its kind is None.
+
+    Attributes
+    ----------
+    kind
+        What it is.
+    newest_order
+        Day of the last order that the current day counts.
+    problem
+        Why the orders may be old, and what to do; None = nothing is wrong.
+    account, pulled_at, complete_until, pull_kind, warnings
+        Of a live source: its address, and when, until when and why it was last pulled, and what was noticed.
+    failed_at, error, is_out_of_reach
+        Of a live source: when and how the last pull failed, and whether the platform was only out of reach; no error =
+        it did not fail.
+    file, modified_at
+        Of files: the newest one's name, and when it was written.
+    """
+
+    kind: Literal["live", "files", "database"]
+    newest_order: date | None = None
+    problem: str | None = None
+    account: str | None = None
+    pulled_at: datetime | None = None
+    complete_until: datetime | None = None
+    pull_kind: str | None = None
+    warnings: tuple[str, ...] = ()
+    failed_at: datetime | None = None
+    error: str | None = None
+    is_out_of_reach: bool = False
+    file: str | None = None
+    modified_at: datetime | None = None
+
+
 class Status(_Record):
     """The status of a store.
 
@@ -95,6 +131,8 @@ class Status(_Record):
         Whether the current day is older than was asked.
     model
         The model of the current day.
+    source
+        How fresh the orders' source is; None in a status of an earlier version.
     """
 
     current: CurrentDay | None
@@ -103,6 +141,7 @@ class Status(_Record):
     at_work: Holder | None
     is_stale: bool
     model: ModelStatus | None = None
+    source: SourceStatus | None = None
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return the record as JSON values."""

@@ -9,7 +9,8 @@ from connectors.tracking import Tracking
 from perennial.pipeline.publishing.checks import refusals
 from perennial.pipeline.publishing.records import read_record
 from perennial.pipeline.runtime.context import RunContext, lease_of
-from perennial.pipeline.status.records import CurrentDay, ModelStatus, Status
+from perennial.pipeline.status.records import CurrentDay, ModelStatus, SourceStatus, Status
+from perennial.pipeline.status.source import source_problem, source_status
 
 DAY = timedelta(days=1)
 
@@ -74,6 +75,7 @@ def collect_status(run: RunContext, limit: timedelta | None = None) -> Status:
         missing=tuple(missing),
         at_work=holder,
         is_stale=limit is not None,
+        source=_source(run),
     )
     if day is None:
         return status
@@ -87,8 +89,14 @@ def collect_status(run: RunContext, limit: timedelta | None = None) -> Status:
         checks=record.checks,
     )
     model = _model(run.tracking, record.model_version, day.as_of)
+    source = _source(run, record.last_order_date)
     return status.model_copy(
-        update={"current": current, "model": model, "is_stale": staleness.is_stale}
+        update={
+            "current": current,
+            "model": model,
+            "is_stale": staleness.is_stale,
+            "source": source,
+        }
     )
 
 
@@ -116,6 +124,18 @@ def read_limit(text: str) -> timedelta:
             f"a length of time is hours or days, such as 26h or 2d: {text!r} is neither"
         )
     return float(match[1]) * (DAY if match[2] == "d" else timedelta(hours=1))
+
+
+def _source(run: RunContext, newest_order: date | None = None) -> SourceStatus:
+    status = source_status(run.settings.source_place)
+    limit = timedelta(days=run.settings.schedule.stale_source_days)
+    problem = source_problem(status, run.now, limit)
+    return status.model_copy(
+        update={
+            "newest_order": newest_order,
+            "problem": None if problem is None else str(problem),
+        }
+    )
 
 
 def _model(tracking: Tracking, version: str, as_of: date) -> ModelStatus:

@@ -1,14 +1,16 @@
-"""What `perennial up` looks after: schedules that create no runs, days that are old, servers that hang."""
+"""What `perennial up` looks after: schedules without runs, days and orders that are old, servers that hang."""
 
 import json
 import os
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
+from connectors.live.errors import AccessRefusedError, PlatformDownError
+from perennial.pipeline.ingestion.pull_record import clear_failure, save_failure
 from perennial.pipeline.settings.store import read_settings
 from perennial.service import supervise
 from perennial.service.events import RunAgain, ServedDeployment
@@ -80,6 +82,75 @@ def test_a_pointer_that_cannot_be_read_is_told_of(tmp_path, monkeypatch):
     (tmp_path / "exports" / "CURRENT.json").write_text("{")
     watched.it._check_age(berlin("2024-07-02 12:01"))
     assert watched.kinds() == [("failed", "the current day cannot be read")]
+
+
+def test_files_that_nobody_refreshes_are_told_of_once_a_day(tmp_path, monkeypatch):
+    config = write_shop(tmp_path)
+    written_at = berlin("2024-07-01 23:00")
+    os.utime(tmp_path / "orders.csv", (written_at.timestamp(), written_at.timestamp()))
+    watched = Watched(config, monkeypatch)
+    watched.it._check_source(berlin("2024-07-03 23:00"))
+    assert watched.events == []
+    complaint = ("stale", "no new export of orders since 2024-07-01 21:00 UTC")
+    for moment in ("2024-07-03 23:01", "2024-07-03 23:59"):
+        watched.it._check_source(berlin(moment))
+        assert watched.kinds() == [complaint]
+    for moment in ("2024-07-04 00:00", "2024-07-04 23:01"):
+        watched.it._check_source(berlin(moment))
+        assert watched.kinds() == [complaint] * 2
+    assert [event.name for event in watched.events] == ["warning"] * 2
+    facts = watched.events[0].to_dict()
+    assert facts["newest file"] == "orders.csv"
+    assert "overlaps the last weeks" in facts["fix"]
+    os.utime(tmp_path / "orders.csv")
+    watched.it._check_source(datetime.now(ZoneInfo("Europe/Berlin")))
+    assert len(watched.events) == 2
+
+
+def test_how_old_files_may_be_is_a_setting(tmp_path, monkeypatch):
+    config = write_shop(tmp_path)
+    config.write_text(config.read_text() + "[schedule]\nstale_source_days = 8\n")
+    written_at = berlin("2024-07-01 12:00")
+    os.utime(tmp_path / "orders.csv", (written_at.timestamp(), written_at.timestamp()))
+    watched = Watched(config, monkeypatch)
+    watched.it._check_source(berlin("2024-07-09 12:00"))
+    assert watched.kinds() == []
+    watched.it._check_source(berlin("2024-07-09 12:01"))
+    assert len(watched.kinds()) == 1
+
+
+def test_a_live_source_whose_pull_was_refused_is_told_of(tmp_path, monkeypatch):
+    config = tmp_path / "perennial.toml"
+    config.write_text('[orders]\nsource = "shopify://tiny-teas"\n')
+    watched = Watched(config, monkeypatch)
+    now = berlin("2024-07-02 04:00")
+    watched.it._check_source(now)
+    settings = watched.it.settings
+    folder = settings.pulled(settings.orders.live_address)
+    save_failure(folder, now, PlatformDownError("no answer"))
+    watched.it._check_source(now)
+    assert watched.kinds() == []  # the run tries again by itself
+    save_failure(folder, now, AccessRefusedError("The key lacks read_orders", 200))
+    for minutes in (1, 2):
+        watched.it._check_source(now + timedelta(minutes=minutes))
+    subject = "the last pull of shopify://tiny-teas.myshopify.com failed"
+    assert watched.kinds() == [("stale", subject)]
+    assert watched.events[0].to_dict()["error"] == "The key lacks read_orders"
+    clear_failure(folder)
+    watched.it._check_source(now + timedelta(days=1))
+    assert len(watched.events) == 1
+
+
+def test_a_record_of_a_pull_that_cannot_be_read_is_told_of(tmp_path, monkeypatch):
+    config = tmp_path / "perennial.toml"
+    config.write_text('[orders]\nsource = "shopify://tiny-teas"\n')
+    watched = Watched(config, monkeypatch)
+    settings = watched.it.settings
+    folder = settings.pulled(settings.orders.live_address)
+    folder.mkdir(parents=True)
+    (folder / "pull.json").write_text("{")
+    watched.it._check_source(berlin("2024-07-02 04:00"))
+    assert watched.kinds() == [("failed", "the age of the orders cannot be read")]
 
 
 def test_a_schedule_without_a_coming_run_is_told_of(tmp_path, monkeypatch):
