@@ -11,9 +11,9 @@ from perennial.cli.runner import choose_runner
 from perennial.cli.terminal import Outcome
 from perennial.pipeline.ingestion.pull import open_store
 from perennial.pipeline.ingestion.pull_record import PullRecord
+from perennial.pipeline.runtime.context import RunContext, home_context
 from perennial.pipeline.runtime.exits import ExitCode
 from perennial.pipeline.settings.store import (
-    Settings,
     SettingsError,
     build_settings,
     read_settings,
@@ -59,13 +59,13 @@ def check_account(config: Path) -> Outcome:
             "`perennial pull` is for live sources: orders.source names files or a database. Check those with "
             "`perennial check`"
         )
-    facts = preflight(settings, address)
+    facts = preflight(home_context(settings), address)
     return Outcome("said", {**account_facts(facts), "next": "perennial pull"})
 
 
-def preflight(settings: Settings, address: LiveAddress, *, is_new: bool = False) -> AccountFacts:
+def preflight(run: RunContext, address: LiveAddress, *, is_new: bool = False) -> AccountFacts:
     """Return the facts of an account, or refuse it."""
-    with open_store(settings, address, is_new=is_new) as puller:
+    with open_store(run, address, is_new=is_new) as puller:
         return puller.preflight()
 
 
@@ -86,7 +86,7 @@ def account_facts(facts: AccountFacts) -> Facts:
 def write_live_settings(path: Path, address: LiveAddress) -> Outcome:
     """Write settings for a live source, with what its platform tells of the account."""
     bare = build_settings({"orders": {"source": str(address)}}, path.resolve().parent)
-    facts = preflight(bare, address, is_new=True)
+    facts = preflight(home_context(bare), address, is_new=True)
     store: dict[str, object] = {"name": facts.name}
     store |= {"currency": facts.currency} if facts.currency else {}
     store |= {"timezone": facts.timezone} if facts.timezone else {}

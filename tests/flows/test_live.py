@@ -12,7 +12,7 @@ from connectors.live.opening import Surroundings
 from connectors.store import Store
 from flows.daily import daily
 from perennial.pipeline.ingestion import pull as pulling
-from perennial.pipeline.ingestion.pull import last_pull
+from perennial.pipeline.ingestion.pull_record import read_pull
 from perennial.pipeline.runtime.exits import ExitCode, exit_code
 from perennial.pipeline.settings.store import read_settings
 from perennial.simulation import simulate
@@ -74,7 +74,7 @@ class Nights:
 
     def record(self):
         settings = read_settings(self.config)
-        return last_pull(settings, settings.orders.live_address)
+        return read_pull(settings.pulled(settings.orders.live_address))
 
     def assert_day_is_true(self, number):
         """The day's customers and their value are those of the orders that happened up to its end."""

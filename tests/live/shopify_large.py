@@ -434,7 +434,8 @@ class People:
         number = _numbers(self.number)
         if field.name.value == "defaultEmailAddress":
             address = _join(['"person', number, '@example.com"'])
-            return _wrapped(field, {"emailAddress": address})
+            values = {"marketingState": '"NOT_SUBSCRIBED"', "marketingUpdatedAt": "null"}
+            return _wrapped(field, {"emailAddress": address, **values})
         if field.name.value == "defaultPhoneNumber":
             phone = _join(['"+1500', pc.utf8_lpad(number, 7, "0"), '"'])
             text = _join(_wrapped(field, {"phoneNumber": phone}), len(self.number))

@@ -28,7 +28,7 @@ from perennial.pipeline.ingestion.pull_record import (
 )
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import progress, step
-from perennial.pipeline.settings.store import PULL_RECORD, Settings
+from perennial.pipeline.settings.store import PULL_RECORD
 
 REPAIR_AFTER = timedelta(days=7)
 RECONCILE_AFTER = timedelta(days=28)
@@ -65,9 +65,9 @@ def pull_orders(run: RunContext, kind: PullKind | None = None) -> PullRecord | N
     address = settings.orders.live_address
     if address is None:
         return None
-    before = last_pull(settings, address)
+    before = read_pull(settings.pulled(address))
     try:
-        with open_store(settings, address) as puller:
+        with open_store(run, address) as puller:
             summary = puller.pull(run.now, kind or due_kind(before, run.now), progress)
             for warning in summary.warnings:
                 progress(warning)
@@ -136,11 +136,6 @@ def _make_current(folder: Path, record: PullRecord) -> None:
         shutil.rmtree(one, ignore_errors=True)
 
 
-def last_pull(settings: Settings, address: LiveAddress) -> PullRecord | None:
-    """Return the record of the last pull of an account; None where nothing was pulled."""
-    return read_pull(settings.pulled(address))
-
-
 def covers(record: PullRecord, day: date, timezone: str) -> bool:
     """Tell whether a pull has all orders of a day in the store's time zone."""
     end = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(timezone))
@@ -159,7 +154,7 @@ def check_pulled(run: RunContext) -> None:
     address = settings.orders.live_address
     if address is None:
         return
-    record = last_pull(settings, address)
+    record = read_pull(settings.pulled(address))
     if record is None:
         raise NotPulledError(
             f"No orders are pulled from {address} yet. Run `perennial pull`; it says what is missing"
@@ -194,20 +189,19 @@ def forget_pulled(run: RunContext, names: Collection[str]) -> int:
 
 
 @contextmanager
-def open_store(
-    settings: Settings, address: LiveAddress, *, is_new: bool = False
-) -> Iterator[Puller]:
+def open_store(run: RunContext, address: LiveAddress, *, is_new: bool = False) -> Iterator[Puller]:
     """Open the puller of a live source.
 
     Parameters
     ----------
-    settings
-        The store's.
+    run
+        The run, or the home.
     address
         The account.
     is_new
         Whether currency and time zone are not set yet, so that they are not compared with the account's.
     """
+    settings = run.settings
     erased = Erasures(settings.state)
     store = LiveStore(
         address=address,
@@ -215,7 +209,7 @@ def open_store(
         currency=None if is_new else settings.store.currency,
         timezone=None if is_new else settings.store.timezone,
         integration=settings.orders.integration,
-        memory=Memory(settings.engine.memory_limit, _scratch(settings)),
+        memory=Memory(settings.engine.memory_limit, _scratch(settings.home)),
         is_erased=(lambda payload: any(name in erased for name in names_in(payload)))
         if len(erased)
         else nobody,
@@ -228,7 +222,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _scratch(settings: Settings) -> Path:
-    folder = settings.home / "scratch"
+def _scratch(home: Path) -> Path:
+    folder = home / "scratch"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

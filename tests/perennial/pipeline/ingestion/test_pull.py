@@ -27,9 +27,9 @@ from perennial.pipeline.ingestion.pull import (
     covers,
     due_kind,
     forget_pulled,
-    last_pull,
     pull_orders,
 )
+from perennial.pipeline.ingestion.pull_record import read_pull
 from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.runtime.exits import ExitCode, exit_code
 from perennial.pipeline.settings.store import SettingsError, build_settings
@@ -96,7 +96,7 @@ def test_files_and_databases_are_not_pulled(tmp_path, platform):
 
 def test_what_was_pulled_is_what_orders_are_read_from(run, platform):
     done = pull_orders(run)
-    assert done == last_pull(run.settings, run.settings.orders.live_address)
+    assert done == read_pull(run.settings.pulled(run.settings.orders.live_address))
     assert (done.rows, done.deleted, done.requests, done.warnings) == (3, 1, 7, ("Look here",))
     source = run.settings.order_source
     assert source.preset == "fivetran"
@@ -154,7 +154,7 @@ def test_a_key_that_is_refused_stops_every_run_and_leaves_what_was_pulled(run, p
     with pytest.raises(AccessRefusedError) as error:
         pull_orders(run)
     assert exit_code(error.value) is ExitCode.WRONG_USAGE
-    assert last_pull(run.settings, run.settings.orders.live_address) == before
+    assert read_pull(run.settings.pulled(run.settings.orders.live_address)) == before
 
 
 def test_recent_weeks_are_read_again_weekly_and_counts_compared_every_four_weeks(run, platform):
