@@ -10,9 +10,9 @@ LIMITS = Counts(
     takes_settings=25,
     opens_tracking=4,
     untyped_records=37,
-    flow_modules=15,
+    flow_modules=16,
     flow_lines=1_100,
-    config_places=32,
+    config_places=33,
     private_words=0,
 )
 

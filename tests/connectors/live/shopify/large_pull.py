@@ -71,6 +71,10 @@ def timed(what: str, work: Callable[[], T]) -> tuple[T, float]:
     return result, seconds
 
 
+def quiet(_: str) -> None:
+    """Show no progress."""
+
+
 def main(orders: str = "1000000") -> None:
     """Pull, project, and pull a night."""
     count = int(orders)
@@ -88,7 +92,6 @@ def main(orders: str = "1000000") -> None:
         client = ShopifyClient(shop, Credentials(token=LEGACY_TOKEN), clock=clock, url=url)
         expected = ExpectedStore(shop, currency)
         puller = ShopifyPuller(client, account, expected, clock=clock)
-        quiet: Callable[[str], None] = lambda _: None
         summary, seconds = timed(
             "pull of the whole history", lambda: puller.pull(clock.now(), PullKind.NIGHT, quiet)
         )
