@@ -59,7 +59,9 @@ class BulkOperations:
         ------
         BulkRefusedError
             Shopify starts none, or other operations do not end.
-        PlatformDownError, UnexpectedAnswerError
+        PlatformDownError
+            No try had an answer.
+        UnexpectedAnswerError
             No try had an answer that is whole.
         RequestRefusedError
             Shopify refuses the request.
