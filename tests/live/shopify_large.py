@@ -434,8 +434,8 @@ class People:
         number = _numbers(self.number)
         if field.name.value == "defaultEmailAddress":
             address = _join(['"person', number, '@example.com"'])
-            values = {"marketingState": '"NOT_SUBSCRIBED"', "marketingUpdatedAt": "null"}
-            return _wrapped(field, {"emailAddress": address, **values})
+            consent = {"marketingState": '"NOT_SUBSCRIBED"', "marketingUpdatedAt": "null"}
+            return _wrapped(field, {"emailAddress": address, **consent})
         if field.name.value == "defaultPhoneNumber":
             phone = _join(['"+1500', pc.utf8_lpad(number, 7, "0"), '"'])
             text = _join(_wrapped(field, {"phoneNumber": phone}), len(self.number))
@@ -615,7 +615,7 @@ def _object(selection: graphql.SelectionSetNode | None, columns: Any) -> list[Te
     return [*pieces, "}"]
 
 
-def _wrapped(field: graphql.FieldNode, values: Mapping[str, pa.Array]) -> list[Text]:
+def _wrapped(field: graphql.FieldNode, values: Mapping[str, Text]) -> list[Text]:
     pieces: list[Text] = []
     for each in _fields(field.selection_set):
         pieces += [f'{"," if pieces else "{"}"{each.name.value}":', values[each.name.value]]

@@ -52,6 +52,18 @@ def test_the_written_window_is_the_one_that_is_asked_for(tmp_path):
     assert store.count(parse_search(text)) == 199
 
 
+def test_consent_is_written_as_graphql_gives_it(tmp_path):
+    store = LargeStore(20)
+    inner = (
+        "customer { id defaultEmailAddress { emailAddress marketingState marketingUpdatedAt } }"
+    )
+    query = f"{{ orders {{ edges {{ node {{ id {inner} }} }} }} }}"
+    store.write_bulk(query, tmp_path / "bulk.jsonl", asked_of(store))
+    written = (tmp_path / "bulk.jsonl").read_text().splitlines()
+    result = execute(asked_of(store), graphql.parse(query), None, None)
+    assert sorted(written) == sorted(text for text, _ in flatten(result.data or {}))
+
+
 def test_a_field_without_a_column_is_refused(tmp_path):
     store = LargeStore(10)
     query = "{ orders { edges { node { id note } } } }"
