@@ -422,7 +422,10 @@ def test_refunds_without_days_are_told(tmp_path):
 
 
 def test_the_first_coupon_is_the_discount_code(tmp_path):
-    orders = [rest(coupon_lines=[{"code": "welcome10"}, {"code": "two"}]), rest(2, coupon_lines=[])]
+    orders = [
+        rest(coupon_lines=[{"code": "welcome10"}, {"code": "two"}]),
+        rest(2, coupon_lines=[]),
+    ]
     got = Reading(tmp_path, json.dumps(orders), "orders.json")
     assert got.orders["discount_code"].fillna("").to_dict() == {"1": "welcome10", "2": ""}
 
