@@ -38,7 +38,13 @@ from connectors.live.woocommerce.api import (
     REFUNDS,
     SIZES,
 )
-from connectors.live.woocommerce.hosting import BOM, is_page, json_starts, moved_address
+from connectors.live.woocommerce.hosting import (
+    BOM,
+    FIREWALL_STATUSES,
+    is_page,
+    json_starts,
+    moved_address,
+)
 
 SECOND = timedelta(seconds=1)
 SECONDS = "%Y-%m-%dT%H:%M:%S"
@@ -412,18 +418,22 @@ class WooCommerceClient:
             try:
                 return client.call(call, decode=self._decode, **how).payload
             except (AccessRefusedError, RequestRefusedError) as error:
-                if not is_page(error):
-                    raise (
-                        explained(error) if isinstance(error, AccessRefusedError) else error
-                    ) from None
-                if pause is None:
-                    raise firewalled(self.url, call.endpoint, error) from None
+                if not is_page(error) or pause is None:
+                    raise self._final(call.endpoint, error) from None
             except PlatformDownError as error:
                 if error.status != TOO_MANY or error.asks_to_wait or pause is None:
                     raise
                 pause = MINUTE  # most limits are per minute
             self._clock.sleep(pause)
         raise UnexpectedAnswerError("A request ends")  # never: the last pause is None
+
+    def _final(
+        self, endpoint: Endpoint, error: AccessRefusedError | RequestRefusedError
+    ) -> Exception:
+        """Return a refusal that stays, with what to do about it."""
+        if is_page(error) and error.status in FIREWALL_STATUSES:
+            return firewalled(self.url, endpoint, error)
+        return explained(error) if isinstance(error, AccessRefusedError) else error
 
     def _decode(self, body: bytes) -> Json:
         """Return a body's JSON, also where something stands before it, if the rest is whole."""

@@ -11,7 +11,7 @@ BOM = b"\xef\xbb\xbf"
 BLANK = b" \t\r\n"
 JSON_START = re.compile(rb"(?:^|(?<=[\n>]))[ \t]*(?=[\[{])")
 MOST_BEFORE = 65_536  # bytes of warnings that are looked through
-PAGE_STATUSES = (403, 406)  # of firewalls
+FIREWALL_STATUSES = (403, 406)
 
 
 def json_starts(body: bytes) -> list[int]:
@@ -24,8 +24,8 @@ def json_starts(body: bytes) -> list[int]:
 
 
 def is_page(error: AccessRefusedError | RequestRefusedError) -> bool:
-    """Tell whether something in front of WooCommerce refused: WooCommerce itself answers with JSON."""
-    return error.status in PAGE_STATUSES and not isinstance(error.payload, dict)
+    """Tell a refusal that is not WooCommerce's own, which is JSON: another's page, or cut on its way."""
+    return error.status >= 400 and not isinstance(error.payload, dict)
 
 
 def moved_address(url: str, location: str | None) -> str | None:

@@ -114,6 +114,14 @@ def test_a_firewall_that_passes_is_waited_for(store, double, url, tmp_path, kind
     assert differences(store, tmp_path) == []
 
 
+def test_a_refusal_that_is_cut_on_its_way_is_asked_for_again(store, double, url, tmp_path):
+    store.shop = replace(store.shop, version="8.9.1")
+    double.hosting = Hosting(at={"warning_cut": [4]})
+    pull(double, url, tmp_path)
+    assert double.requests[3].path.endswith("/refunds")
+    assert differences(store, tmp_path) == []
+
+
 def test_maintenance_that_asks_for_a_long_wait_ends_the_pull(double, url, tmp_path):
     double.hosting = Hosting(at={"html_503": [6]})
     with pytest.raises(PlatformDownError, match="600 s"):
