@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -42,7 +42,7 @@ from connectors.live.woocommerce.hosting import (
     BOM,
     FIREWALL_STATUSES,
     is_page,
-    json_starts,
+    json_start,
     moved_address,
 )
 
@@ -441,7 +441,10 @@ class WooCommerceClient:
         try:
             payload = strict_json(rest)
         except ValueError:
-            payload = next(_whole(rest))
+            start = json_start(rest)
+            if not start:
+                raise
+            payload = strict_json(rest[start:])
             self.cut["PHP's warnings"] += 1
         if len(rest) < len(body):
             self.cut["a byte order mark"] += 1
@@ -494,16 +497,6 @@ class WooCommerceClient:
 def _without_keys(record: logging.LogRecord) -> bool:
     """Keep a header with the key out of logs: the header ``Link`` repeats the query."""
     return "consumer_secret" not in record.getMessage()
-
-
-def _whole(body: bytes) -> Iterator[Json]:
-    """Yield what parses whole, from where it begins to the end of a body."""
-    for start in json_starts(body):
-        try:
-            yield strict_json(body[start:])
-        except ValueError:
-            continue
-    raise ValueError("no JSON")
 
 
 def _is_list(answer: Answer) -> None:
