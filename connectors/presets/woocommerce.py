@@ -391,15 +391,15 @@ def _nested_refunds(
     if refunds is None:
         return none, none, none, none
     names = refunds.type().value_type.names
-    made = refunds
+    past = refunds
     if REFUND_DAY in names:
-        made = refunds.filter(lambda one: ~_is_late(engine, one, as_of))
-    refunded, dated = _refunds_total(refunds), _refunds_total(made)
+        past = refunds.filter(lambda one: ~_is_late(engine, one, as_of))
+    refunded, dated = _refunds_total(refunds), _refunds_total(past)
     if REFUND_GOODS not in names:
         return refunded, dated, none, dated
-    lines = made.filter(lambda one: one[REFUND_GOODS].notnull())
+    lines = past.filter(lambda one: one[REFUND_GOODS].notnull())
     exact = lines.map(lambda one: _number(one[REFUND_GOODS]).fill_null(0.0)).sums()
-    typed = made.filter(lambda one: one[REFUND_GOODS].isnull())
+    typed = past.filter(lambda one: one[REFUND_GOODS].isnull())
     return refunded, dated, exact.fill_null(0.0), _refunds_total(typed)
 
 

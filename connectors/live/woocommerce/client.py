@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -38,7 +38,13 @@ from connectors.live.woocommerce.api import (
     REFUNDS,
     SIZES,
 )
-from connectors.live.woocommerce.hosting import BOM, is_page, json_starts, moved_address
+from connectors.live.woocommerce.hosting import (
+    BOM,
+    FIREWALL_STATUSES,
+    is_page,
+    json_start,
+    moved_address,
+)
 
 SECOND = timedelta(seconds=1)
 SECONDS = "%Y-%m-%dT%H:%M:%S"
@@ -412,12 +418,8 @@ class WooCommerceClient:
             try:
                 return client.call(call, decode=self._decode, **how).payload
             except (AccessRefusedError, RequestRefusedError) as error:
-                if not is_page(error):
-                    raise (
-                        explained(error) if isinstance(error, AccessRefusedError) else error
-                    ) from None
-                if pause is None:
-                    raise firewalled(self.url, call.endpoint, error) from None
+                if not is_page(error) or pause is None:
+                    raise self._final(call.endpoint, error) from None
             except PlatformDownError as error:
                 if error.status != TOO_MANY or error.asks_to_wait or pause is None:
                     raise
@@ -425,13 +427,24 @@ class WooCommerceClient:
             self._clock.sleep(pause)
         raise UnexpectedAnswerError("A request ends")  # never: the last pause is None
 
+    def _final(
+        self, endpoint: Endpoint, error: AccessRefusedError | RequestRefusedError
+    ) -> Exception:
+        """Return a refusal that stays, with what to do about it."""
+        if is_page(error) and error.status in FIREWALL_STATUSES:
+            return firewalled(self.url, endpoint, error)
+        return explained(error) if isinstance(error, AccessRefusedError) else error
+
     def _decode(self, body: bytes) -> Json:
         """Return a body's JSON, also where something stands before it, if the rest is whole."""
         rest = body.removeprefix(BOM)
         try:
             payload = strict_json(rest)
         except ValueError:
-            payload = next(_whole(rest))
+            start = json_start(rest)
+            if not start:
+                raise
+            payload = strict_json(rest[start:])
             self.cut["PHP's warnings"] += 1
         if len(rest) < len(body):
             self.cut["a byte order mark"] += 1
@@ -484,16 +497,6 @@ class WooCommerceClient:
 def _without_keys(record: logging.LogRecord) -> bool:
     """Keep a header with the key out of logs: the header ``Link`` repeats the query."""
     return "consumer_secret" not in record.getMessage()
-
-
-def _whole(body: bytes) -> Iterator[Json]:
-    """Yield what parses whole, from where it begins to the end of a body."""
-    for start in json_starts(body):
-        try:
-            yield strict_json(body[start:])
-        except ValueError:
-            continue
-    raise ValueError("no JSON")
 
 
 def _is_list(answer: Answer) -> None:

@@ -9,23 +9,23 @@ from connectors.live.http import check_address
 
 BOM = b"\xef\xbb\xbf"
 BLANK = b" \t\r\n"
-JSON_START = re.compile(rb"(?:^|(?<=[\n>]))[ \t]*(?=[\[{])")
+JSON_START = re.compile(rb'(?:^|(?<=[\n>]))[ \t]*(?=\[\s*\{\s*"|\[\s*\]\s*$|\{\s*")')
 MOST_BEFORE = 65_536  # bytes of warnings that are looked through
-PAGE_STATUSES = (403, 406)  # of firewalls
+FIREWALL_STATUSES = (403, 406)
 
 
-def json_starts(body: bytes) -> list[int]:
-    """Return where JSON may begin in a body with something before it, the first place first.
+def json_start(body: bytes) -> int | None:
+    """Return where JSON begins in a body with something before it; None where it does not.
 
-    Within JSON of WordPress, no array or object begins a line or follows ``>``: what is cut short cannot be
-    taken for a part of itself.
+    Only the first place counts: what is cut short cannot be taken for a part of itself.
     """
-    return [match.end() for match in JSON_START.finditer(body[:MOST_BEFORE])]
+    match = JSON_START.search(body[:MOST_BEFORE])
+    return None if match is None else match.end()
 
 
 def is_page(error: AccessRefusedError | RequestRefusedError) -> bool:
-    """Tell whether something in front of WooCommerce refused: WooCommerce itself answers with JSON."""
-    return error.status in PAGE_STATUSES and not isinstance(error.payload, dict)
+    """Tell a refusal that is not WooCommerce's own, which is JSON: another's page, or cut on its way."""
+    return error.status >= 400 and not isinstance(error.payload, dict)
 
 
 def moved_address(url: str, location: str | None) -> str | None:

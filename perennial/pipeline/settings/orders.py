@@ -55,7 +55,6 @@ class OrdersSettings(Section):
     integration: str | None = Field(
         default=None,
         description="Key of the integration that sends orders to Klaviyo, if there are several: shopify, woocommerce, api.",
-        examples=["shopify"],
     )
     table: str | None = Field(
         default=None,

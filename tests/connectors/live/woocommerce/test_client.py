@@ -11,7 +11,7 @@ from connectors.live.errors import AccessRefusedError, PlatformDownError, Unexpe
 from connectors.live.http import strict_json
 from connectors.live.records import PullKind
 from connectors.live.woocommerce.client import Keys, WooCommerceClient
-from connectors.live.woocommerce.hosting import json_starts, moved_address
+from connectors.live.woocommerce.hosting import json_start, moved_address
 from tests.connectors.live.woocommerce.shop_chaos import (
     differences,
     fast_disk,
@@ -80,10 +80,17 @@ def test_json_that_ends_in_its_middle_is_never_read(double, url, tmp_path):
 
 @given(st.integers(0, len(WHOLE) - 1))
 def test_no_beginning_of_an_answer_is_taken_for_one(length):
-    for start in json_starts(WHOLE[:length]):
-        if WHOLE[start:length].strip():
-            with pytest.raises(json.JSONDecodeError):
-                strict_json(WHOLE[start:length])
+    start = json_start(WHOLE[:length])
+    if start is not None:
+        with pytest.raises(json.JSONDecodeError):
+            strict_json(WHOLE[start:length])
+
+
+def test_json_begins_after_the_warning():
+    start = json_start(WHOLE)
+    assert start == len(WARNING)
+    assert strict_json(WHOLE[start:]) == ORDERS
+    assert json_start(WARNING + b"[]") == len(WARNING)
 
 
 @pytest.mark.parametrize(
@@ -111,6 +118,14 @@ def test_a_firewall_that_passes_is_waited_for(store, double, url, tmp_path, kind
     double.hosting = Hosting(at={kind: [1, 4, 9]})
     pull(double, url, tmp_path)
     assert double.hosting.counts[kind] == 3
+    assert differences(store, tmp_path) == []
+
+
+def test_a_refusal_that_is_cut_on_its_way_is_asked_for_again(store, double, url, tmp_path):
+    store.shop = replace(store.shop, version="8.9.1")
+    double.hosting = Hosting(at={"warning_cut": [4]})
+    pull(double, url, tmp_path)
+    assert double.requests[3].path.endswith("/refunds")
     assert differences(store, tmp_path) == []
 
 
