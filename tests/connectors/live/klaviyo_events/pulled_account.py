@@ -30,7 +30,7 @@ from tests.live.klaviyo_events_store import Lag, Store
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SOURCE = KlaviyoSource("ABC123", timezone="Europe/Berlin", currency="EUR")
-SMALL = PageSizes(orders=15, engagement=40)
+SMALL = PageSizes(orders=6, engagement=25)
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # http only: no certificates to read
 
 
@@ -156,7 +156,7 @@ def chaos(runs: int, seed: int = 0, pulls_each: int = 10, on_account=str) -> Cha
         Called after each account.
     """
     result = Chaos()
-    usual, pulls.PART_ROWS = pulls.PART_ROWS, 10  # so that pulls resume after their first page
+    usual, pulls.PART_ROWS = pulls.PART_ROWS, 1  # so that pulls resume after their first page
     try:
         return _chaos(runs, seed, pulls_each, on_account, result)
     finally:
@@ -215,7 +215,7 @@ def _pull_once(account: PulledAccount, rng: random.Random, result: Chaos) -> Non
     network = httpx.HTTPTransport(verify=NO_TLS)
     is_killed = rng.random() < 0.7
     switch = KillSwitch(
-        rng.randint(10, 60) if is_killed else 10**9, rng.choice(["before", "after"]), network
+        rng.randint(13, 70) if is_killed else 10**9, rng.choice(["before", "after"]), network
     )
     result.pulls += 1
     try:
