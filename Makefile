@@ -27,7 +27,7 @@ demo: install  ## the whole way on a real order history (CDNOW)
 	@$(BIN)/perennial demo
 
 COVERED := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m slipcover --fail-under 0 --json
-TESTS := -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+TESTS := -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # Coverage is measured and checked in two steps: slipcover 1.1.0 drops what xdist's workers gathered before it prints.
 test: install  ## all tests but the slow ones, with line and branch coverage

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import ibis
 import ibis.expr.types as ir
 
-YEAR_DAYS, QUARTER_DAYS = 365, 91
+from features.window import QUARTER_DAYS, YEAR_DAYS
 
 
 def conversions(referrals: ir.Table) -> ir.Table:

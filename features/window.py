@@ -12,6 +12,8 @@ Window(start=datetime.date(1998, 1, 1), end=datetime.date(1998, 7, 1))
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+YEAR_DAYS, QUARTER_DAYS = 365, 91  # of "within a year", "within a quarter"
+
 
 @dataclass(frozen=True)
 class Window:

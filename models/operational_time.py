@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 Days = NDArray[np.datetime64]
 
 WEEK_DAYS, WEEKS = 7, 52  # of a year; the last week has the days that are left
-YEAR_DAYS = 365.25
+MEAN_YEAR_DAYS = 365.25  # leap years counted
 AHEAD_DAYS = 3_653  # that are looked up; further ahead a day counts as one
 
 
@@ -76,7 +76,7 @@ class PaceIndex:
         if self.trend:
             age = (np.datetime64(self.as_of, "D") - days).astype(np.float64)
             longest = np.inf if self.first is None else float((self.as_of - self.first).days)
-            pace = pace * np.exp(-self.trend * np.clip(age, 0.0, longest) / YEAR_DAYS)
+            pace = pace * np.exp(-self.trend * np.clip(age, 0.0, longest) / MEAN_YEAR_DAYS)
         for first, last, of_days in self.one_off:
             is_inside = (days >= np.datetime64(first, "D")) & (days <= np.datetime64(last, "D"))
             pace = np.where(is_inside, pace * of_days, pace)

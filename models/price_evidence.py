@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from models.history import States
+from models.operational_time import MEAN_YEAR_DAYS
 
 Array = NDArray[np.float64]
 
@@ -42,7 +43,6 @@ JUMP_PERIODS = 2  # least periods since a jump: a shorter one may be a sale
 SEASONS = (0.0, 0.05, 0.15)  # standard deviation of the season
 SEASON_SCALE = 0.35  # length scale of the periodic kernel: peaks of about six weeks
 SPELLS = (0.0, 0.03, 0.1)  # standard deviation of spells of one or two periods
-YEAR_DAYS = 365.25
 LEAST_WEIGHT = 1e-4  # of a prior in the average, compared with the best one
 
 
@@ -176,7 +176,7 @@ def _models(data: GaussianEvidence, period_days: int) -> list[_Model]:
     walk = np.minimum.outer(period, period).astype(np.float64)
     lag = np.subtract.outer(period, period)
     spell = np.maximum(1 - np.abs(lag) / 2, 0.0)
-    angle = np.pi * lag * period_days / YEAR_DAYS
+    angle = np.pi * lag * period_days / MEAN_YEAR_DAYS
     season = np.exp(-2 * np.sin(angle) ** 2 / SEASON_SCALE**2)
     jumps = np.tril(np.ones((periods, periods)), -1)[:, : max(periods - JUMP_PERIODS, 0)]
     models = []

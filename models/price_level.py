@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from models.operational_time import MEAN_YEAR_DAYS
 from models.price_evidence import (
-    YEAR_DAYS,
     LevelEstimate,
     PriceSums,
     average_level,
@@ -233,7 +233,7 @@ def _unused(count: int, reason: str) -> PriceLevelFit:
 
 def _note(level: PriceLevel, change: float) -> str:
     """State how the level moved within the last year, before it, or against the average order's."""
-    year = round(YEAR_DAYS / level.period_days) + 1
+    year = round(MEAN_YEAR_DAYS / level.period_days) + 1
     moves = {"since the first orders": level.log_levels[0]}
     if len(level.log_levels) > year:
         moves = {"within the last year": level.log_levels[-year]} | moves

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.operational_time import WEEK_DAYS, WEEKS, YEAR_DAYS, PaceIndex, weeks_of
+from models.operational_time import MEAN_YEAR_DAYS, WEEK_DAYS, WEEKS, PaceIndex, weeks_of
 from models.order_value import shrunk
 
 Array = NDArray[np.float64]
@@ -254,7 +254,7 @@ class _Weeks:
             days[is_new],
             week[is_new],
             peak[is_new] > 0,
-            (middle - len(days)) / YEAR_DAYS,
+            (middle - len(days)) / MEAN_YEAR_DAYS,
             np.bincount(of_day, counts).astype(np.float64),
             np.maximum((spans.first - start).astype(np.intp), 0),
             (spans.last - start).astype(np.intp) + 1,
@@ -270,7 +270,7 @@ class _Weeks:
         return np.asarray(trend + season * np.outer(usual, usual) + np.diag(own))
 
     def _season_kernel(self, week: Places, wave_sd: float, week_of_year_sd: float) -> Array:
-        apart = 2 * np.pi * WEEK_DAYS / YEAR_DAYS * (week[:, None] - self.week[None, :])
+        apart = 2 * np.pi * WEEK_DAYS / MEAN_YEAR_DAYS * (week[:, None] - self.week[None, :])
         waves = sum(np.cos(k * apart) / k**2 for k in WAVES)
         return np.asarray(
             wave_sd**2 * waves + week_of_year_sd**2 * (week[:, None] == self.week[None, :])
@@ -366,7 +366,7 @@ class _Weeks:
         weeks = np.arange(WEEKS)
         pace = np.exp(self._season_kernel(weeks, wave_sd, week_of_year_sd) @ usual)
         days = np.full(WEEKS, float(WEEK_DAYS))
-        days[-1] = YEAR_DAYS - WEEK_DAYS * (WEEKS - 1)
+        days[-1] = MEAN_YEAR_DAYS - WEEK_DAYS * (WEEKS - 1)
         return tuple((pace / np.average(pace, weights=days)).tolist())
 
     def own(self, weights: Array, week_sd: float) -> Array:

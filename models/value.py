@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from models.cells import distinct
 from models.history import CALENDAR, CustomerHistory
 from models.intervals import Levels, Outcomes, own_level
-from models.operational_time import OperationalTime
+from models.operational_time import MEAN_YEAR_DAYS, OperationalTime
 from models.purchases import PurchaseModel, as_arrays, mean_by_phase
 from models.spend import Spend
 
@@ -16,7 +16,6 @@ Array = NDArray[np.float64]
 
 NODES = 6  # of the discounting in time: within 1e-5 up to a year, 1e-7 where alpha is a month
 MOMENTS = 1000  # of the weights of these nodes
-YEAR_DAYS = 365.25
 SOON_DAYS = 90  # of p_order_90d
 SURE = 1 - 1e-12  # a chance above it is reached never
 LIKELY = 0.25  # chance of any order above which the mean lies inside its interval
@@ -189,7 +188,7 @@ def expected_order_value(spend: Spend, history: CustomerHistory) -> Array:
 
 def _discount_factor(orders: Array, discounted: Array, days: int, annual_rate: float) -> Array:
     """Return present values over amounts; where no order is expected, that of the horizon's middle."""
-    middle = np.exp(-np.log1p(annual_rate) / YEAR_DAYS * days / 2)
+    middle = np.exp(-np.log1p(annual_rate) / MEAN_YEAR_DAYS * days / 2)
     some = orders > 0
     return np.where(some, discounted / np.where(some, orders, 1.0), middle)
 
@@ -349,7 +348,7 @@ def discounted_orders(
     x, t_x, T = as_arrays(x, t_x, T)
     share = purchases.active(x, t_x, T)
     (count, age), where = distinct(x, T)  # of those active, when they bought last tells nothing
-    delta = np.log1p(annual_discount_rate) / YEAR_DAYS
+    delta = np.log1p(annual_discount_rate) / MEAN_YEAR_DAYS
     if delta == 0:
         total = mean_by_phase(
             share, purchases.active_orders(time.after(horizon_days), count, age)[:, where]

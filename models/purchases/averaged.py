@@ -5,7 +5,7 @@ References
 .. [1] Burnham & Anderson (2002), Model Selection and Multimodel Inference, section 2.9 and chapter 4.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,6 +42,15 @@ class Averaged(PurchaseModel):
         """Return the mixture with weights scaled to sum to 1."""
         total = sum(weights)
         return cls(tuple(members), tuple(float(weight / total) for weight in weights))
+
+    @classmethod
+    def starts(cls, rate: float) -> list[tuple[float, ...]]:  # noqa: ARG003
+        """Refuse: members are fitted one by one."""
+        raise TypeError("an average is not fitted: fit its members")
+
+    def notes(self, at_bound: Collection[str]) -> tuple[str, ...]:  # noqa: ARG002
+        """Return nothing: notes are those of the members' fits."""
+        return ()
 
     def gradient(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, Array]:  # noqa: ARG002
         """Refuse: members are fitted one by one, and their likelihoods have different constants."""

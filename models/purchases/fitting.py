@@ -14,20 +14,17 @@ from models.cells import counted, distinct
 from models.likelihood import EDGE, log_covariance, most_likely, standard_errors
 from models.purchases.averaged import Averaged
 from models.purchases.family import FAMILY
-from models.purchases.geometric import BGNBD, MBGCNBD, MBGNBD, BetaGeometric
-from models.purchases.model import Array, PurchaseModel
+from models.purchases.geometric import BGNBD, MBGCNBD, BetaGeometric
+from models.purchases.model import NO_DROPOUT, Array, PurchaseModel
 from models.purchases.prior import Prior
 
 LOG_BOUND = 9.2  # a parameter, times in units of the longest history, lies within e^-9.2 and e^9.2
-EXTREME = 100.0  # a shape beyond it, or below its inverse, tells that customers do not differ
 COARSE = 32  # moments that times are rounded to where starts are looked for
 REGULAR = 1.5  # Wheat and Morrison's k from which on gaps are thought to be regular
 MIN_K, MAX_K = 2, 12
 CLEAR = 0.9  # Akaike's weight from which on the best model is used alone
 LEAST_WEIGHT, MAX_MEMBERS = 0.05, 3  # of a model in an average
 NO_LIKELIHOOD = 1e10  # stands for a loss that is not finite
-LEAST_LEAVING = 0.01  # of a customer a year, on average: fewer are not seen to leave
-NO_DROPOUT = "no dropout identified: the history does not show anybody leaving"
 
 
 class FitError(ValueError):
@@ -222,7 +219,8 @@ def fit_purchases(
     log_likelihood = float(
         (seen.customers * fitted.log_likelihood(seen.x, seen.t_x, seen.T)).sum()
     )
-    notes = _notes(fitted, best)
+    at_bound = np.abs(best) >= LOG_BOUND - 1e-6
+    notes = fitted.notes([name for name, is_at in zip(model.free, at_bound, strict=True) if is_at])
     return PurchasesFit(
         fitted,
         log_likelihood + constant,
@@ -540,28 +538,20 @@ def _starts(
     """Return the logarithms of the parameters to start from."""
     mean = np.average(coarse.x, weights=coarse.customers)
     rate = mean / max(np.average(coarse.T, weights=coarse.customers), 1e-6)
-    starts = []
-    for shape in (0.3, 1.0):
-        rates = [shape, shape / (rate * (make.k or 1))]
-        if len(make.model.free) == 2:
-            starts.append(np.log(rates))
-            continue
-        starts += [np.log([*rates, *other]) for other in ([0.5, 2.0], [0.05, 1.0])]
+    starts = [np.log(values) for values in make.model.starts(rate * (make.k or 1))]
     if start is not None and isinstance(start, make.model):
         return [*starts, make.of(start, scale)]
-    starts += _by_lifetimes(make.model, coarse)
-    return starts
+    return [*starts, *_by_lifetimes(make.model, coarse)]
 
 
 def _by_lifetimes(model: type[PurchaseModel], coarse: Histories) -> list[Array]:
     """Return lifetimes' optimum, if it has the model and finds one."""
-    from lifetimes import BetaGeoFitter, ModifiedBetaGeoFitter  # costs two seconds
+    if model.lifetimes_fitter is None:
+        return []
+    import lifetimes  # costs two seconds
     from lifetimes.utils import ConvergenceError
 
-    fitters = {BGNBD: BetaGeoFitter, MBGNBD: ModifiedBetaGeoFitter}
-    if model not in fitters:
-        return []
-    fitter = fitters[model]()
+    fitter = getattr(lifetimes, model.lifetimes_fitter)()
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # trial steps overflow on the way; it is only a start
         try:
@@ -578,32 +568,9 @@ def _covariance(make: _Maker, seen: Histories, best: Array, *, has_dropout: bool
     One at its bound is held, and so are those of leaving where nobody is seen to leave.
     """
     total = float(seen.customers.sum())
-    is_told = np.array([has_dropout or name in ("r", "alpha") for name in make.model.free])
+    is_told = np.array([has_dropout or name not in make.model.leaving for name in make.model.free])
     return log_covariance(
         lambda log_params: -total * make.loss(log_params, seen)[1],
         best,
         is_told & (np.abs(best) < LOG_BOUND - EDGE),
     )
-
-
-def _notes(model: PurchaseModel, best: Array) -> tuple[str, ...]:
-    """Say what the data cannot tell."""
-    notes, parameters = [], model.to_dict()
-    at_bound = dict(zip(model.free, np.abs(best) >= LOG_BOUND - 1e-6, strict=True))
-    if "a" in parameters:
-        a, b = parameters["a"], parameters["b"]
-        if a / (a + b) < 0.001:
-            notes.append(NO_DROPOUT)
-        elif max(a, b) > EXTREME:
-            notes.append("customers hardly differ in their chance of leaving")
-        elif min(a, b) < 1 / EXTREME:
-            notes.append(
-                "customers leave after one purchase or never, as far as the history tells"
-            )
-    elif "s" in parameters and parameters["s"] / parameters["beta"] * 365 < LEAST_LEAVING:
-        notes.append(NO_DROPOUT)
-    elif "s" in parameters and (at_bound["beta"] or at_bound["s"]):
-        notes.append("customers hardly differ in how soon they leave")
-    if parameters["r"] > EXTREME:
-        notes.append("customers hardly differ in how often they buy")
-    return tuple(notes)

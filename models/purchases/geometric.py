@@ -16,7 +16,7 @@ References
    Behavior the Easy Way, International Journal of Research in Marketing 38(1), 194-215.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial, reduce
 from itertools import islice
@@ -29,9 +29,20 @@ from scipy.special import betaln, digamma, gammaln
 
 from models.cells import runs
 from models.pieces import by_rows
-from models.purchases.model import Array, PurchaseModel, as_arrays, at_least, sum_of
+from models.purchases.model import (
+    EXTREME,
+    NO_DROPOUT,
+    Array,
+    PurchaseModel,
+    as_arrays,
+    at_least,
+    rate_notes,
+    rate_starts,
+    sum_of,
+)
 
 ODDS, NODES = (0.5, 1.0, 4.0, 10.0, 100.0), (8, 16, 32, 64, 128, 512)
+LEAST_LEAVING = 0.001  # mean chance of leaving after an order below which nobody is seen to leave
 LONG = 1000.0  # times alpha + T: over longer windows the chances of one more order are summed
 FEW_MOMENTS = 1.0  # times k: of no more random moments in a window the chances are summed
 FEW_STAY, SHORT_TERMS = 0.01, 8  # chance of staying below which so many terms are summed
@@ -63,12 +74,30 @@ class BetaGeometric(PurchaseModel):
 
     free: ClassVar = ("r", "alpha", "a", "b")
     times: ClassVar = ("alpha",)
+    leaving: ClassVar = ("a", "b")
     at_start: ClassVar[bool]  # whether a customer may leave after the first purchase
 
     @property
     def every(self) -> int:
         """Of the random moments, which one brings a purchase: 1 = each."""
         return 1
+
+    @classmethod
+    def starts(cls, rate: float) -> list[tuple[float, ...]]:
+        """Return r, alpha, a and b where a fifth leave after an order, and where few do."""
+        return rate_starts(rate, [(0.5, 2.0), (0.05, 1.0)])
+
+    def notes(self, at_bound: Collection[str]) -> tuple[str, ...]:  # noqa: ARG002
+        """Say whether anybody leaves, and whether customers differ."""
+        a, b, notes = self.a, self.b, rate_notes(self.r)
+        if a / (a + b) < LEAST_LEAVING:
+            return (NO_DROPOUT, *notes)
+        if max(a, b) > EXTREME:
+            return ("customers hardly differ in their chance of leaving", *notes)
+        if min(a, b) < 1 / EXTREME:
+            note = "customers leave after one purchase or never, as far as the history tells"
+            return (note, *notes)
+        return notes
 
     def gradient(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, Array]:
         """Log-likelihood of each history, and its derivatives in r, alpha, a and b.
@@ -287,6 +316,7 @@ class BGNBD(BetaGeometric):
 
     name: ClassVar = "bg_nbd"
     title: ClassVar = "BG/NBD"
+    lifetimes_fitter: ClassVar = "BetaGeoFitter"
     at_start: ClassVar = False
 
 
@@ -296,6 +326,7 @@ class MBGNBD(BetaGeometric):
 
     name: ClassVar = "mbg_nbd"
     title: ClassVar = "MBG/NBD"
+    lifetimes_fitter: ClassVar = "ModifiedBetaGeoFitter"
     at_start: ClassVar = True
 
 

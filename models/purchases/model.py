@@ -5,7 +5,7 @@ Times are days; the papers' ``x``, ``t_x`` and ``T`` are our `frequency`, `recen
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from typing import ClassVar
 
@@ -26,6 +26,8 @@ MAX_COUNT = 100_000  # of orders that a horizon is thought to hold
 NEVER_DAYS = 1e7  # what takes longer is called never
 MANY = 1000  # histories from which on those alike are looked for
 SMALL = 1e-6  # share of the last chance computed by itself, below which the next one is
+EXTREME = 100.0  # a shape beyond it, or below its inverse, tells that customers do not differ
+NO_DROPOUT = "no dropout identified: the history does not show anybody leaving"
 SURE = 600.0  # exponent from which on exp(-exponent) is too small for a recurrence to start with
 
 
@@ -42,12 +44,35 @@ class PurchaseModel(ABC):
     times: ClassVar[
         tuple[str, ...]
     ]  # those among them that are in days; never per day, since fits scale them
+    leaving: ClassVar[tuple[str, ...]] = ()  # those that have no estimate where no dropout shows
     can_leave: ClassVar[bool] = True  # whether customers may leave for good
+    lifetimes_fitter: ClassVar[str | None] = None  # class of `lifetimes` that fits this model
     is_regular: ClassVar[bool] = False  # fitted only where gaps between purchases are regular
 
     @abstractmethod
     def gradient(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, Array]:
         """Log-likelihood of each history, shape (n,), and its derivatives, shape (free parameters, n)."""
+
+    @classmethod
+    @abstractmethod
+    def starts(cls, rate: float) -> list[tuple[float, ...]]:
+        """Return parameters that a fit starts from, in the order of ``free``.
+
+        Parameters
+        ----------
+        rate
+            Purchases per customer and unit of time, the longest history; with a k, its random moments.
+        """
+
+    @abstractmethod
+    def notes(self, at_bound: Collection[str]) -> tuple[str, ...]:
+        """Return what the data cannot tell of a fit, :data:`NO_DROPOUT` if nobody is seen to leave.
+
+        Parameters
+        ----------
+        at_bound
+            Names of the parameters that are at a bound of the fit.
+        """
 
     @abstractmethod
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Array:
@@ -228,6 +253,18 @@ class PurchaseModel(ABC):
         """Return the parameters by name."""
         parameters: dict[str, float] = asdict(self)  # type: ignore[call-overload]
         return parameters
+
+
+def rate_starts(
+    rate: float, others: Sequence[tuple[float, ...]] = ((),)
+) -> list[tuple[float, ...]]:
+    """Return starts of a gamma distributed rate whose mean is `rate`, each with each of the others."""
+    return [(shape, shape / rate, *other) for shape in (0.3, 1.0) for other in others]
+
+
+def rate_notes(shape: float) -> tuple[str, ...]:
+    """Say whether customers differ in their rate of buying, by its gamma distribution's shape."""
+    return ("customers hardly differ in how often they buy",) if shape > EXTREME else ()
 
 
 def as_arrays(*columns: ArrayLike) -> tuple[Array, ...]:

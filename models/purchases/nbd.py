@@ -5,7 +5,7 @@ References
 .. [1] Ehrenberg (1959), The Pattern of Consumer Purchases, Applied Statistics 8(1), 26-41.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +14,14 @@ from numpy.typing import ArrayLike
 from scipy.special import digamma, gammaln
 
 from models.cells import runs
-from models.purchases.model import Array, PurchaseModel, as_arrays, at_least
+from models.purchases.model import (
+    Array,
+    PurchaseModel,
+    as_arrays,
+    at_least,
+    rate_notes,
+    rate_starts,
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,15 @@ class NBD(PurchaseModel):
     title: ClassVar = "NBD"
     free: ClassVar = ("r", "alpha")
     times: ClassVar = ("alpha",)
+
+    @classmethod
+    def starts(cls, rate: float) -> list[tuple[float, ...]]:
+        """Return r and alpha for two shapes of the rate."""
+        return rate_starts(rate)
+
+    def notes(self, at_bound: Collection[str]) -> tuple[str, ...]:  # noqa: ARG002
+        """Say whether customers differ in how often they buy."""
+        return rate_notes(self.r)
 
     def gradient(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, Array]:
         """Log-likelihood of each history, shape (n,), and its derivatives in r and alpha, shape (2, n)."""

@@ -10,7 +10,7 @@ References
 .. [2] Fader & Hardie (2005), A Note on Deriving the Pareto/NBD Model and Related Expressions, note 009.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,9 +20,18 @@ from scipy.special import digamma, exprel, gammaln
 
 from models.cells import runs
 from models.pieces import by_rows
-from models.purchases.model import Array, PurchaseModel, as_arrays, at_least
+from models.purchases.model import (
+    NO_DROPOUT,
+    Array,
+    PurchaseModel,
+    as_arrays,
+    at_least,
+    rate_notes,
+    rate_starts,
+)
 
 NODES, FEW_NODES = 48, 16  # of the integrals over the moment of leaving; of a spread's
+LEAST_LEAVING = 0.01  # of a customer a year, on average: fewer are not seen to leave
 ROWS = 1024  # computed at once, in the processor's own memory
 Z, W = np.polynomial.legendre.leggauss(NODES)
 FEW = np.polynomial.legendre.leggauss(FEW_NODES)
@@ -49,6 +58,21 @@ class ParetoNBD(PurchaseModel):
     title: ClassVar = "Pareto/NBD"
     free: ClassVar = ("r", "alpha", "s", "beta")
     times: ClassVar = ("alpha", "beta")
+    leaving: ClassVar = ("s", "beta")
+
+    @classmethod
+    def starts(cls, rate: float) -> list[tuple[float, ...]]:
+        """Return r, alpha, s and beta where a quarter leave within the longest history, and where few do."""
+        return rate_starts(rate, [(0.5, 2.0), (0.05, 1.0)])
+
+    def notes(self, at_bound: Collection[str]) -> tuple[str, ...]:
+        """Say whether anybody leaves, and whether customers differ."""
+        notes = rate_notes(self.r)
+        if self.s / self.beta * 365 < LEAST_LEAVING:
+            return (NO_DROPOUT, *notes)
+        if "s" in at_bound or "beta" in at_bound:
+            return ("customers hardly differ in how soon they leave", *notes)
+        return notes
 
     def gradient(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> tuple[Array, Array]:
         """Log-likelihood of each history, and its derivatives in r, alpha, s and beta.

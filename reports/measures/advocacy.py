@@ -7,6 +7,7 @@ from math import fsum
 import numpy as np
 import pandas as pd
 
+from features.window import YEAR_DAYS
 from reports.measures.rates import days_of, missing, rate
 from reports.records.kpis import (
     Advocacy,
@@ -17,7 +18,7 @@ from reports.records.kpis import (
 )
 
 NORMAL_95 = 1.96
-YEAR = pd.Timedelta(days=365)
+YEAR = pd.Timedelta(days=YEAR_DAYS)
 
 
 def referral_section(

@@ -7,6 +7,7 @@ from math import fsum
 import numpy as np
 import pandas as pd
 
+from features.window import YEAR_DAYS
 from models.survival import Curve, kaplan_meier, mean_difference, rate_difference
 from reports.measures.rates import rate, rate_by
 from reports.records.kpis import (
@@ -19,7 +20,6 @@ from reports.records.kpis import (
     ValueAlarm,
 )
 
-YEAR_DAYS = 365
 MARKS = (30, 60, 90)
 POINTS, SHOWN_DAYS = 120, 400  # of the curve
 LATE_CYCLES = 2.0

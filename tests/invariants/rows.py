@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from models.value import YEAR_DAYS
+from models.operational_time import MEAN_YEAR_DAYS
 from tests.invariants.published import PublishedFigures
 
 Rows = pd.Series
@@ -43,7 +43,7 @@ def value_is_orders_by_order_value_by_discount(day: PublishedFigures) -> Rows:
 def discount_factor_is_within_the_rate(day: PublishedFigures) -> Rows:
     """No order is worth more than today's, none less than one on the horizon's last day."""
     rate = day.settings.model.annual_discount_rate
-    least = (1 + rate) ** (-day.horizon_days / YEAR_DAYS)
+    least = (1 + rate) ** (-day.horizon_days / MEAN_YEAR_DAYS)
     return ~day.discount_factor.between(least * (1 - EXACT), 1 + EXACT)
 
 

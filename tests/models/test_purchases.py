@@ -15,13 +15,17 @@ from models.purchases import (
     MBGNBD,
     NBD,
     FitError,
-    ParetoNBD,
     fit_family,
     fit_purchases,
 )
 
 PAPER = BGNBD(r=0.243, alpha=4.414, a=0.793, b=2.426)  # Fader, Hardie & Lee (2005), weeks
 every_model = pytest.mark.parametrize("model", FAMILY.values(), ids=FAMILY)
+every_model_of_leaving = pytest.mark.parametrize(
+    "model",
+    [model for model in FAMILY.values() if model.can_leave and not model.is_regular],
+    ids=lambda model: model.name,
+)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +140,7 @@ def test_days_and_weeks_tell_the_same(cdnow_sample, fits_of_sample, model):
         )
 
 
-@pytest.mark.parametrize("model", [BGNBD, ParetoNBD, NBD])
+@every_model
 def test_a_fit_starts_from_an_earlier_one_and_ends_where_it_would_have(
     cdnow_sample, fits_of_sample, model
 ):
@@ -198,7 +202,7 @@ def nobody_leaves():
     return x, t_x, T
 
 
-@pytest.mark.parametrize("model", [BGNBD, MBGNBD, ParetoNBD])
+@every_model_of_leaving
 def test_a_history_that_shows_nobody_leaving_is_fitted_and_says_so(nobody_leaves, model):
     fit = fit_purchases(*nobody_leaves, model=model)
     assert any("no dropout identified" in note for note in fit.notes)
@@ -206,7 +210,7 @@ def test_a_history_that_shows_nobody_leaving_is_fitted_and_says_so(nobody_leaves
     assert fit.model.p_alive(*nobody_leaves).min() > 0.99
 
 
-@pytest.mark.parametrize("model", [BGNBD, MBGNBD, ParetoNBD])
+@every_model_of_leaving
 def test_where_nobody_leaves_the_fit_is_as_good_as_the_model_without_leaving(model):
     rng = np.random.default_rng(5)
     T = rng.uniform(50, 400, 2000)

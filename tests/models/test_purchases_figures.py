@@ -21,7 +21,7 @@ from models.purchases import (
     fit_purchases,
 )
 
-MODELS = (BGNBD, MBGNBD, ParetoNBD, NBD)
+MODELS = [model for model in FAMILY.values() if not model.is_regular]
 WEEKS = 39  # of calibration at most, and of holdout
 
 FHL_BG = BGNBD(0.243, 4.414, 0.793, 2.426)  # all in weeks

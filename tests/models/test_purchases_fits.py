@@ -1,7 +1,12 @@
 """How purchase models are fitted: regularity, what is not told, impossible weights, long windows."""
 
+from dataclasses import dataclass
+from itertools import count
+from typing import ClassVar
+
 import numpy as np
 import pytest
+from scipy.special import pdtrc
 
 from models.purchases import (
     BGNBD,
@@ -11,9 +16,13 @@ from models.purchases import (
     NBD,
     FitError,
     ParetoNBD,
+    Prior,
+    PurchaseModel,
     PurchasesFit,
     Regularity,
+    as_arrays,
     dropout_weight,
+    fit_again,
     fit_family,
     fit_purchases,
 )
@@ -111,7 +120,9 @@ def test_impossible_numbers_of_customers_are_refused_in_words(customers):
 
 def test_where_nobody_leaves_the_rate_of_buying_still_has_standard_errors():
     history, _ = simulate(NBD(1.2, 60.0), 3_000, 3)
-    for model in (BGNBD, MBGNBD, ParetoNBD):
+    for model in FAMILY.values():
+        if not model.can_leave or model.is_regular:
+            continue
         fit = fit_purchases(*history, model=model)
         assert any("no dropout identified" in note for note in fit.notes)
         errors = fit.standard_errors
@@ -154,3 +165,55 @@ def test_how_far_customers_leave_after_orders_is_akaikes_weight():
     assert dropout_weight(family) == pytest.approx(0.75)
     assert dropout_weight(family[:1]) == 1
     assert dropout_weight(family[1:]) == 0
+
+
+@dataclass(frozen=True)
+class Poisson(PurchaseModel):
+    """Everybody buys at one rate and nobody leaves: shares no parameter with the family."""
+
+    gap: float  # days
+
+    name: ClassVar = "poisson"
+    title: ClassVar = "Poisson"
+    free: ClassVar = ("gap",)
+    times: ClassVar = ("gap",)
+
+    @classmethod
+    def starts(cls, rate):
+        return [(0.5 / rate,), (2 / rate,)]
+
+    def notes(self, at_bound):
+        return tuple(f"{name} is at its bound" for name in at_bound)
+
+    def gradient(self, x, t_x, T):
+        x, _, T = as_arrays(x, t_x, T)
+        value = -x * np.log(self.gap) - T / self.gap
+        return value, (T / self.gap**2 - x / self.gap)[None]
+
+    def p_alive(self, x, t_x, T):
+        return np.ones(as_arrays(x, t_x, T)[0].shape)
+
+    def active_tails(self, days, x, T):
+        days, x, _ = as_arrays(days, x, T)
+        for n in count(1):
+            yield pdtrc(n - 1, days / self.gap)[None]
+
+    def active_orders(self, days, x, T):
+        days, x, _ = as_arrays(days, x, T)
+        return (days / self.gap)[None]
+
+
+@pytest.mark.parametrize("prior", [None, Prior()])
+def test_a_candidate_of_other_parameters_is_fitted_to_its_own_optimum(prior):
+    x, t_x, T = [2.0, 0.0, 3.0], [100.0, 0.0, 250.0], [300.0, 50.0, 400.0]
+    fit = fit_purchases(x, t_x, T, model=Poisson, prior=prior)
+    assert fit.model.gap == pytest.approx(750 / 5, rel=1e-6)
+    assert fit.standard_errors["gap"] == pytest.approx(150 / np.sqrt(5), rel=1e-3)
+    assert fit.notes == ()
+    assert fit_again(fit.model, x, t_x, T, prior=prior).gap == pytest.approx(150, rel=1e-6)
+    expected = fit.model.expected_orders(300, x, t_x, T)
+    assert expected == pytest.approx([2.0, 2.0, 2.0], rel=1e-6)
+    seldom = fit_purchases(
+        [1.0, *[0.0] * 20_000], [1.0, *[0.0] * 20_000], [300.0] * 20_001, model=Poisson
+    )
+    assert seldom.notes == ("gap is at its bound",)

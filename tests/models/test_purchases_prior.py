@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 
 from models.purchases import (
-    BGNBD,
-    MBGCNBD,
+    FAMILY,
     MBGNBD,
-    NBD,
     Normal,
-    ParetoNBD,
     Prior,
     fit_again,
     fit_family,
@@ -18,8 +15,7 @@ from models.purchases import (
 from tests.models.test_purchases_simulation import TRUTHS, simulate
 
 TRUTH = MBGNBD(1.0, 365 / 3, 0.6, 1.4)
-MODELS = [BGNBD, MBGNBD, MBGCNBD, ParetoNBD, NBD]
-every_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+every_model = pytest.mark.parametrize("model", FAMILY.values(), ids=FAMILY)
 
 
 def history_of(n, seed):

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from models.cells import distinct
 from models.history import CALENDAR, CustomerHistory
 from models.intervals import Levels, Outcomes
-from models.operational_time import OperationalTime, PaceIndex
+from models.operational_time import MEAN_YEAR_DAYS, OperationalTime, PaceIndex
 from models.purchases import BGNBD, MBGCNBD, MBGNBD, NBD, ParetoNBD
 from models.spend import Spend
 from models.value import (
     LIKELY,
-    YEAR_DAYS,
     Forecast,
     ForecastMultipliers,
     SecondOrder,
@@ -40,7 +39,7 @@ def test_each_order_is_discounted_from_its_own_moment():
     edges = np.arange(366)
     by_then = np.array([PURCHASES.expected_orders(day, x, t_x, T)[0] for day in edges])
     middles = (edges[:-1] + edges[1:]) / 2
-    by_hand = (np.diff(by_then) * 1.10 ** (-middles / YEAR_DAYS)).sum()
+    by_hand = (np.diff(by_then) * 1.10 ** (-middles / MEAN_YEAR_DAYS)).sum()
     _, actual = discounted_orders(
         PURCHASES, x, t_x, T, horizon_days=365, annual_discount_rate=0.10
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.kept import DIGESTS, check_digests, write_digests
+from features.tables import DataError
 from models.corrections import Corrections, ModelCorrection, RuleModel, StackedModel
 from models.forecaster import Forecaster
 from models.intervals import Levels
@@ -25,6 +26,10 @@ PARAMETERS = "parameters.json"
 CLASSIFIER = "second_purchase.skops"
 BY_DAYS = "second_purchase_by_days.skops"
 TREES_FILE = "trees.skops"
+NEWER = (
+    "The registered model has the {part}, which this version does not have. Install the newer version "
+    "again, or train with this one: perennial train"
+)
 BINS = "bins.json"  # what :mod:`perennial.pipeline.training.drift` writes beside them
 # skops trusts a scaler and a logistic regression by itself; nothing else is loaded there
 TRUSTED_TYPES: list[str] = []
@@ -80,6 +85,8 @@ def load_forecaster(folder: Path) -> Forecaster:
     ------
     ChangedFileError
         A file is not as it was written.
+    DataError
+        A newer version wrote it, with a kind of model that this one lacks.
     """
     check_digests(folder)
     record = json.loads((folder / PARAMETERS).read_text())
@@ -141,7 +148,11 @@ def load_correction(record: Mapping[str, Any] | None, folder: Path) -> ModelCorr
     """Read a correction that was saved; None where only the purchase and spend models are used."""
     if record is None:
         return None
-    return _rule(record) if record["kind"] == "rule" else _stacked(record, folder)
+    if record["kind"] == "rule":
+        return _rule(record)
+    if record["kind"] == "stacked":
+        return _stacked(record, folder)
+    raise DataError(NEWER.format(part=f"correction {record['kind']}"))
 
 
 def _rule(record: Mapping[str, Any]) -> RuleModel:
@@ -195,4 +206,6 @@ def _model(record: dict[str, Any]) -> PurchaseModel:
     if record["model"] == Averaged.name:
         members = tuple(_model(member) for member in record["members"])
         return Averaged(members, tuple(record["weights"]))
+    if record["model"] not in FAMILY:
+        raise DataError(NEWER.format(part=f"purchase model {record['model']}"))
     return FAMILY[record["model"]](**record["parameters"])

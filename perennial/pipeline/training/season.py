@@ -10,6 +10,7 @@ import pandas as pd
 
 from connectors.engine import Engine
 from features.season import purchase_spans, purchases_between
+from features.window import YEAR_DAYS
 from models.operational_time import OperationalTime, PaceIndex
 from models.season import (
     PaceFit,
@@ -18,7 +19,6 @@ from models.season import (
     season_gain,
 )
 
-YEAR_DAYS = 365
 MOST_DAYS = 5 * YEAR_DAYS  # of the history that is looked at
 LEAST_PROOF_DAYS = 91  # that a season is proved on
 LEAST_PURCHASES = 100  # between first and last ones

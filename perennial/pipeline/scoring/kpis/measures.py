@@ -14,6 +14,7 @@ import pandas as pd
 from connectors.orders import History
 from features import advocacy, bundles, journeys, products
 from features.tables import HISTORY
+from features.window import YEAR_DAYS
 from models.forecaster import Forecaster
 from perennial.pipeline.runtime.context import RunContext
 from perennial.pipeline.runtime.steps import step
@@ -293,7 +294,7 @@ def _review_rate(day: Day) -> Rate | Missing:
     if "reviews" not in day.tables:
         return missing("reviews", "Review rate")
     reviews = day.tables["reviews"]
-    since = day.as_of - timedelta(days=advocacy.YEAR_DAYS)
+    since = day.as_of - timedelta(days=YEAR_DAYS)
     placed = day.orders.order_date
     orders = day.orders.filter(
         (placed > since) & (placed <= day.as_of) & (day.orders.net_amount >= 0)

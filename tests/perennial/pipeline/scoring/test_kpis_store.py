@@ -3,7 +3,10 @@
 The store goes on for two months after the day: nothing of that may be counted.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -15,12 +18,21 @@ from connectors.accounting import Accounting
 from connectors.orders import History
 from connectors.quality import Quality
 from features import journeys
+from features.rfm import customer_state
+from models.forecaster import Forecaster
+from models.operational_time import PaceIndex
+from models.order_value import OrderValue
+from models.purchases import MBGNBD
+from models.records import Record
+from models.spend import Spend
 from perennial.pipeline.runtime.context import home_context
 from perennial.pipeline.scoring.kpis.day import opened
 from perennial.pipeline.scoring.kpis.measures import (
+    Ahead,
     advocacy_measures,
     bundle_measures,
     discount_measures,
+    kpi_report,
     loyalty_measures,
     product_measures,
     write_refills,
@@ -28,7 +40,7 @@ from perennial.pipeline.scoring.kpis.measures import (
 from perennial.pipeline.settings.store import build_settings
 from perennial.simulation import simulate
 from reports.measures import forecast, repeat
-from reports.records.kpis import Rate
+from reports.records.kpis import KpiReport, Missing, MissingRow, Need, Rate
 
 AS_OF = date(2025, 10, 31)
 DAY = pd.Timedelta(days=1)
@@ -361,3 +373,64 @@ def test_what_the_simulation_knows_is_what_the_measures_find(day, world, first):
     nps = past(world, "nps", "answered_at").groupby("customer_id")["score"].last()
     content = truth["satisfaction"].reindex(nps.index).groupby(nps >= 9).mean()
     assert content[True] > content[False]
+
+
+UNSET = {  # fields that stay None in such a store, and why
+    ("Rate", "why"): "each rate is of enough customers",
+    ("CohortAlarm", "why"): "the cohorts of this store can be compared",
+    ("OriginGroup", "cost_needs"): "rewards and spend are given",
+}
+
+
+def records_in(value):
+    """Yield a record and those inside it."""
+    if isinstance(value, Record):
+        yield value
+        value = [getattr(value, name) for name in type(value).model_fields]
+    elif isinstance(value, dict):
+        value = value.values()
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        for part in value:
+            yield from records_in(part)
+
+
+def kinds_in(annotation):
+    """Yield the classes of records that an annotation names, and those of their fields."""
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from kinds_in(field.annotation)
+    for part in get_args(annotation):
+        yield from kinds_in(part)
+
+
+def test_a_store_that_gives_every_table_has_a_value_in_every_field(day, world, tmp_path):
+    """A new field that `kpi_report` does not set, or that no code fills in, fails."""
+    state = day.engine.frame(customer_state(day.orders, AS_OF))
+    state[["customer_id"]].assign(segment="loyal").to_parquet(tmp_path / "decided.parquet")
+    pace = PaceIndex(AS_OF, tuple(np.linspace(0.5, 1.5, 52)))
+    forecaster = Forecaster.plain(
+        MBGNBD(0.9, 45.0, 0.5, 1.5), OrderValue(Spend(6.0, 4.0, 15.0)), pace=pace
+    )
+    settings = day.settings.model_copy(
+        update={"repeat_rate_benchmark": 0.3, "least_customers": 10}  # few answer in a month
+    )
+    whole = replace(day, settings=settings)
+    ahead = Ahead(state, forecaster, (0.9, 1.0, 1.2))
+    report = kpi_report(whole, tmp_path / "decided.parquet", ahead)
+    records = list(records_in(report))
+    assert not [one for one in records if isinstance(one, Missing | MissingRow)]
+    fields = {
+        (kind.__name__, name)
+        for kind in kinds_in(KpiReport)
+        if kind not in (Missing, MissingRow, Need)
+        for name in kind.model_fields
+    }
+    filled = {
+        (type(one).__name__, name)
+        for one in records
+        for name in type(one).model_fields
+        if getattr(one, name) not in (None, (), {})
+    }
+    assert fields - filled == set(UNSET)
+    assert KpiReport.model_validate_json(report.model_dump_json()) == report

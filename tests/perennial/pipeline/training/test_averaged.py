@@ -1,4 +1,4 @@
-"""An average of purchase models in training: its parts, its files, and how it is fitted again."""
+"""An average of purchase models in training: its parts, and how it is fitted again."""
 
 import json
 from datetime import date
@@ -17,7 +17,6 @@ from models.order_value import OrderValue
 from models.purchases import MBGCNBD, MBGNBD, Averaged, BetaGeometric, ParetoNBD
 from models.spend import Spend
 from perennial.pipeline.scoring.incremental_value import _ways
-from perennial.pipeline.training.model_files import PARAMETERS, load_forecaster, save_forecaster
 from perennial.pipeline.training.pictures import frequency_fit, matrices
 from perennial.pipeline.training.recipe import fit_recipe
 from perennial.pipeline.training.stacking import _fitted_again
@@ -42,12 +41,6 @@ def trained(tmp_path_factory):
         fits = fit_recipe(engine, orders, None, AS_OF, 90, 90)
         cells = engine.frame(state_cells(customer_state(orders, AS_OF)))
     return fits, cells
-
-
-def test_an_average_is_the_same_after_it_was_saved(tmp_path):
-    save_forecaster(Forecaster.plain(AVERAGE, ORDER_VALUE), tmp_path)
-    json.loads((tmp_path / PARAMETERS).read_text(), parse_constant=pytest.fail)
-    assert load_forecaster(tmp_path).purchases == AVERAGE
 
 
 def test_a_small_shop_is_forecast_by_an_average(trained):

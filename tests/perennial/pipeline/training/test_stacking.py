@@ -1,42 +1,29 @@
-"""Corrections of the purchase and spend models: their windows, totals, choice, and files."""
+"""Corrections of the purchase and spend models: their windows, totals and choice."""
 
-import json
 from datetime import date, timedelta
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from connectors.engine import open_engine
 from connectors.order_source import OrderSource
 from connectors.orders import read_orders
 from features.rfm import customer_state
-from features.tables import Recent
 from models.corrections import (
     Corrections,
-    RuleModel,
     StackedModel,
     columns_of,
-    history_of,
     means_of,
     plain_forecast,
     tree_features,
 )
 from models.forecaster import INPUTS, Forecaster, second_order_lift
-from models.operational_time import PaceIndex
-from models.order_value import OrderValue
 from models.price_level import PriceLevel
-from models.purchases import BGNBD, MBGNBD
-from models.rules import RULES, Steps
-from models.spend import Spend
+from models.rules import RULES
 from models.stacking import BANDS, Correction
-from models.trees import fit_trees
-from models.value import discounted_orders
 from perennial.pipeline.ingestion.read import with_recent
 from perennial.pipeline.training.model_files import (
     PARAMETERS,
-    load_correction,
-    load_forecaster,
     save_correction,
     save_forecaster,
 )
@@ -53,72 +40,16 @@ from perennial.pipeline.training.stacking import (
     look_back,
     window_of,
 )
-from tests.shops import make_orders
-
-DAYS = 90
-PURCHASES = MBGNBD(0.9, 45.0, 0.5, 1.5)
-ORDER_VALUE = OrderValue(Spend(6.0, 4.0, 15.0), first_level=1.1, once_level=0.9, net_share=0.95)
-
-
-def customers(n, seed=0):
-    """Return states of customers with recent orders and amounts, as the forecaster takes them."""
-    rng = np.random.default_rng(seed)
-    x = rng.poisson(1.5, n).astype(float)
-    T = rng.integers(5, 900, n).astype(float)
-    t_x = np.where(x > 0, np.floor(rng.random(n) * T), 0.0)
-    x = np.where(t_x > 0, x, 0.0)
-    mean, first = (rng.gamma(6.0, 5.0, n) for _ in range(2))
-    state = {
-        "customer_id": [f"c{seed}_{i:05}" for i in range(n)],
-        "frequency": x,
-        "recency_days": t_x,
-        "age_days": T,
-        "monetary_value": np.where(x > 0, mean, 0.0),
-        "first_amount": first,
-        "first_discount_share": 0.0,
-        "revenue": x * mean + first,
-    }
-    recent = [name for name in Recent.columns() if name != "customer_id"]
-    return pd.DataFrame(
-        state
-        | {name: rng.poisson(1.0, n).astype(float) for name in recent if "orders" in name}
-        | {name: rng.gamma(1.0, 30.0, n) for name in recent if "amount" in name}
-    )
-
-
-def correction(weights, seed=1, intercept=0.3):
-    bands = np.random.default_rng(seed).normal(0, 0.2, BANDS)
-    return Correction(tuple(weights), tuple(bands.tolist()), intercept)
-
-
-CORRECTIONS = Corrections(
-    correction((0.9, 0.3, 0.1, 0.5)),
-    correction((0.2, 0.1), seed=2),
-    correction((0.8, 0.3), seed=3),
+from tests.perennial.pipeline.training.forecasters import (
+    CORRECTIONS,
+    DAYS,
+    ORDER_VALUE,
+    PURCHASES,
+    customers,
+    forecaster,
+    rule_model,
 )
-
-
-@pytest.fixture(scope="module")
-def trees():
-    state = customers(3_000, seed=9)
-    plain = plain_forecast(PURCHASES, ORDER_VALUE, state, DAYS)
-    rng = np.random.default_rng(10)
-    orders = rng.poisson(plain.orders).astype(float)
-    value = orders * plain.order_value * rng.gamma(4.0, 0.25, len(orders))
-    return fit_trees(tree_features(state, plain), orders, value)
-
-
-@pytest.fixture(scope="module")
-def stacked(trees):
-    return StackedModel(DAYS, trees, CORRECTIONS, (0.4, 75.0))
-
-
-def rule_model(rule="recency"):
-    return RuleModel(
-        DAYS, rule, Steps((-400.0, -50.0, 0.0), (0.05, 0.3, 0.9)), Steps((-400.0, 0.0), (0.04, 0.6)),
-        1.2,
-    )  # fmt: skip
-
+from tests.shops import make_orders
 
 # Windows
 
@@ -307,84 +238,6 @@ def test_a_lead_too_small_to_matter_is_no_reason_to_change(name, least):
     assert choice == STACKED
 
 
-# Files
-
-
-@pytest.mark.parametrize("lacking", [(), ("order_value", "chance")])
-def test_a_stacked_model_is_the_same_after_it_was_saved(stacked, trees, tmp_path, lacking):
-    parts = {"order_value": CORRECTIONS.order_value, "chance": CORRECTIONS.chance}
-    corrections = Corrections(CORRECTIONS.orders, **parts | dict.fromkeys(lacking))
-    model = StackedModel(DAYS, trees, corrections, (0.4, 75.0))
-    record = json.loads(json.dumps(save_correction(model, tmp_path), allow_nan=False))
-    again = load_correction(record, tmp_path)
-    assert (again.days, again.corrections, again.means) == (DAYS, corrections, (0.4, 75.0))
-    state, lift = customers(300), np.linspace(0.5, 2.0, 300)
-    before, after = (
-        one.multipliers(PURCHASES, ORDER_VALUE, state, lift) for one in (model, again)
-    )
-    for name in ("hazard", "orders", "order_value"):
-        assert getattr(after, name).tolist() == getattr(before, name).tolist()
-
-
-@pytest.mark.parametrize("rule", list(RULES))
-def test_a_rule_is_the_same_after_it_was_saved(tmp_path, rule):
-    model = rule_model(rule)
-    record = json.loads(json.dumps(save_correction(model, tmp_path), allow_nan=False))
-    assert load_correction(record, tmp_path) == model
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_no_correction_is_read_as_none(tmp_path):
-    assert load_correction(None, tmp_path) is None
-
-
-@pytest.fixture(scope="module")
-def classifiers():
-    """A second-purchase classifier and its base rate by days, of random first orders."""
-    from models.second_purchase import design, fit_second_purchase
-
-    rng, landmarks = np.random.default_rng(4), []
-    for _ in range(3):
-        n = 3_000
-        rate = rng.random(n)
-        columns = {
-            "p_by_rhythm": np.full(n, 0.2), "age_days": rng.integers(0, 400, n).astype(float),
-            "first_product_rate": rate,
-        }  # fmt: skip
-        landmarks.append((design(columns), (rng.random(n) < 0.5 * rate).astype(float)))
-    fit = fit_second_purchase(landmarks)
-    return fit.classifier, fit.by_days
-
-
-PACE = PaceIndex(date(2024, 6, 30), tuple(np.linspace(0.5, 1.5, 52)), 0.1)
-
-
-def forecaster(correction_, classifiers=(None, None), **more):
-    return Forecaster(
-        purchases=PURCHASES, order_value=ORDER_VALUE, classifier=classifiers[0], second_purchase_days=60, trained_as_of=date(2024, 6, 30), correction=correction_,
-        level=(-0.1, 0.05), by_days=classifiers[1], pace=PACE,
-        dropout_model=BGNBD(0.6, 40.0, 0.8, 2.5), dropout_weight=0.7, **more,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", ["stacked", "rule", "none"])
-@pytest.mark.parametrize("is_classified", [True, False])
-def test_a_forecaster_predicts_the_same_after_it_was_saved(
-    kind, is_classified, stacked, classifiers, tmp_path
-):
-    of_kind = {"stacked": stacked, "rule": rule_model(), "none": None}[kind]
-    model = forecaster(of_kind, classifiers if is_classified else (None, None))
-    save_forecaster(model, tmp_path)
-    again = load_forecaster(tmp_path)
-    assert (again.order_value, again.level, again.pace) == (ORDER_VALUE, (-0.1, 0.05), PACE)
-    state = customers(300).assign(first_product_rate=np.linspace(0, 1, 300))
-    for horizon in (90, 180):
-        options = {"horizon_days": horizon, "annual_discount_rate": 0.1}
-        pd.testing.assert_frame_equal(
-            again.predict(state, **options), model.predict(state, **options), check_exact=True
-        )
-
-
 def test_predictions_of_every_correction_add_up(stacked, classifiers):
     state = customers(800).assign(first_product_rate=np.linspace(0, 1, 800))
     for of_kind in (stacked, rule_model(), None):
@@ -447,37 +300,6 @@ def test_a_classifier_reaches_orders_and_value_of_one_time_buyers(kind, stacked,
     assert (f.expected_orders < plain.expected_orders).all()
     assert (g.expected_orders > plain.expected_orders).all()
     assert (f.expected_value < g.expected_value).all()
-
-
-def test_a_model_of_an_earlier_version_is_read_without_its_corrections(tmp_path):
-    """parameters.json as it was before order value had levels: a learned part is left out."""
-    record = {
-        "purchases": {"model": "mbg_nbd", "unit": "days", "parameters": PURCHASES.to_dict()},
-        "leaving": None,
-        "leaving_weight": 1.0,
-        "spend": {"model": "gamma_gamma", "p": 6.0, "q": 4.0, "gamma": 15.0, "slope": 0.0},
-        "first_level": 1.3,
-        "conversion_level": 0.8,
-        "second_purchase_days": 90,
-        "trained_as_of": "2024-06-30",
-        "levels": {"edges": [], "low": [0.1], "high": [0.9]},
-        "learned": {"days": 90, "blend": {"weights": [1.0]}},
-        "season": {"days": 90, "multiplier": 1.1},
-    }
-    (tmp_path / PARAMETERS).write_text(json.dumps(record))
-    model = load_forecaster(tmp_path)
-    assert (model.purchases, model.correction, model.level) == (PURCHASES, None, (0.0, 0.0))
-    assert model.order_value == OrderValue(Spend(6.0, 4.0, 15.0), first_level=1.3)
-    assert (model.alternative_model, model.classifier) == (None, None)
-    state = customers(40)
-    f = model.predict(state, horizon_days=180, annual_discount_rate=0.1)
-    history = history_of(model.order_value, state)
-    orders, discounted = discounted_orders(
-        PURCHASES, *history.times, horizon_days=180, annual_discount_rate=0.1
-    )
-    assert f["expected_orders"].to_numpy() == pytest.approx(orders)
-    value = discounted * model.order_value.expected(state)
-    assert f["expected_value"].to_numpy() == pytest.approx(value)
 
 
 def test_states_have_the_inputs_that_are_asked_for():
