@@ -83,7 +83,9 @@ class Reconciliation:
         ours = self._stream.keys(count.span)
         theirs = set(self._client.ids(search_of(CREATED, count.span)))
         decision, gone = deletions(count, ours, theirs, self._limits)
-        if decision.action is Action.REFUSE:
+        if not theirs and count.platform == 0 and self._limits.allows(len(ours), len(ours)):
+            gone = frozenset(ours)  # a month of few orders: the count and the list agree
+        elif decision.action is Action.REFUSE:
             return decision
         if gone:
             pull = self._begin(count.span)

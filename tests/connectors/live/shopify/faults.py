@@ -44,6 +44,7 @@ def pull_stores(runs: int, folder: Path, first: int = 0) -> Counter:
     for seed in range(first, first + runs):
         (folder / str(seed)).mkdir()
         happened += pull_with_faults(folder / str(seed), seed)
+        happened["runs"] += 1
     return happened
 
 

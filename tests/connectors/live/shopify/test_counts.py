@@ -64,6 +64,20 @@ def _is_slice_of(manifest, order):
     return manifest.kind is PullKind.BACKFILL and order.created_at in manifest.window
 
 
+def test_a_month_whose_few_orders_are_all_deleted_is_no_outage(open_shop):
+    shop = open_shop(30)
+    months_of = {}
+    for order in shop.store.orders.values():
+        months_of.setdefault(order.created_at.month, []).append(order)
+    shop.pull()
+    few = next(orders for orders in list(months_of.values())[1:] if len(orders) <= 3)
+    for order in few:
+        shop.store.delete(order)
+    shop.clock.advance(7200)
+    assert shop.pull(PullKind.RECONCILE).streams[0].tombstones == len(few)
+    assert_equal_to_store(shop)
+
+
 def test_an_outage_deletes_nothing(open_shop):
     shop = open_shop(60)
     shop.pull()
