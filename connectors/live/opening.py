@@ -12,6 +12,7 @@ from connectors.live.address import LiveAddress
 from connectors.live.errors import AccessRefusedError
 from connectors.live.klaviyo_events.client import KEY as KLAVIYO_KEY
 from connectors.live.klaviyo_events.client import connect_klaviyo
+from connectors.live.klaviyo_events.preflight import check_keys
 from connectors.live.klaviyo_events.puller import KlaviyoPuller, Pulling
 from connectors.live.klaviyo_events.source import KlaviyoSource, Range
 from connectors.live.options import PullOptions
@@ -29,7 +30,7 @@ from connectors.live.stripe.puller import StripePuller
 from connectors.live.woocommerce.client import Keys, WooCommerceClient
 from connectors.live.woocommerce.puller import WooCommercePuller
 
-KLAVIYO = "https://a.klaviyo.com"
+KLAVIYO, SYNC_KEY = "https://a.klaviyo.com", "KLAVIYO_API_KEY"
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,11 @@ def _stripe(store: LiveStore, account: RawAccount, around: Surroundings) -> Iter
 
 @contextmanager
 def _klaviyo(store: LiveStore, account: RawAccount, around: Surroundings) -> Iterator[Puller]:
+    key = around.key(KLAVIYO_KEY)
+    check_keys(key, around.environment.get(SYNC_KEY, ""))
     client = connect_klaviyo(
         around.url("klaviyo") or KLAVIYO,
-        around.key(KLAVIYO_KEY),
+        key,
         clock=around.clock,
         transport=around.transport,
     )

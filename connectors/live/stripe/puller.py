@@ -44,6 +44,7 @@ from connectors.live.stripe.projection import write_payments
 from connectors.live.windows import Schedule, plan_pulls, slices
 
 SCHEDULE = Schedule(lag=timedelta(minutes=10), overlap=timedelta(hours=1))
+NOT_KEPT = frozenset(("payment_method_details", "payment_method", "source", "destination_details"))
 MOST_OPEN = timedelta(days=180)  # an object that is older is closed, whatever it shows
 SPAN = timedelta(days=30)
 
@@ -323,11 +324,17 @@ class _Visit:
 
 def payment_row(row: JsonObject) -> RawRow:
     """Return an object as a raw row; Stripe does not show when one changed."""
-    return RawRow(str(row["id"]), row, None, datetime.fromtimestamp(row["created"], UTC))
+    moment = datetime.fromtimestamp(row["created"], UTC)
+    return RawRow(str(row["id"]), kept_fields(row), None, moment)
+
+
+def kept_fields(row: JsonObject) -> JsonObject:
+    """Return what is kept of an object: nothing of a card or a bank account."""
+    return {key: value for key, value in row.items() if key not in NOT_KEPT}
 
 
 def _differs(row: JsonObject, hashes: Mapping[str, str | None]) -> bool:
-    return hashes.get(str(row["id"])) != text_hash(payload_text(row))
+    return hashes.get(str(row["id"])) != text_hash(payload_text(kept_fields(row)))
 
 
 def _restless(stream: Stream) -> str:

@@ -71,9 +71,7 @@ def pull_orders(run: RunContext, kind: PullKind | None = None) -> PullRecord | N
             summary = puller.pull(run.now, kind or due_kind(before, run.now), progress)
             for warning in summary.warnings:
                 progress(warning)
-            folder = settings.pulled(address) / f"orders-{run.now:%Y%m%dT%H%M%S%f}"
-            folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-            puller.project(folder)
+            folder = _project(puller, settings.pulled(address), run.now)
     except PlatformDownError as error:
         save_failure(settings.pulled(address), run.now, error)
         if before is None or not covers(before, run.as_of, settings.store.timezone):
@@ -89,6 +87,18 @@ def pull_orders(run: RunContext, kind: PullKind | None = None) -> PullRecord | N
     _make_current(folder.parent, record)
     clear_failure(folder.parent)
     return record
+
+
+def _project(puller: Puller, parent: Path, now: datetime) -> Path:
+    """Write the orders for the preset into a folder of their own, which is whole or gone."""
+    folder = parent / f"orders-{now:%Y%m%dT%H%M%S%f}"
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    try:
+        puller.project(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
 
 
 def due_kind(before: PullRecord | None, now: datetime) -> PullKind:
