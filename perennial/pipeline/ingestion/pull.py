@@ -218,7 +218,7 @@ def open_store(run: RunContext, address: LiveAddress, *, is_new: bool = False) -
         state=settings.state,
         currency=None if is_new else settings.store.currency,
         timezone=None if is_new else settings.store.timezone,
-        integration=settings.orders.integration,
+        integration=settings.klaviyo.integration,
         memory=Memory(settings.engine.memory_limit, _scratch(settings.home)),
         is_erased=(lambda payload: any(name in erased for name in names_in(payload)))
         if len(erased)

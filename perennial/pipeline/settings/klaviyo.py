@@ -74,6 +74,11 @@ class KlaviyoSettings(BaseModel):
         description="Public id of the account; a sync refuses any other. The key is in $KLAVIYO_API_KEY.",
         examples=["AbC123"],
     )
+    integration: str | None = Field(
+        default=None,
+        description="Key of the integration that sends orders to Klaviyo, if orders.source is klaviyo://… and there are several.",
+        examples=["shopify"],
+    )
     enabled: bool = Field(
         default=True, description="false stops every sync, including one that is running."
     )

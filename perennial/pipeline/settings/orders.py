@@ -52,10 +52,6 @@ class OrdersSettings(Section):
         "to pull orders from: shopify://my-shop.myshopify.com, woocommerce://shop.example, stripe://acct_… or klaviyo://….",
         examples=["orders.csv"],
     )
-    integration: str | None = Field(
-        default=None,
-        description="Key of the integration that sends orders to Klaviyo, if there are several: shopify, woocommerce, api.",
-    )
     table: str | None = Field(
         default=None,
         description="Table in the database, or the schema if the preset reads several tables.",
@@ -168,11 +164,9 @@ class OrdersSettings(Section):
     @model_validator(mode="after")
     def _check_live(self) -> "OrdersSettings":
         address = self.live_address
-        platform = None if address is None else address.platform
-        if self.integration is not None and platform != "klaviyo":
-            raise ValueError("integration is for klaviyo://…; leave it out")
         if address is None:
             return self
+        platform = address.platform
         if self.preset not in ("plain", address.preset):
             raise ValueError(
                 f"preset is for files: what is pulled from {platform} has its own format; leave it out"

@@ -56,7 +56,6 @@ PULL_RECORD = "pull.json"  # of a live source's last pull
 NOT_SHAPING = {  # of the order settings: where the orders are, and from where on they are refused
     "source",
     "table",
-    "integration",
     "warn_share",
     "most_unreadable",
     "most_void",
@@ -156,7 +155,7 @@ class Settings(Section):
     @property
     def order_source(self) -> OrderSource:
         """The order history, located from the settings' folder; of a live source, what was pulled."""
-        reading = self.orders.model_dump(exclude={"source", "integration"})
+        reading = self.orders.model_dump(exclude={"source"})
         address = self.orders.live_address
         if address is None:
             location = _located(self.orders.source, self._folder)

@@ -224,8 +224,6 @@ def test_a_person_is_forgotten_in_what_was_pulled(run, platform):
         ({"source": "woocommerce://shop example"}, "names no woocommerce account"),
         ({"source": SOURCE, "preset": "shopify"}, "preset is for files"),
         ({"source": SOURCE, "columns": {"email": "Mail"}}, "columns is for files"),
-        ({"source": SOURCE, "integration": "api"}, "integration is for klaviyo"),
-        ({"source": "orders.csv", "integration": "api"}, "integration is for klaviyo"),
     ],
 )
 def test_settings_that_do_not_fit_a_live_source_are_refused(tmp_path, orders, message):
