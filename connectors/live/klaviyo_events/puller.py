@@ -18,6 +18,7 @@ from connectors.live.klaviyo_events.source import (
     Stream,
     recent_start,
 )
+from connectors.live.progress import StreamProgress
 from connectors.live.puller import OnProgress
 from connectors.live.queries import Memory
 from connectors.live.raw import RawAccount, RawStore, nobody
@@ -114,8 +115,8 @@ class KlaviyoPuller:
             ]
             summaries = []
             for one in work:
-                summaries.append(one.pull(self._since(one.stream, checked, now), now, kind))
-                on_progress(f"{one.stream.name}: {summaries[-1].rows:,} events")
+                since = self._since(one.stream, checked, now)
+                summaries.append(one.pull(since, now, kind, on_progress))
         refusals = [reason for one in work for reason in one.refusals]
         if refusals:
             raise UnexpectedAnswerError(
@@ -157,14 +158,18 @@ class _StreamWork:
         self.refusals: list[str] = []
         self._pulls: list[Manifest] = []
 
-    def pull(self, since: datetime, now: datetime, kind: PullKind) -> StreamSummary:
+    def pull(
+        self, since: datetime, now: datetime, kind: PullKind, on_progress: OnProgress
+    ) -> StreamSummary:
         """Read what is missing, then what is new, then compare counts."""
         night = PullKind.NIGHT if kind is PullKind.RECONCILE else kind
         planned = plan_pulls(self._store.history(), since, now, schedule=SCHEDULE, kind=night)
+        progress = StreamProgress(f"events {self.stream.name}", planned, on_progress)
         for one in planned:
             pull = self._store.begin(one, REVISION)
             read_pages(self._client, self.stream.metric_id, pull, one.window, self._size)
             self._pulls.append(pull.finish())
+            progress.add(self._pulls[-1].rows)
         counting = Counting(self._client, self.stream, self._store, self._size)
         if kind is PullKind.RECONCILE:
             self._note(read_whole(counting))

@@ -9,6 +9,7 @@ from tempfile import mkdtemp
 
 from connectors.live.errors import UnexpectedAnswerError
 from connectors.live.http import Clock
+from connectors.live.progress import StreamProgress
 from connectors.live.puller import OnProgress
 from connectors.live.pulls import Pull
 from connectors.live.raw import RawAccount, RawStore, nobody
@@ -96,7 +97,8 @@ class ShopifyPuller:
             findings = Findings()
             horizon = self._stream.horizon()
             if kind is PullKind.RECONCILE and horizon is not None and since < horizon:
-                findings = self._reconcile(reader, Window(since, horizon), on_progress)
+                on_progress("Comparing the orders of every month with Shopify's counts")
+                findings = self._reconcile(reader, Window(since, horizon))
         if findings.refusals:
             raise UnexpectedAnswerError(" ".join(findings.refusals))
         return self._summary(
@@ -124,20 +126,21 @@ class ShopifyPuller:
         """Read slices of the history by when orders were created, nights by when they changed."""
         last = kind if kind in (PullKind.BACKFILL, PullKind.REPAIR) else PullKind.NIGHT
         planned = plan_pulls(self._stream.history(), since, now, schedule=SCHEDULE, kind=last)
+        progress = StreamProgress("orders", planned, on_progress)
         for one in planned:
-            yield self._pull_window(reader, one, on_progress)
+            manifest = self._pull_window(reader, one)
+            progress.add(manifest.rows)
+            yield manifest
 
-    def _pull_window(
-        self, reader: SliceReader, planned: PlannedPull, on_progress: OnProgress
-    ) -> Manifest:
+    def _pull_window(self, reader: SliceReader, planned: PlannedPull) -> Manifest:
         by = CREATED if planned.kind is PullKind.BACKFILL else UPDATED
         pull = self._stream.begin(planned, API_VERSION)
-        reader.read(pull, by, planned.window, on_progress)
+        reader.read(pull, by, planned.window)
         return pull.finish()
 
-    def _reconcile(self, reader: SliceReader, window: Window, on_progress: OnProgress) -> Findings:
+    def _reconcile(self, reader: SliceReader, window: Window) -> Findings:
         def read(pull: Pull, span: Window) -> None:
-            reader.read(pull, CREATED, span, on_progress)
+            reader.read(pull, CREATED, span)
 
         return Reconciliation(self._client, self._stream, read=read, limits=self._limits).run(
             window

@@ -9,7 +9,6 @@ from typing import Literal
 from pydantic import ValidationError
 
 from connectors.live.http import Clock
-from connectors.live.puller import OnProgress
 from connectors.live.pulls import Pull
 from connectors.live.records import JsonObject, RawRow, Record, Window
 from connectors.live.shopify import queries
@@ -90,7 +89,7 @@ class SliceReader:
         self._page_size = PAGE
         self.warnings: set[str] = set()
 
-    def read(self, pull: Pull, field: str, window: Window, on_progress: OnProgress) -> None:
+    def read(self, pull: Pull, field: str, window: Window) -> None:
         """Add a window's orders to a pull, from its cursor on.
 
         Parameters
@@ -101,8 +100,6 @@ class SliceReader:
             What the window is of: when orders were created, or changed.
         window
             In whole seconds.
-        on_progress
-            Gets a line for people.
 
         Raises
         ------
@@ -113,7 +110,6 @@ class SliceReader:
         cursor = _cursor_of(pull, window)
         while cursor.windows:
             try:
-                on_progress(f"orders {field} in {cursor.windows[0]}, {pull.rows} read so far")
                 cursor = self._read_first(pull, field, cursor)
             except StaleCursorError:
                 restarts += 1

@@ -15,6 +15,7 @@ from connectors.live.http import Endpoint
 from connectors.live.newest import NewestFields
 from connectors.live.options import PullOptions
 from connectors.live.parts import payload_text, text_hash
+from connectors.live.progress import StreamProgress
 from connectors.live.puller import OnProgress
 from connectors.live.pulls import Pull
 from connectors.live.raw import RawAccount, RawStore, nobody
@@ -216,13 +217,14 @@ class _Visit:
         planned = plan_pulls(
             store.history(), self._since(store), self.now, schedule=schedule, kind=kind
         )
+        progress = StreamProgress(stream.name, planned, on_progress)
         for one in planned:
             pull = store.begin(one, API_VERSION)
             end = None if one is planned[-1] else one.window.end
             self._read(pull, stream, Range(one.window.start, end))
             manifest = pull.finish()
             self.manifests.setdefault(stream.name, []).append(manifest)
-            on_progress(f"{stream.name.capitalize()} of {one.window}: {manifest.rows} rows")
+            progress.add(manifest.rows)
 
     def _schedule(self, stream: Stream) -> Schedule:
         """Return a schedule whose nights begin before the oldest object that may still change."""

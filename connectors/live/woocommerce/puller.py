@@ -9,6 +9,7 @@ from connectors.live.errors import UnexpectedAnswerError
 from connectors.live.http import Endpoint
 from connectors.live.newest import NewestFields
 from connectors.live.options import PullOptions
+from connectors.live.progress import StreamProgress
 from connectors.live.puller import OnProgress
 from connectors.live.pulls import Pull
 from connectors.live.raw import RawAccount, RawStore
@@ -183,12 +184,13 @@ class _Visit:
         since = self._since(self._orders)
         history = self._orders.history()
         planned = plan_pulls(history, since, self._now, schedule=SCHEDULE, kind=kind)
+        progress = StreamProgress("orders", planned, on_progress)
         for one in planned:
             pull = self._orders.begin(one, API_VERSION)
             listing = _listing(ORDERS, one, is_last=one is planned[-1])
             manifest = self._read_orders(pull, listing, one.window)
             self.tallies["orders"].manifests.append(manifest)
-            on_progress(f"Orders changed in {one.window}: {manifest.rows} rows")
+            progress.add(manifest.rows)
 
     def _read_orders(self, pull: Pull, listing: Listing, window: Window) -> Manifest:
         """Read a window, once more where the shop counts more orders in it than it listed."""
@@ -238,6 +240,7 @@ class _Visit:
         history, since = self._refunds.history(), self._since(self._refunds)
         schedule = SCHEDULE if has_list else AT_ONCE
         planned = plan_pulls(history, since, self._now, schedule=schedule, kind=kind)
+        progress = StreamProgress("refunds", planned, on_progress)
         for one in planned:
             pull = self._refunds.begin(one, API_VERSION)
             is_last = one is planned[-1]
@@ -249,7 +252,7 @@ class _Visit:
                 self._follow_orders_refunds(pull, self._named_refunds(start), seen)
             manifest = pull.finish()
             self.tallies["refunds"].manifests.append(manifest)
-            on_progress(f"Refunds made in {one.window}: {manifest.rows} rows")
+            progress.add(manifest.rows)
 
     def _follow_refunds(self, pull: Pull, listing: Listing) -> dict[str, set[str]]:
         """Read refunds by their day; return their ids by order."""

@@ -24,7 +24,7 @@ def read(shop, tmp_path, *, few=0, transport=None, planned=PLANNED):
     account = shop.account()
     with account.hold():
         pull = account.stream("orders").begin(planned, API_VERSION)
-        reader.read(pull, "created_at", planned.window, shop.lines.append)
+        reader.read(pull, "created_at", planned.window)
         pull.finish()
     return reader
 
