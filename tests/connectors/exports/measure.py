@@ -49,7 +49,7 @@ def measure(shape: Shape, folder: Path) -> Measured:
     """Run init on a shape and read orders with what it wrote."""
     config = folder / "perennial.toml"
     try:
-        facts = write_settings(config, shape.path).facts
+        facts = write_settings(config, str(shape.path)).facts
     except SourceError as error:
         return Measured("refused", str(error))
     text = config.read_text()
