@@ -677,8 +677,8 @@ class Store:
     def _step_order(self, rng: random.Random) -> None:
         if not self.products:
             stock(self)
-        known = list(self.customers.values())
-        customer = rng.choice(known) if known and rng.random() < 0.6 else None
+        customers = list(self.customers.values())
+        customer = rng.choice(customers) if customers and rng.random() < 0.6 else None
         if customer is None and rng.random() < 0.9:
             name = f"person{rng.randrange(10**9)}"
             has_phone = rng.random() < 0.4

@@ -117,9 +117,9 @@ def test_the_double_streams_the_file_and_pages_single_orders(tmp_path):
         moments = [node["updatedAt"] for node in nodes]
         assert moments == sorted(moments)
         refunded = int(np.flatnonzero(store.refunded_at)[0])
-        found = ask(
+        answer = ask(
             "query N($id: ID!) { nodes(ids: [$id]) { ... on Order { refunds { "
             "refundLineItems(first: 5) { nodes { quantity } } } } } }",
             id=gid("Order", 5_000_001 + refunded),
         )
-        assert found["nodes"] == [{"refunds": [{"refundLineItems": {"nodes": [{"quantity": 1}]}}]}]
+        assert answer["nodes"] == [{"refunds": [{"refundLineItems": {"nodes": [{"quantity": 1}]}}]}]
