@@ -122,4 +122,6 @@ def test_the_double_streams_the_file_and_pages_single_orders(tmp_path):
             "refundLineItems(first: 5) { nodes { quantity } } } } } }",
             id=gid("Order", 5_000_001 + refunded),
         )
-        assert answer["nodes"] == [{"refunds": [{"refundLineItems": {"nodes": [{"quantity": 1}]}}]}]
+        assert answer["nodes"] == [
+            {"refunds": [{"refundLineItems": {"nodes": [{"quantity": 1}]}}]}
+        ]
