@@ -91,7 +91,7 @@ class TryAgainError(Exception):
 
     Parameters
     ----------
-    finding
+    problem
         What happened: no secret, no person.
     seconds
         After which the platform asks to try again; None where it does not say.
@@ -103,13 +103,13 @@ class TryAgainError(Exception):
 
     def __init__(
         self,
-        finding: str,
+        problem: str,
         seconds: float | None = None,
         *,
         is_down: bool = True,
         status: int | None = None,
     ) -> None:
-        super().__init__(finding)
+        super().__init__(problem)
         self.seconds, self.is_down, self.status = seconds, is_down, status
 
 

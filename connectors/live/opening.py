@@ -64,7 +64,7 @@ class LiveStore:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a puller finds around it.
+    """The keys, the clock and the network that a puller uses.
 
     Attributes
     ----------

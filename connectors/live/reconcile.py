@@ -117,15 +117,15 @@ def decide(counts: Sequence[SpanCount], limits: Limits = DEFAULT_LIMITS) -> list
     ours, platform = sum(one.ours for one in compared), sum(one.platform or 0 for one in compared)
     excess = sum(max(one.excess, 0) for one in compared)
     if ours and not platform:
-        finding = f"The platform counts no objects where {ours} are here"
+        problem = f"The platform counts no objects where {ours} are here"
     elif not limits.allows(excess, ours):
-        finding = (
+        problem = (
             f"{excess} of {ours} objects would be deleted, more than {limits.deleted_share:.0%}"
         )
     else:
         return [_decision(one, limits) for one in counts]
     return [
-        Decision(one, Action.REFUSE, f"{finding}. Nothing is deleted: this looks like an outage")
+        Decision(one, Action.REFUSE, f"{problem}. Nothing is deleted: this looks like an outage")
         if one.excess > 0
         else _decision(one, limits)
         for one in counts
@@ -155,14 +155,14 @@ def deletions(
     """
     gone = frozenset(our_keys) - frozenset(platform_keys)
     if our_keys and not platform_keys and count.platform != 0:
-        finding = f"The platform lists no objects in {count.span} where {len(our_keys)} are here"
+        problem = f"The platform lists no objects in {count.span} where {len(our_keys)} are here"
     elif not limits.allows(len(gone), len(our_keys)):
-        finding = (
+        problem = (
             f"{len(gone)} of {len(our_keys)} objects in {count.span} are gone from the platform"
         )
     else:
         return Decision(count, Action.NOTHING), gone
-    reason = f"{finding}. Nothing is deleted: this looks like an outage"
+    reason = f"{problem}. Nothing is deleted: this looks like an outage"
     return Decision(count, Action.REFUSE, reason), frozenset()
 
 

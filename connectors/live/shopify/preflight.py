@@ -87,12 +87,12 @@ def _check_store(shop: ShopFacts, expected: ExpectedStore) -> None:
     if shop.domain != expected.shop:
         raise WrongStoreError(
             f"The key is of {shop.domain}, and the settings name {expected.shop}. Use the key of that store, or "
-            "mend orders.source",
+            "correct orders.source",
             200,
         )
     if expected.currency is not None and shop.currency != expected.currency:
         raise WrongStoreError(
-            f"The store's currency is {shop.currency}, and the settings have {expected.currency}. Mend the "
+            f"The store's currency is {shop.currency}, and the settings have {expected.currency}. Correct the "
             "currency in the settings: amounts are not converted",
             200,
         )

@@ -107,15 +107,15 @@ class StripeKey:
         """
         kind, _, rest = self.text.partition("_")
         if rest.startswith("test_"):
-            finding = "The key is of test mode, whose payments are not real"
+            problem = "The key is of test mode, whose payments are not real"
         elif kind == "sk":
-            finding = "The key is a secret key, which may do everything"
+            problem = "The key is a secret key, which may do everything"
         elif not self.text.startswith(LIVE_RESTRICTED):
-            finding = "The key is no restricted key of live mode: those begin with rk_live_"
+            problem = "The key is no restricted key of live mode: those begin with rk_live_"
         else:
             return
         raise AccessRefusedError(
-            f"{finding}. Make a restricted key in live mode under {WHERE}, with Read for Charges and Refunds, "
+            f"{problem}. Make a restricted key in live mode under {WHERE}, with Read for Charges and Refunds, "
             "Disputes, Customers and Balance",
             0,
         )

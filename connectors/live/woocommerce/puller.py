@@ -172,7 +172,7 @@ class _Visit:
     def all_warnings(self) -> list[str]:
         """Return one sentence per finding."""
         cut = [
-            f"{count} answers had {what} before their JSON. Turn off the display of PHP's errors, or mend the plugin"
+            f"{count} answers had {what} before their JSON. Turn off the display of PHP's errors, or repair the plugin"
             for what, count in sorted(self._client.cut.items())
         ]
         in_query = [IN_QUERY] if self._client.sends_keys_in_query else []

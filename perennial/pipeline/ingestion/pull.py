@@ -165,14 +165,14 @@ def check_pulled(run: RunContext) -> None:
     if address is None:
         return
     record = read_pull(settings.pulled(address))
-    if record is None:
+    if record is None or record.horizon is None:
         raise NotPulledError(
-            f"No orders are pulled from {address} yet. Run `perennial pull`; it says what is missing"
+            f"No orders are pulled from {address}, or not all. Run `perennial pull`; it shows what is missing"
         )
     if not covers(record, run.as_of, settings.store.timezone):
-        until = "nothing" if record.horizon is None else f"{record.horizon:%Y-%m-%d %H:%M} UTC"
         raise NotPulledError(
-            f"The orders of {run.as_of} are not complete: {address} is pulled until {until}. "
+            f"The orders of {run.as_of} are not complete: {address} is pulled until "
+            f"{record.horizon:%Y-%m-%d %H:%M} UTC. "
             "Run `perennial pull`, or an earlier day with --as-of"
         )
 
@@ -180,8 +180,11 @@ def check_pulled(run: RunContext) -> None:
 def forget_pulled(run: RunContext, names: Collection[str]) -> int:
     """Remove a person from what was pulled, from every account; return how many objects named them.
 
-    The orders that were written for the preset are removed as a whole: the next pull writes them again.
+    The orders that were written for the preset are removed first, whoever is in them: the next pull writes them
+    again. So nothing is left of a person if this is stopped and done again.
     """
+    for folder in (run.state / "pulled").glob("*/"):
+        _drop_projections(folder)
     gone = 0
     for platform in (run.state / "live").glob("*/"):
         for folder in platform.glob("*/"):
@@ -193,9 +196,17 @@ def forget_pulled(run: RunContext, names: Collection[str]) -> int:
                     )
                     for name in account.streams()
                 )
-    if gone:
-        shutil.rmtree(run.state / "pulled", ignore_errors=True)
     return gone
+
+
+def _drop_projections(folder: Path) -> None:
+    """Remove the orders that were written for the preset; no day is complete until they are written again."""
+    record = read_pull(folder)
+    if record is not None:
+        text = record.model_copy(update={"horizon": None}).model_dump_json(indent=2)
+        replace_file(folder / PULL_RECORD, lambda draft: draft.write_text(text))
+    for one in folder.glob("orders-*"):
+        shutil.rmtree(one)
 
 
 @contextmanager

@@ -216,6 +216,25 @@ def test_a_person_is_forgotten_in_what_was_pulled(run, platform):
     assert forget_pulled(run, {"ann@example.com"}) == 0
 
 
+def test_a_person_is_forgotten_in_written_orders_though_the_raw_files_have_them_no_more(
+    run, platform
+):
+    """As after an erasure that was stopped between the two."""
+    before = pull_orders(run)
+    folder = run.settings.pulled(run.settings.orders.live_address)
+    killed = (
+        folder.with_name("another") / "orders-1"
+    )  # of a first pull that was killed: there is no record
+    killed.mkdir(parents=True)
+    assert forget_pulled(run, {"ann@example.com"}) == 0
+    assert not [*folder.parent.glob("*/orders-*")]
+    with pytest.raises(NotPulledError):
+        check_pulled(run)
+    again = pull_orders(replace(run, now=NOW + timedelta(hours=1)))
+    assert again.reconciled_at == before.reconciled_at  # which was no comparison of counts
+    check_pulled(run)
+
+
 @pytest.mark.parametrize(
     ("orders", "message"),
     [
